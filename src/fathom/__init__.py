@@ -1,0 +1,1 @@
+"""System design you can run: real services, their famous decisions, and what each one costs."""

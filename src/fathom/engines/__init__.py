@@ -1,0 +1,1 @@
+"""Real components, from nothing to ready and back."""

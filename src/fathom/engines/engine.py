@@ -1,0 +1,83 @@
+"""What an engine is, and what it may also be: killable, pausable."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    from fathom.engines.keeper import Keeper
+
+__all__ = ["Engine", "Killable", "Pausable"]
+
+
+class Engine(ABC):
+    """A real component: somebody's server reached by URL (`at`), or one that Fathom starts and ends (`start`).
+
+    What `start` yields is also Killable and Pausable where that is truly possible; what `at` gives is neither.
+    """
+
+    kind: ClassVar[str]  # "postgres", "redis", "nats", "objects"
+    where: str  # the URL at which a client reaches it
+
+    @classmethod
+    @abstractmethod
+    def at(cls, url: str) -> Self:
+        """Return the engine that already runs at `url`. Nothing is connected yet."""
+
+    @classmethod
+    @abstractmethod
+    def start(
+        cls, keeper: Keeper, *, name: str, folder: Path | None = None, cores: set[int] | None = None
+    ) -> AbstractAsyncContextManager[Self]:
+        """Start one of our own, ready when the block is entered and gone when it is left.
+
+        `folder` keeps its data (default: a temporary one that goes with the keeper); `cores` pins it.
+        """
+
+    @abstractmethod
+    def connected(self) -> AbstractAsyncContextManager[Any]:
+        """Connect a counting client for the length of a block; `self.client` is that client meanwhile."""
+
+    @abstractmethod
+    async def ready(self, within_s: float = 10.0) -> None:
+        """Return once the engine answers; raise FathomError when it does not within `within_s`."""
+
+    @abstractmethod
+    async def counters(self) -> dict[str, int]:
+        """Return the engine's own counters, for cross-checks. A counter that it lacks is absent, never 0."""
+
+    @abstractmethod
+    def processes(self) -> tuple[int, ...]:
+        """Return the ids of its processes now, for CPU accounting; empty when it is not ours."""
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Its name and version for the record: `PostgreSQL 18.1`. Known once it is ready."""
+
+
+class Killable(ABC):
+    """An engine whose death and return can be arranged."""
+
+    @abstractmethod
+    async def kill(self) -> None:
+        """End all of its processes with SIGKILL; returns when they are gone."""
+
+    @abstractmethod
+    async def restart(self, *, wiped: bool = False) -> None:
+        """Start it again at the same address on the same data, or on none; returns when it is ready."""
+
+
+class Pausable(ABC):
+    """An engine that can be stopped in its tracks and continued (SIGSTOP, SIGCONT)."""
+
+    @abstractmethod
+    async def pause(self) -> None:
+        """Stop all of its processes; returns when the kernel shows them stopped."""
+
+    @abstractmethod
+    async def resume(self) -> None:
+        """Let them go on."""

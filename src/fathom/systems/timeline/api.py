@@ -1,0 +1,152 @@
+"""A social timeline: posts, follows, and a home that shows each follower each post once, newest first."""
+
+from __future__ import annotations
+
+from typing import Literal, NewType, Protocol
+
+import msgspec
+
+__all__ = [
+    "BODY_CHARS_MAX",
+    "PAGE_POSTS_MAX",
+    "Page",
+    "Post",
+    "PostId",
+    "Slice",
+    "Source",
+    "Timeline",
+    "User",
+    "UserId",
+]
+
+UserId = NewType("UserId", int)
+PostId = NewType("PostId", int)  # ordered by time, unique, below 2**53 so that a double holds it exactly
+
+BODY_CHARS_MAX = 500
+PAGE_POSTS_MAX = 40
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as others see it."""
+
+    id: UserId
+    name: str
+    followers: int = 0
+    following: int = 0
+    posts: int = 0
+
+
+class Post(msgspec.Struct, frozen=True, kw_only=True):
+    """A post. `at_ms` is Unix time in milliseconds; `name` is its author's, which never changes."""
+
+    id: PostId
+    author: UserId
+    name: str
+    body: str
+    at_ms: int
+    likes: int = 0
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which posts of a list: at most `limit`, newest first.
+
+    `max_id`: only older ones. `since_id`: only newer ones, the newest of them. `min_id`: only newer ones, the
+    *oldest* of them, so that walking up with it closes a gap of any length (a `since_id` walk does not).
+    """
+
+    limit: int = 20
+    max_id: PostId | None = None
+    since_id: PostId | None = None
+    min_id: PostId | None = None
+
+
+Source = Literal["feed", "pull", "fallback"]  # from the pushed feed; put together by design; because a store is down
+
+
+class Slice(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of posts, newest first, and where it came from.
+
+    `older` is the max_id of the page below and `newer` the min_id of the page above. Both come from the position
+    that was scanned, not from what is visible: a page may be short and yet have an `older`. None: there is no more.
+    """
+
+    posts: list[Post]
+    older: PostId | None = None
+    newer: PostId | None = None
+    source: Source = "pull"
+
+
+class Timeline(Protocol):
+    """What a client can ask. Every verb may raise Refusal; none has half happened when it does."""
+
+    async def join(self, name: str, password: str) -> User:
+        """Open an account. Names are 1 to 30 of a-z, 0-9 and _, unique; passwords have at least 8 characters."""
+        ...
+
+    async def login(self, name: str, password: str) -> str:
+        """Return a fresh bearer token, valid for 30 days."""
+        ...
+
+    async def logout(self, token: str) -> None:
+        """Make a token worthless."""
+        ...
+
+    async def whoami(self, token: str) -> UserId:
+        """Return whose token this is; refuse with `unauthorised`."""
+        ...
+
+    async def post(self, author: UserId, body: str, key: str | None = None) -> Post:
+        """Write a post, durable when this returns. The same `key` by the same author within a day gives the same post."""
+        ...
+
+    async def delete(self, author: UserId, post: PostId) -> None:
+        """Delete one's own post: nobody sees it from now on. Deleting it again is fine."""
+        ...
+
+    async def read(self, viewer: UserId, post: PostId) -> Post:
+        """Return one post."""
+        ...
+
+    async def follow(self, follower: UserId, followee: UserId) -> None:
+        """From now on the follower's home has all of the followee's posts, old ones too."""
+        ...
+
+    async def unfollow(self, follower: UserId, followee: UserId) -> None:
+        """From now on the follower's home has none of them."""
+        ...
+
+    async def block(self, blocker: UserId, blocked: UserId) -> None:
+        """Neither follows the other any more nor can; neither sees the other's posts."""
+        ...
+
+    async def unblock(self, blocker: UserId, blocked: UserId) -> None:
+        """Lift a block. Follows do not come back by themselves."""
+        ...
+
+    async def like(self, user: UserId, post: PostId) -> int:
+        """Like a post, once; return how many do."""
+        ...
+
+    async def unlike(self, user: UserId, post: PostId) -> int:
+        """Take a like back; return how many are left."""
+        ...
+
+    async def profile(self, viewer: UserId, name: str) -> User:
+        """Return an account by name, with its counts."""
+        ...
+
+    async def posts(self, viewer: UserId, author: UserId, page: Page) -> Slice:
+        """Return an author's own posts."""
+        ...
+
+    async def home(self, reader: UserId, page: Page) -> Slice:
+        """Return the posts of those the reader follows, and the reader's own."""
+        ...
+
+    async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:
+        """Return who likes a post, at most the 1,000 newest, newest first."""
+        ...
+
+    async def settled(self) -> None:
+        """Return when everything accepted before this call has taken effect everywhere."""
+        ...
