@@ -96,7 +96,7 @@ class Timeline(Protocol):
         ...
 
     async def post(self, author: UserId, body: str, key: str | None = None) -> Post:
-        """Write a post, durable when this returns. The same `key` by the same author within a day gives the same post."""
+        """Write a post, durable when this returns. The same `key` within a day gives the same post."""
         ...
 
     async def delete(self, author: UserId, post: PostId) -> None:
