@@ -7,10 +7,28 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from fathom.errors import FathomError
+
 if TYPE_CHECKING:
     from fathom.engines.keeper import Keeper
 
-__all__ = ["Engine", "Killable", "Pausable"]
+__all__ = ["Engine", "EngineBusy", "EngineDown", "EngineError", "EngineUnknown", "Killable", "Pausable"]
+
+
+class EngineError(FathomError):
+    """What a client raises when its engine gives no answer; the kinds below say what became of the request."""
+
+
+class EngineDown(EngineError):
+    """The engine could not be reached: the request was surely not carried out."""
+
+
+class EngineUnknown(EngineError, TimeoutError):
+    """The connection was lost, or time ran out, after the request was sent: it may have been carried out."""
+
+
+class EngineBusy(EngineError):
+    """The client or the engine had no room before the deadline: the request was surely not carried out."""
 
 
 class Engine(ABC):
