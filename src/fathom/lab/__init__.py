@@ -1,0 +1,1 @@
+"""Measures anything: load, faults, counts, statistics, records. Knows no system."""
