@@ -1,0 +1,42 @@
+# Fathom's errands. `make` says what there is; PYTHON=python3.12 chooses another Python (3.11 or newer).
+.DEFAULT_GOAL := help
+.PHONY: help test check outside findings clean format
+
+PYTHON ?=
+TESTS ?=
+export PYTHON
+
+RUN := ./.venv/bin/python -P -m
+READY := ./fathom --set-up
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 16
+
+test: ## set up and run all tests (some minutes)
+	@$(READY) dev
+	@$(RUN) pytest -m "not outside" $(TESTS)
+
+check: ## format, types, the rules of the house, the fast tests (seconds)
+	@$(READY) dev
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+	@./.venv/bin/basedpyright --level error
+	@$(RUN) pytest -q -m "not slow and not outside"
+
+format: ## let the formatter and the linter put right what they can
+	@$(READY) dev
+	@$(RUN) ruff format .
+	@$(RUN) ruff check --fix .
+
+outside: ## what needs Debian packages or strangers' programs: installs them where it may
+	@$(READY) dev outside
+	@sh .ci/packages
+	@$(RUN) pytest -m outside tests $(TESTS)
+
+findings: ## run every dive of the catalogue anew, quickly, and keep the records under runs/
+	@$(READY)
+	@set -e; ./fathom list --dives | while read -r system dive; do ./fathom dive "$$system" "$$dive" --quick; done
+
+clean: ## remove what set-up, tests and runs have made (the records in runs/ stay)
+	@rm -rf .venv .tools .fathom .ruff_cache .hypothesis .pytest_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
