@@ -7,7 +7,7 @@ The raw files are written while the dive runs and never again; findings and reco
         plan.json        what was to be done, its hash in the manifest before the first request
         machine.json     where it was done
         segments.jsonl   a line per measured stretch: what was done, counted and used
-        samples/*.csv    op,intended_ns,sent_ns,done_ns,outcome: a line per request
+        samples/*.csv    op,intended_ns,sent_ns,done_ns,outcome: a line per request; times since the segment began
         faults.jsonl     what was broken and mended, when, and what proves it
         trials.jsonl     a line per approach and fault
         laws.jsonl       a line per law and check
@@ -30,6 +30,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from fathom.errors import EXIT_BROKE, FathomError, nearest
 from fathom.history import Broken, Op
@@ -39,6 +41,7 @@ __all__ = [
     "IDLE",
     "MIX",
     "NOT_THE_SYSTEM",
+    "OUTCOMES",
     "RECORD_FILES",
     "Aim",
     "Counts",
@@ -55,6 +58,7 @@ __all__ = [
     "Plan",
     "Point",
     "Run",
+    "Samples",
     "Segment",
     "Sweep",
     "Target",
@@ -63,6 +67,7 @@ __all__ = [
     "digest",
     "find",
     "newest",
+    "read_samples",
 ]
 
 Point = int | float | str  # one of the swept values
@@ -77,6 +82,7 @@ ACTS = ("kill", "restart", "wipe", "pause", "resume", "cut", "heal")  # what a F
 RECORD_FILES = ("findings.json", "record.md", "record.html")  # made from the raw files, never read to make them
 
 _JSON_BYTES_MAX = 64_000_000
+_CSV_BYTES_MAX = 256_000_000
 _LINE_BYTES_MAX = 4_000_000
 _LINES_MAX = 2_000_000
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(-\d+)?$")
@@ -412,6 +418,54 @@ def read_lines(file: Path, kind: type[T], *, torn_end: bool = False) -> Iterator
         raise _unreadable(file, f"{error.strerror or error}") from None
 
 
+OUTCOMES = ("ok", "failed", "unknown", "censored")  # in the CSV a word, or its place here
+COLUMNS = "op,intended_ns,sent_ns,done_ns,outcome"
+_NEVER = np.iinfo(np.int64).max
+
+
+class Samples:
+    """The requests of one segment by operation, as columns. What was never answered has `done_ns` 0."""
+
+    def __init__(self, ops: tuple[str, ...], columns: npt.NDArray[np.int64]) -> None:
+        self.ops = ops
+        self.op, self.intended_ns, self.sent_ns, self.done_ns, self.outcome = columns
+
+    def __len__(self) -> int:
+        return len(self.op)
+
+    def of(self, op: str) -> npt.NDArray[np.bool_]:
+        """Return which rows are of this operation."""
+        return self.op == (self.ops.index(op) if op in self.ops else -1)
+
+    def took_ns(self, op: str) -> npt.NDArray[np.int64]:
+        """Return how long each took from when it was due; what did not succeed took longer than anything."""
+        rows = self.of(op)
+        good = (self.outcome == 0) & (self.done_ns > 0)
+        return np.where(good, self.done_ns - self.intended_ns, _NEVER)[rows]
+
+
+def read_samples(file: Path) -> Samples:
+    """Read the samples of one segment; a file that no run writes is refused with its first bad line."""
+    data = _bytes(file, _CSV_BYTES_MAX)
+    head, _, body = data.partition(b"\n")
+    if head.strip().decode("ascii", "replace") != COLUMNS:
+        raise _unreadable(file, f"line 1 is {head[:80]!r}, not {COLUMNS}")
+    try:
+        text = body.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise _unreadable(file, f"line {2 + body.count(b'\n', 0, error.start)} is not plain text") from None
+    names: dict[str, int] = {}
+    outcomes = {word: place for at, name in enumerate(OUTCOMES) for word, place in ((name, at), (str(at), at))}
+    flat: list[int] = []
+    for number, line in enumerate(text.splitlines(), 2):
+        try:
+            op, intended, sent, done, outcome = line.split(",")
+            flat += (names.setdefault(op, len(names)), int(intended), int(sent), int(done or 0), outcomes[outcome])
+        except (ValueError, KeyError):
+            raise _unreadable(file, f"line {number} is {line[:80]!r}, not {COLUMNS}") from None
+    return Samples(tuple(names), np.array(flat, dtype=np.int64).reshape(-1, 5).T.copy())
+
+
 class Run:
     """A run folder, read; each file when it is first asked for."""
 
@@ -460,6 +514,10 @@ class Run:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise _unreadable(file, "a run names only files inside its own folder")
         return file
+
+    def samples(self, segment: Segment) -> Samples | None:
+        """Return the requests of a segment, or None for one in which nothing was asked."""
+        return read_samples(self.inside(segment.samples)) if segment.samples else None
 
     def segment(self, id: str) -> Segment:
         for segment in self.segments:
