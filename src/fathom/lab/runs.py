@@ -453,7 +453,8 @@ def read_samples(file: Path) -> Samples:
     try:
         text = body.decode("ascii")
     except UnicodeDecodeError as error:
-        raise _unreadable(file, f"line {2 + body.count(b'\n', 0, error.start)} is not plain text") from None
+        number = 2 + body.count(b"\n", 0, error.start)
+        raise _unreadable(file, f"line {number} is not plain text") from None
     names: dict[str, int] = {}
     outcomes = {word: place for at, name in enumerate(OUTCOMES) for word, place in ((name, at), (str(at), at))}
     flat: list[int] = []
