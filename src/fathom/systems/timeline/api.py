@@ -135,6 +135,10 @@ class Timeline(Protocol):
         """Return an account by name, with its counts."""
         ...
 
+    async def users(self, viewer: UserId, ids: list[UserId]) -> list[User]:
+        """Return these accounts, at most 1,000, in this order; leave out those unknown or hidden from the viewer."""
+        ...
+
     async def posts(self, viewer: UserId, author: UserId, page: Page) -> Slice:
         """Return an author's own posts."""
         ...
