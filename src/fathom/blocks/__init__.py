@@ -1,0 +1,1 @@
+"""Algorithms: no clock, no dice, no input or output."""

@@ -1,0 +1,89 @@
+"""How often may one caller come: a token bucket per key, in bounded memory, with the time as an argument."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import NamedTuple
+
+__all__ = ["Limiter", "Rate", "Taken"]
+
+
+class Rate(NamedTuple):
+    """`per_s` tokens come back every second; `burst` of them may be spent at once."""
+
+    per_s: float
+    burst: int
+
+
+class Taken(NamedTuple):
+    """What became of one request for a token."""
+
+    ok: bool
+    remaining: int  # tokens left for this key now
+    retry_s: float  # 0.0 when ok; otherwise the wait after which the same request succeeds, if nobody else asks
+    full_s: float  # until the bucket is full again
+
+
+class Limiter:
+    """Token buckets by key, each kept as one number: the time at which it will be full again (GCRA).
+
+    A bucket that is full says nothing, so it can be forgotten; the longest untouched one is the likeliest. When
+    `keys_max` buckets are held and not even that one is full, further keys share one bucket: whoever floods the
+    table with new keys gets no more from it than a single caller, and nobody's bucket is refilled by forgetting it.
+
+    >>> limiter = Limiter(Rate(per_s=1, burst=2))
+    >>> [limiter.take("ann", 0.0).ok for _ in range(3)]
+    [True, True, False]
+    >>> limiter.take("ann", 1.0).ok
+    True
+    """
+
+    def __init__(self, rate: Rate, *, keys_max: int = 100_000) -> None:
+        if not (rate.per_s > 0 and math.isfinite(rate.per_s) and rate.burst >= 1 and keys_max >= 1):
+            raise ValueError(f"a limiter needs a positive rate, a burst and room for a key, not {rate}, {keys_max}")
+        self.rate = rate
+        self._step_s = 1 / rate.per_s
+        self._depth_s = rate.burst / rate.per_s
+        self._full_at: OrderedDict[Hashable, float] = OrderedDict()
+        self._keys_max = keys_max
+        self._shared_full_at = -math.inf
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def take(self, key: Hashable, now_s: float, tokens: int = 1) -> Taken:
+        """Take `tokens` from the bucket of `key`, or nothing when they are not all there."""
+        buckets = self._full_at
+        full_at = buckets.get(key)
+        if full_at is None:
+            if not self._room(now_s):
+                taken, self._shared_full_at = self._spend(self._shared_full_at, now_s, tokens)
+                return taken
+            full_at = now_s
+        else:
+            buckets.move_to_end(key)
+        taken, buckets[key] = self._spend(full_at, now_s, tokens)
+        return taken
+
+    def _spend(self, full_at: float, now_s: float, tokens: int) -> tuple[Taken, float]:
+        since = full_at if full_at > now_s else now_s
+        after = since + tokens * self._step_s
+        over_s = after - now_s - self._depth_s
+        if over_s > 1e-9 * self._depth_s:  # a wait of exactly retry_s must do, whatever the last bit says
+            return Taken(False, self._left(since - now_s), over_s, since - now_s), since
+        return Taken(True, self._left(after - now_s), 0.0, after - now_s), after
+
+    def _left(self, missing_s: float) -> int:
+        return max(0, math.floor((self._depth_s - missing_s) * self.rate.per_s + 1e-6))
+
+    def _room(self, now_s: float) -> bool:
+        buckets = self._full_at
+        if len(buckets) < self._keys_max:
+            return True
+        oldest = next(iter(buckets))
+        if buckets[oldest] > now_s:
+            return False
+        del buckets[oldest]
+        return True

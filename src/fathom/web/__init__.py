@@ -1,0 +1,1 @@
+"""What every door needs, and the process that serves a system."""

@@ -1,0 +1,433 @@
+"""The floor of every REST door: what comes in is bounded and known, what goes out is documented and safe."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+from litestar import Litestar, Request, Response
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+
+from fathom.engines.engine import EngineBusy, EngineDown, EngineUnknown
+from fathom.engines.ledger import operation
+from fathom.errors import Refusal
+from fathom.web import openapi, problems, tracing
+from fathom.web.auth import Bearer
+from fathom.web.limits import Admission, Limits, Throttle, address_of
+from fathom.web.metrics import MEDIA_TYPE as METRICS_TYPE
+from fathom.web.metrics import Metrics
+from fathom.web.problems import FieldProblem, Problem
+
+__all__ = ["SECURITY", "Door", "Gate", "Quick", "Reply", "Visit", "api"]
+
+log = logging.getLogger("fathom.web")
+
+Id = TypeVar("Id")
+Scope = Any
+Send = Callable[[Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+
+SECURITY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),  # answers are personal; a handler may say otherwise
+]
+_BODIES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+class Reply(NamedTuple):
+    """What a quick route answers: a body of bytes, and headers beside the usual ones."""
+
+    status: int
+    body: bytes
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    media_type: bytes = b"application/json"
+
+
+class Gate(Generic[Id]):
+    """Finds out who is asking, and holds each to their rate."""
+
+    def __init__(self, whoami: Callable[[str], Awaitable[Id]], limits: Limits | None = None) -> None:
+        limits = limits or Limits()
+        self.bearer: Bearer[Id] = Bearer(whoami)
+        self._throttle = _throttle("identity", limits.per_identity, limits)
+
+    async def enter(self, visit: Visit) -> Id:
+        """Return who is asking; refuse strangers with `unauthorised` and the hasty with `too-many`."""
+        header = visit.headers.get(b"authorization")
+        who = self.bearer.remembered(header)
+        if who is None:
+            who = await self.bearer.identify(header)
+        if self._throttle is not None:
+            visit.fields = self._throttle.fields(self._throttle.take(who))
+        return who
+
+
+class Visit:
+    """One request on its way through the door."""
+
+    __slots__ = ("fields", "headers", "operation", "scope", "trace")
+
+    def __init__(self, scope: Scope, headers: dict[bytes, bytes], trace: tracing.Trace) -> None:
+        self.scope, self.headers, self.trace = scope, headers, trace
+        self.operation = "-"
+        self.fields: list[tuple[bytes, bytes]] = []  # the rate limit's header fields
+
+    @property
+    def query(self) -> bytes:
+        return self.scope["query_string"]
+
+    @staticmethod
+    def of(request: Request[Any, Any, Any]) -> Visit:
+        """Return the visit that a Litestar request belongs to."""
+        return request.scope["fathom"]  # pyright: ignore[reportGeneralTypeIssues,reportTypedDictNotRequiredAccess]
+
+
+Quick = Callable[[Visit], Awaitable[Reply]]
+
+
+def api(
+    title: str,
+    version: str,
+    handlers: Sequence[Any],
+    *,
+    gate: Gate[Any] | None = None,
+    limits: Limits | None = None,
+    metrics: Metrics | None = None,
+    quick: Mapping[tuple[str, str], Quick] | None = None,
+    ready: Callable[[], Awaitable[None]] | None = None,
+    says: str = "",
+) -> Door:
+    """Return the ASGI application of a system's REST door.
+
+    `handlers` are Litestar's; each needs an `operation_id`, which is its name in metrics, limits and the ledger.
+    A handler with a parameter `viewer` is for those who are known: the gate fills it in.
+    `quick` are hot routes that leave Litestar, by method and exact path; a handler of the same method and path
+    must be there too, which documents it. `ready` raises while the system cannot serve.
+    The door adds /openapi.json, /docs, /health, /ready and /metrics.
+    """
+    return Door(
+        title,
+        version,
+        handlers,
+        gate=gate,
+        limits=limits or Limits(),
+        metrics=metrics or Metrics(),
+        quick=quick or {},
+        ready=ready,
+        says=says,
+    )
+
+
+class Door:
+    """An ASGI application: first what is cheap and protects, then the quick routes, then Litestar."""
+
+    def __init__(
+        self,
+        title: str,
+        version: str,
+        handlers: Sequence[Any],
+        *,
+        gate: Gate[Any] | None,
+        limits: Limits,
+        metrics: Metrics,
+        quick: Mapping[tuple[str, str], Quick],
+        ready: Callable[[], Awaitable[None]] | None,
+        says: str,
+    ) -> None:
+        self.limits, self.metrics = limits, metrics
+        self.admission = Admission(limits.in_flight_max)
+        self._gate, self._ready = gate, ready
+        self._per_address = _throttle("address", limits.per_address, limits)
+        self._operations = {
+            name: Throttle(name, rate, keys_max=limits.keys_max) for name, rate in limits.operations.items()
+        }
+        self._litestar = Litestar(
+            list(handlers),
+            openapi_config=None,
+            dependencies={"viewer": Provide(self._viewer)} if gate else {},
+            exception_handlers={Exception: _litestar_problem},
+            before_request=self._before,
+            logging_config=None,
+            request_max_body_size=None,  # the door has read the body by then, and bounded it
+        )
+        self.openapi = openapi.document(title, version, says, handlers, known="viewer" if gate else None)
+        operations = openapi.operations(self.openapi)
+        self._quick: dict[tuple[str, str], tuple[Quick, str]] = {}
+        for (method, path), answer in quick.items():
+            if (method, path) not in operations:
+                raise ValueError(f"the quick route {method} {path} has no handler that documents it")
+            self._quick[method, path] = (answer, operations[method, path])
+        for name in self._operations:
+            if name not in operations.values():
+                raise ValueError(f"there is a rate for '{name}', but no such operation")
+        page = openapi.page(self.openapi)
+        schema = msgspec.json.encode(self.openapi)
+        self._own: dict[str, Quick] = {
+            "/openapi.json": _fixed(Reply(200, schema)),
+            "/docs": _fixed(page),
+            "/health": _fixed(Reply(200, b'{"healthy":true}')),
+            "/ready": self._is_ready,
+            "/metrics": self._tell_metrics,
+        }
+        self._requests = metrics.counter("http_requests_total", "Requests answered.", ("operation", "method", "status"))
+        self._latency = metrics.histogram(
+            "http_request_duration_seconds", "From the request's head to the end of the answer.", ("operation",)
+        )
+        metrics.gauge("http_requests_in_flight", "Requests under way.", lambda: self.admission.in_flight)
+        metrics.gauge(
+            "http_requests_turned_away_total",
+            "Requests that found no room.",
+            lambda: self.admission.turned_away,
+            kind="counter",
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._litestar(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers = dict(scope["headers"])
+        trace = tracing.begin(headers)
+        tracing.current.set(trace)
+        visit = Visit(scope, headers, trace)
+        method, path = scope["method"], scope["path"]
+        status = 500
+        try:
+            if (own := self._own.get(path)) is not None:
+                visit.operation = "-"
+                if method != "GET":
+                    status = 405
+                    it = problems.problem("method-not-allowed", f"{path} can only be read", request_id=trace.request_id)
+                    await problems.send_problem(send, it, [*self._usual(visit), (b"allow", b"GET")])
+                    return
+                status = await self._send(visit, await own(visit), send)
+                return
+            self.admission.enter()
+            try:
+                if self._per_address is not None:
+                    taken = self._per_address.take(address_of(scope["client"]))
+                    visit.fields = self._per_address.fields(taken)
+                if (found := self._quick.get((method, path))) is not None:
+                    answer, visit.operation = found
+                    self._charge(visit)
+                    status = await self._send(visit, await answer(visit), send)
+                else:
+                    status = await self._through_litestar(visit, receive, send)
+            finally:
+                self.admission.leave()
+        except _Gone:
+            status = 499  # nobody is there to be answered
+        except Exception as error:
+            it, fields = _problem_of(error, visit)
+            status = it.status
+            await problems.send_problem(send, it, [*self._usual(visit), *fields])
+        finally:
+            self._requests.add(visit.operation, method if method in _METHODS else "other", str(status))
+            self._latency.observe(time.perf_counter() - began, visit.operation)
+
+    # What every answer carries.
+
+    def _usual(self, visit: Visit) -> list[tuple[bytes, bytes]]:
+        return [*SECURITY[:-1], (b"x-request-id", visit.trace.request_id.encode()), *visit.fields]
+
+    async def _send(self, visit: Visit, reply: Reply, send: Send) -> int:
+        headers = [
+            (b"content-type", reply.media_type),
+            (b"content-length", b"%d" % len(reply.body)),
+            *reply.headers,
+            (b"x-request-id", visit.trace.request_id.encode()),
+            *visit.fields,
+        ]
+        said = {name for name, _ in reply.headers}
+        headers += [field for field in SECURITY if field[0] not in said] if said else SECURITY
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+        return reply.status
+
+    # Litestar's part.
+
+    async def _through_litestar(self, visit: Visit, receive: Receive, send: Send) -> int:
+        scope = visit.scope
+        scope["fathom"] = visit
+        body = await self._body(visit, receive)
+        status = 500
+
+        async def replay() -> Any:
+            nonlocal body
+            if body is None:
+                return {"type": "http.disconnect"}
+            message, body = {"type": "http.request", "body": body, "more_body": False}, None
+            return message
+
+        async def dressed(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = list(message.get("headers", ()))
+                said = {name for name, _ in headers}
+                headers += [field for field in SECURITY if field[0] not in said]
+                headers += [(b"x-request-id", visit.trace.request_id.encode()), *visit.fields]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        async with asyncio.timeout(self.limits.answer_s):
+            await self._litestar(scope, replay, dressed)
+        return status
+
+    async def _body(self, visit: Visit, receive: Receive) -> bytes | None:
+        """Read the request's body, all of it, within its bounds of size, time and form."""
+        headers, most = visit.headers, self.limits.body_bytes_max
+        length = headers.get(b"content-length", b"0")
+        if length == b"0" and b"transfer-encoding" not in headers:
+            return b""
+        if not length.isdigit() or int(length) > most:  # refused before a byte of it is read
+            raise _Close(Refusal("too-large", f"a request's body has at most {most} bytes"))
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self.limits.body_s):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    body += message.get("body", b"")
+                    if len(body) > most:
+                        raise _Close(Refusal("too-large", f"a request's body has at most {most} bytes"))
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            raise _Close(_Slow(self.limits.body_s)) from None
+        if visit.scope["method"] in _BODIES and body:
+            form = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+            if form != b"application/json":
+                raise _Form
+        return bytes(body)
+
+    def _before(self, request: Request[Any, Any, Any]) -> None:
+        visit = Visit.of(request)
+        visit.operation = str(request.route_handler.operation_id or request.route_handler.handler_name)
+        self._charge(visit)
+
+    async def _viewer(self, request: Request[Any, Any, Any]) -> Any:
+        assert self._gate is not None
+        return await self._gate.enter(Visit.of(request))
+
+    def _charge(self, visit: Visit) -> None:
+        operation.set(visit.operation)
+        if (throttle := self._operations.get(visit.operation)) is not None:
+            visit.fields = throttle.fields(throttle.take(address_of(visit.scope["client"])))
+
+    # The door's own routes.
+
+    async def _is_ready(self, visit: Visit) -> Reply:
+        if self._ready is not None:
+            await self._ready()
+        return Reply(200, b'{"ready":true}')
+
+    async def _tell_metrics(self, visit: Visit) -> Reply:
+        return Reply(200, self.metrics.text().encode(), media_type=METRICS_TYPE.encode())
+
+
+_METHODS = frozenset(("GET", "HEAD", "OPTIONS", *_BODIES))
+
+
+class _Gone(Exception):
+    """Whoever asked is no longer there."""
+
+
+class _Form(Exception):
+    """The body is not JSON, or does not say so."""
+
+
+class _Slow(Exception):
+    """The body did not arrive in time."""
+
+    def __init__(self, within_s: float) -> None:
+        self.within_s = within_s
+
+
+class _Close(Exception):
+    """Answer with this, and end the connection: what is left of the body will not be read."""
+
+    def __init__(self, why: Exception) -> None:
+        self.why = why
+
+
+def _throttle(name: str, rate: Any, limits: Limits) -> Throttle | None:
+    return None if rate is None else Throttle(name, rate, keys_max=limits.keys_max)
+
+
+def _fixed(reply: Reply) -> Quick:
+    async def answer(visit: Visit) -> Reply:
+        return reply
+
+    return answer
+
+
+def _problem_of(error: BaseException, visit: Visit) -> tuple[Problem, list[tuple[bytes, bytes]]]:
+    """Return what the caller may know of an error, and log what the caller may not."""
+    rid = visit.trace.request_id
+    if isinstance(error, _Close):
+        it, headers = _problem_of(error.why, visit)
+        return it, [*headers, (b"connection", b"close")]
+    if isinstance(error, Refusal):
+        return problems.of_refusal(error, rid)
+    if isinstance(error, _Slow):
+        return problems.problem("too-slow", f"the body did not arrive within {error.within_s:g} s", request_id=rid), []
+    if isinstance(error, _Form):
+        return problems.problem("unsupported-media-type", "send application/json", request_id=rid), []
+    if isinstance(error, ValidationException):
+        return _invalid(error, rid), []
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        return _of_http(error, rid), [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
+    if isinstance(error, (EngineDown, EngineBusy, EngineUnknown, TimeoutError)):
+        log.warning("%s: %s", type(error).__name__, error, extra={"operation": visit.operation})
+        sure = isinstance(error, (EngineDown, EngineBusy))
+        says = "a part of the system is not there; ask again"
+        if not sure:
+            says = "no answer in time: it may have happened; ask again, with the same Idempotency-Key if it has one"
+        return problems.of_refusal(Refusal("unavailable", says, retry_s=1), rid)
+    log.error("an unexpected error", exc_info=error, extra={"operation": visit.operation, "error_id": rid})
+    return problems.problem("broke", f"the log has it under {rid}", request_id=rid), []
+
+
+def _litestar_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    it, headers = _problem_of(error, Visit.of(request))
+    return Response(
+        problems.encoded(it),
+        status_code=it.status,
+        media_type=problems.MEDIA_TYPE,
+        headers={name.decode(): value.decode() for name, value in headers},
+    )
+
+
+def _invalid(error: ValidationException, rid: str) -> Problem:
+    missing = {"'data'": "is missing"}  # how Litestar says that there was no body
+    wrong = [
+        FieldProblem(
+            field=str({"data": "body"}.get(key := one.get("key") or one.get("source") or "body", key)),
+            detail=missing.get(says := str(one.get("message", "")), says),
+        )
+        for one in (error.extra if isinstance(error.extra, list) else [])
+        if isinstance(one, dict)
+    ]
+    first = "; ".join(f"{one.field}: {one.detail}" for one in wrong[:3])
+    return problems.problem(
+        "invalid", first or "the request does not fit its description", errors=wrong, request_id=rid
+    )
+
+
+def _of_http(error: HTTPException, rid: str) -> Problem:
+    codes = {404: "not-found", 405: "method-not-allowed", 401: "unauthorised", 403: "forbidden", 413: "too-large"}
+    codes |= {406: "not-acceptable", 409: "conflict", 415: "unsupported-media-type", 422: "invalid", 429: "too-many"}
+    code = codes.get(error.status_code, "malformed")
+    says = {"not-found": "nothing lies at this address", "malformed": error.detail}.get(code)
+    return problems.problem(code, says, request_id=rid)
