@@ -1,0 +1,480 @@
+"""What a dive is going to do, with its seconds, before it does it; refused where the numbers could not be supported."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import inspect
+import math
+import random
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from fathom.design import Choice, Decision, Question, System, first_line
+from fathom.errors import FathomError, nearest
+from fathom.lab import dive as grammar
+from fathom.lab import runs
+from fathom.lab.dive import QUANTILES, Dive, Load
+from fathom.lab.machine import Placement
+
+__all__ = ["Mode", "Pace", "Plan", "draw", "samples_for", "williams"]
+
+Mode = Literal["quick", "default", "deep"]
+
+TWIN = "'"  # the default approach a second time is called `<name>'`
+DELTA = 0.05  # differences below 5 % are not called differences
+STRETCH = 4.0  # a rare operation may be offered up to this often as its load says, to support its quantile
+AFTER = 3.0  # the load goes on for this many times the fault's length: does it recover?
+FLIPS = (0.5, 2.0)  # the dive runs at these multiples of the ratio at which it computed that total cost flips
+START_S = 4.0  # engines and service of one approach, from nothing to ready on two cores
+PREPARE_S = 4.0  # the data of one approach
+MACHINE_S = 2.0  # micro-measurements
+RECORD_S = 4.0  # findings and record
+TURN_S = 0.45  # resume, checkpoint, collect, read the meters, judge the laws, pause
+
+
+@dataclasses.dataclass(frozen=True)
+class Pace:
+    """How much of everything a mode does."""
+
+    budget_s: float
+    rounds: int  # pure slices per operation; three are the fewest that give CPU an interval
+    slice_s: float
+    mix_s: float
+    blocks: int  # of the duel; 0: none
+    faults: int | None  # how many of the dive's faults; None: all
+    injections: int  # how often each
+    redo: float  # the share of the duel that may be redone because the machine was disturbed
+
+
+PACES: Mapping[str, Pace] = {
+    "quick": Pace(90, 3, 0.3, 1.0, 0, 1, 1, 0.0),
+    "default": Pace(300, 3, 0.45, 1.5, 8, None, 1, 0.25),
+    "deep": Pace(900, 6, 0.8, 3.0, 16, None, 5, 0.25),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What will be done: which approaches, at which points, for how long, in which order."""
+
+    system: System
+    name: str
+    dive: type[Dive[Any]]
+    question: Question
+    choices: Mapping[str, Choice]  # the approaches that are raced, in the order of their names, the default first
+    controls: Mapping[str, Choice]  # approaches that are known to be wrong: run for the law they break
+    points: tuple[Any, ...]
+    load: Load | None
+    faults: tuple[grammar.Fault, ...]
+    goals: tuple[grammar.Goal, ...]
+    predictions: tuple[str, ...]
+    seed: int
+    mode: Mode
+    pace: Pace
+    placement: Placement
+    segment_s: float
+    duel_rates: Mapping[str, float]
+    order: tuple[tuple[str, ...], ...]  # a row per block
+    together: bool  # whether the approaches go through a fault side by side
+    parts_s: Mapping[str, float]
+    budget_s: float
+    command: str
+    notes: tuple[str, ...]
+
+    @property
+    def default(self) -> str:
+        """The approach that the others are compared with."""
+        return next(iter(self.choices))
+
+    @property
+    def middle(self) -> Any:
+        """The point at which the duel and the trial run, unless the census finds it too dear."""
+        return self.points[len(self.points) // 2]
+
+    @property
+    def lasts_s(self) -> float:
+        return sum(self.parts_s.values())
+
+    def trial_s(self, fault: grammar.Fault) -> float:
+        """How long the load goes on around a fault."""
+        return fault.until_s + AFTER * fault.lasts_s
+
+    def lines(self) -> list[str]:
+        """Return the plan as a person reads it before it starts."""
+        rivals = ", ".join(str(choice) for choice in self.choices.values())
+        swept = f"{self.dive.swept} = {', '.join(f'{p:,}' if isinstance(p, int) else str(p) for p in self.points)}"
+        parts = "   ".join(f"{name} {seconds:.0f} s" for name, seconds in self.parts_s.items())
+        return [
+            f"{self.system.name} / {self.name}: {rivals}" + (f"; {swept}" if self.dive.swept else ""),
+            f"{parts}   in all about {self.lasts_s:.0f} of {self.budget_s:.0f} s · seed {self.seed} · {self.placement}",
+            *self.notes,
+        ]
+
+    def raw(self) -> runs.Plan:
+        """Return the plan as it is hashed and written before the first request."""
+        dive = self.dive
+        duel = None
+        if self.order:
+            duel = runs.Duel(
+                point=self.middle,
+                blocks=len(self.order),
+                order=[list(row) for row in self.order],
+                segment_s=self.segment_s,
+                rates=dict(self.duel_rates),
+                delta_floor=DELTA,
+            )
+        longest = max((self.trial_s(fault) for fault in self.faults), default=0.0)
+        target = dive.target
+        return runs.Plan(
+            fathom=importlib.metadata.version("fathom-lab"),
+            system=self.system.name,
+            dive=self.name,
+            question=grammar.question_of(dive),
+            decision=self.question.name,
+            default=self.default,
+            approaches=[self._option(name, choice) for name, choice in self.choices.items()],
+            swept=runs.Sweep(name=dive.swept or "", values=list(self.points)),
+            load=runs.Load(rates=dict(self.load.rates), lasts_s=self.load.lasts_s)
+            if self.load
+            else runs.Load(rates={}, lasts_s=0.0),
+            seed=self.seed,
+            command=self.command,
+            duel=duel,
+            goals=[runs.Aim(op=g.op, measure=g.measure, less_than=g.less_than) for g in self.goals],
+            watch=[(m.op, m.name) for m in dive.watch],
+            faults=[_raw_fault(fault) for fault in self.faults],
+            trial_rates=dict(self.load.rates) if self.load else {},
+            trial_lasts_s=longest,
+            target=runs.Target(users=target.users, per_s=dict(target.per_s)) if target else None,
+            predictions=list(self.predictions),
+            probes={probe.name: probe.after.name for probe in dive.probes.values()},
+            asks=self.question.asks,
+            tells=_rest(inspect.getdoc(inspect.getmodule(dive))),
+            mode=self.mode,
+            budget_s=self.budget_s,
+            parts_s=dict(self.parts_s),
+            not_measured=list(self.notes),
+        )
+
+    def _option(self, name: str, choice: Choice) -> runs.Option:
+        approach = self.question.approach(name)
+        module = inspect.getmodule(approach)
+        defaults = {knob.name: knob.default for knob in approach.knobs().values()}
+        return runs.Option(
+            name=name,
+            says=first_line(module) if module else "",
+            knobs={**defaults, **choice.knobs},
+            tells=_rest(inspect.getdoc(module)),
+        )
+
+
+def draw(
+    system: System,
+    name: str,
+    *,
+    placement: Placement,
+    only: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+    seed: int = 7,
+    mode: Mode = "default",
+    budget_s: float | None = None,
+) -> Plan:
+    """Return the plan of a dive, or refuse what cannot be supported and say what could be.
+
+    `only` narrows the approaches; `settings` are `--set` values as they were typed: a knob of the approaches, the
+    swept value (`fans=100,3000`) or the rate of an operation.
+    """
+    if mode not in PACES:
+        raise FathomError(
+            f"there is no mode '{mode}'", why=f"a dive is {', '.join(PACES)}", fix=nearest(mode, PACES, "leave it out")
+        )
+    dive = grammar.read(system, name)
+    question = grammar.decision_of(system, dive)
+    points, load, knobs = _settle(dive, question, dict(settings or {}))
+    choices, controls = _choices(question, only, knobs)
+    if not choices:
+        raise FathomError(
+            f"{', '.join(only)} cannot be raced",
+            why="an approach that is kept to break a law is run for the law, not timed",
+            fix=f"add one of {', '.join(n for n, a in question.approaches.items() if not _breaks(a))}",
+        )
+    predictions = tuple(grammar.rehearse(dive, list(question.approaches)))
+    pace = PACES[mode]
+    if budget_s is not None:
+        pace = dataclasses.replace(pace, budget_s=float(budget_s))
+    notes: list[str] = []
+    faults = tuple(dive.faults)[: pace.faults] * pace.injections
+    if pace.faults is not None and len(dive.faults) > pace.faults:
+        left = "; ".join(str(fault) for fault in dive.faults[pace.faults :])
+        notes.append(f"not in {mode} mode: {left}")
+    blocks = pace.blocks
+    if not placement.apart and blocks:
+        blocks = 0
+        notes.append("one core: counts only, no duel, because load and service would share it")
+    if not blocks and mode == "quick":
+        notes.append("not in quick mode: the duel, so which approach is faster cannot be told")
+    if dive.without_load():
+        blocks, faults = 0, ()
+    segment_s = load.lasts_s if load else 0.0
+    rates = _duel_rates(dive, load, segment_s, blocks) if load and blocks else {}
+    order = _order(list(choices), blocks, seed)
+    parts, together = _parts(dive, pace, choices, controls, points, segment_s, order, faults)
+    command = _command(system, name, only, settings or {}, seed, mode, budget_s)
+    if sum(parts.values()) > pace.budget_s:
+        raise _too_long(parts, pace, mode)
+    return Plan(
+        system=system,
+        name=name,
+        dive=dive,
+        question=question,
+        choices=choices,
+        controls=controls,
+        points=points,
+        load=load,
+        faults=faults,
+        goals=tuple(dive.goals),
+        predictions=predictions,
+        seed=seed,
+        mode=mode,
+        pace=pace,
+        placement=placement,
+        segment_s=segment_s,
+        duel_rates=rates,
+        order=order,
+        together=together,
+        parts_s=parts,
+        budget_s=pace.budget_s,
+        command=command,
+        notes=tuple(notes),
+    )
+
+
+# ── what was asked for ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _settle(
+    dive: type[Dive[Any]], question: Question, settings: dict[str, str]
+) -> tuple[tuple[Any, ...], Load | None, dict[str, str]]:
+    """Give every setting to whom it belongs; what belongs to nobody is refused with a guess."""
+    points, load = dive.points, dive.load
+    knobs = {name for approach in question.approaches.values() for name in approach.knobs()}
+    rates = set(load.rates) if load else set()
+    known = {*knobs, *rates, *([dive.swept] if dive.swept else []), *(["lasts_s"] if load else [])}
+    for name in settings:
+        if name not in known:
+            raise FathomError(
+                f"nothing here can be set by '{name}'",
+                why=f"this dive and its approaches have {', '.join(sorted(known)) or 'nothing to set'}",
+                fix=nearest(name, known, f"leave {name} out"),
+            )
+    if dive.swept in settings:
+        kind = type(dive.points[0])
+        points = tuple(_number(dive.swept, text, kind) for text in settings.pop(dive.swept).split(","))
+        if len(set(points)) != len(points):
+            raise FathomError(
+                f"{dive.swept} has a value twice",
+                why="each value is visited once",
+                fix=f"say for example {dive.swept}={','.join(map(str, dive.points))}",
+            )
+    if load:
+        mine = {name: settings.pop(name) for name in list(settings) if name in rates or name == "lasts_s"}
+        values = {name: _number(name, text, float) for name, text in mine.items()}
+        load = Load(lasts_s=values.pop("lasts_s", load.lasts_s), **{**load.rates, **values})
+    return points, load, settings
+
+
+def _number(name: str, text: str, kind: type) -> Any:
+    try:
+        return kind(text.replace("_", "")) if kind is not str else text
+    except ValueError:
+        raise FathomError(
+            f"{name}={text} is not a number", why=f"{name} is {kind.__name__}", fix=f"say for example {name}=100"
+        ) from None
+
+
+def _choices(
+    question: Question, only: Sequence[str], knobs: Mapping[str, str]
+) -> tuple[dict[str, Choice], dict[str, Choice]]:
+    names = [question.approach(name) and name for name in only] or list(question.approaches)
+    default = question.base.default
+    names = sorted(dict.fromkeys(names), key=lambda name: (name != default, name))
+    chosen: dict[str, Choice] = {}
+    controls: dict[str, Choice] = {}
+    for name in names:
+        approach = question.approach(name)
+        mine = {key: text for key, text in knobs.items() if key in approach.knobs()}
+        (controls if _breaks(approach) else chosen)[name] = question.choice(name, mine)
+    unused = [key for key in knobs if not any(key in question.approach(name).knobs() for name in names)]
+    if unused:
+        raise FathomError(
+            f"no approach of this dive has the knob '{unused[0]}'",
+            why=f"compared are {', '.join(names)}",
+            fix="leave it out, or add the approach that has it with --only",
+        )
+    return chosen, controls
+
+
+def _breaks(approach: type[Decision]) -> Any:
+    """The law that an approach is kept to break, if it is such a control."""
+    return getattr(approach, "breaks", None)
+
+
+# ── what can be supported ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def samples_for(quantile: float) -> int:
+    """Return how many samples a quantile needs: ten beyond it, else it is the fate of a few.
+
+    >>> samples_for(0.5), samples_for(0.9), samples_for(0.99)
+    (20, 100, 1000)
+    """
+    return math.ceil(round(10 / (1 - quantile), 6))
+
+
+def _duel_rates(dive: type[Dive[Any]], load: Load, segment_s: float, blocks: int) -> dict[str, float]:
+    """Offer a rare operation more often than its load says where its quantile needs it; refuse where it is too far."""
+    rates = dict(load.rates)
+    for measure in dive.watch:
+        if measure.name not in QUANTILES:
+            continue
+        probe = dive.probes.get(measure.op)
+        op = probe.after.name if probe else measure.op
+        need, offered = samples_for(QUANTILES[measure.name]), load.rates[op] * segment_s
+        if need > offered * STRETCH * 1.0001:
+            fits = [n for n, q in QUANTILES.items() if samples_for(q) <= offered * STRETCH]
+            raise FathomError(
+                f"{measure} cannot be supported by {offered:.0f} samples a segment",
+                why=f"it needs {need:,} of {op}, and {load.rates[op]:g}/s for {segment_s:g} s give {offered:.0f}",
+                fix=f"watch {measure.op}.{fits[-1]}, or offer {op} at least {need / segment_s / STRETCH:,.0f} times/s"
+                if fits
+                else f"offer {op} at least {need / segment_s / STRETCH:,.0f} times/s, or make lasts_s longer",
+            )
+        rates[op] = max(rates[op], math.ceil(need / segment_s))
+    for goal in dive.goals:
+        if goal.measure not in QUANTILES:
+            continue
+        probe = dive.probes.get(goal.op)
+        op = probe.after.name if probe else goal.op
+        need, offered = samples_for(QUANTILES[goal.measure]), rates[op] * segment_s * blocks
+        if need > offered * 1.0001:
+            raise FathomError(
+                f"the goal {goal.op}.{goal.measure} cannot be judged by {offered:.0f} samples",
+                why=f"it needs {need:,} of {op} in all {blocks} blocks",
+                fix=f"offer {op} at least {need / segment_s / blocks:,.1f} times/s, or make lasts_s longer",
+            )
+    return rates
+
+
+def williams(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return rows in which each name is as often at each place, and as often right after each other one.
+
+    >>> williams(["a", "b", "c", "d"])
+    [('a', 'b', 'd', 'c'), ('b', 'c', 'a', 'd'), ('c', 'd', 'b', 'a'), ('d', 'a', 'c', 'b')]
+    >>> len(williams(["a", "b", "c"]))
+    6
+    """
+    n = len(names)
+    zigzag = [0]
+    for step in range(1, n):
+        zigzag.append((zigzag[-1] + (step if step % 2 else -step)) % n)
+    rows = [tuple(names[(place + row) % n] for place in zigzag) for row in range(n)]
+    return rows + [row[::-1] for row in rows] if n % 2 and n > 1 else rows
+
+
+def _order(names: list[str], blocks: int, seed: int) -> tuple[tuple[str, ...], ...]:
+    if not blocks or not names:
+        return ()
+    dice = random.Random(f"{seed}/order")
+    rivals = [*names, names[0] + TWIN]
+    dice.shuffle(rivals)
+    rows = williams(rivals)
+    drawn: list[tuple[str, ...]] = []
+    while len(drawn) < blocks:  # whole squares while they fit, so that places and neighbours stay balanced
+        dice.shuffle(rows)
+        drawn += rows
+    return tuple(drawn[:blocks])
+
+
+def _parts(
+    dive: type[Dive[Any]],
+    pace: Pace,
+    choices: Mapping[str, Choice],
+    controls: Mapping[str, Choice],
+    points: Sequence[Any],
+    segment_s: float,
+    order: Sequence[Sequence[str]],
+    faults: Sequence[grammar.Fault],
+) -> tuple[dict[str, float], bool]:
+    """Return the seconds of each part, and whether the trial must put the approaches side by side to fit."""
+    if dive.without_load():
+        return {"set-up": MACHINE_S, "count": 1.0 * len(choices) * len(points), "record": RECORD_S}, False
+    rivals = len(choices)
+    bodies = rivals + len(controls) + (1 if order else 0)
+    slices = pace.rounds * (pace.slice_s + TURN_S / 3) * len(dive.operations)
+    parts = {
+        "set-up": MACHINE_S + bodies * (START_S + PREPARE_S),
+        "census": rivals * (1.0 + pace.rounds * TURN_S + len(points) * (slices + pace.mix_s)),
+    }
+    if order:
+        parts["flip"] = len(FLIPS) * 2 * (2.0 + TURN_S) if rivals > 1 and len(dive.operations) > 1 else 0.0
+        parts["duel"] = len(order) * len(order[0]) * (segment_s + TURN_S)
+        parts["redone"] = parts["duel"] * pace.redo
+    else:
+        parts["flip"] = 0.0
+    parts = {name: seconds for name, seconds in parts.items() if seconds}
+    settle_s = 3.0  # settled, a last look by everyone, the laws
+    once = sum(fault.until_s + AFTER * fault.lasts_s + settle_s for fault in faults)
+    parts["record"] = RECORD_S
+    apart = once * (rivals + len(controls))
+    together = bool(faults) and sum(parts.values()) + apart > pace.budget_s
+    if faults:
+        record = parts.pop("record")
+        parts["trial"] = once if together else apart
+        parts["record"] = record
+    return parts, together
+
+
+def _too_long(parts: Mapping[str, float], pace: Pace, mode: Mode) -> FathomError:
+    total = sum(parts.values())
+    spent = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in parts.items())
+    quick = "" if mode == "quick" else ", compare fewer approaches with --only, or leave the duel out with --quick"
+    return FathomError(
+        f"{pace.budget_s:.0f} s are too few for this dive",
+        why=f"it would take about {total:.0f} s: {spent}",
+        fix=f"say --budget {math.ceil(total / 10) * 10}{quick}",
+    )
+
+
+def _command(
+    system: System,
+    name: str,
+    only: Iterable[str],
+    settings: Mapping[str, str],
+    seed: int,
+    mode: Mode,
+    budget_s: float | None,
+) -> str:
+    inside = system.package.startswith("fathom.systems.")
+    words = ["fathom", "dive", system.name if inside else shlex.quote(str(system.folder)), name]
+    words += [f"--only {approach}" for approach in only]
+    words += [f"--set {key}={value}" for key, value in settings.items()]
+    words += [f"--{mode}"] if mode != "default" else []
+    words += [f"--budget {budget_s:g}"] if budget_s is not None else []
+    return " ".join([*words, f"--seed {seed}"])
+
+
+def _raw_fault(fault: grammar.Fault) -> runs.Fault:
+    return runs.Fault(
+        kind=fault.kind,
+        target=fault.target,
+        from_s=fault.from_s,
+        until_s=fault.until_s,
+        wiped=fault.wiped,
+        says=str(fault),
+    )
+
+
+def _rest(doc: str | None) -> str:
+    return (doc or "").partition("\n")[2].strip()
