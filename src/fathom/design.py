@@ -167,10 +167,10 @@ class System:
     def at(cls, folder: Path, package: str | None = None) -> System:
         """Read the system that lies in `folder`. `package` is its importable name, if it has one already."""
         folder = folder.resolve()
-        if not (folder / "api.py").is_file() or not (folder / "service.py").is_file():
+        if not (_has(folder, "api") and _has(folder, "service")):
             raise FathomError(
                 f"{folder} is not a system",
-                why="a system's folder has at least api.py and service.py",
+                why="a system's folder has at least the rooms api and service",
                 fix="make one with: fathom new system NAME",
             )
         if package is None:
@@ -179,7 +179,7 @@ class System:
         return cls(folder.name.replace("_", "-"), folder, package)
 
     def has(self, room: str) -> bool:
-        return (self.folder / f"{room}.py").is_file() or (self.folder / room / "__init__.py").is_file()
+        return _has(self.folder, room)
 
     def room(self, room: str) -> ModuleType:
         """Import one of the rooms: `api`, `service`, `laws`, `dives.celebrity` …"""
@@ -299,6 +299,10 @@ class System:
 def first_line(module: ModuleType) -> str:
     """Return the first line of a module's docstring: the one that is read on a screen."""
     return (inspect.getdoc(module) or "").partition("\n")[0]
+
+
+def _has(folder: Path, room: str) -> bool:
+    return (folder / f"{room}.py").is_file() or (folder / room / "__init__.py").is_file()
 
 
 def _name_of(file: Path) -> str:

@@ -64,7 +64,9 @@ def _fault(source: Source, asked: Import) -> str | None:
         return _system_fault(inside, below, asked) if floor == "systems" and inside else None
     if target not in BELOW[floor]:
         beside = target in BELOW and floor in BELOW[target]
-        return f"{floor} may not import {target}" + (" (that is upward)" if beside else " (nothing imports a neighbour)")
+        return f"{floor} may not import {target}" + (
+            " (that is upward)" if beside else " (nothing imports a neighbour)"
+        )
     if floor != "systems":
         return None
     if not inside:

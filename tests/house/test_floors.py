@@ -50,7 +50,10 @@ def test_a_knot_is_told_in_one_sentence(tmp_path: Path, file: str, code: str, sa
 FINE = {
     "dives import the lab": ("systems/shop/dives/rush.py", "from fathom.lab.dive import Dive"),
     "simulation imports the lab": ("systems/shop/simulation/world.py", "from fathom.lab.stats import median"),
-    "laws import history and blocks": ("systems/shop/laws.py", "from fathom.history import Op\nimport fathom.blocks.ids"),
+    "laws import history and blocks": (
+        "systems/shop/laws.py",
+        "from fathom.history import Op\nimport fathom.blocks.ids",
+    ),
     "a room knows a lower one": ("systems/shop/decisions/x/y.py", "from ...stores import Posts\nfrom . import X"),
     "the cli knows the systems": ("cli/up.py", "from fathom.systems import find"),
     "the outside is nobody's business": ("blocks/ring.py", "import bisect"),

@@ -223,7 +223,14 @@ def set_up(groups: Sequence[str]) -> None:
         named = [part for group in sorted(wanted) for part in ("--group", group)]
         run(
             [uv, "sync", "--frozen", "--no-install-project", "--no-default-groups", *named]
-            + ["--python", os.path.realpath(sys.executable), "--no-python-downloads", "--no-progress", "--color", "never"],
+            + [
+                "--python",
+                os.path.realpath(sys.executable),
+                "--no-python-downloads",
+                "--no-progress",
+                "--color",
+                "never",
+            ],
             lock=lock,
             why="installing what uv.lock names",
             env={"UV_PROJECT_ENVIRONMENT": str(environment.folder), "VIRTUAL_ENV": ""},

@@ -1,0 +1,44 @@
+"""The command line: one file a command, each read when it is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run `fathom` with these words and return its exit code: nothing that goes wrong shows a traceback."""
+    from fathom.cli import trouble
+
+    words = list(sys.argv[1:] if words is None else words)
+    try:
+        try:
+            code = _run(words)
+        except BaseException as raised:
+            code = trouble.tell(raised, words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read our output has gone (`fathom list | head -1`): nothing is wrong, and nobody is left to tell.
+        # The interpreter flushes once more at its end, so what is left goes where nothing can break.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+
+
+def _run(words: list[str]) -> int:
+    from fathom.cli import front
+
+    if not words or words[0] in {"-h", "--help", "help"}:
+        front.page()
+        return 0
+    if words[0] in {"-V", "--version"}:
+        from fathom import __version__
+
+        print(f"fathom {__version__}")
+        return 0
+    name, *rest = words
+    said = front.command(name).main(args=rest, prog_name=f"fathom {name}", standalone_mode=False)
+    return said if isinstance(said, int) else 0

@@ -1,0 +1,66 @@
+"""How the command line speaks: results on stdout, progress on stderr, JSON when asked, colour only to a person."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["columns", "first_line", "note", "paint", "say_json", "short", "width"]
+
+_COLOURS = {"green": "32", "red": "31", "yellow": "33", "grey": "90", "bold": "1"}
+_BEGAN = time.monotonic()
+
+
+def say_json(value: Any) -> None:
+    """Print one JSON value: what a program gets that said --json."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+
+
+def note(line: str) -> None:
+    """Tell a person how far it is, on stderr, with the seconds since the command began."""
+    print(f"{time.monotonic() - _BEGAN:6.1f} s  {line}", file=sys.stderr, flush=True)
+
+
+def paint(text: str, colour: str) -> str:
+    """Colour a text where a person's terminal shows it; anywhere else it stays as it is."""
+    if not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
+def width() -> int:
+    """Return how many characters fit on a line here: a terminal's own width, else 100."""
+    return max(60, shutil.get_terminal_size((100, 24)).columns) if sys.stdout.isatty() else 100
+
+
+def short(text: str, chars: int) -> str:
+    """Return a text cut at a word's end where it is too long for its place."""
+    if len(text) <= chars:
+        return text
+    return text[: chars - 1].rsplit(" ", 1)[0].rstrip(",;:") + "…"
+
+
+def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
+    """Return rows as lines whose cells begin below each other; the last cell runs on."""
+    cells = [list(row) for row in rows]
+    if not cells:
+        return ""
+    wide = [max(len(row[at]) for row in cells if at < len(row)) for at in range(max(map(len, cells)))]
+    lines = ["  ".join([cell.ljust(wide[at]) for at, cell in enumerate(row)]).rstrip() for row in cells]
+    return "\n".join(indent + line for line in lines)
+
+
+def first_line(file: Path) -> str:
+    """Return the first line of a module's docstring without running the module."""
+    try:
+        said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+    except (OSError, SyntaxError, ValueError):
+        return "(cannot be read)"
+    return (said or "").partition("\n")[0]
