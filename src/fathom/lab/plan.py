@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import inspect
 import math
 import random
@@ -11,6 +10,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+import fathom
 from fathom.design import Choice, Decision, Question, System, first_line
 from fathom.errors import FathomError, nearest
 from fathom.lab import dive as grammar
@@ -128,7 +128,7 @@ class Plan:
         longest = max((self.trial_s(fault) for fault in self.faults), default=0.0)
         target = dive.target
         return runs.Plan(
-            fathom=importlib.metadata.version("fathom-lab"),
+            fathom=fathom.__version__,
             system=self.system.name,
             dive=self.name,
             question=grammar.question_of(dive),
