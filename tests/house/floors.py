@@ -51,7 +51,7 @@ def _of_source(source: Source) -> Iterator[str]:
 def _fault(source: Source, asked: Import) -> str | None:
     floor, *inside = source.parts
     _, target, *below = asked.module.split(".") if "." in asked.module else (asked.module, "__init__")
-    if target in {"__init__", "__version__"}:
+    if target.startswith("__"):  # fathom itself: its version, its docstring
         return None
     if floor in LOOSE or floor in {"__init__", "__main__"}:
         allowed = LOOSE.get(floor, {"cli"} if floor == "__main__" else set[str]())

@@ -57,6 +57,7 @@ def _sql(source: Source) -> Iterator[str]:
         return
     docs = {id(node.value) for node in ast.walk(source.tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            if SQL.search(node.value):
-                yield f"{source.place}:{node.lineno} SQL belongs to stores"
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in docs:
+            continue
+        if SQL.search(node.value):
+            yield f"{source.place}:{node.lineno} SQL belongs to stores"

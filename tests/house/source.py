@@ -62,9 +62,10 @@ class Source:
                 start = ".".join((*base, *([node.module] if node.module else [])))
                 for alias in node.names:
                     yield Import(node.lineno, f"{start}.{alias.name}" if start else alias.name, node.level)
-            elif isinstance(node, ast.Call) and _called(node) in {"import_module", "__import__"}:
-                if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
-                    yield Import(node.lineno, node.args[0].value, 0)
+            elif isinstance(node, ast.Call) and _called(node) in {"import_module", "__import__"} and node.args:
+                asked = node.args[0]
+                if isinstance(asked, ast.Constant) and isinstance(asked.value, str):
+                    yield Import(node.lineno, asked.value, 0)
 
 
 def _called(node: ast.Call) -> str:

@@ -20,6 +20,21 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 GROUPS = ("dev", "outside")
+PIP_OPTIONS = (
+    "--quiet",
+    "--no-deps",
+    "--only-binary=:all:",
+    "--require-hashes",
+    "--disable-pip-version-check",
+)
+UV_OPTIONS = (
+    "--frozen",
+    "--no-install-project",
+    "--no-default-groups",
+    "--no-python-downloads",
+    "--no-progress",
+    "--color=never",
+)
 FREE_BYTES = 700_000_000  # what the packages need while they are unpacked, with room to spare
 
 
@@ -186,8 +201,7 @@ def installer(tools: Path, lock: int) -> Path:
         partial = tools / "uv.partial"
         shutil.rmtree(partial, ignore_errors=True)
         run(
-            [*pip, "install", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
-            + ["--disable-pip-version-check", "--target", str(partial), "-r", str(wanted)],
+            [*pip, "install", *PIP_OPTIONS, "--target", str(partial), "-r", str(wanted)],
             lock=lock,
             why="fetching the installer (uv)",
             env={"PIP_ROOT_USER_ACTION": "ignore"},
@@ -222,15 +236,7 @@ def set_up(groups: Sequence[str]) -> None:
         say("installing the engines and libraries that uv.lock names")
         named = [part for group in sorted(wanted) for part in ("--group", group)]
         run(
-            [uv, "sync", "--frozen", "--no-install-project", "--no-default-groups", *named]
-            + [
-                "--python",
-                os.path.realpath(sys.executable),
-                "--no-python-downloads",
-                "--no-progress",
-                "--color",
-                "never",
-            ],
+            [uv, "sync", *UV_OPTIONS, *named, "--python", os.path.realpath(sys.executable)],
             lock=lock,
             why="installing what uv.lock names",
             env={"UV_PROJECT_ENVIRONMENT": str(environment.folder), "VIRTUAL_ENV": ""},

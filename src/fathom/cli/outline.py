@@ -100,7 +100,8 @@ def _default(init: Path) -> str | None:
     except (OSError, SyntaxError, ValueError):
         return None
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            if any(isinstance(target, ast.Name) and target.id == "default" for target in node.targets):
-                return str(node.value.value)
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Constant):
+            continue
+        if any(isinstance(target, ast.Name) and target.id == "default" for target in node.targets):
+            return str(node.value.value)
     return None

@@ -1,4 +1,4 @@
-"""What a person is told when something goes wrong: what, why, fix; and where a fault of Fathom's own is written down."""
+"""What a person is told when something goes wrong: what, why, fix, and where a fault of our own is written down."""
 
 from __future__ import annotations
 
