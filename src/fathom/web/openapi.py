@@ -48,6 +48,8 @@ def document(title: str, version: str, says: str, handlers: Sequence[Any], *, kn
     needs = _who_needs(described, known)
     for method, path, operation in _each(found):
         secured = (method, path) in needs
+        for it in operation.get("parameters", ()):
+            _absent_is_not_null(it["schema"])
         operation["responses"] = {
             **{status: it for status, it in operation["responses"].items() if status.startswith("2")},
             **{str(status): _problem(status) for status in _statuses(operation, secured)},
@@ -109,6 +111,14 @@ def _each(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]
         for method in _VERBS:
             if method in item:
                 yield method, path, item[method]
+
+
+def _absent_is_not_null(schema: dict[str, Any]) -> None:
+    """Let an optional parameter's schema say what it may be, where Litestar says that it may be null."""
+    may_be = [it for it in schema.get("oneOf", ()) if it != {"type": "null"}]
+    if len(may_be) == 1:
+        del schema["oneOf"]
+        schema |= may_be[0]
 
 
 def _nobody(known: str | None) -> dict[str, Any]:

@@ -1,0 +1,35 @@
+"""The timeline's public door: REST under /api/v1, described by its own OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fathom.web.app import Door, Gate, api
+from fathom.web.limits import Limits, Rate
+
+from ..api import Timeline, UserId
+from . import accounts, follows, home, posts
+
+__all__ = ["LIMITS", "UNDER", "app"]
+
+UNDER = "/api/v1"
+LIMITS = Limits(
+    body_bytes_max=16 * 1024,  # 500 characters, each an escaped pair of surrogates, are 6 kB
+    # A password costs 20 ms of a core and is worth guessing.
+    operations={"join": Rate(per_s=1, burst=30), "login": Rate(per_s=1, burst=30)},
+)
+
+
+def app(service: Timeline, choices: Any = None, settings: Any = None, *, limits: Limits = LIMITS) -> Door:
+    """Return the ASGI application that lets the world in."""
+    gate: Gate[UserId] = Gate(service.whoami, limits)
+    rooms = (accounts, posts, follows, home)
+    return api(
+        "Timeline",
+        "1",
+        [handler for room in rooms for handler in room.handlers(service, gate, UNDER)],
+        gate=gate,
+        limits=limits,
+        quick=home.quick(service, gate, UNDER),
+        says="A social timeline: posts, follows, and a home that shows each follower each post once, newest first.",
+    )

@@ -1,0 +1,152 @@
+"""What goes over the wire: ids as text, authors and engagement inside each post, and where the next page begins."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from ..api import BODY_CHARS_MAX, Post, Slice, Source, User
+
+__all__ = [
+    "ID",
+    "LIMIT",
+    "NAME",
+    "Account",
+    "Author",
+    "Credentials",
+    "Draft",
+    "Engagement",
+    "Likers",
+    "Likes",
+    "Listing",
+    "Pagination",
+    "Published",
+    "Session",
+    "account",
+    "listing",
+    "published",
+]
+
+# An id is a number below 2**53, but JSON readers in the wild make doubles or 32-bit integers of numbers: text is safe.
+ID = "^([0-9]{1,15}|[0-8][0-9]{15})$"  # the clock in them reaches the rest of 2**53 in the year 2095
+NAME = "^[a-z0-9_]{1,30}$"
+LIMIT = 20
+PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX = 8, 256
+
+Name = Annotated[str, Meta(pattern=NAME, description="1 to 30 of a-z, 0-9 and _", examples=["ann"])]
+Password = Annotated[str, Meta(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)]
+Id = Annotated[str, Meta(pattern=ID, description="a number, as text", examples=["241894771200000"])]
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who somebody is to be, or says to be."""
+
+    name: Name
+    password: Password
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A post that is to be written."""
+
+    body: Annotated[str, Meta(min_length=1, max_length=BODY_CHARS_MAX)]
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """A token: send it as `Authorization: Bearer TOKEN`. It is shown this once."""
+
+    token: str
+    token_type: str = "Bearer"
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as others see it."""
+
+    id: Id
+    name: str
+    followers: int
+    following: int
+    posts: int
+
+
+class Author(msgspec.Struct, frozen=True, kw_only=True):
+    """Who wrote a post, or likes it."""
+
+    id: Id
+    name: str
+
+
+class Engagement(msgspec.Struct, frozen=True, kw_only=True):
+    """What others did with a post."""
+
+    likes: int
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """A post. `at_ms` is Unix time in milliseconds."""
+
+    id: Id
+    author: Author
+    body: str
+    at_ms: int
+    engagement: Engagement
+
+
+class Pagination(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the neighbouring pages begin: `older` is a max_id, `newer` a min_id; null where there is no more.
+
+    A page may be shorter than its limit and yet have an `older`: only null ends a walk.
+    """
+
+    limit: int
+    older: Id | None
+    newer: Id | None
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of posts, newest first. `source` says whether it was pushed, pulled, or a store was down."""
+
+    posts: list[Published]
+    pagination: Pagination
+    source: Source
+
+
+class Likes(msgspec.Struct, frozen=True, kw_only=True):
+    """How many like a post now."""
+
+    likes: int
+
+
+class Likers(msgspec.Struct, frozen=True, kw_only=True):
+    """Who likes a post, newest first, at most 1,000."""
+
+    likers: list[Author]
+
+
+def account(user: User) -> Account:
+    return Account(
+        id=str(user.id), name=user.name, followers=user.followers, following=user.following, posts=user.posts
+    )
+
+
+def published(post: Post) -> Published:
+    return Published(
+        id=str(post.id),
+        author=Author(id=str(post.author), name=post.name),
+        body=post.body,
+        at_ms=post.at_ms,
+        engagement=Engagement(likes=post.likes),
+    )
+
+
+def listing(piece: Slice, limit: int) -> Listing:
+    return Listing(
+        posts=[published(post) for post in piece.posts],
+        pagination=Pagination(
+            limit=limit,
+            older=None if piece.older is None else str(piece.older),
+            newer=None if piece.newer is None else str(piece.newer),
+        ),
+        source=piece.source,
+    )
