@@ -336,6 +336,7 @@ class Finding(Struct):
     verdict: str | None = None
     versus: str | None = None
     says: str = ""
+    void: bool = False  # the approach broke a law: fast and wrong is not a result
     detail: dict[str, Any] = {}
     sources: list[str] = msgspec.field(default=[], name="from")
 

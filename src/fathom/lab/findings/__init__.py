@@ -1,0 +1,38 @@
+"""From the raw files of a run to every number that its record prints: pure, and so repeatable by `verify`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fathom.lab.findings.book import Book, name_of
+from fathom.lab.findings.census import census, unit_cost
+from fathom.lab.findings.duel import duel
+from fathom.lab.findings.flips import Flip, axis_of, cost_at, flips, note_costs, note_flips
+from fathom.lab.findings.judgements import gates, goals, judged, laws
+from fathom.lab.findings.trials import trials
+from fathom.lab.runs import Finding, Run
+
+if TYPE_CHECKING:
+    from fathom.lab.dive import Dive
+
+__all__ = ["Flip", "axis_of", "compute", "cost_at", "flips", "name_of", "unit_cost"]
+
+
+def compute(run: Run, dive: type[Dive[Any]] | None = None) -> list[Finding]:
+    """Return every finding of a run, computed from its raw files.
+
+    The prediction is code, so it is judged only when the dive is given; everything else needs the folder alone.
+    """
+    book = Book(run)
+    broke = laws(book)
+    gates(book)
+    census(book)
+    note_costs(book)
+    note_flips(book)
+    duel(book)
+    trials(book)
+    goals(book)
+    book.void(broke)
+    if dive is not None:
+        judged(book, dive)
+    return book.all

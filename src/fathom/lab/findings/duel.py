@@ -1,0 +1,280 @@
+"""Which approach is faster when all is calm: paired log-ratios of whole blocks against the default, and its own twin.
+
+A winner needs both: a family-wise p of at most 5 % (max-T over all rivals and measures) and an interval beyond delta.
+Where the twin of the default differs from the default, the measure compares nothing and is not used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fathom.lab.findings.book import Book, name_of
+from fathom.lab.findings.census import QUANTILES
+from fathom.lab.runs import IDLE, MIX, NOT_THE_SYSTEM, Point, Segment
+from fathom.lab.stats import (
+    BLOCKS_MIN,
+    Interval,
+    Verdict,
+    blocks_needed,
+    flagged,
+    judge,
+    margin,
+    max_t,
+    quantile,
+    quantile_interval,
+    samples_needed,
+    sign_flip_interval,
+    spread,
+)
+
+__all__ = ["duel", "measures_of"]
+
+Measured = tuple[str, str]  # ("home", "p99"); ("mix", "cpu_s") is everything that a segment used
+
+
+def measures_of(book: Book) -> list[Measured]:
+    """Return what the plan declared for the duel: latencies that it watches or has goals for, and CPU."""
+    declared = [*book.plan.watch, *((aim.op, aim.measure) for aim in book.plan.goals)]
+    latencies = [(op, m) for op, m in declared if m in QUANTILES or m == "mean"]
+    return [*dict.fromkeys(latencies), (MIX, "cpu_s")]
+
+
+@dataclass
+class _Block:
+    """What one name (an approach, or the default's twin) did in one block."""
+
+    segments: list[Segment] = field(default_factory=list)
+    values: dict[Measured, float] = field(default_factory=dict)
+    n: dict[str, int] = field(default_factory=dict)
+    took: dict[str, np.ndarray] = field(default_factory=dict)  # seconds, of operations whose quantile a block lacks
+
+
+@dataclass(frozen=True)
+class _Race:
+    """The duel as it was run; `blocks` are those in which every name ran validly."""
+
+    point: Point
+    delta_floor: float
+    names: list[str]
+    blocks: list[int]
+    table: dict[tuple[int, str], _Block]
+
+    def column(self, name: str) -> list[_Block]:
+        return [self.table[block, name] for block in self.blocks]
+
+
+def duel(book: Book) -> None:
+    """Note the quantiles of every approach, the twin's distance from itself, and every ratio to the default."""
+    plan = book.plan
+    ran = book.of("duel", valid=False)
+    if plan.duel is None or not ran:
+        return
+    measures = measures_of(book)
+    table = _read(book, measures)
+    names = [plan.default, f"{plan.default}'", *(name for name in plan.names if name != plan.default)]
+    names = [name for name in names if name in {who for _, who in table}]
+    blocks = [b for b in sorted({block for block, _ in table}) if all((b, name) in table for name in names)]
+    # where it ran: the census may have found the planned point too dear
+    race = _Race(ran[0].point, plan.duel.delta_floor, names, blocks, table)
+    for name in names:
+        for measured in measures:
+            _value(book, race, name, measured)
+    _ratios(book, race, measures)
+
+
+def _read(book: Book, measures: list[Measured]) -> dict[tuple[int, str], _Block]:
+    """Read one segment's samples at a time; of a block that was done again, the last valid one counts."""
+    chosen: dict[tuple[int, str, str], Segment] = {}
+    for segment in book.of("duel"):
+        if segment.slice != IDLE:
+            chosen[segment.block, segment.name, segment.slice] = segment
+    table: dict[tuple[int, str], _Block] = {}
+    took: dict[tuple[int, str], dict[str, list[np.ndarray]]] = {}
+    for (number, name, _), segment in sorted(chosen.items()):
+        table.setdefault((number, name), _Block()).segments.append(segment)
+        samples = book.run.samples(segment)
+        for op in samples.ops if samples else ():
+            assert samples is not None
+            took.setdefault((number, name), {}).setdefault(op, []).append(samples.took_ns(op))
+    for key, block in table.items():
+        for op, columns in took.get(key, {}).items():
+            ns = np.concatenate(columns)
+            block.n[op] = len(ns)
+            seconds = np.where(ns == np.iinfo(np.int64).max, np.inf, ns / 1e9)
+            for measured in measures:
+                if measured[0] == op:
+                    value = _of(seconds, measured[1])
+                    if value is None:
+                        block.took[op] = seconds
+                    elif math.isfinite(value):
+                        block.values[measured] = value
+        done = sum(n for s in block.segments for n in s.done.values())
+        used = sum(t for s in block.segments for group, t in s.cpu_s.items() if group not in NOT_THE_SYSTEM)
+        if done and used > 0:
+            block.values[MIX, "cpu_s"] = used / done
+            block.n[MIX] = done
+    return table
+
+
+def _of(seconds: np.ndarray, measure: str) -> float | None:
+    return float(seconds.mean()) if measure == "mean" else quantile(seconds, QUANTILES[measure])
+
+
+def _value(book: Book, race: _Race, name: str, measured: Measured) -> None:
+    """Note what one name took: the median over the blocks, and the blocks that hold it."""
+    op, measure = measured
+    mine = race.column(name)
+    values = [block.values[measured] for block in mine if measured in block.values]
+    over = f"{len(values)} blocks"
+    if values and len(values) == len(mine):
+        interval = spread(values)
+    else:  # too few a block; all blocks together may support it, for a goal and never for a comparison
+        pooled = [block.took[op] for block in mine if op in block.took]
+        together = np.concatenate(pooled) if pooled else np.zeros(0)
+        interval = quantile_interval(together, QUANTILES[measure]) if measure in QUANTILES else None
+        values, over = [], f"{len(mine)} blocks pooled"
+    if interval is None:
+        return  # the ratio says why
+    book.add(
+        name_of("duel", name, race.point, f"{op}.{measure}"),
+        part="duel",
+        how="cpu" if measure == "cpu_s" else "mean" if measure == "mean" else "quantile",
+        interval=interval,
+        approach=name.rstrip("'"),
+        point=race.point,
+        op=op,
+        measure=measure,
+        unit="s",
+        n=sum(block.n.get(op, 0) for block in mine),
+        over=over,
+        detail={"twin": name.endswith("'"), "blocks": values},
+        sources=[s.id for block in mine for s in block.segments],
+    )
+
+
+def _ratios(book: Book, race: _Race, measures: list[Measured]) -> None:
+    default, twin = book.plan.default, f"{book.plan.default}'"
+    usable = [
+        m for m in measures if race.blocks and all(m in b.values for name in race.names for b in race.column(name))
+    ]
+    logs = {
+        (name, m): np.log(
+            [a.values[m] / b.values[m] for a, b in zip(race.column(name), race.column(default), strict=True)]
+        )
+        for name in race.names
+        if name != default
+        for m in usable
+    }
+    rivals = [key for key in logs if key[0] != twin]
+    several = bool(rivals) and len(race.blocks) > 1
+    adjusted = max_t(np.stack([logs[key] for key in rivals], axis=1)) if several else np.ones(len(rivals))
+    drifting: set[Measured] = set()
+    for m in usable:
+        if (twin, m) in logs:
+            alone = float(max_t(logs[twin, m][:, None])[0])
+            verdict = _compare(book, race, twin, m, _Logs(logs[twin, m], logs[twin, m], alone))
+            if verdict in (Verdict.BETTER, Verdict.WORSE):
+                drifting.add(m)
+    for (name, m), p in zip(rivals, adjusted, strict=True):
+        beside = logs.get((twin, m), np.zeros(0))
+        _compare(book, race, name, m, _Logs(logs[name, m], beside, float(p)), m in drifting)
+    for m in measures:
+        for name in race.names:
+            if m not in usable and name not in (default, twin):
+                _unsupported(book, race, name, m)
+
+
+@dataclass(frozen=True)
+class _Logs:
+    """The blocks' log-ratios of one name to the default, those of the default's twin, and the adjusted p."""
+
+    own: np.ndarray
+    twin: np.ndarray
+    p: float
+
+
+def _compare(book: Book, race: _Race, name: str, measured: Measured, logs: _Logs, drifting: bool = False) -> Verdict:
+    """Note one ratio to the default, on the scale on which it is told: 1.3 is 30 % more."""
+    op, measure = measured
+    default = book.plan.default
+    interval = sign_flip_interval(logs.own)
+    delta = margin(logs.twin, race.delta_floor)
+    verdict = judge(interval, logs.p, delta)
+    why = ""
+    if drifting:
+        verdict, why = Verdict.CANT_TELL, "the twin of the default differs from the default itself"
+    elif interval is None:
+        why = f"{len(race.blocks)} blocks; an interval takes {BLOCKS_MIN}"
+    needs = blocks_needed(logs.own, delta) if verdict is Verdict.CANT_TELL and not drifting else None
+    if needs is not None and needs <= len(race.blocks):
+        needs = len(race.blocks) + 1
+    both = [*race.column(name), *race.column(default)]
+    number: dict[str, Any] = {"value": math.exp(float(logs.own.mean()))}
+    if interval is not None:
+        number = {"interval": _as_ratio(interval)}
+    book.add(
+        name_of("duel", f"{name}~{default}", race.point, f"{op}.{measure}"),
+        part="duel",
+        how="ratio",
+        **number,
+        approach=name.rstrip("'"),
+        versus=default,
+        point=race.point,
+        op=op,
+        measure=measure,
+        unit="x",
+        n=sum(block.n.get(op, 0) for block in both),
+        over=f"{len(race.blocks)} blocks",
+        verdict=str(verdict),
+        says=why,
+        detail={
+            "twin": name.endswith("'"),
+            "p": logs.p,
+            "delta": math.expm1(delta),
+            "blocks": [math.exp(float(x)) for x in logs.own],
+            "flagged": [race.blocks[at] for at in flagged(logs.own)],
+            "needs": needs,
+        },
+        sources=[s.id for block in both for s in block.segments],
+    )
+    return verdict
+
+
+def _as_ratio(interval: Interval) -> Interval:
+    return Interval(math.exp(interval.value), math.exp(interval.low), math.exp(interval.high), interval.level)
+
+
+def _unsupported(book: Book, race: _Race, name: str, measured: Measured) -> None:
+    op, measure = measured
+    book.add(
+        name_of("duel", f"{name}~{book.plan.default}", race.point, f"{op}.{measure}"),
+        part="duel",
+        how="ratio",
+        approach=name,
+        versus=book.plan.default,
+        point=race.point,
+        op=op,
+        measure=measure,
+        unit="x",
+        over=f"{len(race.blocks)} blocks",
+        verdict=str(Verdict.CANT_TELL),
+        says="; ".join(_why_not(race, name, measured)),
+        sources=[s.id for block in race.column(name) for s in block.segments],
+    )
+
+
+def _why_not(race: _Race, name: str, measured: Measured) -> Iterator[str]:
+    op, measure = measured
+    if not race.blocks:
+        yield "no block in which all of them ran validly"
+        return
+    least = min(block.n.get(op, 0) for block in race.column(name))
+    if measure in QUANTILES and least < samples_needed(QUANTILES[measure]):
+        yield f"{measure} takes {samples_needed(QUANTILES[measure]):,} samples a block; the smallest has {least:,}"
+    else:
+        yield "it was not measured in every block"

@@ -1,0 +1,209 @@
+"""What held: laws, gates, goals, and the prediction that was written before the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fathom.lab.dive import Estimate, Found, predictions
+from fathom.lab.findings.book import Book, name_of
+from fathom.lab.findings.census import QUANTILES
+from fathom.lab.runs import Aim, Finding, Gate, LawResult, Point, Segment
+from fathom.lab.stats import samples_needed
+
+if TYPE_CHECKING:
+    from fathom.lab.dive import Dive
+
+__all__ = ["estimates", "gates", "goals", "judged", "laws"]
+
+HELD, FAILED, CANT_TELL = "held", "failed", "can't tell"
+
+
+def laws(book: Book) -> set[str]:
+    """Note every law per approach; return the approaches that broke one.
+
+    An approach that the plan does not race was run as a control: it is there to break a law, and must.
+    """
+    broke: set[str] = set()
+    seen: dict[tuple[str, str], list[LawResult]] = {}
+    for result in book.run.laws:
+        seen.setdefault((result.approach, result.law), []).append(result)
+    for control in {approach for approach, _ in seen} - set(book.plan.names):
+        keys = [key for key in seen if key[0] == control]
+        results = [result for key in keys for result in seen.pop(key)]
+        _control(book, control, results)
+    for (approach, law), results in seen.items():
+        broken = [broken for result in results for broken in result.broken]
+        if broken:
+            broke.add(approach)
+        checked = sum(result.checked for result in results)
+        book.add(
+            name_of("law", approach, law),
+            part="laws",
+            how="law",
+            approach=approach,
+            measure=law,
+            value=len(broken),
+            low=len(broken),
+            high=len(broken),
+            exact=True,
+            n=checked,
+            over=f"{len(results)} checks",
+            verdict=FAILED if broken else HELD if checked else CANT_TELL,
+            says=broken[0].says if broken else "" if checked else "nothing was there to check",
+            detail={"where": [[r.part, r.fault] for r in results if r.broken]},
+            sources=[result.segment for result in results if result.segment],
+        )
+    return broke
+
+
+def _control(book: Book, approach: str, results: list[LawResult]) -> None:
+    broken = [broken for result in results for broken in result.broken]
+    book.add(
+        name_of("control", approach),
+        part="laws",
+        how="control",
+        approach=approach,
+        value=len(broken),
+        low=len(broken),
+        high=len(broken),
+        exact=True,
+        n=sum(result.checked for result in results),
+        over=f"{len(results)} checks",
+        verdict=HELD if broken else FAILED,
+        says=broken[0].says if broken else "it is known to be wrong, and nothing noticed",
+        detail={"laws": sorted({b.law for b in broken})},
+        sources=[result.segment for result in results if result.segment],
+    )
+
+
+def gates(book: Book) -> None:
+    """Note how often each gate tripped, and its worst value beside its limit."""
+    seen: dict[str, list[tuple[Segment, Gate]]] = {}
+    for segment in book.segments:
+        for gate in segment.gates:
+            seen.setdefault(gate.name, []).append((segment, gate))
+    for name, pairs in seen.items():
+        tripped = [(segment, gate) for segment, gate in pairs if not gate.ok]
+        worst = max(pairs, key=lambda pair: _over_limit(pair[1].value, pair[1].limit))[1]
+        book.add(
+            name_of("gate", name),
+            part="gates",
+            how="gate",
+            measure=name,
+            value=len(tripped),
+            low=len(tripped),
+            high=len(tripped),
+            exact=True,
+            n=len(pairs),
+            over=f"{len(pairs)} segments",
+            verdict=FAILED if tripped else HELD,
+            says=worst.says,
+            detail={"worst": worst.value, "limit": worst.limit},
+            sources=[segment.id for segment, _ in tripped],
+        )
+    void = [s.id for s in book.segments if not s.valid]
+    book.add(
+        name_of("gate", "segments"),
+        part="gates",
+        how="gate",
+        measure="segments",
+        value=len(void),
+        low=len(void),
+        high=len(void),
+        exact=True,
+        n=len(book.segments),
+        over=f"{len(book.segments)} segments",
+        verdict=FAILED if void else HELD,
+        sources=void,
+    )
+
+
+def _over_limit(value: float, limit: float) -> float:
+    return value / limit if limit else value
+
+
+def goals(book: Book) -> None:
+    """Note for every goal, approach and swept value whether it held, failed, or cannot be told."""
+    for approach in book.plan.names:
+        for point in book.plan.swept.values:
+            for aim in book.plan.goals:
+                _goal(book, approach, point, aim)
+
+
+def _goal(book: Book, approach: str, point: Point, aim: Aim) -> None:
+    found = _best(book, approach, point, aim.op, aim.measure)
+    fields: dict[str, Any] = {
+        "part": found.part if found else "census",
+        "how": "goal",
+        "approach": approach,
+        "point": point,
+        "op": aim.op,
+        "measure": aim.measure,
+        "detail": {"less_than": aim.less_than},
+    }
+    id = name_of("goal", approach, point, f"{aim.op}.{aim.measure}")
+    if found is None or found.low is None:
+        says = found.says if found and found.says else _too_few(book, approach, point, aim)
+        book.add(id, verdict=CANT_TELL, says=says, sources=list(found.sources) if found else [], **fields)
+        return
+    high = found.high if found.high is not None else float("inf")  # some were never answered
+    verdict = HELD if high < aim.less_than else FAILED if found.low >= aim.less_than else CANT_TELL
+    book.add(
+        id,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        exact=found.exact,
+        n=found.n,
+        over=found.over,
+        unit=found.unit,
+        verdict=verdict,
+        sources=list(found.sources),
+        **fields,
+    )
+
+
+def _best(book: Book, approach: str, point: Point, op: str, measure: str) -> Finding | None:
+    """The duel's blocks where they ran at this swept value; else the census."""
+    return book.get(name_of("duel", approach, point, f"{op}.{measure}")) or book.get(
+        name_of("census", approach, point, f"{op}.{measure}")
+    )
+
+
+def _too_few(book: Book, approach: str, point: Point, aim: Aim) -> str:
+    if aim.measure not in QUANTILES:
+        return "it was not measured"
+    mean = book.get(name_of("census", approach, point, f"{aim.op}.mean"))
+    return (
+        f"{aim.measure} takes {samples_needed(QUANTILES[aim.measure]):,} samples; there are {mean.n if mean else 0:,}"
+    )
+
+
+def estimates(book: Book) -> Any:
+    """Return how a prediction looks a number up: counts and CPU from the census, latencies from the duel alone."""
+    by_id = {finding.id: finding for finding in book.all}
+
+    def look(approach: str, point: Any, op: str, measure: str) -> Estimate | None:
+        latency = measure in QUANTILES or measure == "mean"
+        found = by_id.get(name_of("duel" if latency else "census", approach, point, f"{op}.{measure}"))
+        if found is None or found.value is None or found.void:
+            return None
+        low = found.low if found.low is not None else float("-inf")
+        high = found.high if found.high is not None else float("inf")
+        return Estimate(found.value, low, high, found.exact)
+
+    return look
+
+
+def judged(book: Book, dive: type[Dive[Any]]) -> None:
+    """Note what became of every sentence of the prediction."""
+    found = Found(dive, book.plan.names, estimates(book))
+    for number, (sentence, comparison) in enumerate(predictions(dive, found), 1):
+        book.add(
+            name_of("prediction", number),
+            part="prediction",
+            how="prediction",
+            verdict=str(comparison.verdict),
+            says=sentence,
+            detail={"compared": comparison.says},
+        )

@@ -1,0 +1,224 @@
+"""What happened when it broke: what failed, when users noticed, when it healed, and what was lost.
+
+Read from the requests alone, in windows of a quarter of a second. A window is bad if a request in it failed, or its
+outcome stayed unknown, or more requests than before the fault took longer than the goal of their operation. Users
+notice at the first bad request after the fault; it has healed at the end of the last bad window. A trial that ends
+within one more length of the fault without calm *does not recover*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fathom.lab.findings.book import Book, name_of
+from fathom.lab.findings.census import QUANTILES
+from fathom.lab.runs import OUTCOMES, Samples, Segment, Trial
+
+__all__ = ["WINDOW_S", "trials"]
+
+WINDOW_S = 0.25
+STRAY = 2  # one late request in a window is a stray
+_CALM_S = 1.0  # how much calm at the end shows that it healed
+
+
+def trials(book: Book) -> None:
+    """Note the outcome of every approach under every fault."""
+    for trial in book.run.trials:
+        segment = book.run.segment(trial.segment)
+        samples = book.run.samples(segment)
+        if samples is not None and len(samples):
+            _one(book, trial, segment, samples)
+
+
+def _one(book: Book, trial: Trial, segment: Segment, samples: Samples) -> None:
+    fields = {
+        "part": "trial",
+        "how": "trial",
+        "approach": trial.approach,
+        "point": segment.point,
+        "over": "one injection",
+        "sources": [segment.id],
+    }
+
+    def id(measure: str) -> str:
+        return name_of("trial", trial.approach, trial.fault, measure)
+
+    for place, outcome in enumerate(OUTCOMES):
+        count = int((samples.outcome == place).sum())
+        book.add(id(outcome), measure=outcome, value=count, low=count, high=count, exact=True, n=len(samples), **fields)
+    for op in samples.ops:
+        ns = samples.took_ns(op)
+        good = ns[ns != np.iinfo(np.int64).max] / 1e9
+        if len(good):
+            book.add(
+                id(f"{op}.mean"),
+                op=op,
+                measure="mean",
+                unit="s",
+                value=float(good.mean()),
+                low=float(good.min()),
+                high=float(good.max()),
+                n=len(good),
+                **{**fields, "over": f"least to greatest of {len(good)}"},
+            )
+    windows = _windows(book, trial, segment, samples)
+    _noticed(book, id, fields, trial, samples, windows)
+    _healed(book, id, fields, trial, segment, windows)
+    counts = {"lost": trial.lost, **trial.extra}
+    for name, count in counts.items():
+        if count is not None:
+            book.add(id(name), measure=name, value=count, low=count, high=count, exact=True, n=len(samples), **fields)
+    book.add(
+        id("timeline"),
+        measure="timeline",
+        n=len(samples),
+        detail={
+            "window_s": WINDOW_S,
+            "from_s": trial.from_s,
+            "until_s": trial.until_s,
+            "lasts_s": segment.lasts_s,
+            "settled_s": trial.settled_s,
+            "settled": trial.settled,
+            "windows": [[w.at_s, w.ok, w.failed, w.unknown, w.typical_s, w.worst_s] for w in windows],
+        },
+        **fields,
+    )
+
+
+@dataclass
+class _Window:
+    at_s: float
+    ok: int
+    failed: int
+    unknown: int
+    typical_s: float | None  # median of those that succeeded
+    worst_s: float | None
+    slow: dict[str, tuple[int, float]]  # by operation: how many took longer than its goal, and which share of it
+
+
+def _limits(book: Book) -> dict[str, tuple[float, float]]:
+    """By operation: the time that its goal allows, and the share that may take longer."""
+    limits: dict[str, tuple[float, float]] = {}
+    for aim in book.plan.goals:
+        if aim.measure in QUANTILES and aim.op in book.plan.ops:
+            limits[aim.op] = max(limits.get(aim.op, (0.0, 0.0)), (aim.less_than, 1 - QUANTILES[aim.measure]))
+    return limits
+
+
+def _windows(book: Book, trial: Trial, segment: Segment, samples: Samples) -> list[_Window]:
+    limits = _limits(book)
+    asked = np.isin(samples.op, [samples.ops.index(op) for op in samples.ops if op in book.plan.ops])
+    place = (samples.intended_ns / 1e9 // WINDOW_S).astype(int)
+    good = (samples.outcome == 0) & (samples.done_ns > 0)
+    took = np.where(good, (samples.done_ns - samples.intended_ns) / 1e9, np.inf)
+    windows = []
+    for at in range(int(np.ceil(segment.lasts_s / WINDOW_S))):
+        rows = asked & (place == at)
+        fine = took[rows & good]
+        slow = {}
+        for op, (limit, _) in limits.items():
+            of = rows & samples.of(op) & good
+            late = int((took[of] > limit).sum())
+            slow[op] = (late, late / max(1, int(of.sum())))
+        windows.append(
+            _Window(
+                at * WINDOW_S,
+                int(good[rows].sum()),
+                int((samples.outcome[rows] == 1).sum()),
+                int((samples.outcome[rows] >= 2).sum()),
+                float(np.median(fine)) if len(fine) else None,
+                float(fine.max()) if len(fine) else None,
+                slow,
+            )
+        )
+    return windows
+
+
+def _bad(book: Book, windows: list[_Window], trial: Trial) -> list[_Window]:
+    """The windows from the fault on in which users suffered more than they did before it."""
+    allowed = {op: share for op, (_, share) in _limits(book).items()}
+    for w in windows:
+        if w.at_s + WINDOW_S <= trial.from_s:
+            allowed = {op: max(share, w.slow[op][1]) for op, share in allowed.items()}
+
+    def late(w: _Window) -> bool:
+        return any(n >= STRAY and share > allowed[op] for op, (n, share) in w.slow.items())
+
+    return [w for w in windows if w.at_s + WINDOW_S > trial.from_s and (w.failed or w.unknown or late(w))]
+
+
+def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windows: list[_Window]) -> None:
+    """When the first request that was due after the fault ended badly: failed, unknown, or late."""
+    bad = {w.at_s for w in _bad(book, windows, trial)}
+    limits = _limits(book)
+    asked = np.isin(samples.op, [samples.ops.index(op) for op in samples.ops if op in book.plan.ops])
+    hurt = asked & (samples.outcome > 0)
+    for op, (limit, _) in limits.items():
+        hurt |= samples.of(op) & (samples.outcome == 0) & (samples.done_ns - samples.intended_ns > limit * 1e9)
+    at_s = samples.intended_ns / 1e9
+    inside = np.isin((at_s // WINDOW_S) * WINDOW_S, list(bad))
+    first = np.nonzero(hurt & inside & (at_s >= trial.from_s))[0]
+    if not len(first):
+        book.add(id("noticed_s"), measure="noticed_s", unit="s", n=len(samples), verdict="never", **fields)
+        return
+    ended_ns = np.where(samples.done_ns > 0, samples.done_ns, samples.intended_ns)  # an unknown one may say no end
+    row = first[np.argmin(ended_ns[first])]
+    due, ended = float(at_s[row]) - trial.from_s, float(ended_ns[row]) / 1e9 - trial.from_s
+    book.add(
+        id("noticed_s"),
+        measure="noticed_s",
+        unit="s",
+        value=ended,
+        low=due,
+        high=max(due, ended),
+        n=len(samples),
+        verdict="noticed",
+        **{**fields, "over": "one injection; between when that request was due and when it ended"},
+    )
+
+
+def _healed(book: Book, id, fields: dict, trial: Trial, segment: Segment, windows: list[_Window]) -> None:
+    """How long after the fault the last bad window ended, or that it never did."""
+    bad = _bad(book, windows, trial)
+    n = sum(w.ok + w.failed + w.unknown for w in windows)
+    over = {**fields, "over": "one injection; read in windows of 0.25 s"}
+    if not bad:
+        book.add(
+            id("healed_s"),
+            measure="healed_s",
+            unit="s",
+            value=0.0,
+            low=0.0,
+            high=0.0,
+            n=n,
+            verdict="nothing to heal",
+            **over,
+        )
+        return
+    last = bad[-1].at_s + WINDOW_S
+    if last + _CALM_S > segment.lasts_s:
+        book.add(
+            id("healed_s"),
+            measure="healed_s",
+            unit="s",
+            low=max(0.0, segment.lasts_s - trial.until_s),
+            n=n,
+            verdict="does not recover",
+            says="still bad when the trial ended",
+            **over,
+        )
+        return
+    after = max(0.0, last - trial.until_s)
+    book.add(
+        id("healed_s"),
+        measure="healed_s",
+        unit="s",
+        value=after,
+        low=max(0.0, after - WINDOW_S),
+        high=after,
+        n=n,
+        verdict="healed",
+        **over,
+    )
