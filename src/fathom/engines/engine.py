@@ -12,7 +12,16 @@ from fathom.errors import FathomError
 if TYPE_CHECKING:
     from fathom.engines.keeper import Keeper
 
-__all__ = ["Engine", "EngineBusy", "EngineDown", "EngineError", "EngineUnknown", "Killable", "Pausable"]
+__all__ = [
+    "Engine",
+    "EngineBusy",
+    "EngineDown",
+    "EngineError",
+    "EngineUnknown",
+    "Killable",
+    "Pausable",
+    "without_secrets",
+]
 
 
 class EngineError(FathomError):
@@ -29,6 +38,25 @@ class EngineUnknown(EngineError, TimeoutError):
 
 class EngineBusy(EngineError):
     """The client or the engine had no room before the deadline: the request was surely not carried out."""
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL as it may be shown: without password or token, and without what follows the question mark.
+
+    >>> without_secrets("postgresql://ann:secret@db.example:5432/shop?sslmode=verify-full")
+    'postgresql://ann:***@db.example:5432/shop'
+    >>> without_secrets("nats://token@127.0.0.1:4222")
+    'nats://***@127.0.0.1:4222'
+    """
+    scheme, colon, rest = url.partition("://")
+    if not colon:
+        return "***"
+    rest = rest.partition("?")[0].partition("#")[0]
+    who, at, where = rest.rpartition("@")
+    if not at:
+        return f"{scheme}://{rest}"
+    user, colon, _ = who.partition(":")
+    return f"{scheme}://{user}:***@{where}" if colon else f"{scheme}://***@{where}"
 
 
 class Engine(ABC):

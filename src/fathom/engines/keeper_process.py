@@ -10,7 +10,8 @@ is closed. It starts the children itself, so that there is no moment at which a 
 it is their subreaper, so that a child of a child that lost its parent comes to it and not to init.
 """
 
-# ruff: noqa: PTH, SIM105 (pathlib and contextlib take their time to import)
+# pathlib and contextlib take their time to import
+# ruff: noqa: PTH101, PTH102, PTH105, PTH106, PTH108, PTH112, PTH117, PTH118, PTH123, PTH208, SIM105
 from __future__ import annotations
 
 import ctypes
@@ -121,7 +122,7 @@ def remove(path: str) -> None:
         pass  # the caller looks whether it is gone, and tries again
 
 
-def make_folder(candidates: list[str], mode: int, prefix: str) -> str:
+def make_folder(candidates: list[str], prefix: str) -> str:
     """Make a folder of our own in the first candidate where that is possible."""
     why = "no candidate"
     for base in candidates:
@@ -130,44 +131,21 @@ def make_folder(candidates: list[str], mode: int, prefix: str) -> str:
                 continue
             path = os.path.join(base, prefix + os.urandom(4).hex())
             os.mkdir(path, 0o700)
-            os.chmod(path, mode)
             return path
         except OSError as fault:
             why = f"{base}: {fault.strerror}"
     raise OSError(f"no place for a folder ({why})")
 
 
-def open_to_others(path: str) -> bool:
-    """Say whether another user can pass through a folder and all above it."""
-    path = os.path.realpath(path)
-    while True:
-        try:
-            if not os.stat(path).st_mode & stat.S_IXOTH:
-                return False
-        except OSError:
-            return False
-        if path == "/":
-            return True
-        path = os.path.dirname(path)
-
-
 def make_folders() -> tuple[str, str]:
-    """Make the run's two folders: one short enough for sockets, one on a disk for data.
-
-    Root lets others pass through its own (PostgreSQL refuses to run as root), but not list them; everything in them has
-    modes of its own.
-    """
-    root = os.geteuid() == 0
+    """Make the run's two folders: one short enough for sockets, one on a disk for data."""
     asked = [path for path in [os.environ.get("TMPDIR", "")] if os.path.isabs(path)]
-    if root:
-        asked = [path for path in asked if open_to_others(path)]
-    runtime = [] if root else [os.environ.get("XDG_RUNTIME_DIR", "")]
-    mode = 0o711 if root else 0o700
+    runtime = [os.environ.get("XDG_RUNTIME_DIR", "")]
     short = [path for path in [*runtime, *asked, "/tmp", "/var/tmp"] if 0 < len(path) <= 40]
-    folder = make_folder(short, mode, "fathom-")
+    folder = make_folder(short, "fathom-")
     try:
         # /tmp and the runtime folder are often in memory, where an fsync means nothing and a data set may not fit.
-        return folder, make_folder([*asked, "/var/tmp", "/tmp"], mode, "fathom-data-")
+        return folder, make_folder([*asked, "/var/tmp", "/tmp"], "fathom-data-")
     except OSError:
         remove(folder)
         raise
@@ -323,7 +301,7 @@ class KeeperProcess:
         out, out_end = os.pipe()
         err, err_end = os.pipe()
         report, report_end = os.pipe()
-        given = self.hold(stdin)
+        given = self.hold(stdin, uid)
         pid = os.fork()
         if pid == 0:
             try:
@@ -350,13 +328,15 @@ class KeeperProcess:
             error = file.read().decode()
         return {"error": error} if error else {"pid": pid, "log": log}
 
-    def hold(self, stdin: str | None) -> int:
+    def hold(self, stdin: str | None, uid: int | None) -> int:
         """Return a descriptor from which a child reads what it is given, without anyone having to feed a pipe."""
         if stdin is None:
             return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         path = os.path.join(self.owned[0], "stdin-" + os.urandom(8).hex())
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         os.unlink(path)
+        if uid is not None:
+            os.fchown(fd, uid, -1)  # a program may open /dev/stdin again
         with open(fd, "wb", closefd=False) as file:
             file.write(stdin.encode("latin-1"))
         os.lseek(fd, 0, os.SEEK_SET)
