@@ -414,8 +414,8 @@ class Dive(Generic[S]):
     async def prepare(self, stores: Any, approach: Any, **swept: Sequence[Any]) -> None:
         """Lay out the data for all swept values, in bulk, beside the service. Once per approach."""
 
-    def given(self) -> Any:
-        """Return the plain facts about the prepared data that the laws need."""
+    def given(self, who: Sequence[Any]) -> Any:
+        """Return the plain facts about the prepared data that the laws need to judge what `who` saw."""
         return None
 
     def expects(self, approach: str, op: str, point: Any) -> Mapping[str, int]:
@@ -428,6 +428,10 @@ class Dive(Generic[S]):
 
     async def look(self, client: S, who: Any) -> None:
         """Take a last look for one of `everyone`, after all had settled."""
+
+    def degraded(self, op: str, answer: Any) -> bool:
+        """Return whether users would notice by this answer that something is wrong, though they got one."""
+        return False
 
     def predict(self, found: Found) -> Iterable[tuple[str, Comparison]]:
         """Say what will be found, before it is: sentences, each with a comparison that may fail."""

@@ -1,0 +1,141 @@
+"""What a stretch of work took: counts by operation, CPU by process, and what the whole machine did meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterable, Mapping
+
+from fathom.engines.engine import EngineError
+from fathom.lab.body import Body
+from fathom.lab.machine import Busy, busy, cpu_s, everybody, pressure_s
+
+__all__ = ["Meter", "Used"]
+
+GAUGES = ("bytes", "memory", "size", "keys", "rows_live")  # counters ending so tell a state, not a flow
+
+
+@dataclasses.dataclass(frozen=True)
+class Used:
+    """What was used between the meter's start and its stop."""
+
+    covers_s: float
+    counts: dict[str, dict[str, int]]  # operation → resource → how many
+    cpu_s: dict[str, float]  # process group → CPU seconds
+    engine: dict[str, dict[str, int]]  # field of Stores → the engine's own counters
+    state: dict[str, float]  # "cache.used_memory": what it holds now
+    busy: Busy | None
+    foreign_s: float  # CPU seconds of processes that are not ours
+    pressure_s: dict[str, float]
+    gone: int  # processes whose last CPU nobody saw
+
+    @property
+    def system_s(self) -> float:
+        """CPU seconds of engines and service."""
+        return sum(seconds for group, seconds in self.cpu_s.items() if group not in ("generator", "runner"))
+
+    @property
+    def all_s(self) -> float:
+        return sum(self.cpu_s.values())
+
+
+class Meter:
+    """Reads the ledgers and clocks of one body around a stretch of work.
+
+    The order keeps the reading out of what is read: counts first and clocks last before, the other way round after.
+    """
+
+    def __init__(self, body: Body, helpers: Iterable[int] = ()) -> None:
+        self._body, self._helpers = body, tuple(helpers)
+
+    async def start(self) -> None:
+        self._counts, self._engine = await self._body.ledger(), await self._counters()
+        self._pressure, self._busy, self._everybody = pressure_s(), busy(), everybody()
+        self._cpu = self._clocks()
+        self._at = time.perf_counter()
+
+    async def stop(self) -> Used:
+        covers = time.perf_counter() - self._at
+        clocks, after, everyone = self._clocks(), busy(), everybody()
+        pressure = pressure_s()
+        engine, counts = await self._counters(), await self._body.ledger()
+        flows, state = _apart(self._engine, engine)
+        spent, gone = _spent(self._cpu, clocks)
+        return Used(
+            covers_s=covers,
+            counts=_grown(self._counts, counts),
+            cpu_s=spent,
+            engine=flows,
+            state=state,
+            busy=after.since(self._busy) if after and self._busy else None,
+            foreign_s=self._foreign(everyone, clocks),
+            pressure_s={name: seconds - self._pressure.get(name, 0.0) for name, seconds in pressure.items()},
+            gone=gone,
+        )
+
+    def _clocks(self) -> dict[str, dict[int, float]]:
+        """CPU seconds so far: process group → process → seconds."""
+        body = self._body
+        groups = {name: engine.processes() for name, engine in body.engines.items()}
+        groups["service"] = tuple(body.service.processes())
+        groups["runner"] = self._helpers
+        clocks = {
+            name: {pid: seconds for pid in pids if (seconds := cpu_s(pid)) is not None} for name, pids in groups.items()
+        }
+        clocks["generator"] = {os.getpid(): time.process_time()}
+        return clocks
+
+    def _foreign(self, everyone: Mapping[int, float], clocks: Mapping[str, Mapping[int, float]]) -> float:
+        ours = {pid for group in (*clocks.values(), *self._cpu.values()) for pid in group}
+        return sum(seconds - self._everybody.get(pid, 0.0) for pid, seconds in everyone.items() if pid not in ours)
+
+    async def _counters(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for name, engine in self._body.engines.items():
+            try:
+                found[name] = await engine.counters()
+            except EngineError:
+                found[name] = {}  # it is down just now: absent, never 0
+        return found
+
+
+def _spent(before: Mapping[str, Mapping[int, float]], after: Mapping[str, Mapping[int, float]]):
+    """CPU by group; a process born meanwhile counts from nothing, of one that ended nobody saw the last."""
+    spent: dict[str, float] = {}
+    gone = 0
+    for group, clocks in after.items():
+        known = before.get(group, {})
+        spent[group] = sum(seconds - known.get(pid, 0.0) for pid, seconds in clocks.items())
+        gone += len(known.keys() - clocks.keys())
+    return {group: round(seconds, 9) for group, seconds in spent.items() if after[group] or before.get(group)}, gone
+
+
+def _grown(
+    before: Mapping[str, Mapping[str, int]], after: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, int]]:
+    grown: dict[str, dict[str, int]] = {}
+    for name, counts in after.items():
+        known = before.get(name, {})
+        more = {key: n - known.get(key, 0) for key, n in counts.items() if n != known.get(key, 0)}
+        if more:
+            grown[name] = more
+    return grown
+
+
+def _apart(
+    before: Mapping[str, Mapping[str, int]], after: Mapping[str, Mapping[str, int]]
+) -> tuple[dict[str, dict[str, int]], dict[str, float]]:
+    """Tell what an engine did since from what it holds now."""
+    flows: dict[str, dict[str, int]] = {}
+    state: dict[str, float] = {}
+    for field, counters in after.items():
+        known = before.get(field, {})
+        for name, n in counters.items():
+            if name.endswith(GAUGES):
+                state[f"{field}.{name}"] = float(n)
+            elif name in known:
+                flows.setdefault(field, {})[name] = n - known[name]
+            else:
+                flows.setdefault(field, {})[name] = n  # an engine's counter appears when it first counts
+    return flows, state

@@ -1,0 +1,97 @@
+"""Conditions without which a segment proves nothing: each with its value, its limit, and what it says when it breaks.
+
+A broken gate never depends on which approach would look better: it voids the whole block, which is done again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from fathom.lab.demand import Used
+from fathom.lab.hiccups import Hiccup
+from fathom.lab.machine import TICKS, Placement
+from fathom.lab.runs import Gate
+
+__all__ = ["LAG_S", "arrivals", "broken", "machine", "saturation", "work"]
+
+STEAL = 0.02  # of the time of all cores; more, and the host ran others in our place
+OTHERS = 0.05  # of our own CPU time that others may use beside us
+OTHERS_S = 0.015  # or so much per second beyond what they use when nothing is asked: the kernel's own threads
+STALL = 0.10  # of the time in which everybody waited for disk or memory
+HICCUP_S = 0.002  # how late a sleeping control may wake at its 99th percentile
+LAG_S, LAG = 0.001, 0.05  # the generator may send this late, or this share of the median latency
+TICK_S = 1 / TICKS
+BUSY = 0.85  # of the system's cores; beyond it queues grow without end
+DRIFT, DRIFT_S = 2.0, 0.005  # the last third may not be this much slower than the first, nor by so many seconds
+ERRORS = 0.01  # of the operations on a calm system
+
+
+def machine(used: Used, placement: Placement, hiccups: Sequence[Hiccup] = (), idle_s: float = 0.0) -> list[Gate]:
+    """Whether the machine was ours: steal, stalls, late sleepers, and CPU that others used or nobody did.
+
+    `idle_s` is what others use per second while nothing is asked.
+    """
+    gates: list[Gate] = []
+    cores = len(placement.generator | placement.system)
+    if used.busy is not None:
+        stolen = used.busy.steal_s / max(used.covers_s * cores, 1e-9)
+        gates.append(_below("steal", stolen, STEAL, "the host gave our cores to others"))
+        whole = sum(used.busy.cores.get(core, 0.0) for core in placement.generator | placement.system)
+        unseen = whole - used.all_s - used.foreign_s
+        # Busy time is sampled at ticks, so it is off as a count of them is: three times its standard deviation.
+        noise = 3 * math.sqrt(TICK_S * whole * max(0.0, 1 - whole / max(used.covers_s * cores, 1e-9)))
+        limit = max(OTHERS * whole, (idle_s + OTHERS_S) * used.covers_s) + noise
+        gates.append(_below("ledger", abs(unseen), limit, "busy CPU seconds that no process accounts for"))
+    limit = max(OTHERS * used.all_s, (idle_s + OTHERS_S) * used.covers_s)
+    gates.append(_below("others", used.foreign_s, limit, "CPU seconds that other programs used on this machine"))
+    for name in ("io.full", "memory.full"):
+        if name in used.pressure_s:
+            share = used.pressure_s[name] / max(used.covers_s, 1e-9)
+            gates.append(_below(name, share, STALL, "the share of the time in which everybody waited for it"))
+    if hiccups:
+        late = max(hiccup.p99_s for hiccup in hiccups)
+        gates.append(_below("hiccups", late, HICCUP_S, "seconds that a sleeping control woke late (p99)"))
+    return gates
+
+
+def arrivals(lag_p99_s: float, p50_s: Mapping[str, float]) -> list[Gate]:
+    """Whether requests were sent when they should have been."""
+    limit = max(LAG_S, LAG * min(p50_s.values(), default=0.0))
+    return [_below("lag", lag_p99_s, limit, "seconds that requests were sent late (p99)")]
+
+
+def work(offered: Mapping[str, int], done: Mapping[str, int]) -> list[Gate]:
+    """Whether operations succeeded: without successes there is no number at all."""
+    wanted, got = sum(offered.values()), sum(done.get(op, 0) for op in offered)
+    gates = []
+    for op, n in offered.items():
+        if n and not done.get(op):
+            gates.append(Gate(name="successes", value=0, limit=1, ok=False, says=f"not one {op} of {n} succeeded"))
+    missed = (wanted - got) / wanted if wanted else 0.0
+    return [*gates, _below("errors", missed, ERRORS, "the share of operations that did not succeed")]
+
+
+def saturation(
+    used: Used, placement: Placement, censored: int, thirds: Iterable[tuple[float, float]] = ()
+) -> list[Gate]:
+    """Whether the system kept up: room on its cores, nothing left over, no latency that grows."""
+    gates = [_below("left over", censored, 0.5, "requests that were still waiting at the end")]
+    if used.busy is not None and placement.apart:
+        worked = sum(used.busy.cores.get(core, 0.0) for core in placement.system)
+        gates.append(
+            _below("busy", worked / (used.covers_s * len(placement.system)), BUSY, "the share that its cores worked")
+        )
+    for first, last in thirds:
+        if first > 0:
+            growth = last / first if last - first > DRIFT_S else 1.0
+            gates.append(_below("drift", growth, DRIFT, "how much slower the last third was than the first"))
+    return gates
+
+
+def broken(gates: Iterable[Gate]) -> list[Gate]:
+    return [gate for gate in gates if not gate.ok]
+
+
+def _below(name: str, value: float, limit: float, says: str) -> Gate:
+    return Gate(name=name, value=round(float(value), 9), limit=round(float(limit), 9), ok=value <= limit, says=says)
