@@ -1,0 +1,1 @@
+"""What the sample system decides."""
