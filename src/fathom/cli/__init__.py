@@ -39,6 +39,14 @@ def _run(words: list[str]) -> int:
 
         print(f"fathom {__version__}")
         return 0
+    import click
+
     name, *rest = words
-    said = front.command(name).main(args=rest, prog_name=f"fathom {name}", standalone_mode=False)
+    try:
+        command = front.command(name)
+        # Not command.main(): it would end the process itself where a pipe breaks.
+        with command.make_context(f"fathom {name}", rest) as context:
+            said = command.invoke(context)
+    except click.exceptions.Exit as left:  # --help
+        said = left.exit_code
     return said if isinstance(said, int) else 0
