@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fathom.design import Choice, Decision, Question, System
-from fathom.errors import FathomError, Refusal
+from fathom.errors import EXIT_BROKE, FathomError, Refusal
 
 __all__ = ["Choices"]
 
@@ -67,7 +67,18 @@ class Choices:
                 return time.perf_counter() - began
             before = self.serving(question.name)
             after = question.build(choice, self._stores)
-            await after.adopt(before)
+            try:
+                await after.adopt(before)
+            except (FathomError, Refusal):
+                raise
+            except Exception as error:
+                log.exception("%s: %s could not take over", question.name, choice)
+                raise FathomError(
+                    f"{choice} could not take over {question.name}",
+                    why=f"{type(error).__name__}: {error}",
+                    fix=f"{self.chosen[question.name]} goes on serving; the service's log has the whole story",
+                    code=EXIT_BROKE,
+                ) from error
             self.__dict__[_attribute(question.name)] = after
             log.info("%s: %s now serves instead of %s", question.name, choice, self.chosen[question.name])
             self.chosen[question.name] = choice

@@ -430,9 +430,9 @@ class _Connection(asyncio.Protocol):
     # Answers.
 
     async def _answer(self, pending: _Pending, call: _Call, op: bytes, body: bytes | bytearray) -> None:
-        name = call.name
+        name = call.name if call.bounded else "the control"
         try:
-            operation.set(op.decode("latin-1") if 0 < len(op) <= _OP_CHARS_MAX else name)
+            operation.set(op.decode("latin-1") if 0 < len(op) <= _OP_CHARS_MAX else call.name)
             self._finish(pending, 200, await call.act(body))
         except Refusal as no:
             self._finish(pending, *_no(no.status, no.code, no.says, retry_s=no.retry_s))

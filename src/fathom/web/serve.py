@@ -26,7 +26,7 @@ from fathom.engines.engine import Engine
 from fathom.engines.ledger import work
 from fathom.errors import EXIT_BROKE, FathomError, nearest
 from fathom.web.choices import Choices
-from fathom.web.listen import Listen, listening
+from fathom.web.listen import Listen
 from fathom.web.metrics import Metrics
 from fathom.web.remote import Control, Doorway, Text
 from fathom.web.served import Served
@@ -191,6 +191,8 @@ async def _opened(spec: Spec) -> AsyncIterator[dict[str, Any]]:
         await stack.enter_async_context(doorway.open(spec.socket, drain_s=DRAIN_S))
         where = None
         if spec.door is not None:
+            from fathom.web.server import listening  # late: a system without a door needs no web server
+
             app = _door(system)(service, choices, Settings(spec.door, metrics, stores, spec.seed, _path(spec.data)))
             where = await stack.enter_async_context(listening(app, spec.door, drain_s=DRAIN_S))
         yield {"socket": spec.socket, "door": where}

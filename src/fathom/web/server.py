@@ -1,0 +1,167 @@
+"""The web server under a door: uvicorn, bounded in connections, in the size of a head, in the time to arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from fathom.errors import EXIT_BROKE, FathomError
+from fathom.web import problems
+from fathom.web.listen import BACKLOG, App, Listen, guarded, tcp_socket
+
+__all__ = ["listening"]
+
+HEAD_BYTES_MAX = 16 * 1024
+HEAD_S = 10.0  # for a request's head to arrive, and for the first one to begin
+IDLE_S = 30.0  # how long a connection may wait for its next request
+BODY_S = 20.0  # for a request's body, beyond what the application itself allows
+CONNECTIONS_MAX = 1024
+_SWEEP_S = 0.5
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.opened = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # the process that serves decides what a signal means
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # how uvicorn says that the application did not start
+            self.should_exit = True
+        self.opened.set()
+
+
+class _Watched(HttpToolsProtocol):
+    """uvicorn's protocol, bounded: in connections, in the size of a head, in the time a request takes to arrive."""
+
+    waits_since: float | None = None
+    head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        super().connection_made(transport)
+        self.waits_since = self.loop.time()
+        if len(self.connections) > CONNECTIONS_MAX:
+            self._refuse("unavailable", f"{CONNECTIONS_MAX} connections are already open")
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        self.head_bytes += len(data)
+        super().data_received(data)
+        if self.waits_since is None and (self.cycle is None or self.cycle.response_complete):
+            self.waits_since = self.loop.time()  # not yet a request, and no longer idle
+        if self.waits_since is not None and self.head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+            self._refuse("head-too-large", f"a request's head has at most {HEAD_BYTES_MAX} bytes")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.waits_since = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        if self.head_bytes > HEAD_BYTES_MAX and self._size() > HEAD_BYTES_MAX:
+            self._refuse("head-too-large", f"a request's head has at most {HEAD_BYTES_MAX} bytes")
+        if self.transport.is_closing():
+            raise _Refused  # the parser stops here, and nothing reaches the application
+        self.head_bytes = 0
+        self.waits_since = None
+        super().on_headers_complete()
+
+    def _size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def send_400_response(self, msg: str) -> None:
+        if not self.transport.is_closing():
+            self._refuse("malformed", msg)
+
+    def overdue(self, now: float) -> None:
+        """End this connection if what it sends is late."""
+        if self.transport.is_closing():
+            return
+        if self.waits_since is not None:
+            if now - self.waits_since > HEAD_S:
+                self._refuse("too-slow", f"the request's head did not arrive within {HEAD_S:g} s")
+        elif (cycle := self.cycle) is not None and cycle.more_body:
+            if not hasattr(cycle, "watched_since"):
+                cycle.watched_since = now  # pyright: ignore[reportAttributeAccessIssue]
+            elif now - cycle.watched_since > BODY_S:  # pyright: ignore[reportAttributeAccessIssue]
+                self.transport.abort()
+
+    def _refuse(self, code: str, says: str) -> None:
+        if self.cycle is None or self.cycle.response_complete:  # else an answer is on its way, and this would garble it
+            self.transport.write(problems.raw_answer(problems.problem(code, says)))
+        self.transport.close()
+
+
+class _Refused(Exception):
+    pass
+
+
+@contextlib.asynccontextmanager
+async def listening(app: App, listen: Listen, *, drain_s: float = 5.0) -> AsyncIterator[str]:
+    """Serve an ASGI application; yields its URL. On leaving, requests under way may end within `drain_s`."""
+    listen.check()
+    context = listen.context()
+    sock = tcp_socket(listen.host, listen.port)
+    port = sock.getsockname()[1]
+    config = uvicorn.Config(
+        guarded(app, listen),
+        http=_Watched,
+        loop="none",
+        ws="none",
+        lifespan="auto",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=int(IDLE_S),
+        timeout_graceful_shutdown=max(1, round(drain_s)),
+        backlog=BACKLOG,
+    )
+    config.load()
+    if context is not None:
+        config.ssl = context
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve([sock]), name="door")
+    sweeping = asyncio.create_task(_sweep(server), name="door-sweep")
+    opened = asyncio.create_task(server.opened.wait())
+    try:
+        await asyncio.wait([serving, opened], return_when=asyncio.FIRST_COMPLETED)
+        if not server.started:
+            if serving.done():
+                await serving
+            raise FathomError(
+                f"the door on {listen.host}:{port} did not open",
+                why="its application did not start",
+                fix="see the log for what it said",
+                code=EXIT_BROKE,
+            )
+        host = f"[{listen.host}]" if ":" in listen.host else listen.host
+        yield f"{'https' if context else 'http'}://{host}:{port}"
+    finally:
+        opened.cancel()
+        sweeping.cancel()
+        server.should_exit = True
+        await asyncio.wait([serving], timeout=drain_s + 2)
+        if not serving.done():
+            serving.cancel()
+        sock.close()
+
+
+async def _sweep(server: _Server) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(_SWEEP_S)
+        now = loop.time()
+        for connection in list(server.server_state.connections):
+            if isinstance(connection, _Watched):
+                connection.overdue(now)
