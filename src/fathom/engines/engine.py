@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -20,6 +21,7 @@ __all__ = [
     "EngineUnknown",
     "Killable",
     "Pausable",
+    "on_disk",
     "without_secrets",
 ]
 
@@ -57,6 +59,21 @@ def without_secrets(url: str) -> str:
         return f"{scheme}://{rest}"
     user, colon, _ = who.partition(":")
     return f"{scheme}://{user}:***@{where}" if colon else f"{scheme}://***@{where}"
+
+
+@contextmanager
+def on_disk(what: str) -> Iterator[None]:
+    """Turn what the disk refuses in a block into an error that a person can act on; `what` says what could not be."""
+    try:
+        yield
+    except FathomError:
+        raise
+    except OSError as fault:
+        raise FathomError(
+            what,
+            why=fault.strerror or str(fault),
+            fix="see that the disk has room and can be written, or name another place",
+        ) from fault
 
 
 class Engine(ABC):

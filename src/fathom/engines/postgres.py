@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fathom.errors import EXIT_BROKE, FathomError
 
 from .database import Database, connect
-from .engine import Engine, EngineBusy, EngineDown, Killable, Pausable, without_secrets
+from .engine import Engine, EngineBusy, EngineDown, Killable, Pausable, on_disk, without_secrets
 from .keeper import free_port
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Postgres(Engine):
         can reach a loopback port. TCP, not a Unix socket, because that is how a service reaches its database.
         """
         knobs = {"shared_buffers": buffers, "max_connections": str(connections), **(settings or {})}
-        return OwnPostgres._start(keeper, name, folder, cores, knobs)
+        place = folder.absolute() if folder else None
+        return OwnPostgres._start(keeper, name, place, cores, knobs)
 
     @asynccontextmanager
     async def connected(self, *, size: int = 16, deadline_s: float = 10.0) -> AsyncIterator[Database]:
@@ -171,9 +172,9 @@ class OwnPostgres(Postgres, Killable, Pausable):
     async def _start(
         cls, keeper: Keeper, name: str, folder: Path | None, cores: set[int] | None, knobs: Mapping[str, str]
     ) -> AsyncIterator[OwnPostgres]:
-        place = folder.absolute() if folder else keeper.data / f"{name}-{secrets.token_hex(3)}"
+        place = folder or keeper.data / f"{name}-{secrets.token_hex(3)}"
         engine = cls(keeper, name, place, cores, knobs)
-        with _disk(f"PostgreSQL's data cannot be kept in {place}"):
+        with on_disk(f"PostgreSQL's data cannot be kept in {place}"):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             await engine._installation.find()
@@ -190,7 +191,7 @@ class OwnPostgres(Postgres, Killable, Pausable):
         """See that there is a data folder: the one that is kept here, or a new one."""
         data = self._place / "data"
         if (self._place / "password").exists():
-            with _disk(f"PostgreSQL's data in {data} cannot be read"):
+            with on_disk(f"PostgreSQL's data in {data} cannot be read"):
                 made_by, ours = (data / "PG_VERSION").read_text().strip(), self._installation.version.partition(".")[0]
             if made_by != ours:
                 raise FathomError(
@@ -201,7 +202,7 @@ class OwnPostgres(Postgres, Killable, Pausable):
             return
         if data.exists() and (self._place / "filling").exists():
             await asyncio.to_thread(shutil.rmtree, data)  # half of it, or what is to be wiped
-        with _disk(f"PostgreSQL's data cannot be kept in {self._place}"):
+        with on_disk(f"PostgreSQL's data cannot be kept in {self._place}"):
             (self._place / "filling").touch()
         await self._installation.copy_template(self._place, lasting=not self._place.is_relative_to(self._keeper.data))
         (self._place / "filling").unlink()
@@ -355,7 +356,7 @@ class Installation:
             if not home.exists():
                 building = Path(base) / f"building-{secrets.token_hex(4)}"
                 self._keeper.own(building)
-                with _disk(f"PostgreSQL's programs cannot be copied to {base}"):
+                with on_disk(f"PostgreSQL's programs cannot be copied to {base}"):
                     await asyncio.to_thread(_copy_programs, package, building)
                     with contextlib.suppress(OSError):
                         building.rename(home)  # unless another run was quicker
@@ -373,7 +374,7 @@ class Installation:
         if not (template / "password").exists():
             building = cache / f"building-{secrets.token_hex(4)}"
             self._keeper.own(building)
-            with _disk(f"a prepared PostgreSQL cannot be kept in {cache}"):
+            with on_disk(f"a prepared PostgreSQL cannot be kept in {cache}"):
                 await self._initdb(building)
                 with contextlib.suppress(OSError):
                     building.rename(template)  # unless another run was quicker
@@ -383,13 +384,12 @@ class Installation:
             # The copy must be on the disk before anything that builds on it is acknowledged.
             data = place / "data"
             await self._run([self.program("initdb"), "--sync-only", "-D", self.here(data)], "postgres-sync", data)
-        with _disk(f"PostgreSQL's data cannot be kept in {place}"):
+        with on_disk(f"PostgreSQL's data cannot be kept in {place}"):
             _write_secret(place / "password", (template / "password").read_text())
 
     async def _initdb(self, building: Path) -> None:
         data, password = building / "data", secrets.token_urlsafe(24)
-        building.mkdir(mode=0o700)
-        data.mkdir(mode=0o700)
+        data.mkdir(mode=0o700, parents=True)
         if self.uid is not None:
             os.chown(data, self.uid, self.uid)
         argv = [
@@ -473,16 +473,3 @@ def _copy_programs(package: Path, building: Path) -> None:
     for path in (building, *building.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-
-
-@contextlib.contextmanager
-def _disk(what: str):
-    """Turn what the disk refuses into an error that a person can act on."""
-    try:
-        yield
-    except OSError as fault:
-        raise FathomError(
-            what,
-            why=fault.strerror or str(fault),
-            fix="see that the disk has room and can be written, or name another place",
-        ) from fault

@@ -1,0 +1,547 @@
+"""A JetStream client that counts what it publishes, charges handlers to who caused their message, and heals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fathom.errors import FathomError
+
+from .engine import EngineBusy, EngineDown, EngineError, EngineUnknown, without_secrets
+from .ledger import HEADER, RESIDUAL, charge, charging, operation
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+__all__ = ["Broker", "Handler", "Message", "Pending", "StreamIsFull"]
+
+log = logging.getLogger(__name__)
+
+CONNECT_S = 2.0
+BACKOFF_S = (0.01, 0.5)  # the first pause between attempts to connect, and the longest
+PING_S = 5  # a connection on which two of these go unanswered is given up
+IN_FLIGHT_MAX = 512  # publications that wait for their acknowledgement; beyond, the next one waits
+PULL_S = 30  # a request for messages holds that long, then it is renewed
+HEARTBEAT_S = 5  # while one holds and nothing comes, the server says that often that it is still there
+RETRY_S = (0.05, 5.0)  # until a message whose handler failed comes again: the first time, and at most
+NS = 1_000_000_000
+
+# JetStream's own numbers for its errors.
+STREAM_EXISTS, STREAM_NOT_FOUND, CONSUMER_NOT_FOUND, CONSUMER_EXISTS = 10058, 10059, 10014, 10148
+FULL = (10077, 10047, 10023, 10028)  # too many messages or bytes; no storage, no resources
+
+
+class StreamIsFull(EngineBusy):
+    """A stream has reached its bound and did not take the message. Offer it again when consumers have caught up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What a consumer has still to do."""
+
+    waiting: int  # messages that it has not been given
+    unacked: int  # messages that it has been given, and has not acknowledged
+
+    @property
+    def total(self) -> int:
+        return self.waiting + self.unacked
+
+
+class Message:
+    """A message in the hands of a handler."""
+
+    __slots__ = ("_broker", "_reply", "attempt", "body", "op", "sequence", "subject")
+
+    def __init__(self, broker: Broker, message: Msg) -> None:
+        parts = message.reply.split(".")  # $JS.ACK.[domain.account.]stream.consumer.attempt.sequence.….…
+        at = 4 if len(parts) < 11 else 6
+        self._broker, self._reply = broker, message.reply
+        self.subject: str = message.subject
+        self.body: bytes = message.data
+        self.attempt, self.sequence = int(parts[at]), int(parts[at + 1])
+        self.op: str = (message.headers or {}).get(HEADER, RESIDUAL)
+
+    async def working(self) -> None:
+        """Say that the work goes on: the time to acknowledge starts anew."""
+        await self._broker._send(self._reply, b"+WPI")
+
+
+Handler = Callable[[Message], Awaitable[None]]
+
+
+class Broker:
+    """A connection to one NATS with JetStream.
+
+    A lost connection is made anew for as long as the block lasts; streams and consumers declared through it are
+    declared again, for the case that the server has lost them. While it is lost everything fails at once with
+    EngineDown. What was in flight when it was lost, or was not answered in time, fails with EngineUnknown.
+    """
+
+    def __init__(self, url: str, *, deadline_s: float = 5.0) -> None:
+        self._url, self.deadline_s = url, deadline_s
+        self._client: Client | None = None
+        self._up = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._asked: dict[str, asyncio.Future[Msg]] = {}
+        self._room = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._count = 0
+        self._inbox = ""
+        self._declared: dict[str, tuple[str, dict[str, Any]]] = {}  # subject of the API → (what, configuration)
+        self._consumers: set[Consumer] = set()
+        self._callbacks: list[Callable[[], None]] = []
+        self._why = "it was not connected yet"
+        self._keeping: asyncio.Task[None] | None = None
+
+    # The connection ---------------------------------------------------------------------------------------------------
+
+    @property
+    def up(self) -> bool:
+        """Whether it is connected, and all that was declared is there."""
+        return self._up.is_set()
+
+    async def wait_up(self, within_s: float | None = None) -> None:
+        """Return once it is up; EngineDown if it is not within that time."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._up.wait()
+        except TimeoutError:
+            raise self._down() from None
+
+    def on_up(self, callback: Callable[[], None]) -> None:
+        """Have a function called whenever the connection has come back."""
+        self._callbacks.append(callback)
+
+    async def open(self) -> None:
+        """Connect, or say why that cannot be done; from then on keep connected."""
+        self._keeping = asyncio.create_task(self._keep(), name="broker")
+        try:
+            await self.wait_up(self.deadline_s)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """End the connection. Consumers must have ended before."""
+        if self._keeping:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
+
+    async def _keep(self) -> None:
+        """Connect, wait until the connection is lost, and so on."""
+        pause_s = BACKOFF_S[0]
+        while True:
+            try:
+                await self._connect()
+            except (EngineError, OSError) as fault:
+                self._why = (fault.why if isinstance(fault, FathomError) else str(fault)) or "no answer"
+                await self._disconnect()
+                await asyncio.sleep(pause_s)  # a server that is not there gives no sign when it is
+                pause_s = min(2 * pause_s, BACKOFF_S[1])
+                continue
+            except BaseException:
+                await self._disconnect()
+                raise
+            pause_s = BACKOFF_S[0]
+            self._up.set()
+            for consumer in self._consumers:
+                consumer._begin()
+            for callback in self._callbacks:
+                callback()
+            try:
+                await self._lost.wait()
+            finally:
+                self._up.clear()
+                self._why = "the connection was lost"
+                await self._disconnect()
+
+    async def _connect(self) -> None:
+        import nats.errors
+        from nats.aio.client import Client
+
+        self._lost.clear()
+        client = self._client = Client()
+        try:
+            async with asyncio.timeout(CONNECT_S + 1.0):
+                await client.connect(
+                    self._url,
+                    name="fathom",
+                    allow_reconnect=False,  # we do it, and know what was in flight
+                    reconnect_time_wait=0,
+                    max_reconnect_attempts=1,
+                    connect_timeout=CONNECT_S,  # pyright: ignore[reportArgumentType]
+                    ping_interval=PING_S,
+                    error_cb=self._on_error,
+                    disconnected_cb=self._on_lost,
+                    closed_cb=self._on_lost,
+                )
+                self._inbox = client.new_inbox()
+                await client.subscribe(self._inbox + ".*", cb=self._on_answer)
+                for consumer in self._consumers:
+                    await consumer._listen(client)
+            for subject, (what, configuration) in list(self._declared.items()):
+                await self._declare(subject, what, configuration)
+        except nats.errors.AuthorizationError:
+            raise self._refused("it does not know this user and password") from None
+        except nats.errors.Error as fault:
+            raise self._refused(self._reason or str(fault) or type(fault).__name__) from None
+        except TimeoutError:
+            raise self._refused("no answer") from None
+
+    def _refused(self, why: str) -> EngineDown:
+        return EngineDown(
+            f"NATS at {without_secrets(self._url)} cannot be reached",
+            why=why,
+            fix="see that it runs, and that its URL is right",
+        )
+
+    def _down(self) -> EngineDown:
+        return self._refused(self._why)
+
+    async def _disconnect(self) -> None:
+        """Let go of a connection, and tell everyone who waits for an answer that none will come."""
+        client, self._client = self._client, None
+        for future in self._asked.values():
+            if not future.done():
+                future.set_exception(self._unknown("the connection was lost"))
+                future.exception()
+        self._asked.clear()
+        if client is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(client.close(), 1.0)
+
+    _reason = ""
+
+    async def _on_error(self, fault: Exception) -> None:
+        self._reason = str(fault) or type(fault).__name__
+
+    async def _on_lost(self) -> None:
+        self._lost.set()
+
+    async def _on_answer(self, message: Msg) -> None:
+        future = self._asked.pop(message.subject.rpartition(".")[2], None)
+        if future is not None and not future.done():
+            future.set_result(message)
+
+    def _unknown(self, why: str) -> EngineUnknown:
+        return EngineUnknown(
+            "a message was sent to NATS, and nobody knows whether it was taken",
+            why=why,
+            fix="send it again under the same id: a stream takes one id once within its window",
+        )
+
+    async def _send(self, subject: str, body: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
+        """Send a message, if there is a connection to send it on."""
+        client = self._client
+        if client is None or not client.is_connected:
+            raise self._down()
+        try:
+            await client.publish(subject, body, reply, headers)
+        except Exception as fault:
+            if not client.is_connected:
+                raise self._unknown(str(fault) or type(fault).__name__) from fault
+            raise
+
+    async def _ask(self, subject: str, body: bytes, within_s: float, headers: dict[str, str] | None = None) -> Any:
+        """Send a message and return the answer, decoded. Nobody there to answer: it was surely not done."""
+        self._count += 1
+        token = str(self._count)
+        future = self._asked[token] = asyncio.get_running_loop().create_future()
+        try:
+            await self._send(subject, body, f"{self._inbox}.{token}", headers)
+            async with asyncio.timeout(within_s):
+                message = await future
+        except EngineError:
+            raise
+        except TimeoutError:
+            raise self._unknown(f"no answer within {within_s:g} s") from None
+        finally:
+            self._asked.pop(token, None)
+        if message.headers and message.headers.get("Status") == "503":
+            raise EngineDown(
+                f"nothing in NATS listens to {subject}",
+                why="there is no such stream, or JetStream is still starting",
+                fix="declare the stream first",
+            )
+        return json.loads(message.data)
+
+    # Streams ----------------------------------------------------------------------------------------------------------
+
+    async def stream(
+        self,
+        name: str,
+        subjects: Sequence[str],
+        *,
+        work: bool = True,
+        bytes_max: int = 256 << 20,
+        messages_max: int = 1_000_000,
+        message_bytes_max: int = 1 << 20,
+        dedupe_s: float = 120.0,
+    ) -> None:
+        """Declare a stream on disk: made if it is not there, changed if it is different.
+
+        A `work` stream forgets a message once a consumer has acknowledged it. One that is full refuses new messages
+        (StreamIsFull) and never drops old ones. A message id is taken once within `dedupe_s`.
+        """
+        configuration = {
+            "name": name,
+            "subjects": list(subjects),
+            "retention": "workqueue" if work else "limits",
+            "storage": "file",
+            "discard": "new",
+            "max_bytes": bytes_max,
+            "max_msgs": messages_max,
+            "max_msg_size": message_bytes_max,
+            "duplicate_window": int(dedupe_s * NS),
+            "num_replicas": 1,
+        }
+        await self._declare(f"$JS.API.STREAM.CREATE.{name}", f"stream {name}", configuration)
+        self._declared[f"$JS.API.STREAM.CREATE.{name}"] = (f"stream {name}", configuration)
+
+    async def _declare(self, subject: str, what: str, configuration: dict[str, Any]) -> None:
+        answer = await self._ask(subject, json.dumps(configuration).encode(), self.deadline_s)
+        if answer.get("error", {}).get("err_code") == STREAM_EXISTS:
+            update = subject.replace(".CREATE.", ".UPDATE.")
+            answer = await self._ask(update, json.dumps(configuration).encode(), self.deadline_s)
+        self._check(answer, what)
+
+    def _check(self, answer: dict[str, Any], what: str) -> dict[str, Any]:
+        if "error" not in answer:
+            return answer
+        error = answer["error"]
+        kind = StreamIsFull if error.get("err_code") in FULL else EngineDown
+        raise kind(
+            f"NATS refused: {what}",
+            why=f"{error.get('description', 'no reason given')} ({error.get('err_code', error.get('code'))})",
+            fix="see the bounds of the stream" if kind is StreamIsFull else "see what the server holds under that name",
+        )
+
+    async def publish(self, subject: str, body: bytes, *, id: str | None = None, within_s: float | None = None) -> int:
+        """Publish a message and return its sequence number once the stream holds it, on disk.
+
+        With an `id` it may be published again, when it is not known whether it was taken, and is held once.
+        """
+        deadline_s = self.deadline_s if within_s is None else within_s
+        if not self.up:
+            raise self._down()
+        if self._room.locked():
+            try:
+                async with asyncio.timeout(deadline_s):
+                    await self._room.acquire()
+            except TimeoutError:
+                raise EngineBusy(
+                    f"a message to {subject} was not sent in time",
+                    why=f"{IN_FLIGHT_MAX} others wait for their acknowledgement",
+                    fix="publish less at a time",
+                ) from None
+        else:
+            await self._room.acquire()
+        try:
+            headers = {HEADER: operation.get()}
+            if id is not None:
+                headers["Nats-Msg-Id"] = id
+            charge("messages")
+            charge("bytes", len(body))
+            answer = await self._ask(subject, body, deadline_s, headers)
+        finally:
+            self._room.release()
+        return int(self._check(answer, f"a message to {subject}")["seq"])
+
+    async def pending(self, stream: str, consumer: str) -> Pending:
+        """Return what a consumer has still to do."""
+        answer = await self._ask(f"$JS.API.CONSUMER.INFO.{stream}.{consumer}", b"", self.deadline_s)
+        found = self._check(answer, f"consumer {consumer} of {stream}")
+        return Pending(found["num_pending"], found["num_ack_pending"])
+
+    async def length(self, stream: str) -> int:
+        """Return how many messages a stream holds."""
+        answer = await self._ask(f"$JS.API.STREAM.INFO.{stream}", b"", self.deadline_s)
+        return int(self._check(answer, f"stream {stream}")["state"]["messages"])
+
+    async def purge(self, stream: str) -> int:
+        """Remove all messages of a stream; return how many there were."""
+        answer = await self._ask(f"$JS.API.STREAM.PURGE.{stream}", b"", self.deadline_s)
+        return int(self._check(answer, f"purging {stream}")["purged"])
+
+    # Consumers --------------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def consume(
+        self,
+        stream: str,
+        name: str,
+        handler: Handler,
+        *,
+        subject: str | None = None,
+        concurrency: int = 16,
+        ack_wait_s: float = 30.0,
+        unacked_max: int = 1_000,
+        end_s: float = 5.0,
+    ) -> AsyncIterator[Consumer]:
+        """Have messages handled for the length of a block, at most `concurrency` at a time.
+
+        A message is acknowledged when its handler returns, and comes again when it raises (later each time), when it
+        does not return within `ack_wait_s` (it may say that it is still `working`), or when we are gone: handlers must
+        bear a message twice. What a handler does is charged to the operation that published the message. When the block
+        ends handlers get `end_s` to finish; messages of those that do not come again.
+        """
+        configuration = {
+            "durable_name": name,
+            "deliver_policy": "all",
+            "ack_policy": "explicit",
+            "ack_wait": int(ack_wait_s * NS),
+            "max_deliver": -1,
+            "max_ack_pending": unacked_max,
+            "replay_policy": "instant",
+        }
+        if subject is not None:
+            configuration["filter_subject"] = subject
+        wish = {"stream_name": stream, "config": configuration, "action": ""}
+        api = f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{name}"
+        what = f"consumer {name} of {stream}"
+        await self._declare(api, what, wish)
+        consumer = Consumer(self, stream, name, handler, concurrency)
+        self._declared[api] = (what, wish)
+        self._consumers.add(consumer)
+        try:
+            if self._client is not None:
+                await consumer._listen(self._client)
+            if self.up:
+                consumer._begin()
+            yield consumer
+        finally:
+            self._consumers.discard(consumer)
+            self._declared.pop(api, None)
+            await consumer._end(end_s)
+
+
+class Consumer:
+    """Takes messages from a stream, no more than can be handled, and hands them to the handler."""
+
+    def __init__(self, broker: Broker, stream: str, name: str, handler: Handler, concurrency: int) -> None:
+        self._broker, self.stream, self.name, self._handler = broker, stream, name, handler
+        self._concurrency = concurrency
+        self._asked = 0  # messages that the server may still send us
+        self._pulls = 0
+        self._inbox = ""
+        self._subscription: Any = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._ended = False
+
+    async def pending(self) -> Pending:
+        """Return what it has still to do."""
+        return await self._broker.pending(self.stream, self.name)
+
+    async def _listen(self, client: Client) -> None:
+        self._inbox = client.new_inbox()
+        self._subscription = await client.subscribe(self._inbox + ".*", cb=self._on_message)
+
+    def _begin(self) -> None:
+        """Ask anew: the connection is new, or the server has forgotten what it was asked."""
+        self._asked = 0
+        self._pull()
+
+    def _pull(self) -> None:
+        """Ask for as many messages as there is room for; not for every single one."""
+        room = self._concurrency - len(self._running) - self._asked
+        if self._ended or room < 1 or (self._asked and room < self._concurrency // 2):
+            return
+        self._asked += room
+        self._pulls += 1
+        task = asyncio.create_task(self._request(room, f"{self._inbox}.{self._pulls}"))
+        _keep_until_done(task)
+
+    async def _request(self, n: int, reply: str) -> None:
+        wish = {"batch": n, "expires": PULL_S * NS, "idle_heartbeat": HEARTBEAT_S * NS}
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self.name}"
+        with contextlib.suppress(EngineError):  # then the connection is lost, and the next one begins anew
+            await self._broker._send(subject, json.dumps(wish).encode(), reply)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Expect a sign of life: a message, or a heartbeat while a request holds."""
+        if self._alarm:
+            self._alarm.cancel()
+        if not self._ended:
+            self._alarm = asyncio.get_running_loop().call_later(2.5 * HEARTBEAT_S, self._begin)
+
+    async def _on_message(self, message: Msg) -> None:
+        self._watch()
+        status = message.headers.get("Status") if message.headers and not message.reply else None
+        if status is None and message.reply.startswith("$JS.ACK"):
+            self._asked = max(0, self._asked - 1)
+            task = asyncio.create_task(self._handle(Message(self._broker, message)))
+            self._running.add(task)
+            task.add_done_callback(self._done)
+            self._pull()
+        elif status in ("404", "408", "409"):  # a request has ended with so many messages not sent
+            left = (message.headers or {}).get("Nats-Pending-Messages")
+            self._asked = max(0, self._asked - int(left)) if left else 0
+            if status == "409" and "Deleted" in str((message.headers or {}).get("Description")):
+                await self._declare_again()
+            self._pull()
+        elif status == "503":
+            await self._declare_again()
+            self._begin()
+
+    async def _declare_again(self) -> None:
+        """The server has lost the consumer, and perhaps its stream."""
+        broker = self._broker
+        await asyncio.sleep(BACKOFF_S[0])  # JetStream may be starting: it gives no sign when it is up
+        with contextlib.suppress(EngineError):
+            for subject, (what, configuration) in list(broker._declared.items()):
+                await broker._declare(subject, what, configuration)
+
+    async def _handle(self, message: Message) -> None:
+        try:
+            with charging(message.op):
+                await self._handler(message)
+        except asyncio.CancelledError:
+            await self._answer(message, b"-NAK")
+            raise
+        except Exception as fault:
+            pause_s = min(RETRY_S[0] * 2 ** min(message.attempt - 1, 20), RETRY_S[1])
+            level = logging.INFO if isinstance(fault, EngineError) else logging.ERROR
+            log.log(level, "%s: message %d, attempt %d: %r", self.name, message.sequence, message.attempt, fault)
+            await self._answer(message, b'-NAK {"delay": %d}' % int(pause_s * NS))
+        else:
+            await self._answer(message, b"+ACK")
+
+    async def _answer(self, message: Message, body: bytes) -> None:
+        with contextlib.suppress(EngineError):  # unheard, the message comes again
+            await self._broker._send(message._reply, body)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if self._broker.up:
+            self._pull()
+
+    async def _end(self, within_s: float) -> None:
+        self._ended = True
+        if self._alarm:
+            self._alarm.cancel()
+        with contextlib.suppress(Exception):
+            await self._subscription.unsubscribe()
+        if self._running:
+            await asyncio.wait(self._running, timeout=within_s)
+        late = set(self._running)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def _keep_until_done(task: asyncio.Task[None]) -> None:
+    """Hold a task that nobody waits for: the loop itself would not keep it from being collected."""
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
