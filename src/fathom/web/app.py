@@ -13,6 +13,7 @@ from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 
+from fathom.blocks.limiter import Taken
 from fathom.engines.engine import EngineBusy, EngineDown, EngineUnknown
 from fathom.engines.ledger import operation
 from fathom.errors import Refusal
@@ -39,6 +40,10 @@ SECURITY = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),  # answers are personal; a handler may say otherwise
 ]
+_HEAD = b"content-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n" + b"".join(
+    b"%s: %s\r\n" % field for field in SECURITY
+)
+_SECURITY_NAMES = frozenset(name for name, _ in SECURITY)
 _BODIES = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -66,19 +71,27 @@ class Gate(Generic[Id]):
         if who is None:
             who = await self.bearer.identify(header)
         if self._throttle is not None:
-            visit.fields = self._throttle.fields(self._throttle.take(who))
+            visit.rate = (self._throttle, self._throttle.take(who))
         return who
 
 
 class Visit:
     """One request on its way through the door."""
 
-    __slots__ = ("fields", "headers", "operation", "scope", "trace")
+    __slots__ = ("headers", "operation", "rate", "scope", "trace")
 
-    def __init__(self, scope: Scope, headers: dict[bytes, bytes], trace: tracing.Trace) -> None:
-        self.scope, self.headers, self.trace = scope, headers, trace
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.trace = tracing.begin(self.headers)
         self.operation = "-"
-        self.fields: list[tuple[bytes, bytes]] = []  # the rate limit's header fields
+        self.rate: tuple[Throttle, Taken] | None = None  # what the caller has left of the limit that comes first
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The header fields that every answer to it carries."""
+        rate = self.rate[0].fields(self.rate[1]) if self.rate else []
+        return [(b"x-request-id", self.trace.request_id.encode()), *rate]
 
     @property
     def query(self) -> bytes:
@@ -195,30 +208,18 @@ class Door:
                 await self._litestar(scope, receive, send)
             return
         began = time.perf_counter()
-        headers = dict(scope["headers"])
-        trace = tracing.begin(headers)
-        tracing.current.set(trace)
-        visit = Visit(scope, headers, trace)
-        method, path = scope["method"], scope["path"]
+        visit = Visit(scope)
         status = 500
         try:
-            if (own := self._own.get(path)) is not None:
-                visit.operation = "-"
-                if method != "GET":
-                    status = 405
-                    it = problems.problem("method-not-allowed", f"{path} can only be read", request_id=trace.request_id)
-                    await problems.send_problem(send, it, [*self._usual(visit), (b"allow", b"GET")])
-                    return
-                status = await self._send(visit, await own(visit), send)
+            if (own := self._own.get(scope["path"])) is not None:
+                status = await self._answer_itself(visit, own, send)
                 return
             self.admission.enter()
             try:
-                if self._per_address is not None:
-                    taken = self._per_address.take(address_of(scope["client"]))
-                    visit.fields = self._per_address.fields(taken)
-                if (found := self._quick.get((method, path))) is not None:
+                self._limit_address(visit)
+                if (found := self._quick.get((scope["method"], scope["path"]))) is not None:
                     answer, visit.operation = found
-                    self._charge(visit)
+                    self._begin(visit)
                     status = await self._send(visit, await answer(visit), send)
                 else:
                     status = await self._through_litestar(visit, receive, send)
@@ -229,29 +230,56 @@ class Door:
         except Exception as error:
             it, fields = _problem_of(error, visit)
             status = it.status
-            await problems.send_problem(send, it, [*self._usual(visit), *fields])
+            await problems.send_problem(send, it, [*visit.fields, *SECURITY[:-1], *fields])
         finally:
-            self._requests.add(visit.operation, method if method in _METHODS else "other", str(status))
-            self._latency.observe(time.perf_counter() - began, visit.operation)
+            self._count(visit, status, time.perf_counter() - began)
 
-    # What every answer carries.
-
-    def _usual(self, visit: Visit) -> list[tuple[bytes, bytes]]:
-        return [*SECURITY[:-1], (b"x-request-id", visit.trace.request_id.encode()), *visit.fields]
+    async def _answer_itself(self, visit: Visit, own: Quick, send: Send) -> int:
+        path = visit.scope["path"]
+        if visit.scope["method"] == "GET":
+            return await self._send(visit, await own(visit), send)
+        it = problems.problem("method-not-allowed", f"{path} can only be read", request_id=visit.trace.request_id)
+        await problems.send_problem(send, it, [(b"allow", b"GET"), *visit.fields, *SECURITY[:-1]])
+        return it.status
 
     async def _send(self, visit: Visit, reply: Reply, send: Send) -> int:
+        write = visit.scope.get("fathom.write")
+        said = {name for name, _ in reply.headers}
+        if write is not None and said.isdisjoint(_SECURITY_NAMES):
+            head = _HEAD % (reply.media_type, len(reply.body), visit.trace.request_id.encode())
+            if visit.rate is not None:
+                head += visit.rate[0].lines(visit.rate[1])
+            for name, value in reply.headers:
+                if b"\n" in value or b"\r" in value:
+                    raise ValueError(f"the header {name!r} would break in two")
+                head += b"%s: %s\r\n" % (name, value)
+            if write(reply.status, head, reply.body):
+                return reply.status
         headers = [
             (b"content-type", reply.media_type),
             (b"content-length", b"%d" % len(reply.body)),
             *reply.headers,
-            (b"x-request-id", visit.trace.request_id.encode()),
             *visit.fields,
+            *(field for field in SECURITY if field[0] not in said),
         ]
-        said = {name for name, _ in reply.headers}
-        headers += [field for field in SECURITY if field[0] not in said] if said else SECURITY
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body, "more_body": False})
         return reply.status
+
+    def _limit_address(self, visit: Visit) -> None:
+        if (throttle := self._per_address) is not None:
+            visit.rate = (throttle, throttle.take(address_of(visit.scope["client"])))
+
+    def _begin(self, visit: Visit) -> None:
+        """From here on it is known what is asked for: charge it, and hold it to that operation's own rate."""
+        operation.set(visit.operation)
+        if self._operations and (throttle := self._operations.get(visit.operation)) is not None:
+            visit.rate = (throttle, throttle.take(address_of(visit.scope["client"])))
+
+    def _count(self, visit: Visit, status: int, took_s: float) -> None:
+        method = visit.scope["method"]
+        self._requests.add(visit.operation, method if method in _METHODS else "other", str(status))
+        self._latency.observe(took_s, visit.operation)
 
     # Litestar's part.
 
@@ -275,7 +303,7 @@ class Door:
                 headers = list(message.get("headers", ()))
                 said = {name for name, _ in headers}
                 headers += [field for field in SECURITY if field[0] not in said]
-                headers += [(b"x-request-id", visit.trace.request_id.encode()), *visit.fields]
+                headers += visit.fields
                 message = {**message, "headers": headers}
             await send(message)
 
@@ -314,16 +342,11 @@ class Door:
     def _before(self, request: Request[Any, Any, Any]) -> None:
         visit = Visit.of(request)
         visit.operation = str(request.route_handler.operation_id or request.route_handler.handler_name)
-        self._charge(visit)
+        self._begin(visit)
 
     async def _viewer(self, request: Request[Any, Any, Any]) -> Any:
         assert self._gate is not None
         return await self._gate.enter(Visit.of(request))
-
-    def _charge(self, visit: Visit) -> None:
-        operation.set(visit.operation)
-        if (throttle := self._operations.get(visit.operation)) is not None:
-            visit.fields = throttle.fields(throttle.take(address_of(visit.scope["client"])))
 
     # The door's own routes.
 

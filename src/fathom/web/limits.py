@@ -45,6 +45,7 @@ class Throttle:
         window_s = max(1, math.ceil(rate.burst / rate.per_s))
         self._policy = (b"ratelimit-policy", f'"{name}";q={rate.burst};w={window_s}'.encode())
         self._start = f'"{name}";r='.encode()
+        self._line = b"ratelimit-policy: %s\r\nratelimit: %s" % (self._policy[1], self._start)
 
     def take(self, key: Hashable) -> Taken:
         """Take one token of `key`, or raise `too-many` with the time after which to come again."""
@@ -58,6 +59,10 @@ class Throttle:
     def fields(self, taken: Taken) -> list[tuple[bytes, bytes]]:
         """Return the two header fields that tell the caller how much is left."""
         return [self._policy, (b"ratelimit", b"%s%d;t=%d" % (self._start, taken.remaining, math.ceil(taken.full_s)))]
+
+    def lines(self, taken: Taken) -> bytes:
+        """Return the same two as lines of a head."""
+        return b"%s%d;t=%d\r\n" % (self._line, taken.remaining, math.ceil(taken.full_s))
 
 
 class Admission:

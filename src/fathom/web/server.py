@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from fathom.errors import EXIT_BROKE, FathomError
 from fathom.web import problems
@@ -75,6 +76,30 @@ class _Watched(HttpToolsProtocol):
         self.head_bytes = 0
         self.waits_since = None
         super().on_headers_complete()
+        self.scope["fathom.write"] = partial(self._write, self.cycle)  # pyright: ignore[reportGeneralTypeIssues]
+
+    def _write(self, cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
+        """Write a whole answer at once, its header lines ready made; return False where only `send` can do it.
+
+        uvicorn looks at each header of each answer with two regular expressions, and writes twice: a third of
+        what a small answer costs.
+        """
+        if self.flow.write_paused or cycle.response_started or cycle.scope["method"] == "HEAD":
+            return False
+        if cycle.disconnected:
+            return True
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        lines = [STATUS_LINE[status]]
+        for name, value in self.server_state.default_headers:  # the date
+            lines += (name, b": ", value, b"\r\n")
+        lines += (head, b"\r\n", body) if cycle.keep_alive else (head, b"connection: close\r\n\r\n", body)
+        self.transport.write(b"".join(lines))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     def _size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)

@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Mapping
 from contextvars import ContextVar
 from random import SystemRandom
-from typing import NamedTuple
 
 __all__ = ["JsonLines", "Trace", "begin", "current", "mint_request_id"]
 
@@ -24,18 +23,44 @@ _here = os.urandom(6).hex()
 _count = itertools.count(1)
 
 
-class Trace(NamedTuple):
-    """The request that this code runs for."""
+class Trace:
+    """The request that this code runs for; its parts are made when somebody asks for them."""
 
-    request_id: str
-    trace_id: str
-    span_id: str
-    sampled: bool
+    __slots__ = ("_given", "_parent", "_request_id", "_span_id")
+
+    def __init__(self, request_id: bytes | None, parent: bytes | None) -> None:
+        self._given, self._parent = request_id, parent
+        self._request_id: str | None = None
+        self._span_id: tuple[str, str, bool] | None = None
+
+    @property
+    def request_id(self) -> str:
+        """The caller's own id for it, if it makes sense; else ours."""
+        if self._request_id is None:
+            given = self._given
+            sane = given is not None and _REQUEST_ID.fullmatch(given)
+            self._request_id = given.decode() if given is not None and sane else mint_request_id()
+        return self._request_id
+
+    @property
+    def trace_id(self) -> str:
+        return self._span()[0]
 
     @property
     def traceparent(self) -> str:
         """The header to pass on: this request is the parent of what it asks for."""
-        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+        trace_id, span_id, sampled = self._span()
+        return f"00-{trace_id}-{span_id}-{'01' if sampled else '00'}"
+
+    def _span(self) -> tuple[str, str, bool]:
+        if self._span_id is None:
+            parent = _PARENT.fullmatch(self._parent or b"")
+            if parent is not None and parent[1] == b"00" and parent[5]:  # this version has exactly four parts
+                parent = None
+            trace_id = parent[2].decode() if parent else f"{_dice.getrandbits(128) or 1:032x}"
+            sampled = bool(parent and int(parent[4], 16) & 1)
+            self._span_id = (trace_id, f"{_dice.getrandbits(64) or 1:016x}", sampled)
+        return self._span_id
 
 
 current: ContextVar[Trace | None] = ContextVar("trace", default=None)
@@ -52,13 +77,9 @@ def begin(headers: Mapping[bytes, bytes]) -> Trace:
     >>> begin({b"traceparent": b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"}).trace_id == "a" * 32
     True
     """
-    given = headers.get(b"x-request-id")
-    request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else mint_request_id()
-    parent = _PARENT.fullmatch(headers.get(b"traceparent", b""))
-    span_id = f"{_dice.getrandbits(64) or 1:016x}"
-    if parent is None or (parent[1] == b"00" and parent[5]):  # version 00 has exactly four parts
-        return Trace(request_id, f"{_dice.getrandbits(128) or 1:032x}", span_id, False)
-    return Trace(request_id, parent[2].decode(), span_id, bool(int(parent[4], 16) & 1))
+    trace = Trace(headers.get(b"x-request-id"), headers.get(b"traceparent"))
+    current.set(trace)
+    return trace
 
 
 class JsonLines(logging.Formatter):
