@@ -8,7 +8,7 @@ import os
 import random
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, cast
@@ -174,8 +174,9 @@ class _Connection(asyncio.Protocol):
         self._sent: deque[_Sent] = deque()
         self._out: deque[bytes] = deque()  # packed but not yet written: one for each of the last entries of `_sent`
         self._transport: asyncio.Transport | None = None
+        self._new_future = loop.create_future
         self._flushing = self._paused = False
-        self._heard = 0.0
+        self._expires = self._heard = 0.0
         self._sweeper: asyncio.TimerHandle | None = None
         self._op, self._commands, self._bytes = RESIDUAL, 0, 0  # a run of one operation's work, not yet in the ledger
 
@@ -183,12 +184,12 @@ class _Connection(asyncio.Protocol):
 
     def put(self, packed: bytes, op: str, batch: _Batch | None = None) -> asyncio.Future[Any]:
         """Take a packed command, or a batch of them; it leaves with the one write of this turn of the loop."""
-        loop = self.loop
-        future = loop.create_future()
+        if not self._flushing:
+            self._begin_turn()
+        future = self._new_future()
         size = len(packed)
         n = 1 if batch is None else batch.want
-        expires = loop.time() + self.deadline_s
-        self._sent.append((future, op, expires, size, batch))
+        self._sent.append((future, op, self._expires, size, batch))
         self._out.append(packed)
         self.outstanding += n
         self.outstanding_bytes += size
@@ -197,13 +198,18 @@ class _Connection(asyncio.Protocol):
             self._op = op
         self._commands += n
         self._bytes += size
-        if not self._flushing:
-            self._flushing = True
-            loop.call_soon(self._flush)
-            if self._sweeper is None:
-                self._heard = loop.time()  # silence is counted from when there is something to be heard
-                self._sweeper = loop.call_at(expires, self._sweep)
         return future
+
+    def _begin_turn(self) -> None:
+        """Do once what all commands of this turn of the loop share."""
+        loop = self.loop
+        self._flushing = True
+        loop.call_soon(self._flush)
+        now = loop.time()
+        self._expires = now + self.deadline_s
+        if self._sweeper is None:
+            self._heard = now  # silence is counted from when there is something to be heard
+            self._sweeper = loop.call_at(self._expires, self._sweep)
 
     def _charge(self) -> None:
         if self._commands:
@@ -250,20 +256,26 @@ class _Connection(asyncio.Protocol):
                     if size:
                         work.add(charged, "bytes", size)
                     charged, size = op, 0
-                size += len(answer) if type(answer) is bytes else _weight(answer)
                 answered += 1
-                if batch is not None:
-                    batch.got.append(answer)
-                    if len(batch.got) < batch.want:
-                        continue
-                    answer = batch.got
-                sent.popleft()
-                self.outstanding_bytes -= bytes_sent
-                if not future.done():
-                    if type(answer) is RedisError:
+                if batch is None and type(answer) is bytes:  # by far the most
+                    size += len(answer)
+                    if not future.done():
+                        future.set_result(answer)
+                else:
+                    size += _weight(answer)
+                    if batch is not None:
+                        batch.got.append(answer)
+                        if len(batch.got) < batch.want:
+                            continue
+                        answer = batch.got
+                    if future.done():
+                        pass
+                    elif type(answer) is RedisError:
                         future.set_exception(answer)
                     else:
                         future.set_result(answer)
+                self.outstanding_bytes -= bytes_sent
+                del sent[0]
         except hiredis.ProtocolError as error:
             self.drop(f"it does not speak Redis' protocol: {error}")
         except IndexError:
@@ -456,8 +468,8 @@ class RedisClient:
 
     # Asking
 
-    async def __call__(self, *command: Part) -> Any:
-        """Send one command and return its answer."""
+    def __call__(self, *command: Part) -> Awaitable[Any]:
+        """Send one command; await its answer. (A plain future, where there is room: a coroutine would cost more.)"""
         if command[0] not in self._fit:
             self._admit(command[0])
         connection = self._connection
@@ -467,9 +479,13 @@ class RedisClient:
         if (
             self._waiting
             or connection.outstanding >= self.outstanding_max
-            or connection.outstanding_bytes + len(packed) > self.outstanding_bytes_max
+            or connection.outstanding_bytes >= self.outstanding_bytes_max
         ):
-            connection = await self._room(1, len(packed))
+            return self._later(packed)
+        return connection.put(packed, operation.get())
+
+    async def _later(self, packed: bytes) -> Any:
+        connection = await self._room(1, len(packed))
         return await connection.put(packed, operation.get())
 
     async def many(
