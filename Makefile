@@ -1,6 +1,6 @@
 # Fathom's errands. `make` says what there is; PYTHON=python3.12 chooses another Python (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help test check outside findings clean format
+.PHONY: help test check outside findings clean format reference
 
 PYTHON ?=
 TESTS ?=
@@ -36,6 +36,10 @@ outside: ## what needs Debian packages or strangers' programs: installs them whe
 findings: ## run every dive of the catalogue anew, quickly, and keep the records under runs/
 	@$(READY)
 	@set -e; ./fathom list --dives | while read -r system dive; do ./fathom dive "$$system" "$$dive" --quick; done
+
+reference: ## write docs/reference/commands.md anew
+	@$(READY)
+	@$(RUN) fathom.cli.reference
 
 clean: ## remove what set-up, tests and runs have made (the records in runs/ stay)
 	@rm -rf .venv .tools .fathom .ruff_cache .hypothesis .pytest_cache
