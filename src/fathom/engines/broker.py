@@ -11,10 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fathom.engines.engine import EngineBusy, EngineDown, EngineError, EngineUnknown, without_secrets
+from fathom.engines.ledger import HEADER, RESIDUAL, charge, charging, operation
 from fathom.errors import FathomError
-
-from .engine import EngineBusy, EngineDown, EngineError, EngineUnknown, without_secrets
-from .ledger import HEADER, RESIDUAL, charge, charging, operation
 
 if TYPE_CHECKING:
     from nats.aio.client import Client

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from .engine import EngineBusy, EngineDown, EngineError, EngineUnknown, without_secrets
-from .ledger import charge
+from fathom.engines.engine import EngineBusy, EngineDown, EngineError, EngineUnknown, without_secrets
+from fathom.engines.ledger import charge
 
 if TYPE_CHECKING:
     import asyncpg

@@ -17,9 +17,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from fathom.engines import keeper_process
 from fathom.errors import EXIT_BROKE, FathomError
-
-from . import keeper_process
 
 __all__ = ["Child", "Keeper", "free_port"]
 

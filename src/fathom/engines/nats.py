@@ -14,14 +14,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fathom.engines.broker import Broker
+from fathom.engines.engine import Engine, EngineDown, Killable, Pausable, on_disk, without_secrets
+from fathom.engines.keeper import free_port
 from fathom.errors import FathomError
 
-from .broker import Broker
-from .engine import Engine, EngineDown, Killable, Pausable, on_disk, without_secrets
-from .keeper import free_port
-
 if TYPE_CHECKING:
-    from .keeper import Child, Keeper
+    from fathom.engines.keeper import Child, Keeper
 
 __all__ = ["Nats"]
 

@@ -17,14 +17,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from fathom.engines.database import Database, connect
+from fathom.engines.engine import Engine, EngineBusy, EngineDown, Killable, Pausable, on_disk, without_secrets
+from fathom.engines.keeper import free_port
 from fathom.errors import EXIT_BROKE, FathomError
 
-from .database import Database, connect
-from .engine import Engine, EngineBusy, EngineDown, Killable, Pausable, on_disk, without_secrets
-from .keeper import free_port
-
 if TYPE_CHECKING:
-    from .keeper import Child, Keeper
+    from fathom.engines.keeper import Child, Keeper
 
 __all__ = ["Postgres"]
 
