@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Literal
 
 from fathom.lab.findings.book import Book, at, name_of
-from fathom.lab.findings.census import unit_cost
+from fathom.lab.findings.census import Cost, unit_cost
 from fathom.lab.runs import IDLE, NOT_THE_SYSTEM, Plan, Point, Segment
 from fathom.lab.stats import Interval, ratio_of, spread
 
@@ -41,6 +41,7 @@ class Flip:
     below: str  # cheaper where the axis operation is rarer; with "dominates" cheaper everywhere
     above: str
     ratio: Interval | None
+    n: int  # operations that the unit costs come from
     segments: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -63,18 +64,28 @@ def axis_of(plan: Plan) -> Axis | None:
     return Axis(often, {op: rate / whole for op, rate in others.items()})
 
 
-def _sides(plan: Plan, segments: Sequence[Segment], approach: str, point: Point, axis: Axis):
+@dataclass(frozen=True)
+class _Sides:
+    """What an approach costs on both sides of the axis."""
+
+    write: Interval
+    read: Interval
+    n: int
+    segments: frozenset[str]
+
+
+def _sides(plan: Plan, segments: Sequence[Segment], approach: str, point: Point, axis: Axis) -> _Sides | None:
     often = unit_cost(plan, segments, approach, point, axis.often)
     rest = [(share, unit_cost(plan, segments, approach, point, op)) for op, share in axis.others.items()]
     if often is None or any(cost is None for _, cost in rest):
         return None
-    write = Interval(0.0, 0.0, 0.0, 1.0)
-    ids = set(often.segments)
+    write, n, ids = Interval(0.0, 0.0, 0.0, 1.0), often.n, set(often.segments)
     for share, cost in rest:
         assert cost is not None
         write += cost.total.scaled(share)
+        n += cost.n
         ids |= set(cost.segments)
-    return write, often.total, ids
+    return _Sides(write, often.total, n, frozenset(ids))
 
 
 def _minus(a: Interval, b: Interval) -> Interval:
@@ -88,24 +99,24 @@ def flips(plan: Plan, segments: Sequence[Segment], point: Point) -> list[Flip]:
         return []
     found: list[Flip] = []
     for a, b in combinations(plan.names, 2):
-        sides_a, sides_b = (_sides(plan, segments, name, point, axis) for name in (a, b))
-        if sides_a is None or sides_b is None:
+        of_a, of_b = (_sides(plan, segments, name, point, axis) for name in (a, b))
+        if of_a is None or of_b is None:
             continue
-        ids = tuple(sorted(sides_a[2] | sides_b[2]))
-        writes = _minus(sides_a[0], sides_b[0])  # what a's writes cost more
-        reads = _minus(sides_b[1], sides_a[1])  # what b's reads cost more
+        n, ids = of_a.n + of_b.n, tuple(sorted(of_a.segments | of_b.segments))
+        writes = _minus(of_a.write, of_b.write)  # what a's writes cost more
+        reads = _minus(of_b.read, of_a.read)  # what b's reads cost more
         if writes.value < 0:  # name them so that a is the one with the dearer writes
             a, b, writes, reads = b, a, _negated(writes), _negated(reads)
         if writes.low > 0 and reads.low > 0:
-            found.append(Flip(point, "flips", b, a, ratio_of(writes, reads), ids))
+            found.append(Flip(point, "flips", b, a, ratio_of(writes, reads), n, ids))
         elif writes.low > 0 and reads.high < 0:
-            found.append(Flip(point, "dominates", b, a, None, ids))
+            found.append(Flip(point, "dominates", b, a, None, n, ids))
         else:
             at = writes.value / reads.value if reads.value > 0 else math.inf
             high = writes.high / reads.low if reads.low > 0 else math.inf
             low = max(0.0, writes.low) / reads.high if reads.high > 0 else math.inf
             ratio = Interval(at, low, high, writes.level) if math.isfinite(at) else None
-            found.append(Flip(point, "can't tell", b, a, ratio, ids))
+            found.append(Flip(point, "can't tell", b, a, ratio, n, ids))
     return found
 
 
@@ -129,7 +140,7 @@ def note_flips(book: Book) -> None:
                 approach=flip.below,
                 versus=flip.above,
                 measure=axis.says,
-                n=len(flip.segments),
+                n=flip.n,
                 over="the spread of the unit costs",
                 verdict=flip.kind,
                 detail={"below": flip.below, "above": flip.above, "often": axis.often, "others": axis.others},
@@ -168,7 +179,11 @@ def _checks(book: Book, axis: Axis) -> None:
             n=sum(done.values()),
             over=f"{len(segments)} slices, as wide as the unit costs",
             verdict=verdict,
-            detail={"times": float(times), "mix": done[axis.often] / max(1, sum(done[op] for op in axis.others))},
+            detail={
+                "times": float(times),
+                "costs": {cheaper: first.value, dearer: second.value},
+                "mix": done[axis.often] / max(1, sum(done[op] for op in axis.others)),
+            },
             sources=[s.id for s in segments],
         )
 
@@ -189,26 +204,26 @@ def _measured(book: Book, segments: list[Segment], approach: str, point: Point, 
     if len(mine) > 1:
         return whole
     sides = _sides(book.plan, book.segments, approach, point, axis)
-    wide = max((side.high - side.low) / 2 / side.value for side in sides[:2] if side.value > 0) if sides else 0.0
+    spreads = [(s.high - s.low) / 2 / s.value for s in (sides.write, sides.read) if s.value > 0] if sides else []
+    wide = max(spreads, default=0.0)
     return Interval(whole.value, whole.value * (1 - wide), whole.value * (1 + wide), whole.level)
 
 
 # What a mix costs ----------------------------------------------------------------------------------------------------
 
 
-def cost_at(plan: Plan, segments: Sequence[Segment], approach: str, point: Point) -> tuple[Interval, set[str]] | None:
+def cost_at(plan: Plan, segments: Sequence[Segment], approach: str, point: Point) -> Cost | None:
     """Return the CPU seconds of an average operation of the mix that the decision is for."""
     rates = rates_of(plan)
     whole = sum(rates.values())
-    total = Interval(0.0, 0.0, 0.0, 1.0)
-    ids: set[str] = set()
+    total, n, slices, ids = Interval(0.0, 0.0, 0.0, 1.0), 0, 0, set[str]()
     for op, rate in rates.items():
         cost = unit_cost(plan, segments, approach, point, op)
         if cost is None:
             return None
         total += cost.total.scaled(rate / whole)
-        ids |= set(cost.segments)
-    return total, ids
+        n, slices, ids = n + cost.n, slices + cost.slices, ids | set(cost.segments)
+    return Cost(total, {}, n, slices, tuple(sorted(ids)))
 
 
 def note_costs(book: Book) -> None:
@@ -222,13 +237,13 @@ def note_costs(book: Book) -> None:
                     name_of("cost", approach, point),
                     part="census",
                     how="cost",
-                    interval=cost[0],
+                    interval=cost.total,
                     approach=approach,
                     point=point,
                     measure="cpu_s",
                     unit="s",
-                    n=len(cost[1]),
+                    n=cost.n,
                     over="the spread of the unit costs",
                     detail={"rates": rates},
-                    sources=sorted(cost[1]),
+                    sources=list(cost.segments),
                 )

@@ -163,9 +163,10 @@ def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windo
     if not len(first):
         book.add(id("noticed_s"), measure="noticed_s", unit="s", n=len(samples), verdict="never", **fields)
         return
-    ended_ns = np.where(samples.done_ns > 0, samples.done_ns, samples.intended_ns)  # an unknown one may say no end
-    row = first[np.argmin(ended_ns[first])]
-    due, ended = float(at_s[row]) - trial.from_s, float(ended_ns[row]) / 1e9 - trial.from_s
+    told = first[samples.done_ns[first] > 0]  # one that was never answered tells its user nothing, as yet
+    row = told[np.argmin(samples.done_ns[told])] if len(told) else first[np.argmin(at_s[first])]
+    due = float(at_s[row]) - trial.from_s
+    ended = float(samples.done_ns[row]) / 1e9 - trial.from_s if len(told) else due
     book.add(
         id("noticed_s"),
         measure="noticed_s",

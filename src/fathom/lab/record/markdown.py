@@ -1,0 +1,83 @@
+"""The record as Markdown: for a repository, a pull request, a terminal pager."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fathom.lab.record import figures
+from fathom.lab.record.story import (
+    Bullets,
+    Chart,
+    Code,
+    Item,
+    Listing,
+    Mark,
+    Num,
+    Paragraph,
+    Section,
+    Span,
+    Story,
+    Strong,
+    Table,
+)
+
+__all__ = ["markdown"]
+
+
+def markdown(story: Story) -> str:
+    """Return the whole record; charts are in the HTML, and said here in words."""
+    lines = [f"# {story.title}", "", story.about, ""]
+    if story.short:
+        lines += ["**In short**", "", *(f"- {_text(item)}" for item in story.short), ""]
+    for section in story.sections:
+        lines += [f"## {section.title}", "", *_section(section)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(section: Section) -> Iterator[str]:
+    for block in section.blocks:
+        match block:
+            case Paragraph(spans):
+                yield _text(spans)
+            case Bullets(items):
+                yield from (f"- {_text(item)}" for item in items)
+            case Listing(lines):
+                yield from ("```", *lines, "```")
+            case Table():
+                yield from _table(block)
+            case Chart():
+                yield f"*In record.html: {block.says}.*"
+        yield ""
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield f"| {' | '.join(_escaped(cell) for cell in table.head)} |"
+    yield "|" + "|".join("---" if at < table.words else "---:" for at in range(len(table.head))) + "|"
+    for row in table.rows:
+        yield f"| {' | '.join(_text(cell).replace('|', '&#124;') for cell in row)} |"
+    if table.caption:
+        yield ""
+        yield f"*{_text(table.caption)}*"
+
+
+def _text(spans: Item) -> str:
+    return "".join(_span(span) for span in spans)
+
+
+def _span(span: Span) -> str:
+    match span:
+        case Num(finding):
+            text = f"{figures.value_of(finding)} ({figures.spread_of(finding)}, {figures.n_of(finding)})"
+            return f"~~{text}~~" if finding.void else text
+        case Strong(text):
+            return f"**{text}**"
+        case Code(text):
+            return f"`{text}`"
+        case Mark():
+            return f"{span.sign}{span.word}"
+        case _:
+            return _escaped(span)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("*", "\\*").replace("_", "\\_").replace("<", "&lt;")

@@ -1,0 +1,235 @@
+"""What follows from the findings: which approach to take at each swept value, where that flips, and what held.
+
+An approach may be taken if it kept every law and failed no goal. The cheapest of these is named only if even the worst
+that its cost may be is over 5 % below the best that the next one's may be; otherwise nobody is, and it says why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fathom.lab.findings import compute
+from fathom.lab.findings.book import name_of
+from fathom.lab.runs import Finding, Plan, Point, Run
+from fathom.lab.stats import Interval, ratio_of
+
+if TYPE_CHECKING:
+    from fathom.lab.dive import Dive
+
+__all__ = ["CANT_TELL", "FAILED", "HELD", "Statement", "conclude", "exit_of", "statements"]
+
+HELD, FAILED, CANT_TELL = "held", "failed", "can't tell"
+EXIT_HELD, EXIT_FAILED, EXIT_CANT_TELL, EXIT_VOID = 0, 1, 2, 3
+DELTA = 0.05
+
+
+def conclude(run: Run, dive: type[Dive[Any]] | None = None) -> list[Finding]:
+    """Return every finding of a run and what to decide by them. Without the dive its prediction is not judged."""
+    found = compute(run, dive)
+    by_id = {finding.id: finding for finding in found}
+    for point in run.plan.swept.values:
+        found.append(_decide(run.plan, by_id, point))
+    found += _crossings(run.plan, by_id)
+    return found
+
+
+# Which one to take ---------------------------------------------------------------------------------------------------
+
+
+class _Candidate(NamedTuple):
+    name: str
+    cost: Interval
+    sure: bool  # all of its goals that could be judged held
+    n: int
+    segments: list[str]
+
+
+def _decide(plan: Plan, found: Mapping[str, Finding], point: Point) -> Finding:
+    decision = Finding(
+        id=name_of("decision", point),
+        part="decision",
+        how="decision",
+        command=plan.command,
+        point=point,
+        unit="x",
+        over="the spread of the unit costs",
+    )
+    out = {name: why for name in plan.names if (why := _why_not(plan, found, name, point))}
+    able = sorted(_candidates(plan, found, point, out), key=lambda c: c.cost.value)
+    decision.detail = {"out": out, "unjudged": _unjudged(plan, found, point)}
+    costless = [name for name in plan.names if name not in out and name not in {c.name for c in able}]
+    if not able:
+        decision.verdict = "none" if not costless else CANT_TELL
+        decision.says = "no approach meets the goals" if not costless else "no cost was measured"
+        return decision
+    best = able[0]
+    decision.approach, decision.n = best.name, sum(c.n for c in able[:2])
+    decision.sources = sorted({id for c in able for id in c.segments})
+    if costless:
+        decision.verdict, decision.says = CANT_TELL, f"the cost of {costless[0]} was not measured"
+        return decision
+    if len(able) > 1:
+        _beside(decision, best, able[1:])
+    else:
+        decision.verdict, decision.says = "takes", "no other approach meets the goals" if out else "it is the only one"
+    if decision.verdict == "takes" and not best.sure:
+        unsure = _unsure(plan, found, best.name, point)
+        decision.verdict = CANT_TELL
+        decision.says = f"{best.name} costs least, but {' and '.join(unsure)} may lie on either side of its goal"
+    return decision
+
+
+def _beside(decision: Finding, best: _Candidate, others: Sequence[_Candidate]) -> None:
+    """Say by how much the best one is cheaper than the next, or that it cannot be told, or that it does not matter."""
+    ratios = [(c, ratio_of(c.cost, best.cost)) for c in others]
+    nearest, ratio = ratios[0]
+    decision.versus, decision.value, decision.low = nearest.name, ratio.value, ratio.low
+    decision.high = ratio.high if math.isfinite(ratio.high) else None
+    unclear = [c.name for c, r in ratios if r.low <= 1 + DELTA]
+    if not unclear:
+        decision.verdict = "takes"
+        return
+    same = [c.name for c, r in ratios if r.low > 1 / (1 + DELTA) and r.high < 1 + DELTA]
+    names = " and ".join([best.name, *unclear])
+    if set(unclear) <= set(same):
+        decision.verdict, decision.says = "equivalent", f"{names} cost the same within {DELTA:.0%}"
+    else:
+        decision.verdict = CANT_TELL
+        decision.says = (
+            f"the costs of {names} overlap, or differ by less than {DELTA:.0%}: more slices would tell (--deep)"
+        )
+
+
+def _candidates(plan: Plan, found: Mapping[str, Finding], point: Point, out: Mapping[str, str]) -> Iterable[_Candidate]:
+    for name in plan.names:
+        cost = found.get(name_of("cost", name, point))
+        if name in out or cost is None or cost.value is None or cost.low is None:
+            continue
+        high = cost.high if cost.high is not None else math.inf
+        level = cost.detail.get("level", 0.0)
+        sure = not _unsure(plan, found, name, point)
+        yield _Candidate(name, Interval(cost.value, cost.low, high, level), sure, cost.n, cost.sources)
+
+
+def _goals(plan: Plan, found: Mapping[str, Finding], name: str, point: Point) -> list[Finding]:
+    goals = [found.get(name_of("goal", name, point, str(aim))) for aim in plan.goals]
+    return [goal for goal in goals if goal is not None]
+
+
+def _why_not(plan: Plan, found: Mapping[str, Finding], name: str, point: Point) -> str:
+    laws = [f for f in found.values() if f.how == "law" and f.approach == name and f.verdict == FAILED]
+    if laws:
+        return f"it broke {' and '.join(str(law.measure) for law in laws)}"
+    missed = [f"{g.op}.{g.measure}" for g in _goals(plan, found, name, point) if g.verdict == FAILED]
+    return f"it misses the goal for {' and '.join(missed)}" if missed else ""
+
+
+def _unsure(plan: Plan, found: Mapping[str, Finding], name: str, point: Point) -> list[str]:
+    """Goals that were measured and lie across their limit; those without enough samples are named apart."""
+    goals = _goals(plan, found, name, point)
+    return [f"{g.op}.{g.measure}" for g in goals if g.verdict == CANT_TELL and g.low is not None]
+
+
+def _unjudged(plan: Plan, found: Mapping[str, Finding], point: Point) -> list[str]:
+    missing = {
+        f"{g.op}.{g.measure}"
+        for name in plan.names
+        for g in _goals(plan, found, name, point)
+        if g.verdict == CANT_TELL and g.low is None
+    }
+    return sorted(missing)
+
+
+# Where it flips along the swept value --------------------------------------------------------------------------------
+
+
+def _crossings(plan: Plan, found: Mapping[str, Finding]) -> list[Finding]:
+    """Between which two swept values two approaches' costs cross; the place is read off a straight log-log line."""
+    values = plan.swept.values
+    if any(isinstance(v, str) or v <= 0 for v in values):
+        return []
+    points = sorted(v for v in values if not isinstance(v, str))
+    return [
+        crossing
+        for a, b in combinations(plan.names, 2)
+        for left, right in pairwise(points)
+        if (crossing := _crossing(plan, found, (a, b), (left, right)))
+    ]
+
+
+def _crossing(
+    plan: Plan, found: Mapping[str, Finding], pair: tuple[str, str], ends: tuple[float, float]
+) -> Finding | None:
+    costs = {(name, end): found.get(name_of("cost", name, end)) for name in pair for end in ends}
+    if any(c is None or not c.value or c.value <= 0 or c.low is None or c.high is None for c in costs.values()):
+        return None
+    (a, b), (left, right) = pair, ends
+
+    def surely_below(x: str, y: str, end: float) -> bool:
+        return costs[x, end].high < costs[y, end].low  # pyright: ignore
+
+    for low, high in ((a, b), (b, a)):
+        if surely_below(low, high, left) and surely_below(high, low, right):
+            gaps = [math.log(costs[low, end].value / costs[high, end].value) for end in ends]  # pyright: ignore
+            share = gaps[0] / (gaps[0] - gaps[1])
+            return Finding(
+                id=name_of("crossing", f"{low}|{high}", left),
+                part="decision",
+                how="crossing",
+                command=plan.command,
+                approach=low,
+                versus=high,
+                measure=plan.swept.name,
+                value=math.exp(math.log(left) + share * math.log(right / left)),
+                low=left,
+                high=right,
+                n=sum(c.n for c in costs.values() if c),
+                over="the two values that were run; between them a straight line",
+                detail={
+                    "cost": math.exp(
+                        math.log(costs[low, left].value)  # pyright: ignore
+                        + share * math.log(costs[low, right].value / costs[low, left].value)  # pyright: ignore
+                    )
+                },
+                sources=sorted({id for c in costs.values() if c for id in c.sources}),
+            )
+    return None
+
+
+# What held -----------------------------------------------------------------------------------------------------------
+
+
+class Statement(NamedTuple):
+    """Something that was said or demanded, and what became of it."""
+
+    verdict: str
+    kind: str  # prediction, law, closed form, cross-check, flip check, control, trial
+    finding: Finding
+
+
+_DEMANDS = ("prediction", "law", "closed form", "cross-check", "flip check", "control")
+
+
+def statements(found: Sequence[Finding]) -> list[Statement]:
+    """Return all that can hold, fail, or not be told; a trial that did not recover is among the failed."""
+    said = [Statement(f.verdict or CANT_TELL, f.how, f) for f in found if f.how in _DEMANDS]
+    said += [Statement(FAILED, "trial", f) for f in found if f.how == "trial" and f.verdict == "does not recover"]
+    return said
+
+
+def exit_of(plan: Plan, found: Sequence[Finding]) -> int:
+    """Return how the dive ends: 0 all held, 1 one failed, 2 can't tell, 3 no number stands."""
+    broke = {f.approach for f in found if f.how == "law" and f.verdict == FAILED}
+    if broke >= set(plan.names):
+        return EXIT_VOID
+    verdicts = [said.verdict for said in statements(found)]
+    if not plan.predictions:  # nothing was foretold: then the decision is what was asked for
+        verdicts += [CANT_TELL for f in found if f.how == "decision" and f.verdict == CANT_TELL]
+    elif not any(f.how == "prediction" for f in found):
+        verdicts.append(CANT_TELL)
+    if FAILED in verdicts:
+        return EXIT_FAILED
+    return EXIT_CANT_TELL if CANT_TELL in verdicts else EXIT_HELD
