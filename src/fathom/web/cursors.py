@@ -59,10 +59,11 @@ def link(path: str, *, limit: int, older: int | None, newer: int | None, **also:
     '</home?limit=20&max_id=7>; rel="next"'
     """
     links: list[str] = []
+    start = f"<{path}?{urlencode(also)}&limit={limit}" if also else f"<{path}?limit={limit}"
     if older is not None:
-        links.append(f'<{path}?{urlencode({**also, "limit": limit, "max_id": older})}>; rel="next"')
+        links.append(f'{start}&max_id={older}>; rel="next"')
     if newer is not None:
-        links.append(f'<{path}?{urlencode({**also, "limit": limit, "min_id": newer})}>; rel="prev"')
+        links.append(f'{start}&min_id={newer}>; rel="prev"')
     return ", ".join(links) or None
 
 
