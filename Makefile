@@ -1,6 +1,6 @@
 # Fathom's errands. `make` says what there is; PYTHON=python3.12 chooses another Python (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help test check outside findings clean format reference
+.PHONY: help setup test check outside findings clean format reference
 
 PYTHON ?=
 TESTS ?=
@@ -11,6 +11,9 @@ READY := ./fathom --set-up
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 16
+
+setup: ## make this checkout ready (also done by the first ./fathom)
+	@$(READY)
 
 test: ## set up and run all tests (some minutes)
 	@$(READY) dev

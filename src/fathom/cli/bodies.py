@@ -9,8 +9,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
 from fathom.design import Choice, Question, System
-from fathom.engines.engine import Engine, Pausable
+from fathom.engines.engine import Engine, Killable, Pausable
 from fathom.engines.keeper import Keeper
+from fathom.errors import FathomError
 from fathom.lab.dive import engines_of
 from fathom.web.served import Served
 
@@ -84,4 +85,14 @@ class Maker:
             for engine in engines.values():
                 await started.enter_async_context(engine.connected())
             stores = self._system.stores(**engines) if self._system.stores else None
-            yield Embodied(name, self._question.build(choice, stores), stores, engines, service)
+            try:
+                yield Embodied(name, self._question.build(choice, stores), stores, engines, service)
+            finally:
+                await _end_at_once(service, engines)
+
+
+async def _end_at_once(service: Served, engines: dict[str, Engine]) -> None:
+    """Nothing of a body is needed afterwards, and most of it is stopped: it need not say goodbye."""
+    for each in (service, *(engine for engine in engines.values() if isinstance(engine, Killable))):
+        with contextlib.suppress(FathomError):
+            await each.kill()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-__all__ = ["DIR", "as_json", "engines", "knobs", "runs", "system"]
+__all__ = ["DIR", "as_json", "data", "engines", "knobs", "runs", "system"]
 
 DIR = click.Path(path_type=Path, file_okay=False)
 
@@ -16,4 +16,5 @@ knobs = click.option("--set", "knobs", metavar="KNOB=VALUE", multiple=True, help
 engines = click.option(
     "--engine", "engines", metavar="KIND=URL", multiple=True, help="Use your own engine, e.g. redis=redis://…"
 )
+data = click.option("--data", type=DIR, help="Where the data is kept.  [default: in the user's data folder]")
 runs = click.option("--runs", type=DIR, default=Path("runs"), show_default=True, help="The folder of the runs.")

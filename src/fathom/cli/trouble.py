@@ -73,6 +73,12 @@ def _of_the_machine(raised: OSError) -> FathomError | None:
             why=raised.strerror or "it is not permitted",
             fix="say a place of your own: --runs DIR, --data DIR",
         )
+    if raised.errno in (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EIO):
+        return FathomError(
+            f"{where} cannot be written or read",
+            why=raised.strerror or str(raised),
+            fix="say another place: --runs DIR, --data DIR",
+        )
     if raised.errno == errno.EADDRINUSE:
         return FathomError(
             "the address is in use", why=raised.strerror or str(raised), fix="say another port: --port N, or --port 0"

@@ -168,7 +168,9 @@ def _print(engines: list[Found], looked: Any, placement: Any, folder: Path, cann
     for found in engines:
         if found.trouble is None:
             mark = voice.paint("✓", "green")
-            lines.append([mark, found.kind, str(found.version), f"{found.ready_s:.2f} s", found.program or "no process"])
+            lines.append(
+                [mark, found.kind, str(found.version), f"{found.ready_s:.2f} s", found.program or "no process"]
+            )
         else:
             lines.append([voice.paint("✗", "red"), found.kind, str(found.trouble).replace("\n", "\n      ")])
     print(voice.columns(lines, indent="  "))

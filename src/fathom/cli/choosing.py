@@ -1,0 +1,56 @@
+"""What was typed, read and checked: decision=approach, knob=value, kind=URL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from fathom.design import Choice, System
+from fathom.errors import FathomError, nearest
+
+__all__ = ["chosen", "own_engines", "pairs"]
+
+
+def pairs(words: Iterable[str], form: str) -> dict[str, str]:
+    """Return `name=value` words as a dictionary; `form` is how they are to be written."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name or not value:
+            raise FathomError(f"'{word}' cannot be read", why=f"it is not {form}", fix=f"write {form}")
+        if name in found:
+            raise FathomError(f"{name} is said twice", why=f"{found[name]} and {value}", fix="say it once")
+        found[name] = value
+    return found
+
+
+def chosen(
+    system: System, words: Iterable[str], knobs: Iterable[str], remembered: Mapping[str, Choice] | None = None
+) -> dict[str, Choice]:
+    """Return a choice for every decision: as typed, else as remembered, else the default."""
+    before = remembered or {}
+    typed = pairs(words, "DECISION=APPROACH")
+    approaches = {**{name: choice.approach for name, choice in before.items()}, **typed}
+    found = system.choices(approaches, pairs(knobs, "KNOB=VALUE"))
+    for name, choice in before.items():
+        if found[name].approach == choice.approach:
+            found[name] = Choice(choice.approach, {**choice.knobs, **found[name].knobs})
+    return found
+
+
+def own_engines(system: System, given: Iterable[str]) -> dict[str, str]:
+    """Return kind → URL of the user's own engines, from `--engine` and fathom.toml, checked against the system."""
+    from fathom.engines.settings import engine_urls
+    from fathom.lab.dive import engines_of
+
+    words = list(given)
+    urls = engine_urls(words)
+    kinds = {kind.kind for kind in engines_of(system).values()}
+    for word in words:
+        kind = word.partition("=")[0]
+        if kind not in kinds:
+            raise FathomError(
+                f"{system.name} does not use {kind}",
+                why=f"it stands on {', '.join(sorted(kinds)) or 'no engine'}",
+                fix=nearest(kind, kinds, f"leave out --engine {kind}=…"),
+            )
+    return {kind: url for kind, url in urls.items() if kind in kinds}

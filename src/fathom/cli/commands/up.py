@@ -1,0 +1,115 @@
+"""Serve a system until Ctrl-C, on engines and data of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fathom.cli import options, voice
+from fathom.cli.choosing import chosen, own_engines
+from fathom.cli.place import Place, of_system
+from fathom.design import Choice, System
+from fathom.errors import FathomError
+
+if TYPE_CHECKING:
+    from fathom.web.listen import Listen
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command
+@options.system
+@click.argument("choices", metavar="[DECISION=APPROACH]…", nargs=-1)
+@options.knobs
+@click.option("--port", type=int, default=8080, show_default=True, help="The port of its door; 0 takes any free one.")
+@click.option("--listen", "host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Its address.")
+@click.option("--tls-cert", type=_FILE, help="A certificate (PEM); needed to listen beyond this machine.")
+@click.option("--tls-key", type=_FILE, help="The certificate's key (PEM).")
+@click.option("--token-file", type=_FILE, help="Holds the operator's token; needed to listen beyond this machine.")
+@options.data
+@options.engines
+@options.as_json
+def command(
+    system: str,
+    choices: tuple[str, ...],
+    knobs: tuple[str, ...],
+    engines: tuple[str, ...],
+    data: Path | None,
+    as_json: bool,
+    **door: str | int | Path | None,
+) -> int:
+    """Serve a system until Ctrl-C, on engines and data of its own.
+
+    What was chosen or switched to last is chosen again, unless DECISION=APPROACH says otherwise. Beyond this machine
+    (--listen ADDRESS) it is served with TLS and an operator's token only.
+    """
+    from fathom.cli.run import complete
+    from fathom.systems import find
+
+    voice.note("reading the system")
+    found = find(system)
+    place = of_system(found, data)
+    serving = chosen(found, choices, knobs, place.remembered(found))
+    urls = own_engines(found, engines)
+    listen = _door(**door) if found.has("doors") else None  # pyright: ignore[reportArgumentType]
+    with place.taken(found):
+        try:
+            complete(_serve(found, place, serving, urls, listen, as_json))
+        except KeyboardInterrupt:
+            voice.note(f"{found.name} has ended; its data is kept in {place.folder}")
+    return 0
+
+
+def _door(host: str, port: int, tls_cert: Path | None, tls_key: Path | None, token_file: Path | None) -> Listen:
+    """Return where the door is to listen, checked and found free before anything is started."""
+    from fathom.web.listen import Listen, Tls, tcp_socket
+
+    if (tls_cert is None) is not (tls_key is None):
+        there, missing = ("--tls-key", "--tls-cert") if tls_cert is None else ("--tls-cert", "--tls-key")
+        raise FathomError(
+            f"{there} is given alone", why="a certificate and its key belong together", fix=f"add {missing}"
+        )
+    tls = Tls(cert=str(tls_cert.absolute()), key=str(tls_key.absolute())) if tls_cert and tls_key else None
+    listen = Listen(host=host, port=port, tls=tls, token=_token(token_file))
+    listen.check()
+    listen.context()
+    tcp_socket(host, port).close()
+    return listen
+
+
+def _token(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as unread:
+        raise FathomError(
+            f"the token in {file} cannot be read", why=str(unread), fix=f"make one: openssl rand -hex 32 > {file}"
+        ) from None
+
+
+async def _serve(
+    system: System,
+    place: Place,
+    choices: Mapping[str, Choice],
+    urls: Mapping[str, str],
+    door: Listen | None,
+    as_json: bool,
+) -> None:
+    from fathom.cli.upkeep import up
+
+    async with up(system, place, choices, urls, door) as upkeep:
+        where = upkeep.served.door or upkeep.served.where
+        if as_json:
+            told = {name: {"approach": it.approach, "knobs": dict(it.knobs)} for name, it in choices.items()}
+            said = {"system": system.name, "url": where, "data": str(place.folder), "choices": told}
+            print(json.dumps(said, ensure_ascii=False), flush=True)  # on one line: whoever started us waits for it
+        else:
+            rows = [["data", str(place.folder)], *([name, str(choice)] for name, choice in choices.items())]
+            print(f"{system.name} is up at {where}\n{voice.columns(rows, indent='  ')}", flush=True)
+            voice.note("Ctrl-C ends it")
+        await upkeep.lasting()

@@ -1,0 +1,143 @@
+"""Where a system that is up keeps its data, and where the one that is up now can be found."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fathom.design import Choice, System
+from fathom.errors import FathomError
+
+__all__ = ["Place", "Running", "of_system", "typed"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """A system that is up: who serves it, where its users and where `fathom switch` find it."""
+
+    system: str
+    pid: int
+    control: str
+    url: str | None
+
+
+class Place:
+    """A data folder: one system at a time is up on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self._lock, self._running = self.folder / "lock", self.folder / "running.json"
+        self._choices = self.folder / "choices.json"
+
+    @contextlib.contextmanager
+    def taken(self, system: System) -> Iterator[None]:
+        """Keep the folder for this process as long as the block lasts; refuse where another has it."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                there = self._read(self._running)
+                who = f"process {there['pid']} serves {there['system']} on it" if there else "another process has it"
+                raise FathomError(
+                    f"the data in {self.folder} is in use",
+                    why=who,
+                    fix=f"end that one, or say another folder: fathom up {typed(system)} --data DIR",
+                ) from None
+            self._check_owner(system)
+            try:
+                yield
+            finally:
+                self._running.unlink(missing_ok=True)
+
+    def _check_owner(self, system: System) -> None:
+        """Refuse data that another system has written."""
+        mine = self.folder / "system"
+        if not mine.exists():
+            _write(mine, system.name)
+        elif (owner := mine.read_text(encoding="utf-8")) != system.name:
+            raise FathomError(
+                f"the data in {self.folder} is not {system.name}'s",
+                why=f"{owner} has written it",
+                fix=f"say another folder: fathom up {typed(system)} --data DIR",
+            )
+
+    def announce(self, running: Running) -> None:
+        _write(self._running, json.dumps(dataclasses.asdict(running)))
+
+    def running(self, system: System) -> Running:
+        """Return the system that is up on this folder now."""
+        there = self._read(self._running)
+        if there is None or not self._is_taken():
+            raise FathomError(
+                f"{system.name} is not up",
+                why=f"nobody serves the data in {self.folder}",
+                fix=f"start it: fathom up {typed(system)} (or say its folder: --data DIR)",
+            )
+        return Running(**there)
+
+    def _is_taken(self) -> bool:
+        try:
+            with self._lock.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def remember(self, chosen: Mapping[str, Choice]) -> None:
+        """Keep what was chosen, so that the next `up` goes on with it."""
+        raw = {name: {"approach": it.approach, "knobs": dict(it.knobs)} for name, it in chosen.items()}
+        _write(self._choices, json.dumps(raw))
+
+    def remembered(self, system: System) -> dict[str, Choice]:
+        """Return what was chosen last, as far as the system still knows it."""
+        found: dict[str, Choice] = {}
+        questions = system.decisions
+        for name, raw in (self._read(self._choices) or {}).items():
+            with contextlib.suppress(FathomError, KeyError, TypeError, AttributeError):
+                knobs = {knob: str(value) for knob, value in raw["knobs"].items()}
+                found[name] = questions[name].choice(raw["approach"], knobs)
+        return found
+
+    def _read(self, file: Path) -> dict[str, Any] | None:
+        try:
+            read = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return read if isinstance(read, dict) else None
+
+
+def of_system(system: System, data: Path | None) -> Place:
+    """Return the folder that was said, or the system's own below the user's data home."""
+    if data is not None:
+        return Place(data)
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "fathom"
+    mark = "-" + hashlib.sha256(str(system.folder).encode()).hexdigest()[:8] if _is_elsewhere(system) else ""
+    return Place(home / (system.name + mark))
+
+
+def typed(system: System) -> str:
+    """Return the system as a person types it: by its name, or by its folder where it is not one of Fathom's."""
+    return str(system.folder) if _is_elsewhere(system) else system.name
+
+
+def _is_elsewhere(system: System) -> bool:
+    return system.package.startswith("fathom_at_")
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a small file all at once, readable by its owner only."""
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as unfinished:
+        unfinished.write(text)
+    Path(name).replace(file)
