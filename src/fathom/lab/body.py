@@ -201,7 +201,6 @@ class Contender:
     def __init__(self, name: str, approach: str, body: Body, dive: Dive[Any], client: Any, recorder: Recorder) -> None:
         self.name, self.approach, self.body, self.dive, self.client = name, approach, body, dive, client
         self.recorder = recorder
-        self.given: Any = None
         self.faults: list[BaseException] = []  # of the dive's own code: they end the run
 
     @property
@@ -226,7 +225,6 @@ class Contender:
             swept = {dive.swept: points} if dive.swept else {}
             with own_code(dive, "prepare"):
                 await contender.dive.prepare(body.stores, body.approach, **swept)
-                contender.given = contender.dive.given()
             yield contender
 
     def beside(self, caller: str, *, changes: bool = True, final: bool = False) -> Any:
@@ -262,28 +260,24 @@ class Contender:
             return False
         return True
 
-    async def looks(self, point: Any, *, dice: random.Random | None = None, most: int | None = None) -> int:
-        """Let everyone (or `most` of them, drawn) take a last look; return how many could not."""
+    async def looks(self, point: Any, *, dice: random.Random | None = None, most: int | None = None) -> list[Any]:
+        """Let everyone (or `most` of them, drawn) take a last look; return who. Who could not is in the record."""
         with own_code(type(self.dive), "everyone"):
             everyone = list(self.dive.everyone(point))
         if most is not None and len(everyone) > most and dice is not None:
             everyone = dice.sample(everyone, most)
-        blind = 0
         turns = iter(enumerate(everyone))
 
         async def several() -> None:
-            nonlocal blind
             for number, who in turns:
-                try:
+                with contextlib.suppress(Refusal, EngineError, TimeoutError, OSError):
                     await self.dive.look(self.beside(f"look/{number}", changes=False, final=True), who)
-                except (Refusal, EngineError, TimeoutError, OSError):
-                    blind += 1
 
         with own_code(type(self.dive), "look"):
             async with asyncio.TaskGroup() as group:
                 for _ in range(16):
                     group.create_task(several())
-        return blind
+        return everyone
 
     def target(self, name: str) -> Any:
         """Return what a fault names: an engine, or the service."""

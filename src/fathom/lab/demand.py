@@ -117,10 +117,15 @@ def _grown(
     grown: dict[str, dict[str, int]] = {}
     for name, counts in after.items():
         known = before.get(name, {})
-        more = {key: n - known.get(key, 0) for key, n in counts.items() if n != known.get(key, 0)}
+        more = {key: _more(known.get(key, 0), n) for key, n in counts.items() if n != known.get(key, 0)}
         if more:
             grown[name] = more
     return grown
+
+
+def _more(before: int, after: int) -> int:
+    """A counter that stands lower than before was begun anew by a restart."""
+    return after - before if after >= before else after
 
 
 def _apart(
@@ -135,7 +140,7 @@ def _apart(
             if name.endswith(GAUGES):
                 state[f"{field}.{name}"] = float(n)
             elif name in known:
-                flows.setdefault(field, {})[name] = n - known[name]
+                flows.setdefault(field, {})[name] = _more(known[name], n)
             else:
                 flows.setdefault(field, {})[name] = n  # an engine's counter appears when it first counts
     return flows, state

@@ -401,6 +401,7 @@ class Dive(Generic[S]):
     goals: ClassVar[Any] = ()
     faults: ClassVar[Any] = ()
     target: ClassVar[Target | None] = None
+    keeps: ClassVar[Any] = None  # the law whose every breach in a trial is something that was lost
 
     operations: ClassVar[Mapping[str, Operation]] = {}  # what the load offers
     probes: ClassVar[Mapping[str, Probe]] = {}

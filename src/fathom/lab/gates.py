@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fathom.lab.demand import Used
 from fathom.lab.hiccups import Hiccup
+from fathom.lab.load import Samples
 from fathom.lab.machine import TICKS, Placement
 from fathom.lab.runs import Gate
 
-__all__ = ["LAG_S", "arrivals", "broken", "machine", "saturation", "work"]
+__all__ = ["LAG_S", "arrivals", "before", "broken", "machine", "saturation", "work"]
 
 STEAL = 0.02  # of the time of all cores; more, and the host ran others in our place
 OTHERS = 0.05  # of our own CPU time that others may use beside us
@@ -24,6 +25,7 @@ LAG_S, LAG = 0.001, 0.05  # the generator may send this late, or this share of t
 TICK_S = 1 / TICKS
 BUSY = 0.85  # of the system's cores; beyond it queues grow without end
 DRIFT, DRIFT_S = 2.0, 0.005  # the last third may not be this much slower than the first, nor by so many seconds
+EARLY_S = 0.5  # what was asked so shortly before a fault may have met it
 ERRORS = 0.01  # of the operations on a calm system
 
 
@@ -87,6 +89,15 @@ def saturation(
             growth = last / first if last - first > DRIFT_S else 1.0
             gates.append(_below("drift", growth, DRIFT, "how much slower the last third was than the first"))
     return gates
+
+
+def before(samples: Samples, from_s: float) -> list[Gate]:
+    """Whether all was well before the fault: else nobody could say what the fault did."""
+    early = samples.intended_ns < (from_s - EARLY_S) * 1e9
+    offered = {name: int(((samples.op == at) & early).sum()) for at, name in enumerate(samples.ops)}
+    good = early & (samples.outcome == 0)
+    done = {name: int(((samples.op == at) & good).sum()) for at, name in enumerate(samples.ops)}
+    return work(offered, done)
 
 
 def broken(gates: Iterable[Gate]) -> list[Gate]:

@@ -224,6 +224,7 @@ def _fsync_s(folder: Path) -> float:
     """Write 4 KiB and sync it; the median of 60."""
     took = []
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             for _ in range(60):
                 file.write(b"\0" * 4096)

@@ -17,8 +17,9 @@ from fathom.lab import dive as grammar
 from fathom.lab import runs
 from fathom.lab.dive import QUANTILES, Dive, Load
 from fathom.lab.machine import Placement
+from fathom.lab.stats import samples_needed
 
-__all__ = ["Mode", "Pace", "Plan", "draw", "samples_for", "williams"]
+__all__ = ["FLIPS", "FLIP_SLICES", "TURN_S", "Mode", "Pace", "Plan", "draw", "williams"]
 
 Mode = Literal["quick", "default", "deep"]
 
@@ -27,6 +28,7 @@ DELTA = 0.05  # differences below 5 % are not called differences
 STRETCH = 4.0  # a rare operation may be offered up to this often as its load says, to support its quantile
 AFTER = 3.0  # the load goes on for this many times the fault's length: does it recover?
 FLIPS = (0.5, 2.0)  # the dive runs at these multiples of the ratio at which it computed that total cost flips
+FLIP_SLICES = 2  # of either approach on either side: one alone has no spread
 START_S = 4.0  # engines and service of one approach, from nothing to ready on two cores
 PREPARE_S = 4.0  # the data of one approach
 MACHINE_S = 2.0  # micro-measurements
@@ -324,15 +326,6 @@ def _breaks(approach: type[Decision]) -> Any:
 # ── what can be supported ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def samples_for(quantile: float) -> int:
-    """Return how many samples a quantile needs: ten beyond it, else it is the fate of a few.
-
-    >>> samples_for(0.5), samples_for(0.9), samples_for(0.99)
-    (20, 100, 1000)
-    """
-    return math.ceil(round(10 / (1 - quantile), 6))
-
-
 def _duel_rates(dive: type[Dive[Any]], load: Load, segment_s: float, blocks: int) -> dict[str, float]:
     """Offer a rare operation more often than its load says where its quantile needs it; refuse where it is too far."""
     rates = dict(load.rates)
@@ -341,9 +334,9 @@ def _duel_rates(dive: type[Dive[Any]], load: Load, segment_s: float, blocks: int
             continue
         probe = dive.probes.get(measure.op)
         op = probe.after.name if probe else measure.op
-        need, offered = samples_for(QUANTILES[measure.name]), load.rates[op] * segment_s
+        need, offered = samples_needed(QUANTILES[measure.name]), load.rates[op] * segment_s
         if need > offered * STRETCH * 1.0001:
-            fits = [n for n, q in QUANTILES.items() if samples_for(q) <= offered * STRETCH]
+            fits = [n for n, q in QUANTILES.items() if samples_needed(q) <= offered * STRETCH]
             raise FathomError(
                 f"{measure} cannot be supported by {offered:.0f} samples a segment",
                 why=f"it needs {need:,} of {op}, and {load.rates[op]:g}/s for {segment_s:g} s give {offered:.0f}",
@@ -357,7 +350,7 @@ def _duel_rates(dive: type[Dive[Any]], load: Load, segment_s: float, blocks: int
             continue
         probe = dive.probes.get(goal.op)
         op = probe.after.name if probe else goal.op
-        need, offered = samples_for(QUANTILES[goal.measure]), rates[op] * segment_s * blocks
+        need, offered = samples_needed(QUANTILES[goal.measure]), rates[op] * segment_s * blocks
         if need > offered * 1.0001:
             raise FathomError(
                 f"the goal {goal.op}.{goal.measure} cannot be judged by {offered:.0f} samples",
@@ -418,7 +411,9 @@ def _parts(
         "census": rivals * (1.0 + pace.rounds * TURN_S + len(points) * (slices + pace.mix_s)),
     }
     if order:
-        parts["flip"] = len(FLIPS) * 2 * (2.0 + TURN_S) if rivals > 1 and len(dive.operations) > 1 else 0.0
+        parts["flip"] = (
+            len(FLIPS) * FLIP_SLICES * 2 * (1.5 + TURN_S) if rivals > 1 and len(dive.operations) > 1 else 0.0
+        )
         parts["duel"] = len(order) * len(order[0]) * (segment_s + TURN_S)
         parts["redone"] = parts["duel"] * pace.redo
     else:

@@ -1,7 +1,7 @@
 """When many words are said at once, who pays: the one who speaks or the one who asks?"""
 
 from fathom.design import ms
-from fathom.lab.dive import Dive, Load, Outage, op, probe, sweep
+from fathom.lab.dive import Dive, Load, Pause, op, probe, sweep
 
 from ..api import Tally
 from ..decisions.keeping import Keeping
@@ -28,7 +28,7 @@ class Burst(Dive[Tally]):
 
     watch = count.p90, say.rows, say.cpu_s
     goals = count.p90 < ms(100), shows.p90 < ms(500)
-    faults = Outage("service", from_s=0.4, until_s=0.8)
+    faults = Pause("service", from_s=0.6, until_s=1.0)
 
     async def prepare(self, stores, approach, words):
         self.words_said = [f"word-{n}" for n in range(max(words))]

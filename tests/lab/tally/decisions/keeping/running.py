@@ -1,6 +1,5 @@
 """Keep a running count: a little at every word, nothing at the question."""
 
-
 from fathom.design import knob
 from fathom.engines.ledger import charge
 

@@ -1,0 +1,261 @@
+"""Where a dive is carried out: a contender's turn at a time, measured, gated, judged by the laws, and written down."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import itertools
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any
+
+from fathom.history import Broken, History, Law
+from fathom.lab import gates, machine, runs
+from fathom.lab.body import Contender
+from fathom.lab.demand import Meter, Used
+from fathom.lab.hiccups import Hiccups
+from fathom.lab.load import Schedule
+from fathom.lab.offer import Offered, Offering
+from fathom.lab.plan import Plan
+from fathom.lab.runs import Gate, LawResult, Segment, Writing
+
+__all__ = ["Bench", "Tell", "Void", "seed_of"]
+
+Tell = Callable[[str], None]
+
+SEEN = "what_is_done_is_seen"  # the lab's own law: every probe comes true
+SAMPLE = 12  # how many look after a segment whether the laws still hold
+BREACHES_MAX = 10_000  # of one law in one history
+BROKEN_MAX = 20  # are written down: more of the same say no more
+DRAIN_S = 5.0  # for what is under way when the load ends
+WAKE_S = 0.05  # what a stopped process has overdue, it does first
+
+
+def seed_of(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
+
+
+class Void(Exception):
+    """The dive proves nothing: the machine, or the system, would not hold still. Says why."""
+
+
+class Bench:
+    """What all parts of a dive share: the plan, the clock, the run folder, the laws, and a voice."""
+
+    def __init__(self, plan: Plan, run: Writing, laws: Mapping[str, Law], hiccups: Hiccups, tell: Tell) -> None:
+        self.plan, self.run, self.laws, self.hiccups, self.tell = plan, run, laws, hiccups, tell
+        self.placement, self.raw = plan.placement, plan.raw()
+        self.segments: list[Segment] = []  # all that was written, for whoever computes as it goes
+        self.idle_s: dict[str, float] = {}  # what others use per second while nothing is asked, by contender
+        self.began = time.monotonic()
+        self._ahead: dict[str, float] = dict(plan.parts_s)  # parts that are still to come
+        self._numbers: dict[str, int] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._until_s = 0.0
+
+    # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self.began
+
+    def part(self, name: str) -> None:
+        """Begin a part: its seconds are no longer kept for it."""
+        self._until_s = self.elapsed_s + self._ahead.pop(name, 0.0)
+
+    def spare_s(self) -> float:
+        """Return the seconds that nothing planned needs any more; what is kept for redoing counts as spare."""
+        here = max(0.0, self._until_s - self.elapsed_s)
+        ahead = sum(seconds for name, seconds in self._ahead.items() if name != "redone")
+        return self.plan.budget_s - self.elapsed_s - here - ahead
+
+    # ── turns ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.asynccontextmanager
+    async def turn(self, contender: Contender) -> AsyncIterator[None]:
+        """Let a contender run for the length of a block; all others stay stopped."""
+        await contender.body.resume()
+        await asyncio.sleep(WAKE_S)
+        machine.sync()
+        gc.collect()  # the collector is off while anything is timed
+        await contender.body.collect()
+        yield
+        await contender.body.pause()
+
+    def meter(self, contender: Contender) -> Meter:
+        return Meter(contender.body, self.hiccups.pids())
+
+    def offering(self, contender: Contender, point: Any, key: str, *, kept: float = 0.0) -> Offering:
+        """Return an offering whose dice depend on seed, key and point, not on the contender."""
+        return Offering(contender, point, f"{self.plan.seed}/{key}/{point}", self.plan.dive.swept, kept=kept)
+
+    # ── what is written ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def name(self, part: str) -> str:
+        self._numbers[part] = number = self._numbers.get(part, 0) + 1
+        return f"{part}-{number:04d}"
+
+    def segment(
+        self,
+        contender: Contender,
+        part: runs.Part,
+        slice: str,
+        point: Any,
+        lasts_s: float,
+        *,
+        done: Mapping[str, int],
+        used: Used,
+        checks: Iterable[Gate],
+        offered: Offered | None = None,
+        rates: Mapping[str, float] | None = None,
+        **more: Any,
+    ) -> Segment:
+        """Return a segment with its samples written; whether it is valid is what its gates say."""
+        id = self.name(part)
+        samples = None
+        if offered is not None:
+            file = self.run.samples(id)
+            offered.samples.write_csv(file)
+            samples = str(file.relative_to(self.run.folder))
+        expected = {
+            op: {resource: n * done[op] for resource, n in counts.items()}
+            for op in done
+            if done[op] and (counts := contender.dive.expects(contender.approach, op, point))
+        }
+        judged = list(checks)
+        return Segment(
+            id=id,
+            part=part,
+            approach=contender.approach,
+            twin=contender.twin,
+            slice=slice,
+            point=point,
+            lasts_s=round(lasts_s, 6),
+            rates={op: round(rate, 6) for op, rate in (rates or {}).items()},
+            done=dict(done),
+            counts=used.counts,
+            expected=expected,
+            cpu_s=used.cpu_s,
+            busy_s=round(used.busy.busy_s, 6) if used.busy else None,
+            covers_s=round(used.covers_s, 6),
+            state=used.state,
+            engine=used.engine,
+            gates=judged,
+            valid=not gates.broken(judged),
+            samples=samples,
+            placement=self.placement.raw(),
+            **more,
+        )
+
+    async def measured(
+        self,
+        contender: Contender,
+        part: runs.Part,
+        slice: str,
+        point: Any,
+        rates: Mapping[str, float],
+        lasts_s: float,
+        key: str,
+        **more: Any,
+    ) -> Segment:
+        """Offer a load for a while, let it settle, and return the segment with all its gates; nothing is written yet.
+
+        The schedule is drawn from the seed, the key and the point alone: every contender gets the same.
+        """
+        schedule = Schedule.draw(rates, lasts_s, seed_of(f"{self.plan.seed}/{key}/{point}"))
+        offering = self.offering(contender, point, key)
+        meter = self.meter(contender)
+        self.hiccups.begin()
+        await meter.start()
+        offered = await offering.through(schedule, drain_s=DRAIN_S)
+        settled = await contender.settled()
+        used = await meter.stop()
+        late = await self.hiccups.end()
+        if not settled:
+            raise Void(
+                f"{contender.name} does not settle after {lasts_s:g} s of its load: what it accepted has no effect"
+            )
+        p50_s = {op: offered.samples.quantile(op, 0.5) / 1e9 for op in rates if offered.done.get(op)}
+        checks = [
+            *gates.machine(used, self.placement, late, idle_s=self.idle_s.get(contender.name, 0.0)),
+            *gates.arrivals(offered.samples.lag_p99 / 1e9, p50_s),
+            *gates.work(offered.offered, offered.done),
+            *gates.saturation(used, self.placement, offered.censored, offered.thirds_s(lasts_s)),
+        ]
+        segment = self.segment(
+            contender,
+            part,
+            slice,
+            point,
+            lasts_s,
+            done=offered.done,
+            used=used,
+            checks=checks,
+            offered=offered,
+            rates=rates,
+            **more,
+        )
+        await self.judge(contender, segment, offered.open_probes)
+        return segment
+
+    def write(self, segment: Segment) -> None:
+        self.segments.append(segment)
+        self.run.segment(segment)
+
+    # ── laws ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def judge(self, contender: Contender, segment: Segment, open_probes: int = 0) -> list[Broken]:
+        """Let a drawn few look, and hold the laws against what they saw and all that was ever written."""
+        dice = random.Random(f"{self.plan.seed}/look/{segment.id}")
+        before = len(contender.recorder.calls)
+        who = await contender.looks(segment.point, dice=dice, most=SAMPLE)
+        looks = contender.recorder.calls[before:]
+        del contender.recorder.calls[before:]
+        changes = [call for call in contender.recorder.calls if call.changes]
+        history = contender.recorder.history(contender.dive.given(who), [*changes, *looks])
+        found = self.hold(contender, history, part=segment.part, segment=segment.id)
+        if self.plan.dive.probes:
+            found += self._probes(contender, segment, open_probes)
+        return found
+
+    def _probes(self, contender: Contender, segment: Segment, still_open: int) -> list[Broken]:
+        """A probe that is still open when all has settled is a broken promise of its own."""
+        says = f"{still_open} looked for what they should see and had not seen it when all had settled"
+        broken = [Broken(law=SEEN, says=says)] if still_open else []
+        checked = sum(segment.done.get(probe.after.name, 0) for probe in self.plan.dive.probes.values())
+        self.run.law(
+            LawResult(
+                law=SEEN,
+                approach=contender.approach,
+                part=segment.part,
+                checked=checked,
+                broken=broken,
+                segment=segment.id,
+            )
+        )
+        return broken
+
+    def hold(self, contender: Contender, history: History, file: str | None = None, **about: Any) -> list[Broken]:
+        """Hold every law against a history; write what it says."""
+        broken: list[Broken] = []
+        for name, law in self.laws.items():
+            found = list(itertools.islice(law(history), BREACHES_MAX))
+            broken += found
+            self.run.law(
+                LawResult(
+                    law=name,
+                    approach=contender.approach,
+                    checked=len(history),
+                    broken=found[:BROKEN_MAX],
+                    history=file,
+                    **about,
+                )
+            )
+        for breach in broken:
+            if (contender.name, breach.law) not in self._told:
+                self._told.add((contender.name, breach.law))
+                self.tell(f"{contender.name} breaks a law: {breach.says}")
+        return broken

@@ -1,0 +1,203 @@
+"""What does an operation cost? Pure slices of one operation each, so that its demands are told from the others'.
+
+Counts are deterministic and compared exactly; CPU carries the spread of its slices. Each approach is counted as soon
+as it is up, so that there is something to read early; the later rounds go round the approaches, so that an hour of the
+machine that is slower for all falls on all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from fathom.engines.engine import EngineError
+from fathom.errors import Refusal
+from fathom.lab import gates
+from fathom.lab.bench import Bench, Void
+from fathom.lab.body import Contender
+from fathom.lab.dive import Operation, Turn
+from fathom.lab.runs import IDLE, MIX, Segment
+
+__all__ = ["Census", "Need"]
+
+UTILISATION = 0.5  # of the system's cores: what is counted must not queue
+OPS_MIN, OPS_MAX = 3, 250
+WARM = 3  # operations before anything is counted: connections, plans and caches
+HEAVY_S = 0.05  # an operation that takes more CPU than this is let finish before the next
+IDLE_S = 0.6
+AGAIN = 2  # how often a disturbed slice is done again
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """What one operation needs, roughly, and how many of it make a slice."""
+
+    cpu_s: float
+    n: int
+
+    @classmethod
+    def of(cls, cpu_s: float, slice_s: float) -> Need:
+        return cls(cpu_s, max(OPS_MIN, min(OPS_MAX, int(slice_s * UTILISATION / max(cpu_s, 1e-6)))))
+
+
+class Census:
+    """Counts every approach at every point, round by round."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.needs: dict[tuple[str, Any, str], Need] = {}
+
+    async def first(self, contender: Contender) -> None:
+        """Count a contender that has just come up and is running: warm up, sit idle, and the first round."""
+        plan = self.bench.plan
+        for point in plan.points:
+            for op in plan.dive.operations.values():
+                await self._warm(contender, point, op)
+        await contender.body.collect()
+        await self._idle(contender)
+        await self._round(contender, 0)
+
+    async def later(self, contenders: Sequence[Contender]) -> None:
+        """Go round the contenders until every slice has been repeated."""
+        plan = self.bench.plan
+        dice = random.Random(f"{plan.seed}/rounds")
+        for number in range(1, plan.pace.rounds):
+            for contender in dice.sample(contenders, len(contenders)):
+                async with self.bench.turn(contender):
+                    await self._round(contender, number)
+
+    def utilisation(self, contender: Contender, point: Any, rates: dict[str, float]) -> float:
+        """Return the share of the system's cores that these rates would take."""
+        demand = sum(rate * self.needs[contender.approach, point, op].cpu_s for op, rate in rates.items())
+        return demand / len(self.bench.placement.system)
+
+    # ── slices ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _warm(self, contender: Contender, point: Any, op: Operation) -> None:
+        """Learn roughly what the operation needs, and let whatever happens only once happen now."""
+        for part in ("warm", "try"):
+            meter = self.bench.meter(contender)
+            await meter.start()
+            for index in range(WARM):
+                await self._ask(contender, op, self._turn(f"{part}/{op.name}", index, point), f"{part}/{index}")
+            await self._settle(contender, op)
+            used = await meter.stop()
+            need = Need.of(used.system_s / WARM, self.bench.plan.pace.slice_s)
+            self.needs[contender.approach, point, op.name] = need
+            if need.cpu_s > HEAVY_S:
+                break  # seen well enough, and too dear to do again
+
+    async def _idle(self, contender: Contender) -> None:
+        meter = self.bench.meter(contender)
+        await meter.start()
+        await asyncio.sleep(IDLE_S)
+        used = await meter.stop()
+        self.bench.idle_s[contender.name] = used.foreign_s / used.covers_s
+        self.bench.write(
+            self.bench.segment(
+                contender, "census", IDLE, self.bench.plan.points[0], IDLE_S, done={}, used=used, checks=[]
+            )
+        )
+
+    async def _round(self, contender: Contender, number: int) -> None:
+        plan = self.bench.plan
+        dice = random.Random(f"{plan.seed}/round/{number}")
+        for point in plan.points:
+            ops = list(plan.dive.operations.values())
+            dice.shuffle(ops)
+            for op in ops:
+                segment = await self._slice(contender, point, op, number)
+                if number == 0:
+                    self.bench.tell(_row(segment, op.name))
+            if number == 0 and len(ops) > 1:
+                await self._mix(contender, point)
+            await self.bench.judge(contender, self.bench.segments[-1])
+
+    async def _slice(self, contender: Contender, point: Any, op: Operation, number: int) -> Segment:
+        for again in range(AGAIN + 1):
+            segment = await self._pure(contender, point, op, number)
+            self.bench.write(segment)
+            if segment.valid or again == AGAIN or self.bench.spare_s() < segment.seconds:
+                return segment
+        raise AssertionError("a slice is done at least once")
+
+    async def _pure(self, contender: Contender, point: Any, op: Operation, number: int) -> Segment:
+        need = self.needs[contender.approach, point, op.name]
+        gap_s = need.cpu_s / UTILISATION
+        key = f"census/{number}/{op.name}"
+        done = 0
+        meter = self.bench.meter(contender)
+        await meter.start()
+        start = time.perf_counter()
+        for index in range(need.n):
+            wait_s = start + index * gap_s - time.perf_counter()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            done += await self._ask(contender, op, self._turn(key, index, point), f"{key}/{index}")
+            if need.cpu_s > HEAVY_S:
+                await self._settle(contender, op)
+        lasted_s = time.perf_counter() - start
+        await self._settle(contender, op)
+        used = await meter.stop()
+        checks = [
+            *gates.machine(used, self.bench.placement, idle_s=self.bench.idle_s[contender.name]),
+            *gates.work({op.name: need.n}, {op.name: done}),
+        ]
+        return self.bench.segment(
+            contender,
+            "census",
+            op.name,
+            point,
+            lasted_s,
+            done={op.name: done},
+            used=used,
+            checks=checks,
+            rates={op.name: need.n / max(lasted_s, 1e-9)},
+        )
+
+    async def _mix(self, contender: Contender, point: Any) -> None:
+        """Offer the whole load for a moment: its latencies judge goals, never approaches against each other."""
+        plan = self.bench.plan
+        assert plan.load is not None
+        rates = dict(plan.load.rates)
+        slow = min(1.0, UTILISATION / max(self.utilisation(contender, point, rates), 1e-9))
+        rates = {op: max(rate * slow, 1.01 / plan.pace.mix_s) for op, rate in rates.items()}
+        segment = await self.bench.measured(contender, "census", MIX, point, rates, plan.pace.mix_s, "census/mix")
+        self.bench.write(segment)
+
+    # ── one operation ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _turn(self, key: str, index: int, point: Any) -> Turn:
+        return Turn(f"{self.bench.plan.seed}/{key}/{point}", index, self.bench.plan.dive.swept, point)
+
+    async def _ask(self, contender: Contender, op: Operation, turn: Turn, caller: str) -> bool:
+        """Carry out one operation; a dive in which the calm system refuses every one is void, and says why."""
+        try:
+            await contender.ask(op, turn, caller, kept=not op.reads)
+        except (Refusal, EngineError, TimeoutError, OSError) as said:
+            self._said = said
+            return False
+        except Exception:
+            contender.no_faults()
+            raise
+        return True
+
+    async def _settle(self, contender: Contender, op: Operation) -> None:
+        if not await contender.settled():
+            raise Void(f"{contender.name} does not settle after {op.name}: what it accepted does not take effect")
+
+
+def _row(segment: Segment, op: str) -> str:
+    """One line of what was just counted, to be read while the rest goes on."""
+    n = segment.done.get(op, 0)
+    if not n:
+        return f"{segment.approach}: not one {op} succeeded"
+    counts = ", ".join(
+        f"{total / n:,.6g} {resource}" for resource, total in segment.counts.get(op, {}).items() if resource != "bytes"
+    )
+    cpu_ms = 1000 * sum(s for group, s in segment.cpu_s.items() if group not in ("generator", "runner")) / n
+    return f"{segment.approach}: {op} at {segment.point} takes {counts or 'no engine'}, {cpu_ms:.3g} ms of CPU"

@@ -1,0 +1,231 @@
+"""Carries a dive out: census, flip check, duel and trial, written down raw as it goes, and concluded at the end.
+
+The lab is handed bodies and laws; it knows no system. Whatever ends a run early, what was measured stays, and the
+folder says what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import gc
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from fathom.errors import FathomError
+from fathom.history import Law
+from fathom.lab import machine, verdicts
+from fathom.lab.bench import Bench, Tell, Void
+from fathom.lab.body import Bodies, Body, Contender
+from fathom.lab.census import Census
+from fathom.lab.dive import Turn
+from fathom.lab.duel import Duel, Ground, operating_point
+from fathom.lab.flip import near_the_flip
+from fathom.lab.hiccups import Hiccups
+from fathom.lab.plan import TWIN, Plan
+from fathom.lab.runs import Finding, Segment, State, Writing
+from fathom.lab.trial import Trials, breakable
+
+__all__ = ["Bodies", "Body", "Ended", "carry_out"]
+
+EXIT_VOID = 3
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """What became of a dive: its folder, its state, its exit code, and why where it is not complete."""
+
+    folder: Path
+    state: State
+    exit: int
+    why: str | None
+    findings: list[Finding]
+
+
+async def carry_out(
+    plan: Plan, bodies: Bodies, *, laws: Mapping[str, Law], root: Path, tell: Tell = lambda line: None
+) -> Ended:
+    """Carry out a plan and return what became of it. Cancelling it ends it early and keeps what was measured.
+
+    `bodies` makes approaches come to life, `laws` are the system's, `root` is the folder of all runs, and `tell` is
+    given a line whenever there is something to say.
+    """
+    described = await asyncio.to_thread(machine.describe, plan.placement, root, {})
+    with Writing.begin(root, plan.raw(), described) as run:
+        tell(f"plan hashed; writing to {run.folder}")
+        state: State = "complete"
+        why: str | None = None
+        try:
+            with plan.placement.pinned(), _no_garbage():
+                if plan.dive.without_load():
+                    await _count(plan, bodies, run, tell)
+                else:
+                    await _dive(plan, bodies, laws, run, described, tell)
+        except Void as void:
+            state, why = "void", str(void)
+        except asyncio.CancelledError:
+            state, why = "interrupted", "it was asked to stop"
+            task = asyncio.current_task()
+            while task is not None and task.cancelling():
+                task.uncancel()  # what follows concludes what is there, and cannot be cancelled into nothing
+        return _conclude(plan, run, state, why, tell)
+
+
+def _conclude(plan: Plan, run: Writing, state: State, why: str | None, tell: Tell) -> Ended:
+    """Turn the raw files into findings and a record, and say in the manifest what became of the run."""
+    findings: list[Finding] = []
+    code = {"void": EXIT_VOID, "interrupted": EXIT_INTERRUPTED}.get(state, 0)
+    if any(True for _ in run.read().segments):
+        findings = verdicts.conclude(run.read(), plan.dive)
+        run.write("findings.json", findings)
+        if state == "complete":
+            code = verdicts.exit_of(run.read().plan, findings)
+            if code == EXIT_VOID:
+                state, why = "void", "every approach broke a law: fast and wrong is not a result"
+    run.finish(state, exit=code, why=why)
+    return Ended(run.folder, state, code, why, findings)
+
+
+# ── a dive with load ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _dive(plan: Plan, bodies: Bodies, laws: Mapping[str, Law], run: Writing, described: Any, tell: Tell) -> None:
+    cores = plan.placement.generator | plan.placement.system
+    async with Hiccups.on(cores) as hiccups, AsyncExitStack() as alive:
+        bench = Bench(plan, run, laws, hiccups, tell)
+        bench.part("set-up")
+        census = Census(bench)
+        contenders = await _come_up(bench, census, bodies, alive)
+        versions = next(iter(contenders.values())).body.engines
+        described.engines = {field: engine.version for field, engine in versions.items()}
+        run.write("machine.json", described)
+        rivals = {name: each for name, each in contenders.items() if name in plan.choices}
+        bench.part("census")
+        await census.later(list(rivals.values()))
+        _enough(bench)
+        ground = operating_point(census, rivals)
+        if ground.says:
+            tell(ground.says)
+        if "flip" in plan.parts_s:
+            bench.part("flip")
+            await near_the_flip(census, rivals, ground.point)
+        if plan.order:
+            bench.part("duel")
+            await Duel(bench, ground).run({n: c for n, c in contenders.items() if n not in plan.controls})
+        if plan.faults:
+            bench.part("trial")
+            await _try(bench, census, ground, contenders)
+        bench.part("record")
+        tell("done; engines and services end")
+
+
+async def _come_up(bench: Bench, census: Census, bodies: Bodies, alive: AsyncExitStack) -> dict[str, Contender]:
+    """Bring up one approach after the other, count each at once, and stop it until its turn."""
+    plan = bench.plan
+    names = list({**plan.choices, **plan.controls})
+    random.Random(f"{plan.seed}/up").shuffle(names)
+    if plan.order:
+        names.append(plan.default + TWIN)
+    contenders: dict[str, Contender] = {}
+    for name in names:
+        choice = {**plan.choices, **plan.controls}[name.removesuffix(TWIN)]
+        bench.tell(f"{name} comes up")
+        contender = await alive.enter_async_context(
+            Contender.made(bodies, choice, name, plan.dive, plan.points, plan.system.protocol, plan.placement.system)
+        )
+        if not await contender.settled():
+            raise Void(f"{name} does not settle after its data was laid out")
+        contenders[name] = contender
+        for fault in plan.faults:
+            breakable(contender, fault)
+        if name in plan.choices:
+            await census.first(contender)
+        await contender.body.pause()
+    return contenders
+
+
+def _enough(bench: Bench) -> None:
+    """Refuse to go on when an operation has not one slice that stands."""
+    plan = bench.plan
+    for approach in plan.choices:
+        for point in plan.points:
+            for op in plan.dive.operations:
+                mine = [s for s in bench.segments if (s.approach, s.point, s.slice) == (approach, point, op)]
+                if not any(s.valid for s in mine):
+                    raise Void(f"not one slice of {op} at {point} with {approach} stands: {_gates(mine)}")
+
+
+def _gates(segments: list[Segment]) -> str:
+    said = {
+        f"{gate.name} {gate.value:.3g} (limit {gate.limit:.3g})" for s in segments for gate in s.gates if not gate.ok
+    }
+    return ", ".join(sorted(said)) or "nothing was counted"
+
+
+async def _try(bench: Bench, census: Census, ground: Ground, contenders: Mapping[str, Contender]) -> None:
+    plan = bench.plan
+    names = [name for name in contenders if not name.endswith(TWIN)]
+    random.Random(f"{plan.seed}/trial").shuffle(names)
+    await Trials(bench, census, ground).run([contenders[name] for name in names])
+
+
+# ── a dive that counts by itself ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def _count(plan: Plan, bodies: Bodies, run: Writing, tell: Tell) -> None:
+    """Let the dive count something for every approach at every point; a decision without stores needs no body."""
+    number = 0
+    for name, choice in plan.choices.items():
+        async with _approach(plan, bodies, choice, name) as approach:
+            for point in plan.points:
+                number += 1
+                turn = Turn(f"{plan.seed}/trial/{point}", 0, plan.dive.swept, point)
+                try:
+                    counted = await plan.dive().trial(approach, turn)  # pyright: ignore[reportAttributeAccessIssue]
+                except FathomError:
+                    raise
+                except Exception as fault:
+                    raise FathomError(
+                        f"{plan.dive.__name__}.trial() broke with {name}",
+                        why=f"{type(fault).__name__}: {fault}",
+                        fix="mend trial() in the dive",
+                    ) from fault
+                run.segment(
+                    Segment(
+                        id=f"census-{number:04d}",
+                        part="census",
+                        approach=name,
+                        slice="trial",
+                        point=point,
+                        lasts_s=0.0,
+                        state={key: float(value) for key, value in counted.items()},
+                    )
+                )
+                tell(f"{name} at {point}: " + ", ".join(f"{key} {value:,.6g}" for key, value in counted.items()))
+
+
+@contextlib.asynccontextmanager
+async def _approach(plan: Plan, bodies: Bodies, choice: Any, name: str) -> AsyncIterator[Any]:
+    if not plan.question.base.nouns():
+        yield plan.question.build(choice, None)
+        return
+    async with bodies(choice, name, plan.placement.system) as body:
+        yield body.approach
+
+
+@contextlib.contextmanager
+def _no_garbage():
+    """Keep the collector out of what is timed; between segments the bench collects."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()

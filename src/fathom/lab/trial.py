@@ -1,0 +1,238 @@
+"""What happens when it breaks? A fault under load, and the load goes on for three times its length.
+
+Judged by the laws, by what failed or stayed unknown, and by when users noticed and when it healed; never by latency.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fathom.engines.engine import EngineError, Killable, Pausable
+from fathom.errors import FathomError
+from fathom.lab import dive as grammar
+from fathom.lab import gates, runs
+from fathom.lab.bench import DRAIN_S, WAKE_S, Bench, seed_of
+from fathom.lab.body import SETTLE_S, Contender
+from fathom.lab.census import Census
+from fathom.lab.duel import Ground, demand_s
+from fathom.lab.load import Schedule
+from fathom.lab.machine import cpu_s
+from fathom.lab.runs import MIX, FaultMark
+
+__all__ = ["Trials", "breakable"]
+
+UTILISATION = 0.6  # of the system's cores, all approaches together
+KEPT_MAX = 6_000  # reads that a history keeps; changes are all kept
+READY_S = 30.0
+
+
+class Trials:
+    """Takes the contenders through the dive's faults, one by one or side by side."""
+
+    def __init__(self, bench: Bench, census: Census, ground: Ground) -> None:
+        self.bench, self._census, self.ground = bench, census, ground
+
+    async def run(self, contenders: Sequence[Contender]) -> None:
+        """Every fault on every contender; controls, which no census knows, are among them."""
+        plan = self.bench.plan
+        for number, fault in enumerate(plan.faults):
+            groups = [contenders] if plan.together else [[contender] for contender in contenders]
+            for group in groups:
+                rates = self._rates(group)
+                async with contextlib.AsyncExitStack() as turns:
+                    for contender in group:
+                        await turns.enter_async_context(self.bench.turn(contender))
+                    await asyncio.sleep(WAKE_S)
+                    async with asyncio.TaskGroup() as side_by_side:
+                        trials = [
+                            _Trial(self.bench, contender, self.ground, rates, number, fault) for contender in group
+                        ]
+                        for trial in trials:
+                            side_by_side.create_task(trial.under_load())
+                    for trial in trials:
+                        await trial.judge()
+
+    def _rates(self, group: Sequence[Contender]) -> dict[str, float]:
+        """The dive's load, or as much of it as leaves room when all of the group run, each as dear as the dearest."""
+        plan = self.bench.plan
+        assert plan.load is not None
+        rates = dict(plan.load.rates)
+        known = [c for c in group if (c.approach, self.ground.point, next(iter(rates))) in self._census.needs]
+        dearest = max((demand_s(self._census, c, self.ground.point, rates) for c in known), default=0.0)
+        room = UTILISATION * len(plan.placement.system) / max(dearest * len(group), 1e-9)
+        return {op: rate * min(1.0, room) for op, rate in rates.items()}
+
+
+class _Trial:
+    """One contender through one fault."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        contender: Contender,
+        ground: Ground,
+        rates: Mapping[str, float],
+        number: int,
+        fault: grammar.Fault,
+    ) -> None:
+        self.bench, self.contender, self.ground, self.rates = bench, contender, ground, dict(rates)
+        self.number, self.fault = number, fault
+        self.lasts_s = bench.plan.trial_s(fault)
+        self._broken: tuple[float, float] | None = None
+        self._began = 0.0
+
+    # ── the load and the fault ────────────────────────────────────────────────────────────────────────────────────
+
+    async def under_load(self) -> None:
+        bench, contender, fault = self.bench, self.contender, self.fault
+        key = f"trial/{self.number}"
+        schedule = Schedule.draw(self.rates, self.lasts_s, seed_of(f"{bench.plan.seed}/{key}/{self.ground.point}"))
+        reads = sum(self.rates.get(op.name, 0.0) for op in contender.dive.operations.values() if op.reads)
+        kept = min(1.0, KEPT_MAX / max(reads * self.lasts_s, 1.0))
+        offering = bench.offering(contender, self.ground.point, key, kept=kept)
+        meter = bench.meter(contender)
+        await meter.start()
+        self._began = time.monotonic()
+        breaking = asyncio.create_task(self._break())
+        try:
+            self._offered = await offering.through(schedule, drain_s=DRAIN_S)
+        finally:
+            if not breaking.done() and self.now_s < fault.until_s:
+                breaking.cancel()
+            await asyncio.gather(breaking, return_exceptions=True)
+        self.from_s, self.until_s = await breaking
+        settling = time.monotonic()
+        self.settled = await self._settled()
+        self.settled_s = time.monotonic() - settling
+        self.used = await meter.stop()
+
+    @property
+    def now_s(self) -> float:
+        return time.monotonic() - self._began
+
+    async def _settled(self) -> bool:
+        """What was accepted takes effect; a service that is still coming back is asked again."""
+        until = time.monotonic() + SETTLE_S
+        while time.monotonic() < until:
+            try:
+                return await self.contender.settled(max(0.1, until - time.monotonic()))
+            except (EngineError, OSError):
+                await asyncio.sleep(0.1)  # there is no event: it is another process that is down
+        return False
+
+    async def _break(self) -> tuple[float, float]:
+        """Break the target at its time and mend it at its time; return when it was really gone and really back."""
+        fault = self.fault
+        target: Any = self.contender.target(fault.target)
+        await asyncio.sleep(fault.from_s - self.now_s)
+        outage = fault.kind == "outage"
+        pids = target.processes()
+        try:
+            await (target.kill() if outage else target.pause())
+            gone_s = self.now_s
+            self._mark("kill" if outage else "pause", pids, _proof(pids, outage))
+            await asyncio.sleep(fault.until_s - self.now_s)
+        finally:  # healed also when the dive is interrupted: what still runs must find it whole
+            async with asyncio.timeout(READY_S):
+                await (target.restart(wiped=fault.wiped) if outage else target.resume())
+        back_s = self.now_s
+        if fault.wiped:
+            self._mark("wipe", (), "started again on an empty folder")
+        self._mark("restart" if outage else "resume", target.processes(), "it answers again")
+        return gone_s, back_s
+
+    def _mark(self, did: str, pids: Sequence[int], proof: str) -> None:
+        self.bench.run.fault(
+            FaultMark(
+                approach=self.contender.approach,
+                fault=self.number,
+                did=did,
+                target=self.fault.target,
+                at_s=round(self.now_s, 6),
+                pids=list(pids),
+                proof=proof,
+            )
+        )
+        self.bench.tell(f"{self.contender.name}: {did} {self.fault.target} after {self.now_s:.2f} s")
+
+    # ── what came of it ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def judge(self) -> None:
+        """Let everyone look, write everything down, and hold the laws against it."""
+        bench, contender, plan = self.bench, self.contender, self.bench.plan
+        offered, point = self._offered, self.ground.point
+        who = await contender.looks(point, most=None)
+        calls = contender.recorder.calls
+        history = contender.recorder.history(contender.dive.given(who), calls)
+        file = bench.run.history(f"{contender.name}-{self.number}", history)
+        segment = bench.segment(
+            contender,
+            "trial",
+            MIX,
+            point,
+            self.lasts_s,
+            done=offered.done,
+            used=self.used,
+            checks=gates.before(offered.samples, self.from_s),
+            offered=offered,
+            rates=self.rates,
+            fault=self.number,
+        )
+        bench.write(segment)
+        about = {"part": "trial", "segment": segment.id, "fault": self.number}
+        broken = bench.hold(contender, history, file=file, **about)
+        extra = {"together": int(plan.together)}
+        if offered.degraded_s:
+            extra |= {
+                "degraded": len(offered.degraded_s),
+                "degraded_from_ms": round(1000 * min(offered.degraded_s)),
+                "degraded_until_ms": round(1000 * max(offered.degraded_s)),
+            }
+        keeps = plan.dive.keeps
+        bench.run.trial(
+            runs.Trial(
+                approach=contender.approach,
+                fault=self.number,
+                segment=segment.id,
+                from_s=round(self.from_s, 6),
+                until_s=round(self.until_s, 6),
+                settled=self.settled,
+                settled_s=round(self.settled_s, 6),
+                lost=None if keeps is None else sum(1 for b in broken if b.law == keeps.__name__),
+                history=file,
+                extra=extra,
+            )
+        )
+        # Reads served this trial; the next one needs what was changed, and nothing else.
+        contender.recorder.calls[:] = [call for call in calls if call.changes]
+
+
+def breakable(contender: Contender, fault: grammar.Fault) -> None:
+    """Refuse a fault that cannot be: what runs elsewhere can neither be killed nor stopped by us."""
+    wanted = Killable if fault.kind == "outage" else Pausable
+    if not isinstance(contender.target(fault.target), wanted):
+        raise FathomError(
+            f"there can be no {fault}",
+            why=f"{fault.target} was not started by us, or has no process of its own",
+            fix="let Fathom start it, or break something else",
+        )
+
+
+def _proof(pids: Sequence[int], outage: bool) -> str:
+    """What the kernel says of these processes now."""
+    if outage:
+        left = [pid for pid in pids if cpu_s(pid) is not None]
+        return f"{len(left)} of {len(pids)} processes are left"
+    with contextlib.suppress(OSError):
+        states = [_state(pid) for pid in pids]
+        return f"{sum(state in 'tT' for state in states)} of {len(pids)} processes are stopped"
+    return ""
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
