@@ -337,6 +337,8 @@ class Door:
             form = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
             if form != b"application/json":
                 raise _Form
+            if body.count(b"[") + body.count(b"{") > _DEPTH_MAX:
+                _check_depth(body)
         return bytes(body)
 
     def _before(self, request: Request[Any, Any, Any]) -> None:
@@ -360,6 +362,23 @@ class Door:
 
 
 _METHODS = frozenset(("GET", "HEAD", "OPTIONS", *_BODIES))
+
+
+_DEPTH_MAX = 200
+
+
+def _check_depth(body: bytearray) -> None:
+    """Refuse what is nested so deeply that reading it would exhaust the stack, as if we were at fault."""
+    try:
+        msgspec.json.decode(body)
+    except RecursionError:
+        raise _Deep from None
+    except msgspec.DecodeError:
+        pass  # for Litestar to refuse
+
+
+class _Deep(Exception):
+    """The body is nested too deeply to be read."""
 
 
 class _Gone(Exception):
@@ -407,6 +426,8 @@ def _problem_of(error: BaseException, visit: Visit) -> tuple[Problem, list[tuple
         return problems.problem("too-slow", f"the body did not arrive within {error.within_s:g} s", request_id=rid), []
     if isinstance(error, _Form):
         return problems.problem("unsupported-media-type", "send application/json", request_id=rid), []
+    if isinstance(error, _Deep):
+        return problems.problem("malformed", "it is nested too deeply", request_id=rid), []
     if isinstance(error, ValidationException):
         return _invalid(error, rid), []
     if isinstance(error, HTTPException) and error.status_code < 500:

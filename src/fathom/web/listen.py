@@ -102,14 +102,15 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def tcp_socket(host: str, port: int) -> socket.socket:
     """Return a bound TCP socket; port 0 takes a free one that outgoing connections do not use."""
     try:
-        family, _, _, _, where = socket.getaddrinfo(
+        family, kind, protocol, _, where = socket.getaddrinfo(
             host, port or free_port(), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (socket.gaierror, UnicodeError) as unknown:
         raise FathomError(
             f"it cannot listen on '{host}'", why=str(unknown), fix="say 127.0.0.1, or an address of this machine"
         ) from None
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # With its protocol: asyncio turns Nagle's delay off only where it says TCP, and connections inherit it.
+    sock = socket.socket(family, kind, protocol)
     try:
         # A port that was just in use may be taken again; one on which somebody listens may not.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -291,7 +291,10 @@ def _asked(verb: Verb, method: Callable[..., Awaitable[Any]]) -> Control:
     names = [parameter.name for parameter in verb.parameters[by_name:]]
 
     async def act(body: bytes | bytearray) -> bytes:
-        asked = values(decode(body))
+        try:
+            asked = values(decode(body))
+        except RecursionError:
+            raise msgspec.DecodeError("it is nested too deeply") from None
         if names:
             return encode(await method(*asked[:by_name], **dict(zip(names, asked[by_name:], strict=True))))
         return encode(await method(*asked))

@@ -28,7 +28,7 @@ _SWEEP_S = 0.5
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.opened = asyncio.Event()
+        self.opened, self.ending = asyncio.Event(), asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -40,6 +40,12 @@ class _Server(uvicorn.Server):
         except SystemExit:  # how uvicorn says that the application did not start
             self.should_exit = True
         self.opened.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):  # renews the date header; uvicorn's own loop wakes ten times a second
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self.ending.wait()
 
 
 class _Watched(HttpToolsProtocol):
@@ -176,6 +182,7 @@ async def listening(app: App, listen: Listen, *, drain_s: float = 5.0) -> AsyncI
         opened.cancel()
         sweeping.cancel()
         server.should_exit = True
+        server.ending.set()
         await asyncio.wait([serving], timeout=drain_s + 2)
         if not serving.done():
             serving.cancel()

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody, PathParameter
 
 from fathom.web.app import Gate, Reply, Visit, api
 from fathom.web.limits import Limits, Rate
@@ -32,12 +33,12 @@ def app(service: Any, choices: Any, settings: Any) -> Any:
     gate = Gate(service.whoami, limits)
 
     @post("/api/v1/notes", operation_id="write")
-    async def write(data: NewNote, viewer: int) -> Note:
+    async def write(data: JSONBody[NewNote], viewer: NamedDependency[int]) -> Note:
         """Write a note."""
         return await service.write(data.text)
 
     @get("/api/v1/notes/{id:int}", operation_id="read")
-    async def read(id: Annotated[int, Parameter(ge=1, le=2**53 - 1)], viewer: int) -> Note:
+    async def read(id: Annotated[int, PathParameter(ge=1, le=2**53 - 1)], viewer: NamedDependency[int]) -> Note:
         """Read a note."""
         from fathom.errors import Refusal
 
@@ -47,12 +48,12 @@ def app(service: Any, choices: Any, settings: Any) -> Any:
         raise Refusal("not-found", "there is no such note")
 
     @get("/api/v1/greeting", operation_id="greet")
-    async def greet(name: str = "you") -> str:
+    async def greet(name: FromQuery[str] = "you") -> str:
         """Be greeted."""
         return await service.greet(name)
 
     @get("/api/v1/hold", operation_id="hold")
-    async def hold(name: str = "door") -> str:
+    async def hold(name: FromQuery[str] = "door") -> str:
         """Wait for somebody."""
         return await service.hold(name)
 
@@ -62,7 +63,7 @@ def app(service: Any, choices: Any, settings: Any) -> Any:
         await service.fall()
 
     @get("/api/v1/quick", operation_id="quick")
-    async def quick(viewer: int) -> int:
+    async def quick(viewer: NamedDependency[int]) -> int:
         """Say who is asking, slowly."""
         return viewer
 

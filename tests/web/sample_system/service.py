@@ -18,6 +18,8 @@ class Service:
     def __init__(self, choices: Any) -> None:
         self._choices = choices
         self._notes: list[Note] = []
+        self._holders: defaultdict[str, int] = defaultdict(int)
+        self._came = asyncio.Event()
         self._held: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def write(self, text: str, *, copies: int = 1) -> Note:
@@ -39,8 +41,16 @@ class Service:
         return 7
 
     async def hold(self, name: str) -> str:
+        self._holders[name] += 1
+        self._came.set()
         await self._held[name].wait()
         return name
+
+    async def holding(self, name: str, number: int) -> None:
+        """Return when so many hold that name."""
+        while self._holders[name] < number:
+            self._came.clear()
+            await self._came.wait()
 
     async def release(self, name: str) -> None:
         self._held[name].set()
