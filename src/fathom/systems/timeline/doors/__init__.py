@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fathom.web.app import Door, Gate, api
 from fathom.web.limits import Limits, Rate
 
 from ..api import Timeline, UserId
 from . import accounts, follows, home, posts
+
+if TYPE_CHECKING:
+    from fathom.web.serve import Settings
 
 __all__ = ["LIMITS", "UNDER", "app"]
 
@@ -20,7 +23,7 @@ LIMITS = Limits(
 )
 
 
-def app(service: Timeline, choices: Any = None, settings: Any = None, *, limits: Limits = LIMITS) -> Door:
+def app(service: Timeline, choices: Any = None, settings: Settings | None = None, *, limits: Limits = LIMITS) -> Door:
     """Return the ASGI application that lets the world in."""
     gate: Gate[UserId] = Gate(service.whoami, limits)
     rooms = (accounts, posts, follows, home)
@@ -30,6 +33,7 @@ def app(service: Timeline, choices: Any = None, settings: Any = None, *, limits:
         [handler for room in rooms for handler in room.handlers(service, gate, UNDER)],
         gate=gate,
         limits=limits,
+        metrics=settings.metrics if settings else None,
         quick=home.quick(service, gate, UNDER),
         says="A social timeline: posts, follows, and a home that shows each follower each post once, newest first.",
     )

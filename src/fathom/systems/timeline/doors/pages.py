@@ -18,10 +18,14 @@ __all__ = ["HEADERS", "as_response", "page", "reply"]
 
 HEADERS = [
     ResponseHeader(
-        name="Link", documentation_only=True, description="The page below (rel=next) and the page above (rel=prev)"
+        name="Link",
+        value="",
+        documentation_only=True,
+        description="The page below (rel=next) and the page above (rel=prev)",
     ),
     ResponseHeader(
         name="Fathom-Source",
+        value="feed",
         documentation_only=True,
         description="feed: pushed; pull: put together for this request; fallback: the same, because a store is down",
     ),

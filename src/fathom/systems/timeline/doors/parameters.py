@@ -29,7 +29,7 @@ Key = Annotated[
     ),
 ]
 
-LOCATION = [ResponseHeader(name="Location", documentation_only=True, description="Where it lies from now on")]
+LOCATION = [ResponseHeader(name="Location", value="", documentation_only=True, description="Where it lies from now on")]
 
 # These document the query, and Litestar checks it; `pages.page` reads it, also on the routes that leave Litestar.
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_POSTS_MAX, description="At most so many posts")]

@@ -1,0 +1,126 @@
+"""Somebody at the timeline's door: asks the ASGI application as uvicorn would, without a socket between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+
+__all__ = ["Answer", "Visitor"]
+
+
+class Answer(NamedTuple):
+    """What the door said."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+    @property
+    def code(self) -> str:
+        """The word in a problem that a program acts on; asserts that it is a well-formed problem."""
+        assert self.headers["content-type"] == "application/problem+json", (self.status, self.body)
+        said = self.json()
+        assert said["status"] == self.status
+        assert said["title"]
+        assert said["request_id"] == self.headers["x-request-id"]
+        return said["code"]
+
+
+class Visitor:
+    """Asks one door, with or without a token. `timeline` is what lies behind it, for tests that look there."""
+
+    def __init__(self, door: Any, token: str | None = None, *, timeline: Any = None) -> None:
+        self.door, self.token, self.timeline = door, token, timeline
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
+        token: str | None = None,
+    ) -> Answer:
+        """Send one request. `body` goes as JSON, `raw` as it is; `path` may have a query."""
+        sent: dict[str, str] = {"host": "localhost"}
+        data = b"" if body is None else json.dumps(body).encode()
+        if raw is not None:
+            data = raw
+        if body is not None or raw is not None:
+            sent |= {"content-type": "application/json", "content-length": str(len(data))}
+        if (known := token or self.token) is not None:
+            sent["authorization"] = f"Bearer {known}"
+        sent |= headers or {}
+        where, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": unquote(where),
+            "raw_path": where.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in sent.items()],
+            "client": ("127.0.0.1", 50_000),
+            "server": ("127.0.0.1", 80),
+            "state": {},
+        }
+        heard = [{"type": "http.request", "body": data, "more_body": False}]
+        said: list[Any] = []
+
+        async def receive() -> Any:
+            return heard.pop() if heard else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            said.append(message)
+
+        await self.door(scope, receive, send)
+        assert said[0]["type"] == "http.response.start"
+        assert not said[-1].get("more_body", False)
+        fields: Iterable[tuple[bytes, bytes]] = said[0]["headers"]
+        names = [name for name, _ in fields]
+        assert len(names) == len(set(names)), f"a header field is said twice: {names}"
+        return Answer(
+            said[0]["status"],
+            {name.decode(): value.decode() for name, value in fields},
+            b"".join(message.get("body", b"") for message in said[1:]),
+        )
+
+    async def get(self, path: str, **more: Any) -> Answer:
+        return await self.ask("GET", path, **more)
+
+    async def put(self, path: str, **more: Any) -> Answer:
+        return await self.ask("PUT", path, **more)
+
+    async def post(self, path: str, body: Any = None, **more: Any) -> Answer:
+        return await self.ask("POST", path, body, **more)
+
+    async def delete(self, path: str, **more: Any) -> Answer:
+        return await self.ask("DELETE", path, **more)
+
+    async def writes(self, body: str) -> str:
+        """Write a post; return its id."""
+        answer = await self.post("/api/v1/posts", {"body": body})
+        assert answer.status == 201, answer
+        return answer.json()["id"]
+
+    async def joins(self, name: str, password: str = "correct horse") -> Visitor:
+        """Open an account and log in; return who that is."""
+        answer = await self.post("/api/v1/users", {"name": name, "password": password})
+        assert answer.status == 201, answer
+        return await self.logs_in(name, password)
+
+    async def logs_in(self, name: str, password: str = "correct horse") -> Visitor:
+        answer = await self.post("/api/v1/sessions", {"name": name, "password": password})
+        assert answer.status == 201, answer
+        return Visitor(self.door, answer.json()["token"], timeline=self.timeline)
