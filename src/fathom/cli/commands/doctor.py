@@ -38,8 +38,8 @@ class Found:
     trouble: FathomError | None = None
 
     def as_json(self) -> dict[str, Any]:
-        told = self.trouble.as_json() if self.trouble else None
-        return {**dataclasses.asdict(self), "trouble": told}
+        plain = {name: getattr(self, name) for name in ("kind", "version", "program", "ready_s")}
+        return {**plain, "trouble": self.trouble.as_json() if self.trouble else None}
 
 
 @click.command
@@ -137,7 +137,7 @@ def _limits(folder: Path, fsync_s: float) -> list[str]:
     if free < FREE_BYTES_MIN:
         short.append(f"large data sets: {free / 1e9:.1f} GB are free at {folder}")
     if fsync_s < FLUSH_S_MIN:
-        short.append(f"what durability costs: fsync returns after {fsync_s * 1e3:.2f} ms, no disk is that fast")
+        short.append(f"what durability costs: fsync returns after {fsync_s * 1e3:.2f} ms; is there a disk behind it?")
     paranoid = _perf()
     if paranoid is None or (paranoid > 2 and os.geteuid() != 0):
         short.append("instructions and cache misses: perf counters are not to be had (no dive needs them)")
@@ -151,13 +151,29 @@ def _perf() -> int | None:
         return None
 
 
+def _kernel() -> str:
+    from fathom.lab import machine
+
+    busy, perf = machine.busy(), _perf()
+    return ", ".join(
+        [
+            f"{machine.TICKS} clock ticks a second",
+            "pressure stalls shown" if Path("/proc/pressure/cpu").exists() else "no pressure stalls shown",
+            f"{busy.steal_s:.1f} s stolen since boot" if busy else "no steal shown",
+            f"perf_event_paranoid {perf}" if perf is not None else "no perf",
+            f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,} open files",
+        ]
+    )
+
+
 def _print(engines: list[Found], looked: Any, placement: Any, folder: Path, cannot: list[str]) -> None:
     memory = f"{looked.memory_bytes / 1e9:.0f} GB" if looked.memory_bytes else "unknown memory"
     measured = looked.measured
     rows = [
         ["machine", f"{looked.system}, {looked.cpu}, {memory}"],
         ["python", platform.python_version()],
-        ["cores", f"{looked.cores}: {placement}"],
+        ["cores", f"{looked.cores}: {str(placement).removeprefix('cores: ')}"],
+        ["kernel", _kernel()],
         ["disk", f"{shutil.disk_usage(folder).free / 1e9:.0f} GB free, fsync {measured['fsync_s'] * 1e3:.2f} ms"],
         ["loopback", f"{measured['loopback_s'] * 1e6:.0f} us there and back"],
         ["timers", f"a sleep of 1 ms is up to {measured['sleep_1ms_overshoot_p99_s'] * 1e3:.2f} ms late (p99)"],
