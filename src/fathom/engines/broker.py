@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import logging
@@ -33,7 +34,7 @@ RETRY_S = (0.05, 5.0)  # until a message whose handler failed comes again: the f
 NS = 1_000_000_000
 
 # JetStream's own numbers for its errors.
-STREAM_EXISTS, STREAM_NOT_FOUND, CONSUMER_NOT_FOUND, CONSUMER_EXISTS = 10058, 10059, 10014, 10148
+STREAM_EXISTS, NO_MESSAGE = 10058, 10037
 FULL = (10077, 10047, 10023, 10028)  # too many messages or bytes; no storage, no resources
 
 
@@ -362,6 +363,18 @@ class Broker:
         """Return how many messages a stream holds."""
         answer = await self._ask(f"$JS.API.STREAM.INFO.{stream}", b"", self.deadline_s)
         return int(self._check(answer, f"stream {stream}")["state"]["messages"])
+
+    async def everything(self, stream: str) -> AsyncIterator[bytes]:
+        """Yield the bodies of all messages that a stream holds, oldest first; nothing is acknowledged by it."""
+        sequence = 0
+        while True:
+            wish = json.dumps({"seq": sequence + 1, "next_by_subj": ">"}).encode()
+            answer = await self._ask(f"$JS.API.STREAM.MSG.GET.{stream}", wish, self.deadline_s)
+            if answer.get("error", {}).get("err_code") == NO_MESSAGE:
+                return
+            message = self._check(answer, f"stream {stream}")["message"]
+            sequence = message["seq"]
+            yield base64.b64decode(message.get("data", ""))
 
     async def purge(self, stream: str) -> int:
         """Remove all messages of a stream; return how many there were."""

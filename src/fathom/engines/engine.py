@@ -104,6 +104,20 @@ class Engine(ABC):
     def connected(self) -> AbstractAsyncContextManager[Any]:
         """Connect a counting client for the length of a block; `self.client` is that client meanwhile."""
 
+    @contextmanager
+    def _lends(self, client: Any) -> Iterator[None]:
+        """Have `self.client` be this one for the length of a block, and then what it was before."""
+        held = vars(self)
+        before = held.get("client")
+        held["client"] = client
+        try:
+            yield
+        finally:
+            if held.get("client") is client:
+                del held["client"]
+                if before is not None:
+                    held["client"] = before
+
     @abstractmethod
     async def ready(self, within_s: float = 10.0) -> None:
         """Return once the engine answers; raise FathomError when it does not within `within_s`."""

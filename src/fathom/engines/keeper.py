@@ -101,6 +101,11 @@ class Keeper:
             if self._process.poll() is None:
                 self._process.returncode = 0  # not waited for: it finds the socket closed and ends all by itself
 
+    @property
+    def process_id(self) -> int:
+        """The number of its process: everything it started is below that one."""
+        return self._process.pid
+
     # What the process tells -----------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
@@ -213,7 +218,7 @@ class Keeper:
                 stdin=None if stdin is None else stdin.decode("latin-1"),
             )
         except asyncio.CancelledError:
-            self._writer.write(json.dumps({"do": "kill", "child": child.number}).encode() + b"\n")
+            await self._ask(do="kill", child=child.number)  # it may have been started, or be about to
             raise
         if "error" in answer:
             raise FathomError(
@@ -223,6 +228,32 @@ class Keeper:
                 code=EXIT_BROKE,
             )
         child.pid, child.log = answer["pid"], Path(answer["log"])
+        return child
+
+    async def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        uid: int | None = None,
+        stdin: bytes | None = None,
+    ) -> Child:
+        """Run a program to its end, and return it if all went well. Given up, it is killed."""
+        child = await self.spawn(argv, name=name, env=env, cwd=cwd, uid=uid, stdin=stdin)
+        try:
+            status = await child.wait()
+        except asyncio.CancelledError:
+            await child.kill()
+            raise
+        if status != 0:
+            raise FathomError(
+                f"{name} failed",
+                why=f"{Path(argv[0]).name} ended with status {status}: {child.tail()}",
+                fix="see that there is room on the disk, and that it can be written",
+                code=EXIT_BROKE,
+            )
         return child
 
 

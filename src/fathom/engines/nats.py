@@ -70,11 +70,10 @@ class Nats(Engine):
         """Connect a Broker for the length of a block."""
         broker = Broker(self.where, deadline_s=deadline_s)
         await broker.open()
-        self.client = broker
         try:
-            yield broker
+            with self._lends(broker):
+                yield broker
         finally:
-            del self.client
             await broker.close()
 
     async def ready(self, within_s: float = 10.0) -> None:

@@ -71,11 +71,10 @@ class Objects(Engine):
         """Connect a Bucket for the length of a block."""
         bucket = Bucket(self.where, deadline_s=deadline_s)
         await bucket.open()
-        self.client = bucket
         try:
-            yield bucket
+            with self._lends(bucket):
+                yield bucket
         finally:
-            del self.client
             await bucket.close()
 
     async def ready(self, within_s: float = 10.0) -> None:

@@ -79,11 +79,10 @@ class Postgres(Engine):
         """Connect a pool of at most `size` connections for the length of a block."""
         database = Database(self.where, size=size, deadline_s=deadline_s)
         await database.open()
-        self.client = database
         try:
-            yield database
+            with self._lends(database):
+                yield database
         finally:
-            del self.client
             await database.close()
 
     async def ready(self, within_s: float = 10.0) -> None:
@@ -336,14 +335,12 @@ class Installation:
 
     async def _version_of(self, programs: Path) -> str | None:
         """Return the version of the programs there, run as who will run them; None if that cannot be done."""
+        argv = [programs / "bin" / "postgres", "--version"]
         try:
-            child = await self._keeper.spawn(
-                [programs / "bin" / "postgres", "--version"], name="postgres-version", env=_environment(), uid=self.uid
-            )
-            line = await child.first_line(10.0)
+            child = await self._keeper.run(argv, name="postgres-version", env=_environment(), uid=self.uid)
         except FathomError:
             return None
-        return line.decode().split()[-1] if await child.wait() == 0 else None
+        return (await child.first_line(1.0)).decode().split()[-1]
 
     async def _reachable_copy(self, package: Path) -> Path:
         """Copy the programs, with the libraries that they look for beside their package, to where others may read."""
@@ -378,11 +375,12 @@ class Installation:
                 with contextlib.suppress(OSError):
                     building.rename(template)  # unless another run was quicker
         copy = ["cp", "-Rpc"] if sys.platform == "darwin" else ["cp", "-a", "--reflink=auto"]
-        await self._run([*copy, "--", template / "data", place], "postgres-copy")
+        await self._keeper.run([*copy, "--", template / "data", place], name="postgres-copy", env=_environment())
         if lasting:
             # The copy must be on the disk before anything that builds on it is acknowledged.
             data = place / "data"
-            await self._run([self.program("initdb"), "--sync-only", "-D", self.here(data)], "postgres-sync", data)
+            argv = [self.program("initdb"), "--sync-only", "-D", self.here(data)]
+            await self._keeper.run(argv, name="postgres-sync", env=_environment(), cwd=data, uid=self.uid)
         with on_disk(f"PostgreSQL's data cannot be kept in {place}"):
             _write_secret(place / "password", (template / "password").read_text())
 
@@ -405,23 +403,9 @@ class Installation:
         argv += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         # A drawn password of 192 bits needs no thousands of iterations, which every new connection would pay for.
         argv += ["-A", "scram-sha-256", "--pwfile=/dev/stdin", "--set", "scram_iterations=1"]
-        await self._run(argv, "initdb", data, password.encode() + b"\n")
+        told = password.encode() + b"\n"
+        await self._keeper.run(argv, name="initdb", env=_environment(), cwd=data, uid=self.uid, stdin=told)
         _write_secret(building / "password", password)
-
-    async def _run(
-        self, argv: list[str | Path], name: str, data: Path | None = None, stdin: bytes | None = None
-    ) -> None:
-        """Run a program to its end: in the data folder as the server's user, or else as ourselves."""
-        uid = self.uid if data else None
-        child = await self._keeper.spawn(argv, name=name, env=_environment(), cwd=data, uid=uid, stdin=stdin)
-        status = await child.wait()
-        if status != 0:
-            raise FathomError(
-                f"{name} failed",
-                why=f"status {status}: {child.tail()}",
-                fix="see that there is room on the disk, and that it can be written",
-                code=EXIT_BROKE,
-            )
 
 
 def _environment() -> dict[str, str]:

@@ -73,11 +73,8 @@ class Redis(Engine):
     async def connected(self, *, deadline_s: float = 2.0) -> AsyncIterator[RedisClient]:
         """Connect a RedisClient for the length of a block."""
         async with RedisClient.open(self.where, deadline_s=deadline_s) as client:
-            self.client = client
-            try:
+            with self._lends(client):
                 yield client
-            finally:
-                del self.client
 
     async def ready(self, within_s: float = 10.0) -> None:
         """Return once it answers and has loaded its data."""

@@ -432,7 +432,7 @@ class RedisClient:
             if keeping in done:
                 keeping.result()
             if not client.up:
-                raise FathomError(
+                raise RedisDown(
                     f"no Redis answers at {client.address}",
                     why=f"after {within_s:g} s: {client._why}",
                     fix="start it, or correct its URL",
@@ -605,7 +605,7 @@ class RedisClient:
             except RedisError as error:
                 self._why = f"it answered: {error}"
                 if not self.connections and str(error).startswith(NEVER):
-                    raise FathomError(
+                    raise RedisDown(
                         f"Redis at {self.address} does not let us in",
                         why=self._why,
                         fix="correct the user, the password or the database number in its URL",
