@@ -1,0 +1,215 @@
+"""Each law holds where it should, and is seen to break on the smallest history that breaks it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fathom.history import History, Op, Outcome, laws_of
+from fathom.systems.timeline import laws
+
+STAR, FAN = 1, 2
+GIVEN = Op(
+    index=-1, caller="lab", call="given", answer={"follows": {str(FAN): [STAR]}, "posts": {}}, start_s=-1, end_s=-1
+)
+
+
+class Story:
+    """A history told call by call, each one second after the last."""
+
+    def __init__(self, *first: Op) -> None:
+        self.ops = list(first)
+        self.now_s = 0.0
+
+    def tell(self, call: str, *asked: Any, answer: Any = None, lasts_s: float = 0.5, **more: Any) -> Op:
+        self.now_s += 1
+        op = Op(
+            index=len(self.ops), caller=more.pop("caller", "one"), call=call, asked=list(asked), answer=answer,
+            start_s=self.now_s, end_s=self.now_s + lasts_s, **more,
+        )  # fmt: skip
+        self.ops.append(op)
+        return op
+
+    def post(self, author: int, post: int, **more: Any) -> Op:
+        return self.tell("post", author, "hello", answer={"id": post, "author": author, "likes": 0}, **more)
+
+    def home(self, reader: int, *posts: tuple[int, int], page: dict[str, int] | None = None, **more: Any) -> Op:
+        shown = [{"id": post, "author": author, "likes": 0} for post, author in posts]
+        answer = {"posts": shown, "older": more.pop("older", None), "newer": None, "source": "feed"}
+        return self.tell("home", reader, page or {}, answer=answer, **more)
+
+    def breaks(self) -> dict[str, list[str]]:
+        found = {name: [broken.says for broken in law(History(self.ops))] for name, law in laws_of(laws).items()}
+        return {name: says for name, says in found.items() if says}
+
+
+def test_there_are_nine_laws_and_each_is_named_as_a_sentence():
+    assert len(laws_of(laws)) == 9
+    assert set(laws_of(laws)) == set(laws.__all__)
+
+
+def test_a_quiet_evening_breaks_nothing():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.post(FAN, 11)
+    story.home(FAN, (11, FAN))  # not yet delivered: stale about others is allowed before the end
+    story.home(FAN, (11, FAN), (10, STAR), final=True)
+    story.home(STAR, (10, STAR), final=True)
+    assert story.breaks() == {}
+
+
+def test_a_post_that_nobody_finds_is_lost():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.home(STAR, final=True)
+    story.home(FAN, final=True)
+    broken = story.breaks()
+    assert "post 10 by 1 was acknowledged" in broken["no_acknowledged_post_is_lost"][0]
+
+
+def test_a_post_that_may_have_been_deleted_is_not_missed():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.tell("delete", STAR, 10, outcome=Outcome.UNKNOWN)
+    story.home(STAR, final=True)
+    story.home(FAN, final=True)
+    assert story.breaks() == {}
+
+
+def test_a_post_whose_outcome_is_unknown_may_be_there_or_not():
+    for found in ([], [(10, STAR)]):
+        story = Story(GIVEN)
+        story.tell("post", STAR, "hello", outcome=Outcome.UNKNOWN)
+        story.home(FAN, *found, final=True)
+        assert story.breaks() == {}
+
+
+def test_one_follower_without_a_post_is_a_hole():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.home(STAR, (10, STAR), final=True)
+    story.home(FAN, final=True)
+    assert set(story.breaks()) == {"each_follower_sees_each_post_once"}
+
+
+def test_a_post_beyond_the_pages_that_were_read_is_not_missed():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.post(STAR, 11)
+    story.home(FAN, (11, STAR), older=11, final=True)
+    assert story.breaks() == {}
+
+
+def test_a_post_twice_on_a_page_is_seen():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.home(FAN, (10, STAR), (10, STAR))
+    assert "twice" in story.breaks()["each_follower_sees_each_post_once"][0]
+
+
+def test_an_older_post_above_a_newer_one_is_seen():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.post(STAR, 11)
+    story.home(FAN, (10, STAR), (11, STAR))
+    assert set(story.breaks()) == {"home_is_newest_first"}
+
+
+def test_a_post_from_somebody_unfollowed_is_seen():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.tell("unfollow", FAN, STAR)
+    story.home(FAN, (10, STAR))
+    assert set(story.breaks()) == {"nothing_from_strangers"}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.FAILED])
+def test_an_unfollow_that_was_not_acknowledged_promises_nothing(outcome: Outcome):
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.tell("unfollow", FAN, STAR, outcome=outcome)
+    story.home(FAN, (10, STAR))
+    assert story.breaks() == {}
+
+
+def test_a_read_that_overlaps_an_unfollow_may_go_either_way():
+    for found in ([], [(10, STAR)]):
+        story = Story(GIVEN)
+        story.post(STAR, 10)
+        story.tell("unfollow", FAN, STAR, lasts_s=5)
+        story.home(FAN, *found)
+        assert story.breaks() == {}
+
+
+def test_a_follow_after_an_unfollow_counts():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.tell("unfollow", FAN, STAR)
+    story.tell("follow", FAN, STAR)
+    story.home(FAN, final=True)
+    assert "each_follower_sees_each_post_once" in story.breaks()
+
+
+def test_a_reader_of_whom_nothing_is_known_breaks_nothing():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.home(99, (10, STAR))
+    assert story.breaks() == {}
+
+
+def test_a_post_from_somebody_blocked_is_seen_in_either_direction():
+    for blocker, blocked, reader, author in ((FAN, STAR, FAN, STAR), (STAR, FAN, FAN, STAR)):
+        story = Story(GIVEN)
+        story.post(STAR, 10)
+        story.tell("block", blocker, blocked)
+        story.home(reader, (10, author))
+        assert "nothing_from_the_blocked" in story.breaks()
+    story.tell("unblock", blocker, blocked)
+    story.tell("read", FAN, 10, answer={"id": 10, "author": STAR, "likes": 0})
+    assert len(story.breaks()["nothing_from_the_blocked"]) == 1
+
+
+def test_a_deleted_post_that_is_shown_is_seen():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.tell("delete", STAR, 10)
+    story.home(FAN, (10, STAR))
+    assert set(story.breaks()) == {"nothing_deleted"}
+
+
+def test_an_author_who_does_not_find_their_own_post_is_seen():
+    story = Story(GIVEN)
+    story.post(FAN, 10)
+    story.home(FAN)
+    assert set(story.breaks()) == {"an_author_reads_their_own_post_at_once"}
+
+
+def test_pages_that_overlap_or_leave_out_are_seen():
+    story = Story(GIVEN)
+    for post in (10, 11, 12):
+        story.post(STAR, post)
+    story.home(FAN, (12, STAR), (11, STAR), older=11)
+    story.home(FAN, (11, STAR), (10, STAR), page={"max_id": 11})
+    assert "paging_visits_each_post_once" in story.breaks()
+
+    story = Story(GIVEN)
+    for post in (10, 11, 12):
+        story.post(STAR, post)
+    story.home(FAN, (12, STAR), (11, STAR), (10, STAR))
+    story.home(FAN, (12, STAR), older=11, final=True)
+    story.home(FAN, (10, STAR), page={"max_id": 11}, final=True)
+    broken = story.breaks()["paging_visits_each_post_once"]
+    assert broken == ["at the end the home of 2 passes over post 11 by 1, which 2 had seen before"]
+
+
+def test_likes_that_differ_from_the_likers_are_seen():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.tell("like", FAN, 10, answer=1)
+    story.tell("likers", STAR, 10, answer=[FAN], final=True)
+    story.tell("read", FAN, 10, answer={"id": 10, "author": STAR, "likes": 2}, final=True)
+    assert set(story.breaks()) == {"likes_equal_the_likers"}
+    story.tell("unlike", FAN, 10, answer=0)
+    story.tell("likers", STAR, 10, answer=[FAN], final=True)
+    assert any("no longer" in says for says in story.breaks()["likes_equal_the_likers"])
