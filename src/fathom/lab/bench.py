@@ -7,6 +7,7 @@ import contextlib
 import gc
 import hashlib
 import itertools
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -178,7 +179,7 @@ class Bench:
             raise Void(
                 f"{contender.name} does not settle after {lasts_s:g} s of its load: what it accepted has no effect"
             )
-        p50_s = {op: offered.samples.quantile(op, 0.5) / 1e9 for op in rates if offered.done.get(op)}
+        p50_s = {op: p50 for op in rates if math.isfinite(p50 := offered.p50_s(op))}
         checks = [
             *gates.machine(used, self.placement, late, idle_s=self.idle_s.get(contender.name, 0.0)),
             *gates.arrivals(offered.samples.lag_p99 / 1e9, p50_s),

@@ -50,7 +50,9 @@ class Hiccups:
                     *argv, stdin=pipe, stdout=pipe, start_new_session=True
                 )
                 ends.push_async_callback(_end, controls[core])
-            yield cls(controls)
+            hiccups = cls(controls)
+            await hiccups._said()  # they sleep from the first moment on which they are asked to
+            yield hiccups
 
     def pids(self) -> tuple[int, ...]:
         return tuple(control.pid for control in self._controls.values())
@@ -65,10 +67,13 @@ class Hiccups:
         for control in self._controls.values():
             assert control.stdin is not None
             control.stdin.write(b"end\n")
+        return await self._said()
+
+    async def _said(self) -> list[Hiccup]:
         found = []
         for core, control in self._controls.items():
             assert control.stdout is not None
-            line = await asyncio.wait_for(control.stdout.readline(), 5.0)
+            line = await asyncio.wait_for(control.stdout.readline(), 10.0)
             found.append(Hiccup(core, *json.loads(line)))
         return found
 
@@ -86,6 +91,7 @@ async def _end(control: asyncio.subprocess.Process) -> None:
 def _sleep_until_told(core: int) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
+    print("[0, 0, 0, 0]", flush=True)  # ready
     while said := os.read(0, 64):  # "begin"; nothing when the one who listens is gone
         late: list[float] = []
         while b"end" not in said:

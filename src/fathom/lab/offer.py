@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 import random
 import time
 from collections.abc import Callable
@@ -16,11 +17,10 @@ from fathom.errors import Refusal
 from fathom.history import Outcome
 from fathom.lab.body import Contender, outcome_of
 from fathom.lab.dive import Operation, Probe, Turn
-from fathom.lab.load import Samples, Schedule, drive
+from fathom.lab.load import CENSORED, Samples, Schedule, drive
 
 __all__ = ["Offered", "Offering"]
 
-CENSORED = 3  # as the samples number it
 FEW = 10  # fewer have no median to speak of
 PROBE_S = 10.0  # a probe that has not come true by then is left open
 GAP_S, GAP = 0.004, 0.05  # it asks again after so long, or after this share of the time it has waited
@@ -40,6 +40,10 @@ class Offered:
     def censored(self) -> int:
         """How many were still under way when nobody waited any longer."""
         return int((self.samples.outcome == CENSORED).sum())
+
+    def p50_s(self, op: str) -> float:
+        """Return the median latency; infinity where half of them did not succeed, or there were none."""
+        return self.samples.quantile(op, 0.5) / 1e9 if self.offered.get(op) else math.inf
 
     def thirds_s(self, lasts_s: float) -> list[tuple[float, float]]:
         """Return the median latency of the first and of the last third, by operation."""

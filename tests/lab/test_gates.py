@@ -1,0 +1,87 @@
+"""A gate says what broke, by how much, and knows nothing of who would look better."""
+
+import dataclasses
+import sys
+
+import pytest
+
+from fathom.lab import gates
+from fathom.lab.demand import Used
+from fathom.lab.hiccups import Hiccup
+from fathom.lab.machine import Busy, Placement
+
+HERE = Placement.of([0, 1])
+CALM = Used(
+    covers_s=3.0,
+    counts={},
+    cpu_s={"generator": 2.9, "service": 0.8, "cache": 0.3},
+    engine={},
+    state={},
+    busy=Busy(4.02, 0.0, {0: 2.92, 1: 1.1}),
+    foreign_s=0.01,
+    pressure_s={"io.full": 0.05, "memory.full": 0.0, "cpu.some": 2.0},
+    gone=0,
+)
+
+
+def tripped(found) -> set[str]:
+    return {gate.name for gate in gates.broken(found)}
+
+
+def test_a_calm_machine_passes():
+    assert not tripped(gates.machine(CALM, HERE, [Hiccup(0, 2_000, 1e-4, 3e-4, 1e-3)]))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"busy": Busy(4.02, 0.2, {0: 2.92, 1: 1.1})}, "steal"),
+        ({"busy": Busy(5.5, 0.0, {0: 2.9, 1: 2.6})}, "ledger"),
+        ({"foreign_s": 0.4}, "others"),
+        ({"pressure_s": {"io.full": 1.0}}, "io.full"),
+        ({"pressure_s": {"memory.full": 1.0}}, "memory.full"),
+    ],
+)
+def test_a_machine_that_was_not_ours_trips(change, name):
+    found = gates.machine(dataclasses.replace(CALM, **change), HERE)
+    assert tripped(found) == {name}
+    (gate,) = gates.broken(found)
+    assert gate.value > gate.limit and gate.says
+
+
+def test_what_others_use_at_rest_is_allowed_for():
+    noisy = dataclasses.replace(CALM, foreign_s=0.4, busy=Busy(4.4, 0.0, {0: 2.95, 1: 1.45}))
+    assert "others" not in tripped(gates.machine(noisy, HERE, idle_s=0.15))
+
+
+def test_a_control_that_woke_late_trips():
+    assert tripped(gates.machine(CALM, HERE, [Hiccup(1, 2_000, 1e-4, 5e-3, 9e-3)])) == {"hiccups"}
+
+
+def test_a_machine_that_counts_nothing_has_no_gate_for_it():
+    bare = dataclasses.replace(CALM, busy=None, pressure_s={})
+    assert {gate.name for gate in gates.machine(bare, HERE)} == {"others"}
+
+
+def test_requests_that_were_sent_late_trip_unless_the_latency_is_long():
+    assert tripped(gates.arrivals(0.002, {"get": 0.004})) == {"lag"}
+    assert not tripped(gates.arrivals(0.002, {"get": 0.05, "put": 0.1}))
+
+
+def test_there_is_no_number_without_success():
+    assert tripped(gates.work({"get": 100, "put": 5}, {"get": 100})) == {"successes", "errors"}
+    assert not tripped(gates.work({"get": 1_000, "put": 5}, {"get": 995, "put": 5}))
+    assert tripped(gates.work({"get": 100}, {"get": 98})) == {"errors"}
+
+
+def test_a_system_that_does_not_keep_up_trips():
+    full = dataclasses.replace(CALM, busy=Busy(5.7, 0.0, {0: 2.9, 1: 2.8}))
+    assert tripped(gates.saturation(full, HERE, 0)) == {"busy"}
+    assert tripped(gates.saturation(CALM, HERE, 2)) == {"left over"}
+    assert tripped(gates.saturation(CALM, HERE, 0, [(0.010, 0.030)])) == {"drift"}
+    assert not tripped(gates.saturation(CALM, HERE, 0, [(0.001, 0.003)]))  # twice of nearly nothing
+
+
+def test_limits_are_finite_and_gates_are_written_as_json():
+    for gate in gates.machine(CALM, HERE):
+        assert 0 <= gate.limit < sys.float_info.max
