@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from fathom.design import System
@@ -13,9 +14,13 @@ _HERE = Path(__file__).parent
 
 
 def catalogue() -> dict[str, System]:
-    """Return every system that lies in this folder, by name."""
-    folders = sorted(api.parent for api in _HERE.glob("*/api.py"))
-    return {folder.name.replace("_", "-"): System.at(folder, f"{__name__}.{folder.name}") for folder in folders}
+    """Return every system that lies in this folder, by name. A half-written one hides none of the others."""
+    found: dict[str, System] = {}
+    for folder in sorted(_HERE.iterdir()):
+        if folder.is_dir() and not folder.name.startswith(("_", ".")):
+            with contextlib.suppress(FathomError):
+                found[folder.name.replace("_", "-")] = System.at(folder, f"{__name__}.{folder.name}")
+    return found
 
 
 def find(name: str) -> System:
