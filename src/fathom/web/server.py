@@ -41,6 +41,25 @@ class _Server(uvicorn.Server):
             self.should_exit = True
         self.opened.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, let requests under way end within the drain, then end whatever is left."""
+        for server in self.servers:
+            server.close()
+        for sock in sockets or ():
+            sock.close()
+        connections, tasks = self.server_state.connections, self.server_state.tasks
+        for connection in list(connections):
+            connection.shutdown()
+        if tasks:
+            await asyncio.wait(list(tasks), timeout=self.config.timeout_graceful_shutdown)
+        for task in list(tasks):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(list(tasks), timeout=1.0)
+        for connection in list(connections):
+            connection.transport.close()
+        await self.lifespan.shutdown()
+
     async def main_loop(self) -> None:
         while not await self.on_tick(0):  # renews the date header; uvicorn's own loop wakes ten times a second
             with contextlib.suppress(TimeoutError):
@@ -128,8 +147,13 @@ class _Watched(HttpToolsProtocol):
                 self.transport.abort()
 
     def _refuse(self, code: str, says: str) -> None:
-        if self.cycle is None or self.cycle.response_complete:  # else an answer is on its way, and this would garble it
+        """End the connection, with the reason where no other answer has begun that it would garble."""
+        cycle = self.cycle
+        if not self.pipeline and (cycle is None or not cycle.response_started or cycle.response_complete):
             self.transport.write(problems.raw_answer(problems.problem(code, says)))
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True  # what the application may still say has nobody to go to
+            cycle.message_event.set()
         self.transport.close()
 
 
