@@ -168,6 +168,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, address: Address, deadline_s: float, silence_s: float) -> None:
         self.loop, self.address, self.deadline_s, self.silence_s = loop, address, deadline_s, silence_s
         self.closed: asyncio.Future[str] = loop.create_future()  # gets the reason once it is lost
+        self.on_lost: Callable[[str], None] | None = None  # told at once, before those who wait for an answer are
         self.outstanding, self.outstanding_bytes = 0, 0
         self.roomier: asyncio.Future[None] | None = None  # somebody waits for answers to make room
         self._reader = hiredis.Reader(replyError=RedisError, notEnoughData=_NOT_YET)
@@ -202,6 +203,8 @@ class _Connection(asyncio.Protocol):
 
     def _begin_turn(self) -> None:
         """Do once what all commands of this turn of the loop share."""
+        if self.closed.done():  # lost within this turn: whoever was told so and asks again is asking in vain
+            raise _down(self.address, self.closed.result())
         loop = self.loop
         self._flushing = True
         loop.call_soon(self._flush)
@@ -221,7 +224,7 @@ class _Connection(asyncio.Protocol):
         self._flushing = False
         self._charge()
         out, transport = self._out, self._transport
-        if transport is None:
+        if transport is None or self.closed.done():
             return
         while out and not self._paused:
             if self.outstanding_bytes <= WRITE_BYTES:
@@ -333,6 +336,9 @@ class _Connection(asyncio.Protocol):
         if self.closed.done():
             return
         self.closed.set_result(reason)
+        self._flushing = False
+        if self.on_lost is not None:
+            self.on_lost(reason)
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
@@ -594,6 +600,7 @@ class RedisClient:
                 connection = await self._connect()
                 backoff_s = BACKOFF_S_MIN
                 self._connection = connection
+                connection.on_lost = self._fell
                 self.connections += 1
                 self._risen.set()
                 self._tell(self._on_up)
@@ -613,12 +620,16 @@ class RedisClient:
             finally:
                 if connection is not None:
                     connection.drop("the client was closed")
-                if self._connection is not None:
-                    self._connection = None
-                    self._risen.clear()
-                    self._tell(self._on_down)
+                    if self._connection is connection:  # lost before we could ask to be told
+                        self._fell(connection.closed.result())
             await asyncio.sleep(backoff_s * self._dice.uniform(0.5, 1.0))
             backoff_s = min(2 * backoff_s, BACKOFF_S_MAX)
+
+    def _fell(self, reason: str) -> None:
+        """Be down from this very moment: whoever asks again in the same turn of the loop is told so."""
+        self._connection, self._why = None, reason
+        self._risen.clear()
+        self._tell(self._on_down)
 
     async def _connect(self) -> _Connection:
         """Make a connection on which Redis has answered a PING; raise OSError or RedisError when that fails."""
