@@ -337,6 +337,10 @@ class Door:
             form = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
             if form != b"application/json":
                 raise _Form
+            try:
+                body.decode()
+            except UnicodeDecodeError:
+                raise _Unreadable("it is not UTF-8") from None
             if body.count(b"[") + body.count(b"{") > _DEPTH_MAX:
                 _check_depth(body)
         return bytes(body)
@@ -372,13 +376,13 @@ def _check_depth(body: bytearray) -> None:
     try:
         msgspec.json.decode(body)
     except RecursionError:
-        raise _Deep from None
+        raise _Unreadable("it is nested too deeply") from None
     except msgspec.DecodeError:
         pass  # for Litestar to refuse
 
 
-class _Deep(Exception):
-    """The body is nested too deeply to be read."""
+class _Unreadable(Exception):
+    """The body cannot be read, in a way that the reader of JSON takes for a fault of ours."""
 
 
 class _Gone(Exception):
@@ -426,8 +430,8 @@ def _problem_of(error: BaseException, visit: Visit) -> tuple[Problem, list[tuple
         return problems.problem("too-slow", f"the body did not arrive within {error.within_s:g} s", request_id=rid), []
     if isinstance(error, _Form):
         return problems.problem("unsupported-media-type", "send application/json", request_id=rid), []
-    if isinstance(error, _Deep):
-        return problems.problem("malformed", "it is nested too deeply", request_id=rid), []
+    if isinstance(error, _Unreadable):
+        return problems.problem("malformed", str(error), request_id=rid), []
     if isinstance(error, ValidationException):
         return _invalid(error, rid), []
     if isinstance(error, HTTPException) and error.status_code < 500:

@@ -11,6 +11,7 @@ import pytest
 from fathom.errors import Refusal
 from fathom.systems.timeline.api import Page, Post, PostId, Slice, UserId
 from fathom.systems.timeline.doors import UNDER, app, shapes
+from fathom.systems.timeline.model import TimelineModel
 from fathom.web.limits import Limits, Rate
 
 from .visitor import Answer, Visitor
@@ -290,28 +291,28 @@ class Degraded:
 
 
 @pytest.mark.feature("TL-13")
-async def test_a_degraded_home_says_so(timeline: Any) -> None:
+async def test_a_degraded_home_says_so(model: TimelineModel) -> None:
     post = Post(id=PostId(7), author=UserId(1), name="ann", body="x", at_ms=1)
-    door = app(Degraded(timeline, lambda: Slice(posts=[post], source="fallback")))
+    door = app(Degraded(model, lambda: Slice(posts=[post], source="fallback")))
     ann = await Visitor(door).joins("ann")
     answer = await ann.get("/api/v1/home")
     assert answer.headers["fathom-source"] == answer.json()["source"] == "fallback"
 
 
-async def test_overload_says_when_to_come_again(timeline: Any) -> None:
+async def test_overload_says_when_to_come_again(model: TimelineModel) -> None:
     def refuse() -> Slice:
         raise Refusal("unavailable", "too many wait", retry_s=1.5)
 
-    ann = await Visitor(app(Degraded(timeline, refuse))).joins("ann")
+    ann = await Visitor(app(Degraded(model, refuse))).joins("ann")
     answer = await ann.get("/api/v1/home")
     assert (answer.status, answer.code) == (503, "unavailable")
     assert answer.headers["retry-after"] == "2"
 
 
 @pytest.mark.feature("SOCIAL-19")
-async def test_the_hasty_are_told_to_wait(timeline: Any) -> None:
+async def test_the_hasty_are_told_to_wait(model: TimelineModel) -> None:
     limits = Limits(per_identity=Rate(per_s=0.01, burst=3), operations={"login": Rate(per_s=0.01, burst=2)})
-    visitor = Visitor(app(timeline, limits=limits))
+    visitor = Visitor(app(model, limits=limits))
     ann = await visitor.joins("ann")
     bob = await visitor.joins("bob")
     assert (await visitor.post("/api/v1/sessions", {"name": "ann", "password": "a guess..."})).code == "too-many"
@@ -330,7 +331,8 @@ async def test_answers_carry_what_protects_their_reader(ann: Visitor) -> None:
         assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_health_readiness_and_metrics_answer(ann: Visitor) -> None:
+async def test_health_readiness_and_metrics_answer(model: TimelineModel) -> None:
+    ann = await Visitor(app(model)).joins("ann")
     await ann.get("/api/v1/home")
     assert (await ann.get("/health")).status == 200
     assert (await ann.get("/ready")).status == 200
@@ -338,13 +340,13 @@ async def test_health_readiness_and_metrics_answer(ann: Visitor) -> None:
     assert 'http_requests_total{operation="home",method="GET",status="200"} 1' in metrics
 
 
-async def test_no_secret_is_logged(timeline: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_secret_is_logged(model: TimelineModel, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(0)
 
     def break_() -> Slice:
         raise RuntimeError("boom")
 
-    visitor = Visitor(app(Degraded(timeline, break_)))
+    visitor = Visitor(app(Degraded(model, break_)))
     ann = await visitor.joins("ann", "a very secret password")
     await visitor.post("/api/v1/sessions", {"name": "ann", "password": "another secret"})
     answer = await ann.get("/api/v1/home")

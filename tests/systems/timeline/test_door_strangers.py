@@ -98,14 +98,6 @@ async def nothing_has_changed(ann: Visitor, bob: Visitor, post: str) -> None:
     assert (await ann.get("/api/v1/users/ann/posts")).json()["posts"] == []
 
 
-async def test_an_expired_token_is_worthless(clock: Any, ann: Visitor) -> None:
-    assert (await ann.get("/api/v1/me")).status == 200
-    clock.passes(days=31)
-    again = Visitor(app(ann.timeline), ann.token)  # another process: ours remembers a token for seconds, not for days
-    for path in ("/api/v1/me", "/api/v1/home"):
-        assert (await again.get(path)).code == "unauthorised"
-
-
 async def test_nobody_deletes_what_is_anothers(ann: Visitor, bob: Visitor) -> None:
     post = await bob.writes("mine")
     answer = await ann.delete(f"/api/v1/posts/{post}")

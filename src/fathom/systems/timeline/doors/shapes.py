@@ -50,7 +50,8 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A post that is to be written."""
 
-    body: Annotated[str, Meta(min_length=1, max_length=BODY_CHARS_MAX)]
+    # Something to see in it, and no character 0, which PostgreSQL cannot keep.
+    body: Annotated[str, Meta(min_length=1, max_length=BODY_CHARS_MAX, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
