@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
+from fathom.cli.lent import Lent
 from fathom.design import Choice, Question, System
 from fathom.engines.engine import Engine, Killable, Pausable
 from fathom.engines.keeper import Keeper
 from fathom.errors import FathomError
+from fathom.lab.body import Service
 from fathom.lab.dive import engines_of
 from fathom.web.served import Served
 
@@ -21,21 +23,23 @@ __all__ = ["Embodied", "Maker"]
 class Embodied:
     """One approach with engines and a service of its own (a `fathom.lab.body.Body`)."""
 
-    def __init__(self, name: str, approach: Any, stores: Any, engines: dict[str, Engine], service: Served) -> None:
+    def __init__(self, name: str, approach: Any, stores: Any, engines: Mapping[str, Engine], served: Served) -> None:
         self.name, self.approach, self.stores = name, approach, stores
-        self.engines, self.service = engines, service
+        self.engines: Mapping[str, Engine] = engines
+        self.service: Service = served
+        self._served = served
 
     def client(self, *, connections: int = 64, deadline_s: float = 5.0) -> AbstractAsyncContextManager[Any]:
-        return self.service.client(connections=connections, deadline_s=deadline_s)
+        return self._served.client(connections=connections, deadline_s=deadline_s)
 
     async def ledger(self) -> dict[str, dict[str, int]]:
-        return await self.service.ledger()
+        return await self._served.ledger()
 
     async def settled(self, within_s: float) -> None:
-        await self.service.settled(within_s)
+        await self._served.settled(within_s)
 
     async def collect(self) -> None:
-        await self.service.collect()
+        await self._served.collect()
 
     async def pause(self) -> None:
         """Stop the service first, so that it sees no engine fall silent."""
@@ -54,8 +58,11 @@ class Embodied:
 class Maker:
     """Makes the bodies of one dive (`fathom.lab.body.Bodies`): all of its children are one keeper's."""
 
-    def __init__(self, keeper: Keeper, system: System, question: Question, *, seed: int = 0) -> None:
+    def __init__(
+        self, keeper: Keeper, system: System, question: Question, *, seed: int = 0, lent: Lent | None = None
+    ) -> None:
         self._keeper, self._system, self._question, self._seed = keeper, system, question, seed
+        self._lent = lent or Lent({})
 
     def __call__(self, choice: Choice, name: str, cores: frozenset[int]) -> AbstractAsyncContextManager[Embodied]:
         return self._made(choice, name, cores)
@@ -68,9 +75,12 @@ class Maker:
         async with AsyncExitStack() as started:
             engines: dict[str, Engine] = {}
             for field, kind in kinds:
-                engines[field] = await started.enter_async_context(
-                    kind.start(self._keeper, name=f"{called}-{field}", cores=set(cores))
+                engine = (
+                    self._lent.room(kind, called)
+                    if kind.kind in self._lent
+                    else kind.start(self._keeper, name=f"{called}-{field}", cores=set(cores))
                 )
+                engines[field] = await started.enter_async_context(engine)
             service = await started.enter_async_context(
                 Served.start(
                     self._keeper,

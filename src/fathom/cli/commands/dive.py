@@ -1,0 +1,96 @@
+"""Measure the approaches to a decision side by side, break the engines under them, and write the record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fathom.cli import options, voice
+from fathom.cli.choosing import own_engines, pairs
+from fathom.errors import FathomError
+
+if TYPE_CHECKING:
+    from fathom.design import System
+    from fathom.lab.plan import Plan
+    from fathom.lab.run import Ended
+
+
+@click.command
+@options.system
+@click.argument("dive", metavar="DIVE")
+@click.option("--quick", is_flag=True, help="At most 90 s: what each approach costs, and one fault.")
+@click.option("--deep", is_flag=True, help="At most 15 minutes: more slices, more blocks, every fault five times.")
+@click.option("--only", metavar="A,B", multiple=True, help="Compare these approaches only.")
+@click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="A knob, a rate, or the swept values.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Decides arrivals, dice and order.")
+@click.option("--budget", type=float, metavar="SECONDS", help="Refuse a plan that takes longer.")
+@options.engines
+@options.runs
+@options.as_json
+def command(
+    system: str,
+    dive: str,
+    quick: bool,
+    deep: bool,
+    only: tuple[str, ...],
+    settings: tuple[str, ...],
+    seed: int,
+    budget: float | None,
+    engines: tuple[str, ...],
+    runs: Path,
+    as_json: bool,
+) -> int:
+    """Measure the approaches to a decision side by side, break the engines under them, and write the record.
+
+    Exit codes: 0 all that was predicted and asked for held, 1 something failed, 2 can't tell, 3 void: nothing that was
+    measured may be believed. Ctrl-C ends it early, heals what was broken, and keeps what was measured.
+    """
+    from fathom.cli.run import complete
+    from fathom.systems import find
+
+    voice.note("reading the system and the dive")
+    if quick and deep:
+        raise FathomError("a dive is quick or deep, not both", why="each is a plan of its own", fix="leave one out")
+    found = find(system)
+    from fathom.cli.lent import check
+    from fathom.lab import plan as planning
+    from fathom.lab.dive import engines_of
+    from fathom.lab.machine import Placement
+
+    plan = planning.draw(
+        found,
+        dive,
+        placement=Placement.here(),
+        only=[name for names in only for name in names.split(",") if name],
+        settings=pairs(settings, "NAME=VALUE"),
+        seed=seed,
+        mode="quick" if quick else "deep" if deep else "default",
+        budget_s=budget,
+    )
+    urls = own_engines(found, engines)
+    check(plan, urls, engines_of(found))
+    for line in plan.lines():
+        voice.note(line)
+    runs.mkdir(parents=True, exist_ok=True)
+    ended = complete(_carry_out(found, plan, urls, runs))
+    return _tell(ended, as_json)
+
+
+async def _carry_out(system: System, plan: Plan, urls: dict[str, str], runs: Path) -> Ended:
+    from fathom.cli.bodies import Maker
+    from fathom.cli.lent import Lent
+    from fathom.engines.keeper import Keeper
+    from fathom.history import laws_of
+    from fathom.lab.run import carry_out
+
+    laws = laws_of(system.room("laws")) if system.has("laws") else {}
+    async with Keeper.open() as keeper:
+        bodies = Maker(keeper, system, plan.question, seed=plan.seed, lent=Lent(urls))
+        return await carry_out(plan, bodies, laws=laws, root=runs, tell=voice.note)
+
+
+def _tell(ended: Ended, as_json: bool) -> int:
+    print(ended)
+    return ended.exit
