@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 from fathom.engines.engine import EngineDown, EngineUnknown
@@ -297,6 +297,7 @@ class Wire:
         self._sweeper: asyncio.TimerHandle | None = None
         self._untried = 0  # connections that were not even attempted yet
         self._tried = asyncio.Event()
+        self._risen = asyncio.Event()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Wire]:
@@ -329,6 +330,14 @@ class Wire:
     def up(self) -> bool:
         """Whether there is at least one connection."""
         return bool(self._live)
+
+    async def wait_up(self, deadline_s: float | None = None) -> None:
+        """Return once there is a connection; raise NotSent when that takes longer than `deadline_s`."""
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._risen.wait()
+        except TimeoutError:
+            raise self._not_sent() from None
 
     # Asking
 
@@ -388,6 +397,8 @@ class Wire:
     def lose(self, connection: _Connection) -> None:
         """Forget a connection that is gone."""
         self._live.discard(connection)
+        if not self._live:
+            self._risen.clear()
         if connection in self._idle:
             self._idle.remove(connection)
 
@@ -440,6 +451,7 @@ class Wire:
                 connection = await self._connect()
                 self._live.add(connection)
                 self._why = None
+                self._risen.set()
                 self.free(connection)
                 self._count_try()
                 await asyncio.shield(connection.closed)
@@ -478,19 +490,18 @@ def _place(where: str) -> tuple[str, int, str | None]:
     """Return host, port and path of what `where` names."""
     if where.startswith("unix:"):
         return "", 0, where.removeprefix("unix:").removeprefix("//")
-    parts: Any = None
     try:
         parts = urlsplit(where)
-        port = parts.port
+        host, port = parts.hostname, parts.port or 80
     except ValueError:
-        port = None
-    if parts is None or parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
+        parts, host, port = None, None, 0
+    if parts is None or host is None or parts.scheme != "http" or parts.path not in ("", "/"):
         raise FathomError(
             f"'{where}' is not where an HTTP server can be",
             why="a wire goes to http://host:port or unix:/path/of/a/socket, and speaks plain HTTP/1.1",
             fix="write http://127.0.0.1:8080, or unix:/path/to/it.sock",
         )
-    return parts.hostname, port or 80, None
+    return host, port, None
 
 
 def _resolve(future: asyncio.Future[Answer], what: Answer | Exception) -> None:
