@@ -65,6 +65,7 @@ __all__ = [
     "Trial",
     "Writing",
     "digest",
+    "every",
     "find",
     "newest",
     "read_samples",
@@ -564,6 +565,17 @@ def newest(under: Path, *, state: State | None = None) -> Run | None:
             if state is None or run.manifest.state == state:
                 return run
     return None
+
+
+def every(under: Path) -> list[Run]:
+    """Return the runs in or below a folder that can be read, the youngest first."""
+    found: list[Run] = []
+    for folder in sorted(_folders(under), key=lambda folder: _when(folder.name), reverse=True):
+        run = Run(folder)
+        with contextlib.suppress(FathomError):
+            if run.manifest:
+                found.append(run)
+    return found
 
 
 def _folders(under: Path) -> list[Path]:
