@@ -8,12 +8,12 @@ import json
 import os
 import platform
 import re
-import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from fathom.cli import voice
 from fathom.errors import EXIT_BROKE, EXIT_USAGE, FathomError, Refusal, nearest
 
 __all__ = ["EXIT_INTERRUPTED", "tell"]
@@ -31,7 +31,7 @@ def tell(raised: BaseException, words: Sequence[str]) -> int:
     told = _told(raised, words)
     if "--json" in words:
         print(json.dumps(told.as_json(), indent=1, ensure_ascii=False))
-    print(f"fathom: {told}", file=sys.stderr)
+    voice.tell(told)
     return told.code
 
 

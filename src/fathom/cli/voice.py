@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["columns", "first_line", "note", "paint", "say_json", "short", "width"]
+from fathom.errors import FathomError
+
+__all__ = ["columns", "first_line", "note", "paint", "say_json", "short", "tell", "width"]
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "grey": "90", "bold": "1"}
 _BEGAN = time.monotonic()
@@ -26,6 +28,11 @@ def say_json(value: Any) -> None:
 def note(line: str) -> None:
     """Tell a person how far it is, on stderr, with the seconds since the command began."""
     print(f"{time.monotonic() - _BEGAN:6.1f} s  {line}", file=sys.stderr, flush=True)
+
+
+def tell(trouble: FathomError) -> None:
+    """Tell a person what went wrong, on stderr, in the three lines that every error has."""
+    print(f"fathom: {trouble}", file=sys.stderr, flush=True)
 
 
 def paint(text: str, colour: str) -> str:

@@ -56,7 +56,7 @@ def command(
     found = find(system)
     from fathom.cli.lent import check
     from fathom.lab import plan as planning
-    from fathom.lab.dive import engines_of
+    from fathom.lab.dive import engines_of, question_of
     from fathom.lab.machine import Placement
 
     plan = planning.draw(
@@ -71,11 +71,12 @@ def command(
     )
     urls = own_engines(found, engines)
     check(plan, urls, engines_of(found))
+    voice.note(question_of(plan.dive))
     for line in plan.lines():
         voice.note(line)
     runs.mkdir(parents=True, exist_ok=True)
     ended = complete(_carry_out(found, plan, urls, runs))
-    return _tell(ended, as_json)
+    return _tell(ended, plan, as_json)
 
 
 async def _carry_out(system: System, plan: Plan, urls: dict[str, str], runs: Path) -> Ended:
@@ -91,6 +92,31 @@ async def _carry_out(system: System, plan: Plan, urls: dict[str, str], runs: Pat
         return await carry_out(plan, bodies, laws=laws, root=runs, tell=voice.note)
 
 
-def _tell(ended: Ended, as_json: bool) -> int:
-    print(ended)
+def _tell(ended: Ended, plan: Plan, as_json: bool) -> int:
+    """Print what came out: the record, or why there is none."""
+    from fathom.cli import records
+    from fathom.lab.runs import Run
+
+    run = Run(ended.folder)
+    if as_json:
+        voice.say_json(records.as_json(run, ended.findings))
+    elif ended.state == "complete":
+        records.show(run, ended.findings)
+    if ended.state == "void":
+        voice.tell(
+            FathomError(
+                "the dive is void: none of its numbers may be believed",
+                why=voice.short(ended.why or "a gate was breached", 400),
+                fix="let the machine do nothing else meanwhile, then dive again (see: fathom doctor)",
+            )
+        )
+    elif ended.state == "interrupted":
+        kept = sum(1 for _ in run.segments)
+        voice.tell(
+            FathomError(
+                f"stopped: {kept} segments are kept in {ended.folder}",
+                why=ended.why or "Ctrl-C",
+                fix=f"what was broken is healed, and every engine has ended; to begin anew: {plan.command}",
+            )
+        )
     return ended.exit
