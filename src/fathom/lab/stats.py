@@ -260,17 +260,25 @@ def judge(interval: Interval | None, p: float, delta: float) -> Verdict:
     return Verdict.CANT_TELL
 
 
-def blocks_needed(log_ratios: Sequence[float] | Array, delta: float) -> int | None:
-    """Return about how many blocks would tell, as far as these ones show; None where the truth sits on the margin."""
-    values = np.asarray(log_ratios, dtype=float)
-    if len(values) < 2:
+def blocks_needed(interval: Interval | None, n: int, delta: float) -> int | None:
+    """Return about how many blocks would tell, as far as these ones show; None where the truth sits on the margin.
+
+    An interval narrows with the root of its blocks, and it has to come clear of the margin that it lies across.
+    """
+    if interval is None:
         return BLOCKS_MIN
-    gap = abs(abs(float(values.mean())) - delta)
-    wide = float(values.std(ddof=1))
-    if gap <= wide / 20:  # it would take over 2,000 blocks
+    middle = interval.value
+    gap = min(abs(middle - delta), abs(middle + delta))
+    inside = -delta < middle < delta
+    reach = max(middle - interval.low, interval.high - middle) if inside else _inward(interval)
+    if gap * 15 < reach:  # over 200 times as many
         return None
-    # the interval of n blocks reaches about 2.3 s/√n to each side for the n in question (t at 7 to 12 degrees)
-    return max(BLOCKS_MIN, math.ceil((2.3 * wide / gap) ** 2))
+    return max(n + 1, math.ceil(n * (reach / gap) ** 2))
+
+
+def _inward(interval: Interval) -> float:
+    """How far an interval reaches from its middle towards nothing."""
+    return interval.value - interval.low if interval.value > 0 else interval.high - interval.value
 
 
 def ratio_of(top: Interval, bottom: Interval) -> Interval:

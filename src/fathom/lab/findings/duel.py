@@ -210,9 +210,8 @@ def _compare(book: Book, race: _Race, name: str, measured: Measured, logs: _Logs
         verdict, why = Verdict.CANT_TELL, "the twin of the default differs from the default itself"
     elif interval is None:
         why = f"{len(race.blocks)} blocks; an interval takes {BLOCKS_MIN}"
-    needs = blocks_needed(logs.own, delta) if verdict is Verdict.CANT_TELL and not drifting else None
-    if needs is not None and needs <= len(race.blocks):
-        needs = len(race.blocks) + 1
+    unclear = verdict is Verdict.CANT_TELL and not drifting
+    needs = blocks_needed(interval, len(race.blocks), delta) if unclear else None
     both = [*race.column(name), *race.column(default)]
     number: dict[str, Any] = {"value": math.exp(float(logs.own.mean()))}
     if interval is not None:

@@ -6,7 +6,7 @@ import math
 
 from fathom.lab.runs import Finding, Point
 
-__all__ = ["count", "factor", "n_of", "point", "si", "spread_of", "unit_for", "value_of"]
+__all__ = ["beside", "count", "factor", "n_of", "point", "si", "spread_of", "unit_for", "value_of"]
 
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
@@ -89,6 +89,14 @@ def spread_of(finding: Finding) -> str:
 
 def n_of(finding: Finding) -> str:
     return f"n {finding.n:,}"
+
+
+def beside(finding: Finding, *, brief: bool, brackets: bool = False) -> str:
+    """Write what stands beside a number: its spread and its count; if brief, the spread alone, and nothing if exact."""
+    if brief and finding.exact:
+        return ""
+    text = spread_of(finding) if brief else f"{spread_of(finding)}, {n_of(finding)}"
+    return f" ({text})" if brackets else text
 
 
 def _write(value: float, finding: Finding, about: float, *, bare: bool) -> str:

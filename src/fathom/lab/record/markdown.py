@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fathom.lab.record import figures
-from fathom.lab.record.story import (
+from fathom.lab.record.blocks import (
     Bullets,
     Chart,
     Code,
     Item,
     Listing,
     Mark,
+    Note,
     Num,
     Paragraph,
     Section,
@@ -66,9 +67,11 @@ def _text(spans: Item) -> str:
 
 def _span(span: Span) -> str:
     match span:
-        case Num(finding):
-            text = f"{figures.value_of(finding)} ({figures.spread_of(finding)}, {figures.n_of(finding)})"
+        case Num(finding, brief):
+            text = f"{figures.value_of(finding)}{figures.beside(finding, brief=brief, brackets=True)}"
             return f"~~{text}~~" if finding.void else text
+        case Note(text):
+            return f" ({text})" if text else ""
         case Strong(text):
             return f"**{text}**"
         case Code(text):

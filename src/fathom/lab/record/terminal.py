@@ -1,0 +1,234 @@
+"""The record on a terminal: one header, the question, one table, the verdicts, where the run lies. Nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from fathom.lab.record import figures
+from fathom.lab.record.blocks import Code, Item, Mark, Note, Num, Span, Strong
+from fathom.lab.record.decision import decision_line
+from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, point_of, words
+from fathom.lab.record.tradeoffs import verdict_line
+from fathom.lab.runs import Finding
+from fathom.lab.verdicts import statements
+
+__all__ = ["show", "terminal"]
+
+_COLOURS = {"held": "green", "failed": "red"}
+
+
+def show(console: Console, facts: Facts) -> None:
+    """Print a run's record, as wide as the terminal is."""
+    for line in terminal(facts, console.width):
+        console.print(line, soft_wrap=True)
+
+
+def terminal(facts: Facts, width: int = 100) -> list[Text]:
+    """Return the record as lines for a terminal of this width."""
+    plan = facts.plan
+    left = f"{plan.system} / {plan.dive}"
+    right = " · ".join([f"seed {plan.seed}", cores_of(facts), *engines_of(facts)])
+    head = Text(left, style="bold")
+    gap = width - len(left) - len(right)
+    head.append(" " * gap + right if gap > 1 else f"\n{right}", style="not bold dim")
+    lines = [head, Text(plan.question), Text()]
+    if facts.manifest.state == "void":
+        return [*lines, *_hanging([Mark("failed"), f" void: {facts.manifest.why}"], width), _where(facts)]
+    lines += _table(facts)
+    for item in _verdicts(facts):
+        lines += _hanging(item, width)
+    return [*lines, _where(facts)]
+
+
+def _where(facts: Facts) -> Text:
+    folder = facts.run.folder.resolve()
+    here = Path.cwd()
+    return Text(str(folder.relative_to(here) if folder.is_relative_to(here) else folder), style="dim")
+
+
+# The table -----------------------------------------------------------------------------------------------------------
+
+
+def _table(facts: Facts) -> list[Text]:
+    """A row per swept value under each measure, approaches as columns."""
+    names, groups = facts.plan.names, list(_groups(facts))
+    if not groups:
+        return []
+    cells = [[point, *map(_cell, row)] for _, _, rows in groups for point, row in rows]
+    first = max(len(facts.plan.swept.name), *(len(point) for point, *_ in cells))
+    widths = [max(len(name), *(len(row[at]) for row in cells)) for at, name in enumerate(names, 1)]
+    lines = [_row(Text(facts.plan.swept.name), [Text(name, style="bold") for name in names], first, widths)]
+    for label, note, rows in groups:
+        lines.append(Text.assemble(label, (f"  {note}", "dim")))
+        lines += [_row(Text(point), [_cell(f) for f in row], first, widths) for point, row in rows]
+        lines.append(Text())
+    return lines
+
+
+def _row(head: Text, cells: Sequence[Text], first: int, widths: Sequence[int]) -> Text:
+    line = Text(" " * (first - len(head)) + "  ").append_text(head)
+    for cell, wide in zip(cells, widths, strict=True):
+        line.append(" " * (wide - len(cell) + 3)).append_text(cell)
+    return line
+
+
+def _groups(facts: Facts) -> Iterator[tuple[str, str, list[tuple[str, list[Finding | None]]]]]:
+    """What the dive watches first, by swept value; then what it compares at one."""
+    plan = facts.plan
+    counted = [(op, m) for op, m in plan.watch if any(f.measure == m for f in facts.of("count", op=op))]
+    used = [(op, m) for op, m in plan.watch if m == "cpu_s"]
+    for op, measure in counted or _first_counts(facts):
+        yield _group(facts, f"{words(measure)} per {op}", "census", f"{op}.{measure}")
+    for op, measure in used or [(op, "cpu_s") for op in plan.ops]:
+        yield _group(facts, f"CPU per {op}", "census", f"{op}.{measure}")
+    point = facts.duelled
+    if point is not None:
+        watched = [(op, m) for op, m in plan.watch if (op, m) not in (*counted, *used)]
+        for op, measure in watched:
+            row = [facts.get("duel", name, point, f"{op}.{measure}") for name in plan.names]
+            if any(row):
+                yield f"{op} {measure}", _note(row), [(figures.point(point), row)]
+
+
+def _first_counts(facts: Facts) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((str(f.op), str(f.measure)) for f in facts.of("count") if f.value))[:2]
+
+
+def _group(facts: Facts, label: str, *parts: str) -> tuple[str, str, list[tuple[str, list[Finding | None]]]]:
+    kind, measure = parts
+    rows = [(p, [facts.get(kind, name, p, measure) for name in facts.plan.names]) for p in facts.points]
+    return label, _note([f for _, row in rows for f in row]), [(figures.point(p), row) for p, row in rows if any(row)]
+
+
+def _note(found: Sequence[Finding | None]) -> str:
+    known = [f for f in found if f is not None]
+    counts = sorted({f.n for f in known})
+    if not counts:
+        return ""
+    n = f"n {counts[0]:,}" if len(counts) == 1 else f"n {counts[0]:,} to {counts[-1]:,}"
+    return f"{'exact' if all(f.exact for f in known) else known[0].over}, {n}"
+
+
+def _cell(finding: Finding | None) -> Text:
+    if finding is None or finding.value is None:
+        return Text("–", style="dim")
+    text = Text(figures.value_of(finding))
+    if not finding.exact:
+        text.append(f" ({figures.spread_of(finding)})", style="dim")
+    if finding.void:
+        text.stylize("strike")
+        text.append(" void", style="not dim red")
+    return text
+
+
+# The verdicts --------------------------------------------------------------------------------------------------------
+
+
+def _verdicts(facts: Facts) -> Iterator[Item]:
+    for decision in facts.of("decision"):
+        yield ["→", *decision_line(facts, decision)]
+    for said in statements(facts.found):
+        line = _said(facts, said.kind, said.finding)
+        if line:
+            yield [Mark(said.verdict, said.finding), *line]
+    yield from _laws_kept(facts)
+    for ratio in facts.of("ratio"):
+        if not ratio.detail.get("twin") and ratio.verdict in ("better", "worse"):
+            yield ["·", *verdict_line(facts, ratio)]
+    for number in range(len(facts.plan.faults)):
+        yield from _broken(facts, number)
+
+
+def _said(facts: Facts, kind: str, finding: Finding) -> Item:
+    """One line for each thing that was said; what held in many places is said once, elsewhere."""
+    if kind == "prediction":
+        return [finding.says]
+    if kind == "law" and finding.verdict != "held":
+        return [f"{finding.approach} keeps '{words(finding.measure)}': {finding.says}"]
+    if kind == "closed form" and (finding.verdict != "held" or finding.point == facts.points[-1]):
+        what = f"{finding.measure} per {finding.op}, {finding.approach}, {facts.at(point_of(finding))}"
+        return [f"{what}: ", Num(finding), " by theory and by count" if finding.verdict == "held" else " by theory"]
+    if kind == "cross-check" and finding.verdict != "held":
+        ours, theirs = finding.detail["ours"], finding.detail["theirs"]
+        return [f"{finding.approach}: we counted {ours:,} {finding.measure}, {finding.says} itself {theirs:,}"]
+    if kind == "flip check":
+        near = f"at {finding.detail['times']:g}x the flip, {facts.at(point_of(finding))}"
+        return [f"{near}, {finding.approach} costs ", Num(finding), f" of {finding.versus}"]
+    if kind == "control":
+        return [f"{finding.approach}, kept to be wrong, is caught: {finding.says}"]
+    if kind == "trial":
+        return [f"{finding.approach} does not recover after fault {finding.id.split('/')[2]}"]
+    return []
+
+
+def _laws_kept(facts: Facts) -> Iterator[Item]:
+    laws = [f for f in facts.of("law") if f.verdict == "held"]
+    if laws and not any(f.verdict == "failed" for f in facts.of("law")):
+        kinds = len({f.measure for f in laws})
+        yield [Mark("held"), f" {kinds} law{'s' if kinds > 1 else ''} held in every approach, under faults too"]
+    flips = [f for f in facts.of("flip", point=facts.duelled) if f.verdict == "flips"]
+    for flip in flips:
+        where = f"at {facts.at(point_of(flip))}, {flip.approach} costs less than {flip.versus} up to "
+        yield ["·", where, Num(flip), f" {flip.measure}"]
+
+
+def _broken(facts: Facts, number: int) -> Iterator[Item]:
+    yield [Strong(fault_words(facts, number))]
+    for name in facts.plan.names:
+        failed, unknown, healed = (facts.get("trial", name, number, m) for m in ("failed", "unknown", "healed_s"))
+        if failed is None or unknown is None:
+            continue
+        lost = facts.get("trial", name, number, "lost")
+        line: list[Span] = [
+            "·",
+            f"{name}: {int(failed.value or 0)} failed, {int(unknown.value or 0)} unknown of {failed.n:,}",
+        ]
+        if healed and healed.verdict == "healed":
+            line += ["; healed ", Num(healed, brief=True), " after the return"]
+        elif healed:
+            line.append(f"; {healed.verdict}")
+        if lost and lost.value is not None:
+            line.append(f"; {int(lost.value)} acknowledged lost")
+        yield line
+
+
+def _hanging(item: Item, width: int) -> list[Text]:
+    """Lines whose mark stands out to the left."""
+    mark, rest = item[0], _spans(item[1:])
+    if isinstance(mark, Mark):
+        sign = Text(mark.sign, style=_COLOURS.get(mark.verdict, "yellow"))
+    elif mark in ("·", "→"):
+        sign = Text(str(mark))
+    else:
+        return [_spans(item)]
+    if rest.plain.startswith(" "):
+        rest = rest[1:]
+    wrapped = rest.wrap(Console(width=width), max(20, width - 2))
+    lines = [Text.assemble("  " if at else sign, "" if at else " ", line) for at, line in enumerate(wrapped)]
+    for line in lines:
+        line.rstrip()
+    return lines
+
+
+def _spans(spans: Sequence[Span]) -> Text:
+    text = Text()
+    for span in spans:
+        match span:
+            case Num(finding, brief):
+                text.append(figures.value_of(finding), style="strike" if finding.void else "")
+                text.append(figures.beside(finding, brief=brief, brackets=True), style="dim")
+            case Strong(words):
+                text.append(words, style="bold")
+            case Code(words):
+                text.append(words, style="italic")
+            case Note(words):
+                text.append(f" ({words})", style="dim")
+            case Mark():
+                text.append(f"{span.sign}{span.word}")
+            case _:
+                text.append(span)
+    return text

@@ -1,0 +1,210 @@
+"""Part three: what an operation costs in each approach, how fast it is, and what is kept."""
+
+from __future__ import annotations
+
+from fathom.lab.record import figures
+from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Num, Section, Span, Strong, Table
+from fathom.lab.record.facts import Facts, cell, common, engines_of, goal_limit, mix_words, point_of, words
+from fathom.lab.runs import Finding, Point
+
+__all__ = ["tradeoffs", "verdict_line"]
+
+Grid = dict[Point, list[Finding | None]]  # a row per swept value, a column per approach
+
+
+def tradeoffs(facts: Facts) -> Section:
+    section = Section("Trade-offs")
+    blocks = section.blocks
+    blocks += _counts(facts)
+    blocks += _cpu(facts)
+    blocks += _latency(facts)
+    blocks += _kept(facts)
+    return section
+
+
+def _counts(facts: Facts) -> list[Block]:
+    plan = facts.plan
+    rows: list[list[Item]] = []
+    for op in plan.ops:
+        resources = list(dict.fromkeys(str(f.measure) for f in facts.of("count", op=op)))
+        for resource in resources:
+            rows += _count_rows(facts, op, resource)
+    if not rows:
+        return []
+    head = ["Work", plan.swept.name or "", *plan.names]
+    blocks: list[Block] = [
+        Table(head, rows, ["Counted in our own clients, per operation; background work is charged to its cause."], 2)
+    ]
+    proofs = _proofs(facts)
+    return [*blocks, Bullets(proofs)] if proofs else blocks
+
+
+def _count_rows(facts: Facts, op: str, resource: str) -> list[list[Item]]:
+    """A row per swept value, or one for all where nothing depends on it."""
+    plan = facts.plan
+    table = {
+        point: [facts.get("census", name, point, f"{op}.{resource}") for name in plan.names] for point in facts.points
+    }
+    if not any(f and f.value for row in table.values() for f in row):
+        return []
+    label = f"{words(resource)} per {op}"
+    seen = {tuple((f.value, f.exact) if f else None for f in row) for row in table.values()}
+    if len(seen) == 1 and len(table) > 1 and all(f is None or f.exact for row in table.values() for f in row):
+        first = table[facts.points[0]]
+        return [[[label, common(first)], ["every"], *([cell(f, brief=True)] for f in first)]]
+    return _rows(label, table)
+
+
+def _rows(label: str, table: Grid) -> list[list[Item]]:
+    """A row per swept value; the first says what it is, and what all its numbers have in common."""
+    every = [f for row in table.values() for f in row]
+    rows: list[list[Item]] = []
+    for point, row in table.items():
+        if any(row):
+            first: Item = [label, common(every)] if not rows else [""]
+            rows.append([first, [figures.point(point)], *([cell(f, brief=True)] for f in row)])
+    return rows
+
+
+def _proofs(facts: Facts) -> list[Item]:
+    """What theory and the engines themselves say to these counts."""
+    items: list[Item] = []
+    forms = facts.of("closed form")
+    for approach in dict.fromkeys(f.approach for f in forms):
+        mine = [f for f in forms if f.approach == approach]
+        bad = [f for f in mine if f.verdict != "held"]
+        shown = (bad or mine)[-1]
+        measured = f"{shown.measure} per {shown.op}"
+        if bad:
+            said = f" {approach}: {measured} differ from the closed form, which says "
+            items.append([Mark("failed", shown), said, Num(shown), f" at {facts.at(point_of(shown))}"])
+        else:
+            said = f" {approach}: {measured} equal the closed form at every swept value, "
+            items.append([Mark("held", shown), said, Num(shown), f" at {facts.at(point_of(shown))}"])
+    for check in facts.of("cross-check"):
+        engine = facts.machine.engines.get(check.says, check.says)
+        ours, theirs = f"{check.detail['ours']:,} {check.measure}", f"{check.detail['theirs']:,}"
+        if check.verdict == "held":
+            text = f" {check.approach}: {engine}'s own counter agrees with ours in every segment, {ours} in all"
+        else:
+            differ = len(check.detail["different"])
+            text = f" {check.approach}: we counted {ours}, {engine} {theirs}; {differ} segments differ"
+        items.append([Mark(check.verdict or "", check), text])
+    residual = facts.of("residual")
+    if residual:
+        most = max(residual, key=lambda f: f.value or 0.0)
+        where = f"{words(most.measure)} with {most.approach} at {facts.at(point_of(most))}"
+        items.append([f"Charged to no operation, at most: {where}, ", Num(most)])
+    return items
+
+
+def _cpu(facts: Facts) -> list[Block]:
+    plan = facts.plan
+    rows: list[list[Item]] = []
+    for op in plan.ops:
+        costs = {p: [facts.get("census", name, p, f"{op}.cpu_s") for name in plan.names] for p in facts.points}
+        rows += _rows(f"CPU per {op}", costs)
+    if len(plan.ops) > 1:
+        rows += _rows(
+            "CPU per average operation", {p: [facts.get("cost", n, p) for n in plan.names] for p in facts.points}
+        )
+    if not rows:
+        return []
+    some = next(iter(facts.of("cpu")), None)
+    over = f"Beside each number: {some.over}. " if some else ""
+    caption = f"{over}Over all processes of the system, from slices in which only that operation arrived"
+    if len(plan.ops) > 1:
+        caption += f"; the average operation is that of {mix_words(plan)}"
+    blocks: list[Block] = [Table(["CPU", plan.swept.name or "", *plan.names], rows, [caption + "."], 2)]
+    if facts.of("cost") and len(facts.points) > 1:
+        crossings = facts.of("crossing")
+        says = f"CPU of an average operation over {plan.swept.name}, one line per approach"
+        if crossings:
+            pairs = [f"{c.approach} and {c.versus} near {_round(c.value)}" for c in crossings]
+            says += f"; crossing: {', '.join(pairs)}"
+        blocks.append(Chart("costs", {}, says))
+    return blocks
+
+
+def _round(value: float | None) -> str:
+    return figures.count(float(f"{value or 0:.2g}"))
+
+
+def _latency(facts: Facts) -> list[Block]:
+    point = facts.duelled
+    if point is None:
+        return []
+    plan = facts.plan
+    values = [f for f in facts.found if f.part == "duel" and f.how in ("quantile", "mean") and not f.detail.get("twin")]
+    rows: list[list[Item]] = []
+    for op, measure in dict.fromkeys((f.op, f.measure) for f in values):
+        row = [facts.get("duel", name, point, f"{op}.{measure}") for name in plan.names]
+        rows.append([[f"{op} {measure}", common(row)], *([cell(f, brief=True)] for f in row)])
+    blocks: list[Block] = []
+    if rows:
+        blocks.append(
+            Table(
+                [f"Latency at {facts.at(point)}", *plan.names],
+                rows,
+                ["From when a request was due, on a calm system; absolute values belong to this machine."],
+            )
+        )
+    ratios = [f for f in facts.of("ratio") if f.value is not None]
+    if ratios:
+        blocks.append(
+            Chart(
+                "duel",
+                {},
+                f"Each approach against {plan.default}, ratio and interval by measure; the grey band is no difference",
+            )
+        )
+    items = [verdict_line(facts, f) for f in facts.of("ratio") if not f.detail.get("twin")]
+    return [*blocks, Bullets(items)] if items else blocks
+
+
+def verdict_line(facts: Facts, ratio: Finding) -> Item:
+    """Say how an approach compares with the default on one measure of the duel."""
+    what = "CPU of the whole mix" if ratio.op == "mix" else f"{ratio.op} {ratio.measure}"
+    start = f"{ratio.approach}, {what}: "
+    verdict = {"better": "lower than", "worse": "higher than", "equivalent": "the same as"}.get(ratio.verdict or "")
+    if verdict is None:
+        why = ratio.says or "the interval lies across the margin"
+        needs = ratio.detail.get("needs")
+        more = f"; about {needs} blocks would tell" if needs else ""
+        number: list[Span] = [" (", Num(ratio), ")"] if ratio.value is not None else []
+        return [start, Strong("can't tell"), *number, f": {why}{more}"]
+    p = f", p = {figures.digits(ratio.detail['p'], 2)} over all measures" if ratio.verdict != "equivalent" else ""
+    margin = f" within {ratio.detail['delta']:.0%}" if ratio.verdict == "equivalent" else ""
+    return [start, Strong(f"{verdict} {ratio.versus}{margin}"), ", ", Num(ratio), p]
+
+
+def _kept(facts: Facts) -> list[Block]:
+    """Storage, goals, laws: what else speaks for or against an approach."""
+    plan = facts.plan
+    rows: list[list[Item]] = []
+    last = facts.points[-1]
+    for name in dict.fromkeys(f.measure for f in facts.of("state")):
+        row = [facts.get("state", approach, last, name) for approach in plan.names]
+        rows.append([[f"{words(name)} at {facts.at(last)}", common(row)], *([cell(f, brief=True)] for f in row)])
+    for aim in plan.goals:
+        cells = [_goal_cell(facts, approach, str(aim)) for approach in plan.names]
+        rows.append([[f"goal: {aim} < {goal_limit(aim.less_than, aim.measure)}"], *cells])
+    for law in dict.fromkeys(f.measure for f in facts.of("law")):
+        found = [facts.get("law", approach, law) for approach in plan.names]
+        rows.append([[words(law), common(found)], *([Mark(f.verdict or "", f)] if f else ["–"] for f in found)])
+    if not rows:
+        return []
+    caption = f"Engines needed by all: {', '.join(engines_of(facts))}." if facts.machine.engines else ""
+    return [Table(["Kept", *plan.names], rows, [caption] if caption else [])]
+
+
+def _goal_cell(facts: Facts, approach: str, aim: str) -> Item:
+    """One mark where every swept value agrees; else a mark per verdict, with the values that have it."""
+    found = [g for g in (facts.get("goal", approach, point, aim) for point in facts.points) if g is not None]
+    verdicts = list(dict.fromkeys(g.verdict or "" for g in found))
+    spans: list[Span] = []
+    for verdict in verdicts:
+        mine = [g for g in found if g.verdict == verdict]
+        where = "" if len(verdicts) == 1 else f" {' '.join(figures.point(point_of(g)) for g in mine)}"
+        spans += [Mark(verdict, mine[-1], where), "; "]
+    return spans[:-1] or ["–"]

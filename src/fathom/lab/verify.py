@@ -1,0 +1,276 @@
+"""Compute every number of a run once more, from its raw files, and say what does not agree.
+
+Three things are held against each other: the files and their hashes, the findings and what the raw files give, the
+record and what the findings give. A raw sample that was altered is named by its file, the numbers that it changed, and
+the numbers that stand on it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from fathom.errors import FathomError
+from fathom.history import History, Law
+from fathom.lab.findings.book import name_of
+from fathom.lab.record import voices
+from fathom.lab.record.figures import value_of
+from fathom.lab.runs import Finding, Run, hashes
+from fathom.lab.verdicts import conclude, exit_of
+
+if TYPE_CHECKING:
+    from fathom.lab.dive import Dive
+
+__all__ = ["Problem", "Verification", "summary", "verify"]
+
+SAME = 1e-9  # relative: sums may be added in another order elsewhere
+SHOWN = 20  # ids of one kind that a problem names; the rest are counted
+
+_FROM_SAMPLES = ("quantile", "mean", "ratio", "trial", "goal")
+
+Kind = Literal["changed file", "missing file", "extra file", "plan", "number", "law", "record", "state"]
+
+
+class Problem(msgspec.Struct, kw_only=True):
+    """One thing that does not agree: in which file, what it says, what it should say, which numbers are concerned."""
+
+    kind: Kind
+    where: str
+    says: str
+    findings: list[str] = []
+
+
+class Verification(msgspec.Struct, kw_only=True):
+    """What `fathom verify` found; `skipped` says what could not be checked, and why."""
+
+    run: str
+    numbers: int
+    files: int
+    problems: list[Problem]
+    skipped: list[str] = []
+
+    @property
+    def agrees(self) -> bool:
+        return not self.problems
+
+
+def verify(run: Run, dive: type[Dive[Any]] | None = None, laws: Mapping[str, Law] | None = None) -> Verification:
+    """Compute a run's findings and record again; with the dive also its predictions, with the laws its histories."""
+    manifest, problems, skipped = run.manifest, [], []
+    if manifest.state in ("running", "interrupted"):
+        why = f" ({manifest.why})" if manifest.why else ""
+        raise FathomError(
+            f"{run.folder} has no finished record",
+            why=f"its dive {'still runs, or was killed' if manifest.state == 'running' else 'was interrupted'}{why}",
+            fix="verify a run that was completed, or dive again",
+        )
+    problems += _files(run)
+    if not (run.folder / "findings.json").exists():
+        skipped.append(f"no numbers: the run is {manifest.state}" + (f" ({manifest.why})" if manifest.why else ""))
+        return _result(run, 0, problems, skipped)
+    fresh = conclude(run, dive)
+    written = run.findings
+    if dive is None and any(f.how == "prediction" for f in written):
+        skipped.append("the prediction: it is code, and the dive's was not given")
+        fresh += [f for f in written if f.how == "prediction"]
+    changed = list(_numbers(written, fresh))
+    _name_numbers(problems, run, fresh)
+    problems += changed
+    if laws is None and any(result.history for result in run.laws):
+        skipped.append("the histories: the laws were not given")
+    problems += _laws(run, laws or {})
+    predicted = dive is not None or not any(f.how == "prediction" for f in written)
+    if predicted and manifest.exit is not None and manifest.exit != exit_of(run.plan, fresh):
+        code = exit_of(run.plan, fresh)
+        problems.append(Problem(kind="state", where="manifest.json", says=f"exit {manifest.exit}; it should be {code}"))
+    # The record is held against the findings that were written: what changed in the raw files has been said above.
+    problems += _record(run, _in_order_of(fresh, written) if not changed else written, skipped)
+    return _result(run, len(written), problems, skipped)
+
+
+def _result(run: Run, numbers: int, problems: list[Problem], skipped: list[str]) -> Verification:
+    files = len(run.manifest.files)
+    return Verification(run=str(run.folder), numbers=numbers, files=files, problems=problems, skipped=skipped)
+
+
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+def _files(run: Run) -> Iterator[Problem]:
+    """Hold every file against the manifest, and the plan against the hash that was taken before the first request."""
+    expected, now = run.manifest.files, hashes(run.folder)
+    if now.get("plan.json") != run.manifest.plan_sha256:
+        yield Problem(
+            kind="plan", where="plan.json", says="it is not the plan that was hashed before the first request"
+        )
+    for name, hash in expected.items():
+        if name not in now:
+            yield Problem(kind="missing file", where=name, says="the manifest names it, and it is not there")
+        elif now[name] != hash:
+            yield Problem(kind="changed file", where=name, says="it is not what it was when the run was finished")
+    for name in sorted(set(now) - set(expected)):
+        yield Problem(kind="extra file", where=name, says="the manifest does not name it")
+
+
+def _name_numbers(problems: Sequence[Problem], run: Run, fresh: Sequence[Finding]) -> None:
+    """Say of every altered sample file which numbers stand on it, also those that came out the same."""
+    segments = {s.samples: s.id for s in run.segments if s.samples}
+    for problem in problems:
+        id = segments.get(problem.where)
+        if id is not None:
+            problem.findings = [f.id for f in fresh if id in f.sources and f.how in _FROM_SAMPLES]
+
+
+# Numbers -------------------------------------------------------------------------------------------------------------
+
+
+def _numbers(written: Sequence[Finding], fresh: Sequence[Finding]) -> Iterator[Problem]:
+    """Name every number that the raw files no longer give."""
+    was, now = {f.id: f for f in written}, {f.id: f for f in fresh}
+    for id in was.keys() | now.keys():
+        if id not in now:
+            yield _number(id, "the raw files do not give it")
+        elif id not in was:
+            yield _number(id, "the raw files give it, and findings.json lacks it")
+    for finding in written:
+        other = now.get(finding.id)
+        if other is not None:
+            different = [
+                name for name in finding.__struct_fields__ if not _same(getattr(finding, name), getattr(other, name))
+            ]
+            if different:
+                yield _number(finding.id, _differs(finding, other, different))
+
+
+def _number(id: str, says: str) -> Problem:
+    return Problem(kind="number", where="findings.json", says=f"{id}: {says}", findings=[id])
+
+
+def _differs(was: Finding, now: Finding, fields: list[str]) -> str:
+    if "value" in fields:
+        return f"it says {_exactly(was)}, the raw files give {_exactly(now)}"
+    name = fields[0]
+    shown = [_clipped(getattr(f, name)) for f in (was, now)]
+    return f"its {name} says {shown[0]}, the raw files give {shown[1]}"
+
+
+def _exactly(finding: Finding) -> str:
+    """A number as it is read, with all its digits where two would read the same."""
+    return "nothing" if finding.value is None else f"{value_of(finding)} [{finding.value!r}]"
+
+
+def _clipped(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
+        return a == b
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return math.isclose(a, b, rel_tol=SAME, abs_tol=1e-15)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    return a == b
+
+
+def _in_order_of(fresh: Sequence[Finding], written: Sequence[Finding]) -> list[Finding]:
+    by_id = {f.id: f for f in fresh}
+    return [by_id[f.id] for f in written if f.id in by_id]
+
+
+def _laws(run: Run, laws: Mapping[str, Law]) -> Iterator[Problem]:
+    """Hold each law against its history again, where the history was kept."""
+    for result in run.laws:
+        law = laws.get(result.law)
+        if law is None or result.history is None:
+            continue
+        history = History(run.history(result.history))
+        found = sum(1 for _ in law(history))
+        if bool(found) != bool(result.broken) or len(history) != result.checked:
+            was = f"{len(result.broken)} broken in {result.checked:,}"
+            says = f"{result.law}: laws.jsonl says {was} operations, the history gives {found} in {len(history):,}"
+            id = name_of("law", result.approach, result.law)
+            yield Problem(kind="law", where=result.history, says=says, findings=[id])
+
+
+# Record --------------------------------------------------------------------------------------------------------------
+
+
+def _record(run: Run, found: Sequence[Finding], skipped: list[str]) -> Iterator[Problem]:
+    """Hold the record's text against what its findings say."""
+    ours = importlib.metadata.version("fathom-lab")
+    if run.plan.fathom != ours:
+        skipped.append(
+            f"the record's words: Fathom {run.plan.fathom} wrote them, this is {ours}; its numbers are checked"
+        )
+        yield from _anchors(run, found)
+        return
+    for name, text in voices(run, found).items():
+        file = run.folder / name
+        there = _read(file)
+        if there is None:
+            yield Problem(kind="missing file", where=name, says="there is no such file")
+        elif there != text:
+            yield from _lines(name, there, text)
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FathomError(f"{file} cannot be read", why=str(error), fix="restore it, or dive again") from None
+
+
+def _lines(name: str, there: str, expected: str) -> Iterator[Problem]:
+    """Say where a text differs, with just enough around the place."""
+    was, should = there.splitlines(), expected.splitlines()
+    for tag, a, b, c, d in difflib.SequenceMatcher(None, was, should, autojunk=False).get_opcodes():
+        if tag == "equal":
+            continue
+        says = "a line is missing" if a == b else "a line was added" if c == d else _around(was[a], should[c])
+        anchors = [
+            id for line in (was[a:b] + should[c:d])[:SHOWN] for id in re.findall(r'data-finding="([^"]+)"', line)
+        ]
+        places = list(dict.fromkeys(anchors)) if was[a:b] and len(was[a]) < 2000 else []
+        yield Problem(kind="record", where=f"{name}:{a + 1}", says=says, findings=places[:SHOWN])
+
+
+def _around(was: str, should: str) -> str:
+    """The first place at which two lines part, and a few words around it."""
+    at = next((i for i, (x, y) in enumerate(zip(was, should, strict=False)) if x != y), min(len(was), len(should)))
+    start = max(0, at - 24)
+    return f"it says '…{was[start : at + 24]}…', its findings say '…{should[start : at + 24]}…'"
+
+
+def _anchors(run: Run, found: Sequence[Finding]) -> Iterator[Problem]:
+    """Hold each number in the page that names its finding against that finding."""
+    by_id = {f.id: f for f in found}
+    page = _read(run.folder / "record.html") or ""
+    for id, shown in re.findall(r'<(?:span|s) class="num" data-finding="([^"]+)"[^>]*>([^<]*?)\s*<', page):
+        finding = by_id.get(id)
+        if finding is None or value_of(finding) != shown:
+            expected = value_of(finding) if finding else "no such finding"
+            yield Problem(
+                kind="record", where="record.html", says=f"{id}: it says {shown}, not {expected}", findings=[id]
+            )
+
+
+def summary(result: Verification) -> str:
+    """Say in one line what came of it."""
+    if result.agrees:
+        return f"{result.numbers:,} numbers computed again from {result.files:,} files: all agree"
+    numbers = sum(problem.kind == "number" for problem in result.problems)
+    others = len(result.problems) - numbers
+    return f"{numbers:,} of {result.numbers:,} numbers do not follow from the raw files; {others:,} other faults"
