@@ -63,16 +63,16 @@ class Histogram:
 
     __hash__ = None  # pyright: ignore[reportAssignmentType]
 
-    def quantile(self, q: float) -> float:
+    def quantile(self, q: float) -> int:
         """Return the value below or at which a share `q` lies (nearest rank), at most RELATIVE_ERROR off."""
         if not len(self):
             raise ValueError("an empty histogram has no quantiles")
         rank = min(max(math.ceil(q * len(self)), 1), len(self))
         bucket = int(self._buckets[np.searchsorted(np.cumsum(self._counts), rank)])
-        low, high = np.array([bucket << _DROPPED, (bucket + 1) << _DROPPED]).view(np.float64)
+        low, high = map(float, np.array([bucket << _DROPPED, (bucket + 1) << _DROPPED]).view(np.float64))
         whole = math.ceil(low)  # whole numbers are counted: below 2,048 a bucket holds only one of them
-        middle = float(whole) if whole + 1 >= high else (low + high) / 2
-        return float(min(max(middle, self.lowest), self.highest))
+        middle = whole if whole + 1 >= high else round((low + high) / 2)
+        return min(max(middle, self.lowest), self.highest)
 
     def above(self, value: int) -> int:
         """Return how many lie above `value`, to within the bucket that it falls in."""
