@@ -8,7 +8,6 @@ the numbers that stand on it.
 from __future__ import annotations
 
 import difflib
-import importlib.metadata
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+import fathom
 from fathom.errors import FathomError
 from fathom.history import History, Law
 from fathom.lab.findings.book import name_of
@@ -208,7 +208,7 @@ def _laws(run: Run, laws: Mapping[str, Law]) -> Iterator[Problem]:
 
 def _record(run: Run, found: Sequence[Finding], skipped: list[str]) -> Iterator[Problem]:
     """Hold the record's text against what its findings say."""
-    ours = importlib.metadata.version("fathom-lab")
+    ours = fathom.__version__
     if run.plan.fathom != ours:
         skipped.append(
             f"the record's words: Fathom {run.plan.fathom} wrote them, this is {ours}; its numbers are checked"
