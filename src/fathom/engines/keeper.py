@@ -293,7 +293,7 @@ class Child:
             pid = todo.pop()
             found.append(pid)
             todo += _children_of(pid)
-        return tuple(found)
+        return tuple(pid for pid in found if _lives(pid))
 
     async def first_line(self, within_s: float) -> bytes:
         """Return the first line of its output, without the line's end."""
@@ -372,6 +372,16 @@ def _children_of(pid: int) -> list[int]:
     except OSError:
         pass  # it has just ended
     return found
+
+
+def _lives(pid: int) -> bool:
+    """Say whether a process is more than a number that its parent has not asked about yet."""
+    if not keeper_process.LINUX:
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
+        return False
 
 
 def free_port() -> int:

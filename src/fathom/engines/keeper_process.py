@@ -31,6 +31,7 @@ MESSAGE_BYTES_MAX = 64 << 20
 LOG_BYTES_MAX = 2 << 20  # of each of the two files that a child's output is kept in: what was last said, and before
 LINE_BYTES_MAX = 1 << 20  # of a first line
 PIPE_BYTES = 1 << 16
+MARK = "FATHOM_CHILD"  # a variable in the environment of every child, and of all that descends from it
 SWEEP_S = 4.0  # after this long a process that does not die (a dead disk) is left alone; the folders go all the same
 FREEZE_S = 2.0
 
@@ -151,6 +152,15 @@ def make_folders() -> tuple[str, str]:
         raise
 
 
+def bears(pid: int, number: int) -> bool:
+    """Say whether a process bears the mark of a child: it inherited it, whatever became of its parent."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return b"%s=%d" % (MARK.encode(), number) in file.read().split(b"\0")
+    except OSError:
+        return False
+
+
 class Kept:
     """One child: its process, the ones that came loose from it, and what it says."""
 
@@ -162,15 +172,6 @@ class Kept:
         self.line: bytearray | None = bytearray()  # the first line of its output until it is complete
         self.file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.logged = 0
-
-    def tree(self, table: dict[int, Process], me: int) -> set[int]:
-        """Return all of its living processes: it, its descendants, its strays, and what kept its session."""
-        mine = {self.pid} if self.status is None else set()
-        mine |= self.strays
-        mine |= {p.pid for p in table.values() if p.session == self.pid}
-        if LINUX:
-            mine &= below(table, {me})  # a number that has been given to a stranger since is none of ours
-        return {pid for pid in mine | below(table, mine) if pid in table and table[pid].state not in "ZX"}
 
     def write(self, data: bytes) -> None:
         """Append to the log; when that is full, it becomes the older of the two and a new one is begun."""
@@ -306,7 +307,7 @@ class KeeperProcess:
         if pid == 0:
             try:
                 become(self.me, cwd, cores, uid, (given, out_end, err_end))
-                os.execvpe(argv[0], argv, os.environ if env is None else env)
+                os.execvpe(argv[0], argv, {**(os.environ if env is None else env), MARK: str(child)})
             except BaseException as fault:
                 os.write(report_end, (getattr(fault, "strerror", None) or repr(fault)).encode())
             finally:
@@ -349,7 +350,7 @@ class KeeperProcess:
 
     def pause(self, child: int) -> None:
         kept = self.kept[child]
-        if not self.freeze(lambda table: kept.tree(table, self.me)):
+        if not self.freeze(lambda table: self.tree(kept, table)):
             raise TimeoutError("not all of its processes stopped")
 
     def resume(self, child: int) -> None:
@@ -357,7 +358,7 @@ class KeeperProcess:
         until = time.monotonic() + FREEZE_S
         while True:
             table = processes()
-            stopped = [pid for pid in kept.tree(table, self.me) if table[pid].state == "T"]
+            stopped = [pid for pid in self.tree(kept, table) if table[pid].state == "T"]
             if not stopped:
                 return
             for pid in stopped:
@@ -370,7 +371,7 @@ class KeeperProcess:
         kept = self.kept.get(child)
         if kept is None:
             return
-        if not self.exterminate(lambda table: kept.tree(table, self.me), SWEEP_S):
+        if not self.exterminate(lambda table: self.tree(kept, table), SWEEP_S):
             raise TimeoutError("not all of its processes ended")
         self.reap()
 
@@ -395,6 +396,18 @@ class KeeperProcess:
             if time.monotonic() > until:
                 return False
             time.sleep(0.0005)  # /proc gives no event to wait for
+
+    def tree(self, kept: Kept, table: dict[int, Process]) -> set[int]:
+        """Return all living processes of a child: it, its descendants, and what came loose from them."""
+        mine = {kept.pid} if kept.status is None else set()
+        mine |= kept.strays
+        mine |= {p.pid for p in table.values() if p.session == kept.pid}
+        if LINUX:
+            mine &= below(table, {self.me})  # a number that has been given to a stranger since is none of ours
+            roots = {other.pid for other in self.kept.values()}
+            loose = (p.pid for p in table.values() if p.parent == self.me and p.pid not in roots)
+            mine |= {pid for pid in loose if pid not in mine and bears(pid, kept.number)}
+        return {pid for pid in mine | below(table, mine) if pid in table and table[pid].state not in "ZX"}
 
     def exterminate(self, tree: Callable[[dict[int, Process]], set[int]], within_s: float) -> bool:
         """Kill a tree of processes as one: stopped first, so that none forks while the others die."""
@@ -481,7 +494,7 @@ class KeeperProcess:
         found = below(table, {self.me})
         for kept in self.kept.values():
             if not LINUX:  # without a subreaper, what came loose is found by its group
-                found |= kept.tree(table, self.me)
+                found |= self.tree(kept, table)
         return {pid for pid in found if table[pid].state not in "ZX"}
 
     def forget_memory(self) -> None:
