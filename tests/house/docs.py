@@ -30,3 +30,20 @@ def undocumented(pages: Iterable[Path], known: Iterable[str]) -> list[str]:
     """Return the commands that none of the pages shows."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     return [f"no page shows 'fathom {name}'" for name in known if not re.search(rf"\bfathom {name}\b", text)]
+
+
+def tree_faults(tree: str, root: Path) -> list[str]:
+    """Return the files and folders that a drawn tree names and that are nowhere below `root`."""
+    named = re.findall(r"(?<![\w./-])([\w./-]*(?:\.(?:py|md|toml|lock)|/))(?=\s|$)", tree)
+    hidden = {".venv", ".git", ".tools"}
+    there = [path for top in root.iterdir() if top.name not in hidden for path in (top, *top.rglob("*"))]
+    names = {path.name + "/" * path.is_dir() for path in there}
+    return [
+        f"there is no {name}" for name in named if name not in (f"{root.name}/", "fathom/") and not _there(name, names)
+    ]
+
+
+def _there(name: str, names: set[str]) -> bool:
+    """Whether the last part of a path is the name of something."""
+    last = name.rstrip("/").rpartition("/")[2]
+    return (last + "/" if name.endswith("/") else last) in names

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fathom.cli import front, reference
 from fathom.systems import catalogue
-from tests.house.docs import command_faults, link_faults, undocumented
+from tests.house.docs import command_faults, link_faults, tree_faults, undocumented
 from tests.house.source import CHECKOUT
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md"), *(CHECKOUT / "src").rglob("*.md")])
@@ -54,9 +54,23 @@ def test_every_decision_of_fathoms_own_asks_weighs_and_decides():
             assert part in text, f"{page.name} has no {part}"
 
 
+def test_every_file_in_the_architectures_tree_is_there():
+    text = (CHECKOUT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    tree = text.partition("## The tree")[2].split("```")[1]
+    faults = tree_faults(tree, CHECKOUT)
+    assert not faults, "\n".join(faults)
+
+
 def test_what_a_page_gets_wrong_is_found(tmp_path: Path):
     page = tmp_path / "page.md"
-    page.write_text("See [there](nowhere.md) and [here](page.md).\n\n    ./fathom dvie timeline celebrity\n    fathom list\n")
+    page.write_text(
+        "See [there](nowhere.md) and [here](page.md).\n\n    ./fathom dvie timeline celebrity\n    fathom list\n"
+    )
     assert link_faults(page, "page.md") == ["page.md: the link to nowhere.md leads nowhere"]
     assert command_faults(page, "page.md", ["dive", "list"]) == ["page.md: there is no command 'fathom dvie'"]
     assert undocumented([page], ["list", "doctor"]) == ["no page shows 'fathom doctor'"]
+    (tmp_path / "src").mkdir()
+    assert tree_faults("├── src/\n│   └── ring.py\n└── tests/", tmp_path) == [
+        "there is no ring.py",
+        "there is no tests/",
+    ]
