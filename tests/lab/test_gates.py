@@ -54,6 +54,12 @@ def test_what_others_use_at_rest_is_allowed_for():
     assert "others" not in tripped(gates.machine(noisy, HERE, idle_s=0.15))
 
 
+def test_a_neighbour_disturbs_what_is_counted_less_than_what_is_timed():
+    noisy = dataclasses.replace(CALM, foreign_s=0.5, busy=Busy(4.5, 0.0, {0: 2.95, 1: 1.55}))
+    assert tripped(gates.machine(noisy, HERE)) == {"others"}
+    assert not tripped(gates.machine(noisy, HERE, counting=True))
+
+
 def test_a_control_that_woke_late_trips():
     assert tripped(gates.machine(CALM, HERE, [Hiccup(1, 2_000, 1e-4, 5e-3, 9e-3)])) == {"hiccups"}
 
@@ -75,7 +81,7 @@ def test_there_is_no_number_without_success():
 
 
 def test_a_system_that_does_not_keep_up_trips():
-    full = dataclasses.replace(CALM, busy=Busy(5.7, 0.0, {0: 2.9, 1: 2.8}))
+    full = dataclasses.replace(CALM, cpu_s={"generator": 2.9, "service": 1.5, "cache": 1.3})
     assert tripped(gates.saturation(full, HERE, 0)) == {"busy"}
     assert tripped(gates.saturation(CALM, HERE, 2)) == {"left over"}
     assert tripped(gates.saturation(CALM, HERE, 0, [(0.010, 0.030)])) == {"drift"}

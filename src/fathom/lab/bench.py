@@ -50,7 +50,7 @@ class Bench:
         self.plan, self.run, self.laws, self.hiccups, self.tell = plan, run, laws, hiccups, tell
         self.placement, self.raw = plan.placement, plan.raw()
         self.segments: list[Segment] = []  # all that was written, for whoever computes as it goes
-        self.idle_s: dict[str, float] = {}  # what others use per second while nothing is asked, by contender
+        self.idle_s = math.inf  # what others use per second while nothing is asked, at the quietest
         self.began = time.monotonic()
         self._ahead: dict[str, float] = dict(plan.parts_s)  # parts that are still to come
         self._numbers: dict[str, int] = {}
@@ -181,7 +181,13 @@ class Bench:
             )
         p50_s = {op: p50 for op in rates if math.isfinite(p50 := offered.p50_s(op))}
         checks = [
-            *gates.machine(used, self.placement, late, idle_s=self.idle_s.get(contender.name, 0.0)),
+            *gates.machine(
+                used,
+                self.placement,
+                late,
+                idle_s=self.idle_s,
+                counting=part in ("census", "flip"),
+            ),
             *gates.arrivals(offered.samples.lag_p99 / 1e9, p50_s),
             *gates.work(offered.offered, offered.done),
             *gates.saturation(used, self.placement, offered.censored, offered.thirds_s(lasts_s)),

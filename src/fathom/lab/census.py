@@ -25,7 +25,7 @@ from fathom.lab.runs import IDLE, MIX, Segment
 __all__ = ["Census", "Need"]
 
 UTILISATION = 0.5  # of the system's cores: what is counted must not queue
-OPS_MIN, OPS_MAX = 3, 250
+OPS_MIN, OPS_MAX = 3, 1_000
 WARM = 3  # operations before anything is counted: connections, plans and caches
 HEAVY_S = 0.05  # an operation that takes more CPU than this is let finish before the next
 IDLE_S = 0.6
@@ -96,7 +96,7 @@ class Census:
         await meter.start()
         await asyncio.sleep(IDLE_S)
         used = await meter.stop()
-        self.bench.idle_s[contender.name] = used.foreign_s / used.covers_s
+        self.bench.idle_s = min(self.bench.idle_s, used.foreign_s / used.covers_s)
         self.bench.write(
             self.bench.segment(
                 contender, "census", IDLE, self.bench.plan.points[0], IDLE_S, done={}, used=used, checks=[]
@@ -144,7 +144,7 @@ class Census:
         await self._settle(contender, op)
         used = await meter.stop()
         checks = [
-            *gates.machine(used, self.bench.placement, idle_s=self.bench.idle_s[contender.name]),
+            *gates.machine(used, self.bench.placement, idle_s=self.bench.idle_s, counting=True),
             *gates.work({op.name: need.n}, {op.name: done}),
         ]
         return self.bench.segment(

@@ -18,7 +18,9 @@ __all__ = ["LAG_S", "arrivals", "before", "broken", "machine", "saturation", "wo
 
 STEAL = 0.02  # of the time of all cores; more, and the host ran others in our place
 OTHERS = 0.05  # of our own CPU time that others may use beside us
+OTHERS_COUNTING = 0.25  # of a core: a hog on the system's core raised CPU per operation by 8 %, so this by 2 %
 OTHERS_S = 0.015  # or so much per second beyond what they use when nothing is asked: the kernel's own threads
+BRIEF_S = 0.02  # what passes by in a moment is no neighbour
 STALL = 0.10  # of the time in which everybody waited for disk or memory
 HICCUP_S = 0.002  # how late a sleeping control may wake at its 99th percentile
 LAG_S, LAG = 0.001, 0.05  # the generator may send this late, or this share of the median latency
@@ -29,10 +31,18 @@ EARLY_S = 0.5  # what was asked so shortly before a fault may have met it
 ERRORS = 0.01  # of the operations on a calm system
 
 
-def machine(used: Used, placement: Placement, hiccups: Sequence[Hiccup] = (), idle_s: float = 0.0) -> list[Gate]:
+def machine(
+    used: Used,
+    placement: Placement,
+    hiccups: Sequence[Hiccup] = (),
+    *,
+    idle_s: float = 0.0,
+    counting: bool = False,
+) -> list[Gate]:
     """Whether the machine was ours: steal, stalls, late sleepers, and CPU that others used or nobody did.
 
-    `idle_s` is what others use per second while nothing is asked.
+    `idle_s` is what others use per second while nothing is asked. Where only work and CPU are counted (`counting`),
+    others disturb less: a process clock stands still while its process waits.
     """
     gates: list[Gate] = []
     cores = len(placement.generator | placement.system)
@@ -42,12 +52,13 @@ def machine(used: Used, placement: Placement, hiccups: Sequence[Hiccup] = (), id
         whole = sum(used.busy.cores.get(core, 0.0) for core in placement.generator | placement.system)
         unseen = whole - used.all_s - used.foreign_s
         # Busy time is sampled at ticks, so it is off as a count of them is: three times its standard deviation.
-        noise = 3 * math.sqrt(TICK_S * whole * max(0.0, 1 - whole / max(used.covers_s * cores, 1e-9)))
-        limit = max(OTHERS * whole, (idle_s + OTHERS_S) * used.covers_s) + noise
+        noise = 2 * TICK_S + 3 * math.sqrt(TICK_S * whole * max(0.0, 1 - whole / max(used.covers_s * cores, 1e-9)))
+        limit = max(OTHERS * whole, OTHERS_S * used.covers_s) + noise
         gates.append(_below("ledger", abs(unseen), limit, "busy CPU seconds that no process accounts for"))
-    limit = max(OTHERS * used.all_s, (idle_s + OTHERS_S) * used.covers_s)
+    share = OTHERS_COUNTING if counting else OTHERS_S
+    limit = max(OTHERS * used.all_s, (idle_s + share) * used.covers_s, BRIEF_S)
     gates.append(_below("others", used.foreign_s, limit, "CPU seconds that other programs used on this machine"))
-    for name in ("io.full", "memory.full"):
+    for name in ("memory.full",) if counting else ("memory.full", "io.full"):
         if name in used.pressure_s:
             share = used.pressure_s[name] / max(used.covers_s, 1e-9)
             gates.append(_below(name, share, STALL, "the share of the time in which everybody waited for it"))
@@ -79,11 +90,9 @@ def saturation(
 ) -> list[Gate]:
     """Whether the system kept up: room on its cores, nothing left over, no latency that grows."""
     gates = [_below("left over", censored, 0.5, "requests that were still waiting at the end")]
-    if used.busy is not None and placement.apart:
-        worked = sum(used.busy.cores.get(core, 0.0) for core in placement.system)
-        gates.append(
-            _below("busy", worked / (used.covers_s * len(placement.system)), BUSY, "the share that its cores worked")
-        )
+    if placement.apart:
+        share = used.system_s / max(used.covers_s * len(placement.system), 1e-9)
+        gates.append(_below("busy", share, BUSY, "the share of its cores that the system used"))
     for first, last in thirds:
         if first > 0:
             growth = last / first if last - first > DRIFT_S else 1.0

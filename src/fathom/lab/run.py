@@ -16,11 +16,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from fathom.errors import FathomError
 from fathom.history import Law
-from fathom.lab import machine, verdicts
+from fathom.lab import machine, record, verdicts
 from fathom.lab.bench import Bench, Tell, Void
-from fathom.lab.body import Bodies, Body, Contender
+from fathom.lab.body import Bodies, Body, Contender, own_code
 from fathom.lab.census import Census
 from fathom.lab.dive import Turn
 from fathom.lab.duel import Duel, Ground, operating_point
@@ -87,6 +86,9 @@ def _conclude(plan: Plan, run: Writing, state: State, why: str | None, tell: Tel
             code = verdicts.exit_of(run.read().plan, findings)
             if code == EXIT_VOID:
                 state, why = "void", "every approach broke a law: fast and wrong is not a result"
+            else:
+                for name, text in record.voices(run.read(), findings).items():
+                    run.write(name, text)
     run.finish(state, exit=code, why=why)
     return Ended(run.folder, state, code, why, findings)
 
@@ -181,36 +183,30 @@ async def _count(plan: Plan, bodies: Bodies, run: Writing, tell: Tell) -> None:
     """Let the dive count something for every approach at every point; a decision without stores needs no body."""
     number = 0
     for name, choice in plan.choices.items():
-        async with _approach(plan, bodies, choice, name) as approach:
-            for point in plan.points:
-                number += 1
-                turn = Turn(f"{plan.seed}/trial/{point}", 0, plan.dive.swept, point)
-                try:
+        for point in plan.points:
+            number += 1
+            turn = Turn(f"{plan.seed}/trial/{point}", 0, plan.dive.swept, point)
+            async with _approach(plan, bodies, choice, name) as approach:
+                with own_code(plan.dive, "trial"):
                     counted = await plan.dive().trial(approach, turn)  # pyright: ignore[reportAttributeAccessIssue]
-                except FathomError:
-                    raise
-                except Exception as fault:
-                    raise FathomError(
-                        f"{plan.dive.__name__}.trial() broke with {name}",
-                        why=f"{type(fault).__name__}: {fault}",
-                        fix="mend trial() in the dive",
-                    ) from fault
-                run.segment(
-                    Segment(
-                        id=f"census-{number:04d}",
-                        part="census",
-                        approach=name,
-                        slice="trial",
-                        point=point,
-                        lasts_s=0.0,
-                        state={key: float(value) for key, value in counted.items()},
-                    )
+                    state = {key: float(value) for key, value in counted.items()}
+            run.segment(
+                Segment(
+                    id=f"census-{number:04d}",
+                    part="census",
+                    approach=name,
+                    slice="trial",
+                    point=point,
+                    lasts_s=0.0,
+                    state=state,
                 )
-                tell(f"{name} at {point}: " + ", ".join(f"{key} {value:,.6g}" for key, value in counted.items()))
+            )
+            tell(f"{name} at {point}: " + ", ".join(f"{key} {value:,.6g}" for key, value in state.items()))
 
 
 @contextlib.asynccontextmanager
 async def _approach(plan: Plan, bodies: Bodies, choice: Any, name: str) -> AsyncIterator[Any]:
+    """A fresh approach: what was counted before is no part of what is counted now."""
     if not plan.question.base.nouns():
         yield plan.question.build(choice, None)
         return

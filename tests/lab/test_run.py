@@ -1,0 +1,150 @@
+"""A dive is carried out to its end, or its folder says why not; nothing of it is left running."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fathom.cli.bodies import Maker
+from fathom.design import System
+from fathom.engines.keeper import Keeper
+from fathom.errors import FathomError
+from fathom.history import laws_of
+from fathom.lab import gates, machine
+from fathom.lab.machine import Placement
+from fathom.lab.plan import draw
+from fathom.lab.run import Ended, carry_out
+from fathom.lab.runs import Run
+
+TALLY = System.at(Path(__file__).parent / "tally")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def tests_run_beside_others(monkeypatch):
+    """What these tests ask is not how quiet the machine is; tests/lab/test_gates.py asks that."""
+    for limit in ("STEAL", "OTHERS_S", "OTHERS_COUNTING", "STALL", "HICCUP_S", "LAG_S", "DRIFT", "BUSY"):
+        monkeypatch.setattr(gates, limit, 1_000.0)
+
+
+class Told(list[str]):
+    """What a run said, and what to do when it says something."""
+
+    def __init__(self) -> None:
+        self.when: dict[str, Callable[[], object]] = {}
+
+    def __call__(self, line: str) -> None:
+        self.append(line)
+        for begins, act in self.when.items():
+            if begins in line:
+                act()
+
+
+async def dive(name: str, root: Path, told: Told | None = None, **asked) -> Ended:
+    placement = Placement.here()
+    plan = draw(TALLY, name, placement=placement, **{"mode": "quick", **asked})
+    async with Keeper.open() as keeper:
+        maker = Maker(keeper, TALLY, plan.question, seed=plan.seed)
+        laws = laws_of(TALLY.room("laws"))
+        return await carry_out(plan, maker, laws=laws, root=root, tell=told if told is not None else Told())
+
+
+def verdicts(ended: Ended, how: str) -> dict[str, str | None]:
+    return {finding.id: finding.verdict for finding in ended.findings if finding.how == how}
+
+
+async def test_a_dive_counts_exactly_and_judges_what_was_foretold(tmp_path):
+    told = Told()
+    ended = await dive("burst", tmp_path / "runs", told, settings={"words": "5"})
+    run = Run(ended.folder)
+    assert (ended.state, ended.exit, run.manifest.state, run.manifest.exit) == ("complete", 1, "complete", 1)
+    assert [verdicts(ended, "prediction")[f"prediction/{n}"] for n in (1, 2, 3)] == ["held", "held", "failed"]
+    assert verdicts(ended, "closed form") == {"closed-form/running/5/say.rows": "held"}
+    assert set(verdicts(ended, "law").values()) == {"held"}
+    assert any("running: say at 5 takes 20 rows" in line for line in told)
+    pure = [s for s in run.segments if s.slice == "say" and s.approach == "running"]
+    assert len(pure) == 3 and all(s.counts["say"]["rows"] == 20 * s.done["say"] for s in pure)
+    assert {mark.did for mark in run.faults} == {"pause", "resume"}
+    assert all("1 of 1 processes are stopped" in mark.proof for mark in run.faults if mark.did == "pause")
+    assert len(run.trials) == 2 and all(trial.settled for trial in run.trials)
+
+
+async def test_a_duel_runs_every_approach_and_the_twin_in_every_block(tmp_path):
+    ended = await dive("burst", tmp_path, mode="default", settings={"words": "2", "lasts_s": "0.5", "say": "40"})
+    run = Run(ended.folder)
+    assert ended.state == "complete"
+    raced = [s for s in run.segments if s.part == "duel" and s.valid]
+    plan = run.plan
+    assert plan.duel is not None
+    for block, row in enumerate(plan.duel.order):
+        assert [s.name for s in raced if s.block == block] == row
+    assert all(len(run.samples(s).of("count")) >= 100 for s in raced)  # pyright: ignore[reportOptionalMemberAccess]
+    assert any(finding.how == "ratio" for finding in ended.findings)
+
+
+async def test_words_that_a_dead_service_forgot_break_the_law_and_void_the_numbers(tmp_path):
+    told = Told()
+    ended = await dive("crash", tmp_path, told)
+    run = Run(ended.folder)
+    assert ended.exit == 3 and ended.state == "void"
+    assert all(trial.lost == 1 for trial in run.trials)
+    assert any("breaks a law" in line for line in told)
+    kills = [mark for mark in run.faults if mark.did == "kill"]
+    assert len(kills) == 2 and all("0 of 1 processes are left" in mark.proof for mark in kills)
+
+
+async def test_a_dive_without_load_counts_by_itself(tmp_path):
+    ended = await dive("weigh", tmp_path)
+    counted = {(s.approach, s.point): s.state for s in Run(ended.folder).segments}
+    assert counted["running", 3] == {"places": 60.0} and counted["written", 3] == {"places": 3.0}
+    assert ended.state == "complete"
+
+
+async def test_no_result_is_printed_when_nothing_succeeded(tmp_path):
+    ended = await dive("mute", tmp_path)
+    assert (ended.state, ended.exit) == ("void", 3)
+    assert ended.why is not None and "not one slice of say" in ended.why
+    assert not any(finding.how in ("count", "cpu", "quantile") for finding in ended.findings)
+
+
+async def test_a_dive_that_is_wrong_itself_is_named_and_not_the_approach(tmp_path):
+    with pytest.raises(FathomError, match="an operation of Typo broke") as broke:
+        await dive("typo", tmp_path)
+    assert "'word'" in broke.value.why
+    (folder,) = (tmp_path / "tally" / "typo").iterdir()
+    assert Run(folder).manifest.state == "interrupted"
+
+
+@pytest.mark.parametrize("moment", ["comes up", "running: count at 5", "pause service"])
+async def test_an_interrupted_dive_keeps_what_it_measured_and_leaves_nothing_running(tmp_path, moment):
+    told, children = Told(), set[int]()
+    running = asyncio.ensure_future(dive("burst", tmp_path, told, settings={"words": "5"}))
+
+    def stop() -> None:
+        children.update(descendants(os.getpid()))
+        running.cancel()
+
+    told.when[moment] = stop
+    ended = await running
+    run = Run(ended.folder)
+    assert (ended.state, ended.exit, run.manifest.state) == ("interrupted", 130, "interrupted")
+    assert bool(run._lines("segments.jsonl", dict)) == (moment != "comes up")
+    assert len(children) > 2
+    assert [pid for pid in children if machine.cpu_s(pid) is not None] == []
+
+
+def descendants(pid: int) -> set[int]:
+    found = set[int]()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found |= {child} | descendants(child)
+    return found
+
+
+async def test_the_disk_that_cannot_be_written_ends_a_dive_before_it_begins(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(FathomError, match="cannot be written"):
+        await dive("burst", tmp_path / "file" / "runs")
