@@ -47,6 +47,19 @@ def test_a_system_elsewhere_is_dived_into_by_its_path(fathom_process, my_system:
     assert "When many sign and many read" in shown.out and "CPU per sign" in shown.out
     assert fathom_process("show", "--json").json["findings"] == result["findings"]
     assert result["run"] in fathom_process("show", "--all").out
+    verified = fathom_process("verify", "--json")
+    assert verified.code == 0 and verified.json["agrees"], verified.out
+    assert verified.json["numbers"] == len(result["findings"])
+    compared = fathom_process("compare", result["run"], result["run"], "--json")
+    assert compared.code == 0 and not compared.json["differs"]
+    samples = sorted((folder / "samples").iterdir())[0]
+    text = samples.read_text().splitlines()
+    op, intended, sent, done, outcome = text[1].split(",")
+    text[1] = ",".join([op, intended, sent, str(int(done) + 10**9), outcome])
+    samples.write_text("\n".join(text) + "\n")
+    altered = fathom_process("verify")
+    assert altered.code == 1
+    assert f"changed file: samples/{samples.name}" in altered.out and "concerns" in altered.out
 
 
 @pytest.mark.slow
@@ -136,12 +149,15 @@ def a_run(root: Path, **files: str) -> Path:
 def test_where_there_is_no_run_it_says_how_to_make_one(fathom):
     fathom("show").is_told(code=64, what="there is no run yet", fix="fathom dive")
     fathom("show", "my-system").is_told(code=64, what="there is no run 'my-system'")
+    fathom("verify").is_told(code=64, what="there is no run yet", fix="fathom dive")
+    fathom("compare", "a", "b").is_told(code=64, what="there is no run 'a'")
     assert fathom("show", "--all", "--json").json == []
 
 
 @pytest.mark.parametrize("manifest", ["{", "[]", '{"state": "bogus"}', "\x00\xff"])
 def test_a_run_folder_that_was_corrupted_is_told(fathom, tmp_path: Path, manifest: str):
     folder = a_run(tmp_path, manifest=manifest, plan="{}")
-    said = fathom("show", str(folder))
-    assert said.code != 0
-    said.is_told(code=said.code, what="")
+    for words in (["show"], ["verify"], ["compare", str(folder)]):
+        said = fathom(*words, str(folder))
+        assert said.code != 0
+        said.is_told(code=said.code, what=str(folder.name))

@@ -45,7 +45,11 @@ def _described(command: click.Command, name: str) -> Iterator[str]:
         return
     usage = " ".join(command.collect_usage_pieces(context))
     yield f"## {name}\n\n{_help(command)}\n\n    {name} {usage}\n"
-    options = [record for option in command.params if (record := option.get_help_record(context))]
+    options = [
+        record
+        for option in command.params
+        if isinstance(option, click.Option) and (record := option.get_help_record(context))
+    ]
     if options:
         yield "| option | |\n|---|---|"
         yield "\n".join(f"| `{_cell(flag)}` | {_cell(says)} |" for flag, says in options) + "\n"
