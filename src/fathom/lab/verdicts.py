@@ -30,9 +30,9 @@ def conclude(run: Run, dive: type[Dive[Any]] | None = None) -> list[Finding]:
     """Return every finding of a run and what to decide by them. Without the dive its prediction is not judged."""
     found = compute(run, dive)
     by_id = {finding.id: finding for finding in found}
-    for point in run.plan.swept.values:
-        found.append(_decide(run.plan, by_id, point))
-    found += _crossings(run.plan, by_id)
+    if run.plan.load.rates:  # a dive that counts by itself times nothing: its numbers are its answer
+        found += [_decide(run.plan, by_id, point) for point in run.plan.swept.values]
+        found += _crossings(run.plan, by_id)
     return found
 
 

@@ -215,6 +215,8 @@ def _measured(book: Book, segments: list[Segment], approach: str, point: Point, 
 def cost_at(plan: Plan, segments: Sequence[Segment], approach: str, point: Point) -> Cost | None:
     """Return the CPU seconds of an average operation of the mix that the decision is for."""
     rates = rates_of(plan)
+    if not rates:
+        return None
     whole = sum(rates.values())
     total, n, slices, ids = Interval(0.0, 0.0, 0.0, 1.0), 0, 0, set[str]()
     for op, rate in rates.items():

@@ -63,10 +63,16 @@ def _one(book: Book, trial: Trial, segment: Segment, samples: Samples) -> None:
                 n=len(good),
                 **{**fields, "over": f"least to greatest of {len(good)}"},
             )
+    for name, since in (("degraded_from", trial.from_s), ("degraded_until", trial.until_s)):
+        shown = trial.extra.get(f"{name}_ms")
+        if shown is not None:
+            after = shown / 1000 - since
+            fine = {"low": after - 0.0005, "high": after + 0.0005, "n": trial.extra.get("degraded", 0)}
+            book.add(id(f"{name}_s"), measure=f"{name}_s", unit="s", value=after, **fine, **fields)
     windows = _windows(book, trial, segment, samples)
     _noticed(book, id, fields, trial, samples, windows)
     _healed(book, id, fields, trial, segment, windows)
-    counts = {"lost": trial.lost, **trial.extra}
+    counts = {"lost": trial.lost, **{name: n for name, n in trial.extra.items() if not name.endswith("_ms")}}
     for name, count in counts.items():
         if count is not None:
             book.add(id(name), measure=name, value=count, low=count, high=count, exact=True, n=len(samples), **fields)
@@ -160,6 +166,13 @@ def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windo
     at_s = samples.intended_ns / 1e9
     inside = np.isin((at_s // WINDOW_S) * WINDOW_S, list(bad))
     first = np.nonzero(hurt & inside & (at_s >= trial.from_s))[0]
+    shown_s = trial.extra.get("degraded_from_ms", np.inf) / 1000  # an answer that said that something was wrong
+    if shown_s >= trial.from_s and (not len(first) or shown_s < samples.done_ns[first].min() / 1e9):
+        after = shown_s - trial.from_s
+        if np.isfinite(after):
+            fine = {"low": after - 0.0005, "high": after + 0.0005, "n": len(samples)}
+            book.add(id("noticed_s"), measure="noticed_s", unit="s", value=after, verdict="noticed", **fine, **fields)
+            return
     if not len(first):
         book.add(id("noticed_s"), measure="noticed_s", unit="s", n=len(samples), verdict="never", **fields)
         return
@@ -182,10 +195,12 @@ def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windo
 
 def _healed(book: Book, id, fields: dict, trial: Trial, segment: Segment, windows: list[_Window]) -> None:
     """How long after the fault the last bad window ended, or that it never did."""
-    bad = _bad(book, windows, trial)
+    ends = [w.at_s + WINDOW_S for w in _bad(book, windows, trial)]
+    if trial.extra.get("degraded_until_ms", 0) / 1000 > trial.from_s:
+        ends.append(trial.extra["degraded_until_ms"] / 1000)
     n = sum(w.ok + w.failed + w.unknown for w in windows)
     over = {**fields, "over": "one injection; read in windows of 0.25 s"}
-    if not bad:
+    if not ends:
         book.add(
             id("healed_s"),
             measure="healed_s",
@@ -198,7 +213,7 @@ def _healed(book: Book, id, fields: dict, trial: Trial, segment: Segment, window
             **over,
         )
         return
-    last = bad[-1].at_s + WINDOW_S
+    last = max(ends)
     if last + _CALM_S > segment.lasts_s:
         book.add(
             id("healed_s"),
@@ -220,6 +235,6 @@ def _healed(book: Book, id, fields: dict, trial: Trial, segment: Segment, window
         low=max(0.0, after - WINDOW_S),
         high=after,
         n=n,
-        verdict="healed",
+        verdict="healed" if after else "with the return",
         **over,
     )

@@ -29,10 +29,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Num:
-    """A number with its spread and count, looked up from a finding; `brief` where its row has told what is common."""
+    """A number with its spread and count, looked up from a finding.
+
+    A row may have told what its numbers have in common: their count (`brief`), and that all are exact (`bare`).
+    """
 
     finding: Finding
     brief: bool = False
+    bare: bool = False
 
 
 @dataclass(frozen=True)

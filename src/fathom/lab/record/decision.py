@@ -28,6 +28,10 @@ def decision_line(facts: Facts, decision: Finding) -> Item:
 def decision(facts: Facts) -> Section:
     plan = facts.plan
     section = Section("Decision")
+    if not plan.load.rates:
+        text = "This dive counts and times nothing, so no cost decides: the numbers above are its answer."
+        section.blocks.append(Paragraph([text]))
+        return _foretold(facts, section)
     axis = axis_of(plan)
     mix = f" at {mix_words(plan)}" if axis else ""
     rule = f"Of the approaches that kept every law and missed no goal, the one with the least CPU{mix}."
@@ -55,6 +59,11 @@ def decision(facts: Facts) -> Section:
     checks = facts.of("flip check")
     if checks:
         section.blocks.append(Bullets([_check_line(facts, check) for check in checks]))
+    return _foretold(facts, section)
+
+
+def _foretold(facts: Facts, section: Section) -> Section:
+    """Add what became of the prediction."""
     predictions = facts.of("prediction")
     if predictions:
         section.blocks.append(Paragraph([Strong("Foretold before the run:")]))

@@ -13,6 +13,7 @@ from fathom.lab.runs import Finding, Machine, Manifest, Plan, Point, Run
 __all__ = [
     "Facts",
     "cell",
+    "cells",
     "common",
     "cores_of",
     "engines_of",
@@ -111,9 +112,15 @@ def point_of(finding: Finding) -> Point:
     return finding.point if finding.point is not None else ""
 
 
-def cell(finding: Finding | None, *, brief: bool = False) -> Span:
-    """Write one cell of a table: the number, or a dash where there is none."""
-    return Num(finding, brief) if finding and (finding.value is not None or finding.low is not None) else "–"
+def cell(finding: Finding | None) -> Span:
+    """Write a number on its own, or a dash where there is none."""
+    return Num(finding) if _is_there(finding) else "–"  # pyright: ignore[reportArgumentType]
+
+
+def cells(found: Sequence[Finding | None], told: Sequence[Finding | None] | None = None) -> list[list[Span]]:
+    """Write a row of numbers beside a label that says what is `common` to all that are `told` there."""
+    bare = _all_exact(found if told is None else told)
+    return [[Num(f, brief=True, bare=bare) if f and _is_there(f) else "–"] for f in found]
 
 
 def common(found: Sequence[Finding | None]) -> Note:
@@ -122,4 +129,12 @@ def common(found: Sequence[Finding | None]) -> Note:
     if not counts:
         return Note("")
     n = f"n {counts[0]:,}" if counts[0] == counts[-1] else f"n {counts[0]:,} to {counts[-1]:,}"
-    return Note(f"exact, {n}" if all(f is None or f.exact for f in found) else n)
+    return Note(f"exact, {n}" if _all_exact(found) else n)
+
+
+def _all_exact(found: Sequence[Finding | None]) -> bool:
+    return all(f is None or f.exact for f in found)
+
+
+def _is_there(finding: Finding | None) -> bool:
+    return finding is not None and (finding.value is not None or finding.low is not None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fathom.lab.record.blocks import Block, Chart, Item, Mark, Paragraph, Section, Span, Strong, Table
-from fathom.lab.record.facts import Facts, cell, common, fault_words, words
+from fathom.lab.record.facts import Facts, cells, common, fault_words, words
 from fathom.lab.runs import Finding
 
 __all__ = ["failures"]
@@ -16,7 +16,10 @@ _TRIAL_ROWS = (
     ("noticed_s", "users noticed after"),
     ("healed_s", "healed, after the return, in"),
     ("lost", "acknowledged and lost"),
+    ("degraded", "answers that showed it"),
+    ("degraded_until_s", "the last of them, after the return"),
 )
+_UNTOLD = {"ok", "together", "degraded_from_s"}
 
 
 def failures(facts: Facts) -> Section:
@@ -40,24 +43,30 @@ def _failure(facts: Facts, number: int) -> list[Block]:
     extras = [
         f.measure
         for f in facts.of("trial")
-        if f.exact and f.measure not in measures and f.measure != "ok" and f.id.split("/")[2] == str(number)
+        if f.exact and f.measure not in {*measures, *_UNTOLD} and f.id.split("/")[2] == str(number)
     ]
     for measure, label in [*_TRIAL_ROWS, *((str(m), words(m)) for m in dict.fromkeys(extras))]:
         found = [facts.get("trial", name, number, measure) for name in names]
         quiet = measure == "censored" and not any(f and f.value for f in found)
         if any(found) and not quiet:
-            rows.append([[label, common(found)], *([_trial_cell(f)] for f in found)])
+            rows.append([[label, common(found)], *_trial_cells(found)])
     title = fault_words(facts, number)
+    side = [facts.get("trial", name, number, "together") for name in names]
+    together = " All went through it side by side, sharing the machine." if any(f and f.value for f in side) else ""
     return [
-        Paragraph([Strong(title[:1].upper() + title[1:]), f"{seen}."]),
+        Paragraph([Strong(title[:1].upper() + title[1:]), f"{seen}.{together}"]),
         Table(["", *names], rows),
         Chart("trial", {"fault": number}, f"{title}: latency and failures of each approach over time"),
     ]
 
 
-def _trial_cell(finding: Finding | None) -> Span:
-    if finding is None:
-        return "–"
-    if finding.verdict in ("never", "nothing to heal", "does not recover"):
-        return Mark("failed" if finding.verdict == "does not recover" else "held", finding, f" {finding.verdict}")
-    return cell(finding, brief=True)
+def _trial_cells(found: list[Finding | None]) -> list[list[Span]]:
+    """Numbers, or in words what was never noticed, needed no healing, or did not heal."""
+    row = cells(found)
+    for at, finding in enumerate(found):
+        if finding is not None and finding.verdict in _WORDS:
+            row[at] = [Mark(_WORDS[finding.verdict], finding, f" {finding.verdict}")]
+    return row
+
+
+_WORDS = {"never": "held", "nothing to heal": "held", "with the return": "held", "does not recover": "failed"}

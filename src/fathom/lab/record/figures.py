@@ -92,9 +92,7 @@ def n_of(finding: Finding) -> str:
 
 
 def beside(finding: Finding, *, brief: bool, brackets: bool = False) -> str:
-    """Write what stands beside a number: its spread and its count; if brief, the spread alone, and nothing if exact."""
-    if brief and finding.exact:
-        return ""
+    """Write what stands beside a number: its spread and its count; if brief, the spread alone."""
     text = spread_of(finding) if brief else f"{spread_of(finding)}, {n_of(finding)}"
     return f" ({text})" if brackets else text
 

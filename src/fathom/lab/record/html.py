@@ -127,8 +127,8 @@ def _text(spans: Item) -> str:
 
 def _span(span: Span) -> str:
     match span:
-        case Num(finding, brief):
-            spread = figures.beside(finding, brief=brief)
+        case Num(finding, brief, bare):
+            spread = "" if bare else figures.beside(finding, brief=brief)
             small = f" <small>{spread}</small>" if spread else ""
             tag = "s" if finding.void else "span"
             shown = f'<{tag} class="num" data-finding="{escape(finding.id)}" title="{escape(finding.command)}">'

@@ -67,8 +67,8 @@ def _text(spans: Item) -> str:
 
 def _span(span: Span) -> str:
     match span:
-        case Num(finding, brief):
-            text = f"{figures.value_of(finding)}{figures.beside(finding, brief=brief, brackets=True)}"
+        case Num(finding, brief, bare):
+            text = figures.value_of(finding) + ("" if bare else figures.beside(finding, brief=brief, brackets=True))
             return f"~~{text}~~" if finding.void else text
         case Note(text):
             return f" ({text})" if text else ""

@@ -114,6 +114,8 @@ def _plain(value: Any) -> bool:
 def _scale(facts: Facts) -> Section:
     target = facts.plan.target
     asked = f"for {figures.si(target.users)} users " if target and target.users else ""
+    if not facts.plan.load.rates:
+        return Section("At scale", [Paragraph(["Not estimated yet."])])
     text = (
         f"Not estimated yet. What {asked}it would take in servers follows from the costs above by the utilisation law "
         "only once the distribution of the swept value is known, not its mean."
@@ -123,7 +125,7 @@ def _scale(facts: Facts) -> Section:
 
 def _unmeasured(facts: Facts) -> Section:
     items: list[Item] = [[text] for text in facts.plan.not_measured]
-    if facts.duelled is None:
+    if facts.duelled is None and facts.plan.load.rates:
         items.append(["Which approach answers faster: there was no duel, so no latency is compared."])
     unsupported = [f for f in facts.of("ratio") if f.value is None]
     for op, measure in dict.fromkeys((f.op, f.measure) for f in unsupported):
@@ -145,6 +147,10 @@ def _unmeasured(facts: Facts) -> Section:
         items.append(
             [f"{int(void.value)} of {void.n} segments were void and are in no number; the gates below say why."]
         )
+    if not facts.plan.load.rates:
+        return Section(
+            "What was not measured", [Bullets([*items, ["Anything that takes time: this dive only counts."]])]
+        )
     items += [
         [f"Absolute latencies: load, service and engines shared {cores_of(facts)}. Work and ratios carry over."],
         ["Durability: a killed process proves crash safety, not that anything had reached the disk."],
@@ -160,7 +166,7 @@ def _repeat(facts: Facts) -> Section:
             ["Machine"],
             [", ".join(x for x in (machine.cpu, cores_of(facts), machine.system, f"Python {machine.python}") if x)],
         ],
-        [["Measured"], [", ".join(f"{_spoken(k)} {figures.digits(v)}" for k, v in machine.measured.items()) or "–"]],
+        [["Measured"], [", ".join(_spoken(name, value) for name, value in machine.measured.items()) or "–"]],
         [
             ["Placement"],
             ["; ".join(f"{who} on {', '.join(map(str, on))}" for who, on in machine.placement.items()) or "–"],
@@ -176,7 +182,7 @@ def _repeat(facts: Facts) -> Section:
         head = ["Gate", "tripped", "segments", "worst", "limit"]
         lines: list[list[Item]] = [
             [
-                [f.measure or ""],
+                [f"{f.measure}: {f.says}" if f.says else f.measure or ""],
                 [Mark(f.verdict or "", f, f" {int(f.value or 0)}")],
                 [f"{f.n:,}"],
                 [_gate(f, "worst")],
@@ -192,6 +198,13 @@ def _gate(finding: Finding, key: str) -> str:
     return figures.digits(finding.detail[key])
 
 
-def _spoken(name: str) -> str:
+_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+def _spoken(name: str, value: float) -> str:
+    """Write a micro-measurement whose name ends with its unit: `fsync 287 µs`."""
     what, _, unit = name.rpartition("_")
-    return f"{words(what)} ({unit})" if what else name
+    if unit not in _UNITS:
+        return f"{words(name)} {figures.digits(value)}"
+    scale, short = figures.unit_for(value * _UNITS[unit], "s")
+    return f"{words(what)} {figures.digits(value * _UNITS[unit] / scale)} {short}"

@@ -85,6 +85,9 @@ def _groups(facts: Facts) -> Iterator[tuple[str, str, list[tuple[str, list[Findi
         yield _group(facts, f"{words(measure)} per {op}", "census", f"{op}.{measure}")
     for op, measure in used or [(op, "cpu_s") for op in plan.ops]:
         yield _group(facts, f"CPU per {op}", "census", f"{op}.{measure}")
+    for name in dict.fromkeys(str(f.measure) for f in facts.of("state")) if not plan.load.rates else ():
+        rows = [(p, [facts.get("state", approach, p, name) for approach in plan.names]) for p in facts.points]
+        yield words(name), _note([f for _, row in rows for f in row]), [(figures.point(p), row) for p, row in rows]
     point = facts.duelled
     if point is not None:
         watched = [(op, m) for op, m in plan.watch if (op, m) not in (*counted, *used)]
@@ -218,7 +221,7 @@ def _spans(spans: Sequence[Span]) -> Text:
     text = Text()
     for span in spans:
         match span:
-            case Num(finding, brief):
+            case Num(finding, brief, _):
                 text.append(figures.value_of(finding), style="strike" if finding.void else "")
                 text.append(figures.beside(finding, brief=brief, brackets=True), style="dim")
             case Strong(words):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fathom.lab.record import figures
 from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Num, Section, Span, Strong, Table
-from fathom.lab.record.facts import Facts, cell, common, engines_of, goal_limit, mix_words, point_of, words
+from fathom.lab.record.facts import Facts, cells, common, engines_of, goal_limit, mix_words, point_of, words
 from fathom.lab.runs import Finding, Point
 
 __all__ = ["tradeoffs", "verdict_line"]
@@ -15,11 +15,27 @@ Grid = dict[Point, list[Finding | None]]  # a row per swept value, a column per 
 def tradeoffs(facts: Facts) -> Section:
     section = Section("Trade-offs")
     blocks = section.blocks
+    blocks += _counted(facts)
     blocks += _counts(facts)
     blocks += _cpu(facts)
     blocks += _latency(facts)
     blocks += _kept(facts)
     return section
+
+
+def _states(facts: Facts) -> list[str]:
+    return list(dict.fromkeys(str(f.measure) for f in facts.of("state")))
+
+
+def _counted(facts: Facts) -> list[Block]:
+    """What a dive without load counted by itself."""
+    plan, rows = facts.plan, []
+    for name in _states(facts) if not plan.load.rates else ():
+        found = {
+            point: [facts.get("state", approach, point, name) for approach in plan.names] for point in facts.points
+        }
+        rows += _rows(words(name), found)
+    return [Table(["Counted", plan.swept.name, *plan.names], rows, [], 2)] if rows else []
 
 
 def _counts(facts: Facts) -> list[Block]:
@@ -51,7 +67,7 @@ def _count_rows(facts: Facts, op: str, resource: str) -> list[list[Item]]:
     seen = {tuple((f.value, f.exact) if f else None for f in row) for row in table.values()}
     if len(seen) == 1 and len(table) > 1 and all(f is None or f.exact for row in table.values() for f in row):
         first = table[facts.points[0]]
-        return [[[label, common(first)], ["every"], *([cell(f, brief=True)] for f in first)]]
+        return [[[label, common(first)], ["every"], *cells(first)]]
     return _rows(label, table)
 
 
@@ -62,7 +78,7 @@ def _rows(label: str, table: Grid) -> list[list[Item]]:
     for point, row in table.items():
         if any(row):
             first: Item = [label, common(every)] if not rows else [""]
-            rows.append([first, [figures.point(point)], *([cell(f, brief=True)] for f in row)])
+            rows.append([first, [figures.point(point)], *cells(row, every)])
     return rows
 
 
@@ -139,7 +155,7 @@ def _latency(facts: Facts) -> list[Block]:
     rows: list[list[Item]] = []
     for op, measure in dict.fromkeys((f.op, f.measure) for f in values):
         row = [facts.get("duel", name, point, f"{op}.{measure}") for name in plan.names]
-        rows.append([[f"{op} {measure}", common(row)], *([cell(f, brief=True)] for f in row)])
+        rows.append([[f"{op} {measure}", common(row)], *cells(row)])
     blocks: list[Block] = []
     if rows:
         blocks.append(
@@ -183,12 +199,12 @@ def _kept(facts: Facts) -> list[Block]:
     plan = facts.plan
     rows: list[list[Item]] = []
     last = facts.points[-1]
-    for name in dict.fromkeys(f.measure for f in facts.of("state")):
+    for name in _states(facts) if plan.load.rates else ():
         row = [facts.get("state", approach, last, name) for approach in plan.names]
-        rows.append([[f"{words(name)} at {facts.at(last)}", common(row)], *([cell(f, brief=True)] for f in row)])
+        rows.append([[f"{words(name)} at {facts.at(last)}", common(row)], *cells(row)])
     for aim in plan.goals:
-        cells = [_goal_cell(facts, approach, str(aim)) for approach in plan.names]
-        rows.append([[f"goal: {aim} < {goal_limit(aim.less_than, aim.measure)}"], *cells])
+        marks = [_goal_cell(facts, approach, str(aim)) for approach in plan.names]
+        rows.append([[f"goal: {aim} < {goal_limit(aim.less_than, aim.measure)}"], *marks])
     for law in dict.fromkeys(f.measure for f in facts.of("law")):
         found = [facts.get("law", approach, law) for approach in plan.names]
         rows.append([[words(law), common(found)], *([Mark(f.verdict or "", f)] if f else ["–"] for f in found)])
