@@ -1,22 +1,35 @@
-"""The timeline if computers were infinitely fast and never failed: lists, dictionaries, and one look at all of it."""
+"""The timeline if computers were infinitely fast and never failed: lists, dicts and sets. Read this first."""
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from fathom.errors import Refusal
 
-from .api import BODY_CHARS_MAX, PAGE_POSTS_MAX, Page, Post, PostId, Slice, Timeline, User, UserId
+from .api import BODY_CHARS_MAX, PAGE_POSTS_MAX, Page, Post, PostId, Slice, Source, Timeline, User, UserId
 
-__all__ = ["TimelineModel"]
+__all__ = [
+    "TimelineModel",
+    "checked_body",
+    "checked_id",
+    "checked_key",
+    "checked_name",
+    "checked_page",
+    "checked_password",
+    "sliced",
+]
+
+DAY_MS = 86_400_000
+TOKEN_MS = 30 * DAY_MS
 
 
 @dataclass
 class _Account:
-    id: UserId
     name: str
     password: str
     follows: set[UserId] = field(default_factory=set)
@@ -29,198 +42,273 @@ class _Written:
     author: UserId
     body: str
     at_ms: int
-    likers: list[UserId] = field(default_factory=list)  # in the order of their likes
+    likers: list[UserId] = field(default_factory=list)
+    deleted: bool = False
 
 
 class TimelineModel:
-    """Answers as the service does. `now_ms` and `mint` are given, so that both can have the same times and ids."""
+    """Everything happens at once and for good: nothing is delivered, because everybody looks at the same list."""
 
     def __init__(
-        self, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000, mint: Callable[[], int] | None = None
+        self, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000, mint: Callable[[], int] | None = None
     ) -> None:
-        self._now_ms = now_ms
-        self._mint = mint or self._count
+        self._clock, self._mint = clock, mint or itertools.count(1).__next__
         self._accounts: dict[UserId, _Account] = {}
-        self._posts: dict[PostId, _Written] = {}
-        self._gone: dict[PostId, UserId] = {}
-        self._keys: dict[tuple[UserId, str], tuple[int, str, Post]] = {}
-        self._tokens: dict[str, UserId] = {}
-        self._minted = 0
+        self._written: dict[PostId, _Written] = {}
+        self._keys: dict[tuple[UserId, str], tuple[PostId, str, int]] = {}
+        self._tokens: dict[str, tuple[UserId, int]] = {}
+
+    # Accounts
 
     async def join(self, name: str, password: str) -> User:
-        if not re.fullmatch(r"[a-z0-9_]{1,30}", name):
-            raise Refusal("invalid", "a name has 1 to 30 of a-z, 0-9 and _")
-        if not 8 <= len(password) <= 1_000:
-            raise Refusal("invalid", "a password has at least 8 characters")
-        if self._named(name) is not None:
+        checked_name(name)
+        checked_password(password)
+        if any(account.name == name for account in self._accounts.values()):
             raise Refusal("conflict", f"the name {name} is taken")
-        user = UserId(len(self._accounts) + 1)
-        self._accounts[user] = _Account(user, name, password)
-        return self._seen(self._accounts[user])
+        id = UserId(self._mint())
+        self._accounts[id] = _Account(name, password)
+        return self._user(id)
 
     async def login(self, name: str, password: str) -> str:
-        account = self._named(name)
-        if account is None or account.password != password:
-            raise Refusal("unauthorised", "the name or the password is wrong")
-        token = f"token-{len(self._tokens) + 1}"
-        self._tokens[token] = account.id
-        return token
+        for id, account in self._accounts.items():
+            if (account.name, account.password) == (name, password):
+                token = f"token-{len(self._tokens) + 1}"
+                self._tokens[token] = (id, self._clock() + TOKEN_MS)
+                return token
+        raise Refusal("unauthorised", "no account has this name and password")
 
     async def logout(self, token: str) -> None:
         self._tokens.pop(token, None)
 
     async def whoami(self, token: str) -> UserId:
-        if token not in self._tokens:
-            raise Refusal("unauthorised", "this token is not valid, log in again")
-        return self._tokens[token]
-
-    async def post(self, author: UserId, body: str, key: str | None = None) -> Post:
-        self._account(author)
-        if not 1 <= len(body) <= BODY_CHARS_MAX or not body.strip():
-            raise Refusal("invalid", f"a post has 1 to {BODY_CHARS_MAX} characters")
-        now_ms = self._now_ms()
-        if key is not None and (author, key) in self._keys:
-            at_ms, first, post = self._keys[author, key]
-            if at_ms > now_ms - 86_400_000:
-                if first != body:
-                    raise Refusal("conflict", "this key was used for another post")
-                likes = len(self._posts[post.id].likers) if post.id in self._posts else post.likes
-                return Post(id=post.id, author=author, name=post.name, body=body, at_ms=post.at_ms, likes=likes)
-        written = _Written(PostId(self._mint()), author, body, now_ms)
-        self._posts[written.id] = written
-        if key is not None:
-            self._keys[author, key] = now_ms, body, self._shown(written)
-        return self._shown(written)
-
-    async def delete(self, author: UserId, post: PostId) -> None:
-        written = self._posts.get(post)
-        if self._gone.get(post) == author:
-            return
-        if written is None or self._apart(author, written.author):
-            raise Refusal("not-found", "there is no such post")
-        if written.author != author:
-            raise Refusal("forbidden", "only its author can delete a post")
-        self._gone[post] = author
-        del self._posts[post]
-
-    async def read(self, viewer: UserId, post: PostId) -> Post:
-        return self._shown(self._visible(viewer, post))
-
-    async def follow(self, follower: UserId, followee: UserId) -> None:
-        one, other = self._both(follower, followee)
-        if one.id in other.blocks:
-            raise Refusal("not-found", "there is no such account")
-        if other.id in one.blocks:
-            raise Refusal("forbidden", "you block this account: unblock it first")
-        one.follows.add(other.id)
-
-    async def unfollow(self, follower: UserId, followee: UserId) -> None:
-        one, other = self._both(follower, followee)
-        one.follows.discard(other.id)
-
-    async def block(self, blocker: UserId, blocked: UserId) -> None:
-        one, other = self._both(blocker, blocked)
-        one.blocks.add(other.id)
-        one.follows.discard(other.id)
-        other.follows.discard(one.id)
-
-    async def unblock(self, blocker: UserId, blocked: UserId) -> None:
-        one, other = self._both(blocker, blocked)
-        one.blocks.discard(other.id)
-
-    async def like(self, user: UserId, post: PostId) -> int:
-        likers = self._visible(user, post).likers
-        if user not in likers:
-            likers.append(user)
-        return len(likers)
-
-    async def unlike(self, user: UserId, post: PostId) -> int:
-        likers = self._visible(user, post).likers
-        if user in likers:
-            likers.remove(user)
-        return len(likers)
+        user, expires_ms = self._tokens.get(token, (UserId(0), 0))
+        if expires_ms <= self._clock():
+            raise Refusal("unauthorised", "this token is not, or no longer, valid")
+        return user
 
     async def profile(self, viewer: UserId, name: str) -> User:
-        account = self._named(name)
-        if account is None or viewer in account.blocks:
-            raise Refusal("not-found", "there is no such account")
-        return self._seen(account)
+        for id, account in self._accounts.items():
+            if account.name == name and viewer not in account.blocks:
+                return self._user(id)
+        raise Refusal("not-found", "there is no such account")
 
     async def users(self, viewer: UserId, ids: list[UserId]) -> list[User]:
-        known = [self._accounts[user] for user in ids[:1_000] if user in self._accounts]
-        return [self._seen(account) for account in known if viewer not in account.blocks]
+        if len(ids) > 1_000:
+            raise Refusal("invalid", "at most 1,000 accounts can be asked for at once")
+        known = [checked_id(id) for id in ids if id in self._accounts]
+        return [self._user(id) for id in known if viewer not in self._accounts[id].blocks]
 
-    async def posts(self, viewer: UserId, author: UserId, page: Page) -> Slice:
-        if author not in self._accounts or self._apart(viewer, author):
-            raise Refusal("not-found", "there is no such account")
-        return self._slice({author}, page)
+    # Posts
 
-    async def home(self, reader: UserId, page: Page) -> Slice:
-        account = self._account(reader)
-        return self._slice(account.follows | {reader}, page)
+    async def post(self, author: UserId, body: str, key: str | None = None) -> Post:
+        checked_body(body)
+        checked_key(key)
+        self._known(author)
+        now_ms = self._clock()
+        if key is not None and (author, key) in self._keys:
+            id, first_body, at_ms = self._keys[author, key]
+            if now_ms - at_ms < DAY_MS:
+                if body != first_body:
+                    raise Refusal("conflict", "this key was used for another post")
+                return self._post(self._written[id], body)
+        post = _Written(PostId(self._mint()), author, body, now_ms)
+        self._written[post.id] = post
+        if key is not None:
+            self._keys[author, key] = (post.id, body, now_ms)
+        return self._post(post)
+
+    async def delete(self, author: UserId, post: PostId) -> None:
+        found = self._written.get(checked_id(post))
+        if found is None or self._apart(author, found.author) or (found.deleted and found.author != author):
+            raise Refusal("not-found", "there is no such post")
+        if found.author != author:
+            raise Refusal("forbidden", "only its author can delete a post")
+        found.deleted = True
+
+    async def read(self, viewer: UserId, post: PostId) -> Post:
+        return self._post(self._visible(viewer, post))
+
+    async def like(self, user: UserId, post: PostId) -> int:
+        found = self._visible(user, post)
+        self._known(user)
+        if user not in found.likers:
+            found.likers.append(user)
+        return len(found.likers)
+
+    async def unlike(self, user: UserId, post: PostId) -> int:
+        found = self._visible(user, post)
+        self._known(user)
+        if user in found.likers:
+            found.likers.remove(user)
+        return len(found.likers)
 
     async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:
         return self._visible(viewer, post).likers[::-1][:1_000]
 
+    # Edges
+
+    async def follow(self, follower: UserId, followee: UserId) -> None:
+        if follower == followee:
+            raise Refusal("invalid", "nobody can follow themselves")
+        one, other = self._known(follower), self._known(followee)
+        if follower in other.blocks:
+            raise Refusal("not-found", "there is no such account")
+        if followee in one.blocks:
+            raise Refusal("forbidden", "you block this account: unblock it first")
+        one.follows.add(followee)
+
+    async def unfollow(self, follower: UserId, followee: UserId) -> None:
+        one, _ = self._known(follower), self._known(followee)
+        one.follows.discard(followee)
+
+    async def block(self, blocker: UserId, blocked: UserId) -> None:
+        if blocker == blocked:
+            raise Refusal("invalid", "nobody can block themselves")
+        one, other = self._known(blocker), self._known(blocked)
+        one.blocks.add(blocked)
+        one.follows.discard(blocked)
+        other.follows.discard(blocker)
+
+    async def unblock(self, blocker: UserId, blocked: UserId) -> None:
+        if blocker in self._accounts:
+            self._accounts[blocker].blocks.discard(blocked)
+
+    # Reading
+
+    async def posts(self, viewer: UserId, author: UserId, page: Page) -> Slice:
+        checked_page(page)
+        self._known(author)
+        if self._apart(viewer, author):
+            raise Refusal("not-found", "there is no such account")
+        return self._page({author}, page)
+
+    async def home(self, reader: UserId, page: Page) -> Slice:
+        checked_page(page)
+        follows = self._accounts[reader].follows if reader in self._accounts else set()
+        return self._page({reader, *follows}, page)
+
     async def settled(self) -> None:
-        """Nothing is ever under way here."""
+        pass
 
-    def _count(self) -> int:
-        self._minted += 1
-        return self._minted
+    # What is known
 
-    def _account(self, user: UserId) -> _Account:
+    def _known(self, user: UserId) -> _Account:
         if user not in self._accounts:
             raise Refusal("not-found", "there is no such account")
         return self._accounts[user]
 
-    def _both(self, one: UserId, other: UserId) -> tuple[_Account, _Account]:
-        if one == other:
-            raise Refusal("invalid", "nobody follows or blocks themselves")
-        return self._account(one), self._account(other)
-
-    def _named(self, name: str) -> _Account | None:
-        return next((account for account in self._accounts.values() if account.name == name), None)
-
     def _apart(self, one: UserId, other: UserId) -> bool:
-        return any(b in self._accounts[a].blocks for a, b in ((one, other), (other, one)) if a in self._accounts)
+        """Whether either of two users blocks the other."""
+        return any(a in self._accounts and b in self._accounts[a].blocks for a, b in ((one, other), (other, one)))
 
     def _visible(self, viewer: UserId, post: PostId) -> _Written:
-        written = self._posts.get(post)
-        self._account(viewer)
-        if written is None or self._apart(viewer, written.author):
+        found = self._written.get(checked_id(post))
+        if found is None or found.deleted or self._apart(viewer, found.author):
             raise Refusal("not-found", "there is no such post")
-        return written
+        return found
 
-    def _seen(self, account: _Account) -> User:
+    def _user(self, id: UserId) -> User:
+        account = self._accounts[id]
         return User(
-            id=account.id,
+            id=id,
             name=account.name,
-            followers=sum(account.id in other.follows for other in self._accounts.values()),
+            followers=sum(id in other.follows for other in self._accounts.values()),
             following=len(account.follows),
-            posts=sum(post.author == account.id for post in self._posts.values()),
+            posts=sum(post.author == id and not post.deleted for post in self._written.values()),
         )
 
-    def _shown(self, written: _Written) -> Post:
+    def _post(self, post: _Written, body: str | None = None) -> Post:
         return Post(
-            id=written.id,
-            author=written.author,
-            name=self._accounts[written.author].name,
-            body=written.body,
-            at_ms=written.at_ms,
-            likes=len(written.likers),
+            id=post.id,
+            author=post.author,
+            name=self._accounts[post.author].name,
+            body=post.body if body is None else body,
+            at_ms=post.at_ms,
+            likes=len(post.likers),
         )
 
-    def _slice(self, authors: set[UserId], page: Page) -> Slice:
-        if not 1 <= page.limit <= PAGE_POSTS_MAX:
-            raise Refusal("invalid", f"a page has 1 to {PAGE_POSTS_MAX} posts")
-        everything = sorted(post.id for post in self._posts.values() if post.author in authors)
+    def _page(self, authors: set[UserId], page: Page) -> Slice:
+        newest_first = sorted(self._written, reverse=True)
         above = max(page.since_id or 0, page.min_id or 0)
-        between = [id for id in everything if above < id and (page.max_id is None or id < page.max_id)]
-        ids = between[: page.limit] if page.min_id is not None else between[-page.limit :]
-        more = bool(ids) and any(id < ids[0] for id in between)
-        posts = [self._shown(self._posts[id]) for id in reversed(ids)]
-        return Slice(posts=posts, older=ids[0] if more else None, newer=ids[-1] if ids else None)
+        found = [
+            self._post(self._written[id])
+            for id in newest_first
+            if self._written[id].author in authors
+            and not self._written[id].deleted
+            and id > above
+            and (page.max_id is None or id < page.max_id)
+        ]
+        found = found[: page.limit] if page.min_id is None else found[-page.limit :]
+        return sliced(found, page, "pull")
+
+
+def sliced(found: list[Post], page: Page, source: Source) -> Slice:
+    """Return a page: a full one has an older one below it (which may be empty), and each has a newer one."""
+    if not found:
+        return Slice(posts=found, older=None, newer=page.min_id or page.since_id, source=source)
+    older = found[-1].id if len(found) >= page.limit or page.min_id is not None else None
+    return Slice(posts=found, older=older, newer=found[0].id, source=source)
+
+
+# What may be asked. Model and service refuse the same.
+
+_NAME = re.compile(r"[a-z0-9_]{1,30}")
+_ID_MAX = 1 << 53
+Id = TypeVar("Id", bound=int)
+
+
+def checked_name(name: str) -> str:
+    """Return a name that an account can have, or refuse."""
+    if _NAME.fullmatch(name) is None:
+        raise Refusal("invalid", "a name is 1 to 30 of a-z, 0-9 and _")
+    return name
+
+
+def checked_password(password: str) -> str:
+    """Return a password that is worth keeping, or refuse."""
+    if not 8 <= len(password) <= 256 or not _writable(password):
+        raise Refusal("invalid", "a password has 8 to 256 characters")
+    return password
+
+
+def checked_body(body: str) -> str:
+    """Return a text that can be posted, or refuse."""
+    if not body.strip() or len(body) > BODY_CHARS_MAX or "\0" in body or not _writable(body):
+        raise Refusal("invalid", f"a post has 1 to {BODY_CHARS_MAX} characters, and not only spaces")
+    return body
+
+
+def checked_key(key: str | None) -> str | None:
+    """Return an idempotency key, or refuse."""
+    if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise Refusal("invalid", "a key has 1 to 255 printable ASCII characters")
+    return key
+
+
+def checked_id(id: Id) -> Id:
+    """Return a number that can be an id, or say that there is no such thing."""
+    if not 0 <= id < _ID_MAX:
+        raise Refusal("not-found", "there is nothing with this number")
+    return id
+
+
+def checked_page(page: Page) -> Page:
+    """Return a page that can be asked for, or refuse."""
+    if not 1 <= page.limit <= PAGE_POSTS_MAX:
+        raise Refusal("invalid", f"a page has 1 to {PAGE_POSTS_MAX} posts, not {page.limit}")
+    for name in ("max_id", "since_id", "min_id"):
+        id = getattr(page, name)
+        if id is not None and not 0 <= id < 1 << 63:
+            raise Refusal("invalid", f"{name} is not the id of a post")
+    return page
+
+
+def _writable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return True
 
 
 def _keeps_its_word(model: TimelineModel) -> Timeline:

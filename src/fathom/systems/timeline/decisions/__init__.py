@@ -1,0 +1,1 @@
+"""The timeline's hard questions, a folder each."""

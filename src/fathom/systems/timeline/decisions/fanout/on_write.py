@@ -1,0 +1,139 @@
+"""Push each post to every follower's feed when it is written: a read is one lookup, a star's post is a flood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from fathom.design import knob
+
+from ...api import PAGE_POSTS_MAX, Page, PostId, Source, UserId
+from ...stores.feeds import HIDDEN_MAX
+from ...stores.turns import Turns
+from . import WARM_READERS, Fanout, Scan
+
+REBUILDS_MAX = 5  # tries of one rebuild while the reader's edges keep changing; then the next read tries again
+
+
+class OnWrite(Fanout):
+    """Feeds in Redis, pushed to whoever came lately, complete down to a floor; below that, and for the rest, a pull."""
+
+    source: ClassVar[Source] = "feed"
+
+    cap: int = knob(800, "posts that a feed keeps")
+    depth: int = knob(200, "posts that a feed begins with when it is made anew")
+    chunk: int = knob(1_000, "followers that one piece of work pushes to")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._turns = Turns()  # one change of a reader's feed at a time
+
+    @property
+    def _slack(self) -> int:
+        """Pushes after which a feed is trimmed: not at every one, that would double them."""
+        return max(1, self.cap // 4)
+
+    # Writing
+
+    async def deliver(self, author: UserId, post: PostId, after: UserId) -> UserId | None:
+        fans = await self.graph.fans(author, after, self.chunk + 1)  # one more: is there another piece?
+        piece = fans[: self.chunk]
+        for key in await self.feeds.push(self.generation, piece, post, self._slack):
+            self._trim(key)
+        return piece[-1] if len(fans) > self.chunk else None
+
+    async def written(self, author: UserId, post: PostId) -> None:
+        for key in await self.feeds.own(self.generation, author, post, self._slack):
+            self._trim(key)
+
+    def _trim(self, key: bytes) -> None:
+        self.chores.once(("trim", key), lambda: self.feeds.trim(key, self.cap))
+
+    # Reading
+
+    async def home(self, reader: UserId, page: Page) -> Scan:
+        feed = await self.feeds.read(self.feeds.key(self.generation, reader), page)
+        if feed is None:
+            self._rebuild(reader)
+            return Scan(await self.graph.pull(reader, page))
+        self.feeds.came(self.generation, reader)
+        ids, marks = feed
+        if marks.floor:
+            ids = await self._go_on(reader, page, ids, marks.floor)
+        return Scan(ids, marks.hidden)
+
+    async def _go_on(self, reader: UserId, page: Page, ids: list[PostId], floor: int) -> list[PostId]:
+        """Return a page that reaches below the floor of a feed: from there on the truth has it."""
+        above = max(page.since_id or 0, page.min_id or 0)
+        if above >= floor:
+            return ids
+        if page.min_id is not None:  # the oldest above it are wanted, and these lie below the floor
+            return await self.graph.pull(reader, page)
+        if len(ids) == page.limit:
+            return ids
+        below = floor + 1 if page.max_id is None else min(floor + 1, page.max_id)
+        rest = Page(limit=page.limit - len(ids), max_id=PostId(below), since_id=page.since_id)
+        return ids + await self.graph.pull(reader, rest)
+
+    # Making a feed
+
+    def _rebuild(self, reader: UserId) -> None:
+        generation = self.generation
+        self.chores.once(("rebuild", generation, reader), lambda: self.rebuild(reader))
+
+    async def rebuild(self, reader: UserId) -> None:
+        """Make a reader's feed from the truth."""
+        generation = self.generation
+        key = self.feeds.key(generation, reader)
+        async with self._turns.of(reader):
+            if await self.feeds.marks(key) is not None:
+                return  # somebody was quicker
+            for _ in range(REBUILDS_MAX):
+                # Live first, then read: a post that is not in the snapshot is committed later, so its delivery finds
+                # the reader live. It may come before `make`, which merges, or after.
+                await self.feeds.begin(generation, reader)
+                found = await self.graph.snapshot(reader, self.depth, generation)
+                floor = found.ids[-1] - 1 if len(found.ids) == self.depth else 0
+                await self.feeds.make(key, found.ids, floor, hidden=found.ended, stars=found.stars)
+                # An edge or a star that changed after the snapshot was told to a feed that was not whole: again.
+                if await self.graph.version(reader, generation) == (found.version, found.stars):
+                    return
+            await self.feeds.drop(key)
+
+    async def changed(self, reader: UserId, author: UserId) -> None:
+        generation = self.generation
+        key = self.feeds.key(generation, reader)
+        async with self._turns.of(reader):
+            marks = await self.feeds.marks(key)
+            if marks is None:
+                return  # whoever makes it will look at the edge afterwards, and we have committed it
+            # The truth is read after the turn has come, so whoever comes last tells the feed the latest.
+            edge = await self.graph.edge(reader, author, marks.floor, self.cap, generation)
+            if not edge.follows:
+                await self.feeds.hide(key, author, edge.ids)
+                if len(marks.hidden) >= HIDDEN_MAX:
+                    await self.feeds.drop(key)
+            else:
+                raise_to = edge.ids[-1] - 1 if len(edge.ids) == self.cap else 0
+                await self.feeds.show(key, author, edge.ids, star=False, raise_to=raise_to)
+
+    # In bulk
+
+    async def warm(self, readers: Sequence[UserId]) -> None:
+        if not self.generation:
+            await self.begin()
+        first_pages: set[PostId] = set()
+        for first in range(0, len(readers), WARM_READERS):
+            some = readers[first : first + WARM_READERS]
+            await self.feeds.enlist(self.generation, some)
+            made = await self.graph.snapshots(some, self.depth, self.generation)
+            floors = [found.ids[-1] - 1 if len(found.ids) == self.depth else 0 for found in made]
+            await self.feeds.warm(
+                self.generation,
+                [
+                    (reader, found.ids, floor, found.stars)
+                    for reader, found, floor in zip(some, made, floors, strict=True)
+                ],
+            )
+            first_pages.update(id for found in made for id in found.ids[:PAGE_POSTS_MAX])
+        await self.posts.warm(sorted(first_pages))

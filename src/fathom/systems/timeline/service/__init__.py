@@ -1,0 +1,378 @@
+"""The request path: a call comes in, the truth is changed or read, Redis is told, an answer goes out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+from fathom.blocks.ids import Ids
+from fathom.engines.engine import EngineError, EngineUnknown
+from fathom.engines.ledger import RESIDUAL, charging
+from fathom.errors import Refusal
+
+from ..api import Page, Post, PostId, Slice, User, UserId
+from ..decisions.fanout import Fanout
+from ..model import checked_body, checked_id, checked_key, checked_name, checked_page, checked_password, sliced
+from ..stores import Stores
+from ..stores.memory import MemoryShut
+from ..stores.posts import posts_of
+from .delivery import Courier
+from .mending import Mender
+from .passwords import Passwords
+
+__all__ = ["Service", "open"]
+
+log = logging.getLogger("fathom.timeline")
+
+FALLBACKS_MAX = 12  # reads from the truth at once while Redis is shut; the rest of its connections is for writes
+FALLBACKS_WAITING_MAX = 2_000
+FALLBACK_S = 1.0  # who would wait longer is asked to come again
+REFILLS_MAX = 8  # looks for more posts when some of a page were not to be shown
+OPENING_S = 2.0  # a Redis that takes longer is not waited for: reads go to the truth
+TIDY_S = 30.0
+STRAY_MS = 5_000  # a row of the outbox this old that nobody here knows was committed behind a lost answer
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@asynccontextmanager
+async def open(
+    stores: Stores,
+    choices: Any,
+    *,
+    clock: Callable[[], int] = now_ms,
+    mint: Callable[[], int] | None = None,
+    passwords: Passwords | None = None,
+) -> AsyncIterator[Service]:
+    """Serve the timeline for the length of a block. `choices.fanout` is the approach that serves, asked at each call.
+
+    `clock` (Unix milliseconds) and `mint` (ids that rise) can be given, so that the model mints the same.
+    """
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(stores.alone())
+        keep = passwords or Passwords()
+        stack.callback(keep.close)
+        service = Service(stores, choices, clock, mint, keep)
+        await stack.enter_async_context(service._working())
+        yield service
+
+
+class Service:
+    """The timeline on its engines."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        choices: Any,
+        clock: Callable[[], int],
+        mint: Callable[[], int] | None,
+        passwords: Passwords,
+    ) -> None:
+        self._stores, self._choices, self._clock, self._passwords = stores, choices, clock, passwords
+        self._accounts, self._graph, self._posts = stores.accounts, stores.graph, stores.posts
+        self._memory, self._outbox = stores.memory, stores.outbox
+        self._courier, self._mender = Courier(stores), Mender(stores)
+        self._mint = mint
+        self._ids = Ids()
+        self._fallbacks = asyncio.Semaphore(FALLBACKS_MAX)
+        self._fallbacks_waiting = 0
+
+    # Accounts
+
+    async def join(self, name: str, password: str) -> User:
+        checked_name(name)
+        checked_password(password)
+        kept = await self._passwords.hash(password)
+        with asked:
+            return await self._accounts.join(UserId(self._next()), name, kept, self._clock())
+
+    async def login(self, name: str, password: str) -> str:
+        with asked:
+            known = await self._accounts.login(name) if len(name) <= 100 else None
+            if not await self._passwords.fits(password[:1_000], known and known.password):
+                raise Refusal("unauthorised", "no account has this name and password")
+            assert known is not None
+            return await self._accounts.token(known.user, self._clock())
+
+    async def logout(self, token: str) -> None:
+        with asked:
+            await self._accounts.forget(token)
+
+    async def whoami(self, token: str) -> UserId:
+        with asked:
+            user = await self._accounts.whose(token, self._clock())
+        if user is None:
+            raise Refusal("unauthorised", "this token is not, or no longer, valid")
+        return user
+
+    async def profile(self, viewer: UserId, name: str) -> User:
+        with asked:
+            return await self._accounts.profile(viewer, name)
+
+    async def users(self, viewer: UserId, ids: list[UserId]) -> list[User]:
+        if len(ids) > 1_000:
+            raise Refusal("invalid", "at most 1,000 accounts can be asked for at once")
+        with asked:
+            return await self._accounts.users(viewer, [checked_id(id) for id in ids])
+
+    # Posts
+
+    async def post(self, author: UserId, body: str, key: str | None = None) -> Post:
+        checked_body(body)
+        checked_key(key)
+        with asked:
+            post, entry = await self._posts.write(checked_id(author), body, self._clock(), self._next, key)
+        if entry is not None:
+            self._outbox.took([entry])
+            await self._mender.show(entry, post)
+            self._prune()
+            self._courier.take(entry)
+        return post
+
+    async def delete(self, author: UserId, post: PostId) -> None:
+        with asked:
+            entry = await self._posts.delete(author, checked_id(post), self._clock())
+        await self._gone(post, entry)
+
+    async def _gone(self, post: PostId, entry: Any) -> None:
+        if entry is not None:
+            self._outbox.took([entry])
+            await self._mender.show(entry)
+        elif self._memory.open:
+            # Somebody else deleted it just now, and may not have told Redis yet; we answer for it as well.
+            with suppress(MemoryShut):
+                await self._posts.copy_gone(post)
+
+    async def read(self, viewer: UserId, post: PostId) -> Post:
+        with asked:
+            return await self._posts.read(viewer, checked_id(post))
+
+    async def like(self, user: UserId, post: PostId) -> int:
+        return await self._like(user, post, take_back=False)
+
+    async def unlike(self, user: UserId, post: PostId) -> int:
+        return await self._like(user, post, take_back=True)
+
+    async def _like(self, user: UserId, post: PostId, *, take_back: bool) -> int:
+        with asked:
+            likes, entry = await self._posts.like(user, checked_id(post), self._clock(), take_back=take_back)
+        if entry is not None:
+            self._outbox.took([entry])
+            await self._mender.show(entry)
+        return likes
+
+    async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:
+        with asked:
+            return await self._posts.likers(viewer, checked_id(post))
+
+    # Edges
+
+    async def follow(self, follower: UserId, followee: UserId) -> None:
+        if follower == followee:
+            raise Refusal("invalid", "nobody can follow themselves")
+        with asked:
+            entry = await self._graph.follow(checked_id(follower), checked_id(followee), self._clock())
+        await self._edge(follower, followee, entry)
+
+    async def unfollow(self, follower: UserId, followee: UserId) -> None:
+        with asked:
+            entry = await self._graph.unfollow(checked_id(follower), checked_id(followee), self._clock())
+        await self._edge(follower, followee, entry)
+
+    async def block(self, blocker: UserId, blocked: UserId) -> None:
+        if blocker == blocked:
+            raise Refusal("invalid", "nobody can block themselves")
+        with asked:
+            ended = await self._graph.block(checked_id(blocker), checked_id(blocked), self._clock())
+        for reader, author in ((blocker, blocked), (blocked, blocker)):
+            await self._edge(reader, author, next((entry for entry in ended if entry.who == reader), None))
+
+    async def unblock(self, blocker: UserId, blocked: UserId) -> None:
+        with asked:
+            await self._graph.unblock(checked_id(blocker), checked_id(blocked))
+
+    async def _edge(self, reader: UserId, author: UserId, entry: Any) -> None:
+        if entry is None:
+            await self._mender.agree(reader, author)
+            return
+        self._outbox.took([entry])
+        await self._mender.show(entry)
+
+    # Reading
+
+    async def posts(self, viewer: UserId, author: UserId, page: Page) -> Slice:
+        checked_page(page)
+        with asked:
+            return sliced(await self._posts.by(viewer, checked_id(author), page), page, "pull")
+
+    async def home(self, reader: UserId, page: Page) -> Slice:
+        checked_page(page)
+        if self._memory.open:
+            fanout: Fanout = self._choices.fanout
+            try:
+                scan = await fanout.home(reader, page)
+                known = await self._posts.json(scan.ids)
+                if known.gone is None and not scan.hidden:
+                    return sliced(posts_of(known), page, fanout.source)
+                return await self._sifted(fanout, reader, page, scan, known)
+            except MemoryShut:
+                pass
+            except EngineError as failure:
+                raise _unavailable(failure) from failure
+        return await self._fallback(reader, page)
+
+    async def _sifted(self, fanout: Fanout, reader: UserId, page: Page, scan: Any, known: Any) -> Slice:
+        """Return a page some of whose posts are not to be shown: look on until it is full or all was seen."""
+        found: list[Post] = []
+        up = page.min_id is not None
+        asked_for = page
+        for _ in range(REFILLS_MAX):
+            visible = [post for post in posts_of(known) if post.author not in scan.hidden]
+            found = visible + found if up else found + visible
+            if len(found) >= page.limit or len(scan.ids) < page.limit:
+                found = found[-page.limit :] if up else found[: page.limit]
+                return sliced(found, page, fanout.source)
+            asked_for = (
+                Page(limit=page.limit, min_id=scan.ids[0], max_id=page.max_id)
+                if up
+                else Page(limit=page.limit, max_id=scan.ids[-1], since_id=page.since_id)
+            )
+            scan = await fanout.home(reader, asked_for)
+            known = await self._posts.json(scan.ids)
+        # A short page, and more beyond: the next one goes on from where this one stopped looking.
+        older = found[-1].id if up and found else asked_for.max_id
+        newer = asked_for.min_id if up else found[0].id if found else None
+        return Slice(posts=found, older=older, newer=newer, source=fanout.source)
+
+    async def _fallback(self, reader: UserId, page: Page) -> Slice:
+        """Read from the truth because Redis is shut: all of it, but only so many at once."""
+        if self._fallbacks_waiting >= FALLBACKS_WAITING_MAX:
+            raise Refusal("unavailable", "too many read at once while a store is down, try again", retry_s=1.0)
+        self._fallbacks_waiting += 1
+        try:
+            try:
+                async with asyncio.timeout(FALLBACK_S):
+                    await self._fallbacks.acquire()
+            except TimeoutError:
+                raise Refusal("unavailable", "a store is down and the other is busy, try again", retry_s=1.0) from None
+            try:
+                with asked:
+                    return sliced(await self._graph.pull_posts(reader, page, FALLBACK_S), page, "fallback")
+            finally:
+                self._fallbacks.release()
+        finally:
+            self._fallbacks_waiting -= 1
+
+    async def settled(self) -> None:
+        await self._outbox.settled()
+        await self._stores.chores.settled()
+
+    # What runs beside the requests
+
+    def _next(self, after: int = 0) -> int:
+        if self._mint is not None:
+            return self._mint()
+        if after:
+            self._ids.pass_over(after)
+        return self._ids.mint(self._clock())
+
+    @asynccontextmanager
+    async def _working(self) -> AsyncIterator[None]:
+        stores = self._stores
+        fanout: Fanout = self._choices.fanout
+        async with AsyncExitStack() as stack:
+            with charging(RESIDUAL):
+                await fanout.begin()
+                stores.generations.targets = [fanout]
+                self._outbox.took(await self._outbox.load(self._clock() + 1))
+                self._courier.resume()
+                await stack.enter_async_context(stores.chores.open())
+                await stack.enter_async_context(self._mender.working())
+                await stack.enter_async_context(self._courier.working())
+                tasks = [
+                    asyncio.create_task(self._outbox.remove_done(), name="outbox"),
+                    asyncio.create_task(self._tidy(), name="tidying"),
+                ]
+                stack.push_async_callback(self._end, tasks)
+                try:
+                    async with asyncio.timeout(OPENING_S):
+                        await self._memory.opened()
+                except TimeoutError:
+                    log.warning("Redis is not ready: %s", self._memory.why)
+                self._retire_old(fanout.generation)
+            yield
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        with charging(RESIDUAL), suppress(EngineError):  # the next process repeats what is still there
+            await self._outbox.flush()
+
+    def _prune(self) -> None:
+        """After a switch, let approaches that no longer serve hear no more, and remove their feeds."""
+        targets = self._stores.generations.targets
+        if len(targets) > 1 and targets[-1] is self._choices.fanout:
+            self._stores.generations.targets = targets[-1:]
+            self._retire_old(targets[-1].generation)
+
+    def _retire_old(self, current: int) -> None:
+        async def retire() -> None:
+            for generation in await self._stores.generations.old(current):
+                stars = await self._stores.generations.stars(generation)
+                await self._stores.feeds.remove(generation, list(stars))
+                await self._stores.generations.retire(generation)
+
+        self._stores.chores.once("retire", retire)
+
+    async def _tidy(self) -> None:
+        """Now and then: take up rows that a lost answer hid, put sleepy readers' feeds away, forget what expired."""
+        with charging(RESIDUAL):
+            while True:
+                await asyncio.sleep(TIDY_S)
+                try:
+                    await self._tidy_once()
+                except (EngineError, MemoryShut) as failure:
+                    log.info("not tidied now: %s", failure)
+                except Exception:
+                    log.exception("tidying failed")
+
+    async def _tidy_once(self) -> None:
+        self._prune()
+        strays = await self._outbox.load(self._clock() - STRAY_MS)
+        self._outbox.took(strays)
+        for entry in strays:
+            await self._mender.show(entry)
+            if entry.kind == "post":
+                self._courier.take(entry)
+        for target in self._stores.generations.targets:
+            await self._stores.feeds.put_to_sleep(target.generation)
+        await self._accounts.forget_expired(self._clock())
+        await self._posts.forget_keys(self._clock() - 86_400_000)
+        await self._graph.forget_ended()
+
+
+class _Asked:
+    """Around what asks the truth: an engine's failure becomes the answer that the caller can act on."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, failure: BaseException | None, trace: Any) -> None:
+        if isinstance(failure, EngineUnknown):
+            raise TimeoutError(f"it is unknown whether this was done: {failure.why}") from failure
+        if isinstance(failure, EngineError):
+            raise _unavailable(failure) from failure
+
+
+asked = _Asked()
+
+
+def _unavailable(failure: EngineError) -> Refusal:
+    return Refusal("unavailable", f"a store cannot be reached, try again: {failure.what}", retry_s=1.0)

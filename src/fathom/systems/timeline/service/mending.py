@@ -1,0 +1,196 @@
+"""Redis comes back: before anybody believes it again it is told all that it missed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from fathom.engines.engine import EngineError
+from fathom.engines.ledger import RESIDUAL, charging
+from fathom.engines.redis_client import RedisError
+
+from ..api import Post
+from ..stores import Stores
+from ..stores.memory import MemoryShut
+from ..stores.outbox import Entry
+
+__all__ = ["Mender"]
+
+log = logging.getLogger("fathom.timeline.mending")
+
+AT_ONCE = 32  # changes applied together
+UNSHOWN_MAX = 20_000  # beyond, it is quicker to forget all of Redis than to mend it
+RETRY_S = (0.01, 0.5)
+
+
+class Mender:
+    """Applies changes to Redis: at once while it is open, and all that were missed before it is opened again."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._memory, self._outbox = stores.memory, stores.outbox
+        self._posts, self._generations = stores.posts, stores.generations
+        self._shut = asyncio.Event()
+        self._connection: int | None = None  # our last connection to Redis, by Redis' own number
+
+    async def show(self, entry: Entry, post: Post | None = None) -> None:
+        """Apply a committed change, if Redis is open; otherwise leave it to the mending, where reads do not see Redis.
+
+        When this returns, no read that begins later misses the change.
+        """
+        if not self._memory.open:
+            return
+        try:
+            await self._apply(entry, post)
+        except MemoryShut:
+            pass
+        except Exception as failure:
+            if not isinstance(failure, EngineError):
+                log.exception("%s could not be applied", entry)
+            # The truth has it and Redis may not: nobody may read Redis until it does.
+            self._memory.shut(failure)
+
+    async def agree(self, reader: int, author: int) -> None:
+        """Have a reader's feeds agree with an edge that did not change now: another call's change may be on its way."""
+        if not self._memory.open:
+            return
+        try:
+            for target in self._generations.targets:
+                await target.changed(reader, author)
+        except MemoryShut:
+            return
+        except EngineError as failure:
+            self._memory.shut(failure)
+
+    async def _apply(self, entry: Entry, post: Post | None = None) -> None:
+        match entry.kind:
+            case "post":
+                await self._written(entry, post)
+            case "delete":
+                await self._posts.copy_gone(entry.what)  # pyright: ignore[reportArgumentType]
+            case "tally":
+                await self._posts.copy_newer(entry.what)  # pyright: ignore[reportArgumentType]
+            case "edge":
+                for target in self._generations.targets:
+                    await target.changed(entry.who, entry.what)
+        self._outbox.shown(entry)
+
+    async def _written(self, entry: Entry, post: Post | None) -> None:
+        if post is None:
+            found = await self._posts.true([entry.what])  # pyright: ignore[reportArgumentType]
+            if entry.what not in found:
+                return  # deleted since
+            post = found[post_id(entry)][0]
+        doing: list[Any] = [self._posts.copy_new(post)]
+        doing += [target.written(post.author, post.id) for target in self._generations.targets]
+        # Together, so that they share one write to Redis.
+        for result in await asyncio.gather(*doing, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+    # Opening
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Open Redis, and again whenever it was shut, for the length of a block."""
+        self._memory.on_shut = self._shut.set
+        self._shut.set()
+        task = asyncio.create_task(self._work(), name="mending")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            self._memory.shut("the service has ended")
+
+    async def _work(self) -> None:
+        with charging(RESIDUAL), self._memory.mending():
+            while True:
+                await self._shut.wait()
+                pause_s = RETRY_S[0]
+                while not self._memory.open:
+                    try:
+                        await self._mend()
+                    except (EngineError, MemoryShut, RedisError, TimeoutError) as failure:
+                        log.info("Redis is not used yet: %s", failure)
+                    except Exception:
+                        log.exception("Redis could not be mended")
+                    else:
+                        break
+                    await asyncio.sleep(pause_s)  # an engine that is starting does not say when it is ready
+                    pause_s = min(2 * pause_s, RETRY_S[1])
+
+    async def _mend(self) -> None:
+        client = self._memory.client
+        await client.wait_up()
+        await self._fence()
+        await self._check_trust()
+        self._posts.forget_scripts()
+        self._shut.clear()
+        while self._outbox.unshown:
+            if len(self._outbox.unshown) > UNSHOWN_MAX:
+                await self._forget_everything()
+            entries = list(self._outbox.unshown.values())[:AT_ONCE]
+            results = await asyncio.gather(*map(self._apply, entries), return_exceptions=True)
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+        # No await between the last look and the opening: a change that is committed now finds Redis open.
+        self._memory.reopen()
+
+    async def _fence(self) -> None:
+        """Have nothing carried out any more that was sent on the connection before this one.
+
+        A command that we gave up may still lie in a socket, and would undo what is applied now. On one connection the
+        order is kept; a new one needs the old one ended.
+        """
+        client = self._memory.client
+        now = await client("CLIENT", "ID")
+        if self._connection not in (None, now):
+            with suppress(RedisError):  # it is gone already
+                await client("CLIENT", "KILL", "ID", self._connection)
+        self._connection = now
+
+    async def _check_trust(self) -> None:
+        """Believe a Redis that was restarted only if it keeps every write before it acknowledges it."""
+        client = self._memory.client
+        info = await client("INFO", "server")
+        run = next((line[7:] for line in info.decode().splitlines() if line.startswith("run_id:")), "")
+        known, era = await self._generations.trusted()
+        self._posts.era = era
+        if run == known:
+            return
+        if known and not await self._keeps_all():
+            log.warning("Redis was restarted and may have forgotten some writes: feeds and copies begin anew")
+            await self._forget_everything(run)
+        else:
+            await self._generations.trust(run, era)
+        self._stores.feeds.forget()
+
+    async def _keeps_all(self) -> bool:
+        client = self._memory.client
+        try:
+            kept = await client("CONFIG", "GET", "append*")
+        except RedisError:  # a managed Redis may not tell
+            return False
+        settings = dict(zip(kept[::2], kept[1::2], strict=True))
+        return settings.get(b"appendonly") == b"yes" and settings.get(b"appendfsync") == b"always"
+
+    async def _forget_everything(self, run: str | None = None) -> None:
+        """Let nobody see anything that Redis holds now: readers' feeds are made anew when they come."""
+        if run is None:
+            run, _ = await self._generations.trusted()
+        self._posts.era += 1
+        await self._generations.trust(run, self._posts.era)
+        for target in self._generations.targets:
+            await target.afresh()
+        self._stores.feeds.forget()
+        for entry in list(self._outbox.unshown.values()):
+            self._outbox.shown(entry)  # the truth shows it
+
+
+def post_id(entry: Entry) -> Any:
+    return entry.what

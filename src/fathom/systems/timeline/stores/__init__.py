@@ -1,0 +1,137 @@
+"""What the timeline stands on: the truth in PostgreSQL, feeds and copies in Redis, work in line in NATS."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+
+from fathom.engines.engine import EngineError
+from fathom.engines.nats import Nats
+from fathom.engines.postgres import Postgres
+from fathom.engines.redis import Redis
+from fathom.errors import FathomError
+
+from .accounts import Accounts
+from .chores import Chores
+from .deliveries import Deliveries
+from .feeds import Feeds
+from .generations import Generations
+from .graph import Graph
+from .memory import Memory
+from .outbox import Outbox
+from .posts import Posts
+
+__all__ = ["Stores"]
+
+MIGRATING, SERVING = 7_401_001, 7_401_002  # advisory locks: the numbers only have to be ours
+
+
+@dataclass
+class Stores:
+    """The engines, and the nouns that lie in them."""
+
+    truth: Postgres
+    cache: Redis
+    queue: Nats
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(self.truth)
+
+    @cached_property
+    def posts(self) -> Posts:
+        return Posts(self.truth, self.memory)
+
+    @cached_property
+    def graph(self) -> Graph:
+        return Graph(self.truth)
+
+    @cached_property
+    def generations(self) -> Generations:
+        return Generations(self.truth)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(self.truth)
+
+    @cached_property
+    def memory(self) -> Memory:
+        return Memory(self.cache)
+
+    @cached_property
+    def feeds(self) -> Feeds:
+        return Feeds(self.memory, self.chores)
+
+    @cached_property
+    def chores(self) -> Chores:
+        return Chores()
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(self.queue)
+
+    async def migrate(self) -> int:
+        """Bring the schema up to date, one transaction a step; return its version. Safe to call at any time."""
+        steps = _steps()
+        async with self.truth.client.session(within_s=60.0) as session:
+            await session.execute("SELECT pg_advisory_lock($1)", MIGRATING)
+            try:
+                await session.execute(
+                    "CREATE TABLE IF NOT EXISTS migrations (version integer PRIMARY KEY, name text NOT NULL)"
+                )
+                version = await session.fetchval("SELECT coalesce(max(version), 0) FROM migrations")
+                if version > len(steps):
+                    raise FathomError(
+                        f"these data have schema version {version}",
+                        why=f"this Fathom knows versions up to {len(steps)}: a newer one has used them",
+                        fix="use that newer Fathom, or restore a backup made before it",
+                    )
+                for number, (name, script) in enumerate(steps[version:], version + 1):
+                    await session.execute(
+                        f"BEGIN; {script}; INSERT INTO migrations VALUES ({number}, '{name}'); COMMIT"
+                    )
+            finally:
+                await session.execute("SELECT pg_advisory_unlock($1)", MIGRATING)
+        return len(steps)
+
+    @asynccontextmanager
+    async def alone(self, within_s: float = 10.0) -> AsyncIterator[None]:
+        """Be the one service on these data for the length of a block.
+
+        Approaches are switched, and feeds changed, by one process; a second one would not hear of it. The lock goes
+        with the connection, so also with a process that is killed: its successor need only wait a moment.
+        """
+        async with self.truth.client.session() as session:
+            until = asyncio.get_running_loop().time() + within_s
+            while not await session.fetchval("SELECT pg_try_advisory_lock($1)", SERVING):
+                if asyncio.get_running_loop().time() > until:
+                    raise FathomError(
+                        "another timeline serves these data",
+                        why=f"it has held their lock for the last {within_s:g} s",
+                        fix="stop it, or give this one its own database",
+                    )
+                await asyncio.sleep(0.05)  # the lock of another session gives no sign
+            try:
+                yield
+            finally:
+                with suppress(EngineError):  # then the lock is gone with its connection
+                    await session.execute("SELECT pg_advisory_unlock($1)", SERVING)
+
+
+def _steps() -> list[tuple[str, str]]:
+    """Return the migrations in order: 0001_first.sql, 0002_…"""
+    files = sorted(
+        (file for file in resources.files(__name__).joinpath("migrations").iterdir() if file.name.endswith(".sql")),
+        key=lambda file: file.name,
+    )
+    steps: list[tuple[str, str]] = []
+    for number, file in enumerate(files, 1):
+        if not re.fullmatch(rf"{number:04d}_[a-z_]+\.sql", file.name):
+            raise ValueError(f"{file.name} is not the migration number {number}")
+        steps.append((file.name.removesuffix(".sql"), file.read_text(encoding="utf-8")))
+    return steps

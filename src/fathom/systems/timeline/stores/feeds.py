@@ -1,0 +1,427 @@
+"""Home timelines in Redis: bounded sorted sets of post ids that know how far down they are complete.
+
+A feed is `feed:{generation}:{reader}`; the lists of stars' posts have the same form, `author:{generation}:{author}`.
+Its members are post ids, each its own score, so to add one twice changes nothing, and these marks, at score +inf:
+
+    =<id>  made whole: every post above this id is here. Without it the feed is a fragment and nobody reads it
+    -<id>  trimmed: complete only above this id (the higher of the two counts)
+    !<id>  never show posts of this author: the reader stopped following, and a push may still be under way
+    *<id>  this author's posts are pulled: look into their list as well
+
+A push never makes a feed whole, so a post pushed to a feed that was lost leaves a fragment, not a short home.
+`live:{generation}` says who has a feed: only they are pushed to. Whoever makes a feed whole enters it there *first*;
+whoever removes one from there removes the feed in the same step. So no feed is ever whole and not pushed to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from fathom.engines.ledger import RESIDUAL, charging
+
+from ..api import Page, PostId, UserId
+from .chores import Chores
+from .memory import Memory
+
+if TYPE_CHECKING:
+    from fathom.engines.redis_client import Command
+
+__all__ = ["Feed", "Feeds", "Marks"]
+
+LIFE_S = 8 * 86_400  # Redis may drop a feed when memory is short; untouched ones go anyway, after SLEEPY_MS
+SLEEPY_MS = 7 * 86_400_000  # who has not come for so long has no feed, and is not pushed to
+TOUCH_S = 600.0  # a reader's coming is noted once in so long
+KEPT_MAX = 200_000  # readers whose last note and pushes are kept in mind
+MARKS_AT_ONCE = 8  # marks read together with the first page; more of them cost a second look
+HIDDEN_MAX = 64  # a feed that hides more authors than this is made anew
+
+_EQUAL, _MINUS, _BANG, _STAR = b"=-!*"
+
+# Only who has not come back in the meantime is put to sleep, in one step with the feed.
+_SLEEP = """
+    local n = 0
+    for i, reader in ipairs(ARGV) do
+        if i > 1 then
+            local came = redis.call('ZSCORE', KEYS[1], reader)
+            if came and tonumber(came) <= tonumber(ARGV[1]) then
+                redis.call('ZREM', KEYS[1], reader)
+                redis.call('UNLINK', KEYS[i])
+                n = n + 1
+            end
+        end
+    end
+    return n
+"""
+
+
+class Marks(NamedTuple):
+    """What a feed says about itself."""
+
+    floor: int  # complete above this id
+    hidden: frozenset[UserId]
+    stars: tuple[UserId, ...]
+
+
+NO_ONE: frozenset[UserId] = frozenset()
+
+
+class Feed(NamedTuple):
+    """A page of a feed: the ids that were scanned, newest first, all above its floor."""
+
+    ids: list[PostId]
+    marks: Marks
+
+
+class Feeds:
+    """All feeds of all generations."""
+
+    def __init__(self, memory: Memory, chores: Chores) -> None:
+        self._memory, self._chores = memory, chores
+        self._noted: dict[tuple[int, UserId], float] = {}  # (generation, reader) → when its coming was last noted
+        self._pushed: dict[bytes, int] = {}  # key → pushes since it was last trimmed
+
+    @staticmethod
+    def key(generation: int, reader: UserId) -> bytes:
+        return b"feed:%d:%d" % (generation, reader)
+
+    @staticmethod
+    def author_key(generation: int, author: UserId) -> bytes:
+        return b"author:%d:%d" % (generation, author)
+
+    @staticmethod
+    def live_key(generation: int) -> bytes:
+        return b"live:%d" % generation
+
+    # Reading
+
+    async def read(self, key: bytes, page: Page) -> Feed | None:
+        """Return a page of a feed; None: it is not whole."""
+        if page.max_id is None and page.min_id is None:
+            return await self._first(key, page)
+        # Marks and ids must be of one moment: between two commands a feed could be lost and made again.
+        above = b"-inf" if page.since_id is None else b"(%d" % page.since_id
+        below = b"(inf" if page.max_id is None else b"(%d" % page.max_id
+        if page.min_id is None:
+            scan: Command = ("ZREVRANGEBYSCORE", key, below, above, "LIMIT", 0, page.limit)
+        else:
+            above = b"(%d" % max(page.min_id, page.since_id or 0)
+            scan = ("ZRANGEBYSCORE", key, above, below, "LIMIT", 0, page.limit)
+        marked, ids = await self._memory.many([("ZREVRANGEBYSCORE", key, "inf", "inf"), scan], atomic=True)
+        marks = _marks(marked)
+        if marks is None:
+            return None
+        found = list(map(int, ids if page.min_id is None else reversed(ids)))
+        return Feed(_above(marks.floor, found), marks)
+
+    async def _first(self, key: bytes, page: Page) -> Feed | None:
+        """Read marks and the newest ids with one command: marks have the highest score."""
+        above = b"-inf" if page.since_id is None else b"(%d" % page.since_id
+        want = page.limit + MARKS_AT_ONCE
+        got = await self._memory.ask("ZREVRANGEBYSCORE", key, "inf", above, "LIMIT", 0, want)
+        if not got or got[0][0] != _EQUAL:  # of equal scores the highest member comes first, and that is '='
+            return None
+        at = 1
+        while at < len(got) and got[at][0] < 48:  # not a digit: a mark
+            at += 1
+        if len(got) == want and want - at < page.limit:
+            return await self._again(key, page)
+        found = list(map(int, got[at : at + page.limit]))
+        if at == 1:
+            floor = int(got[0][1:])
+            return Feed(_above(floor, found), Marks(floor, NO_ONE, ()))
+        marks = _marks(got[:at])
+        assert marks is not None
+        return Feed(_above(marks.floor, found), marks)
+
+    async def _again(self, key: bytes, page: Page) -> Feed | None:
+        """Read a feed that has more marks than were expected."""
+        above = b"-inf" if page.since_id is None else b"(%d" % page.since_id
+        marked, ids = await self._memory.many(
+            [
+                ("ZREVRANGEBYSCORE", key, "inf", "inf"),
+                ("ZREVRANGEBYSCORE", key, "(inf", above, "LIMIT", 0, page.limit),
+            ],
+            atomic=True,
+        )
+        found = _marks(marked)
+        return None if found is None else Feed(_above(found.floor, list(map(int, ids))), found)
+
+    async def marks(self, key: bytes) -> Marks | None:
+        """Return what a feed says about itself; None: it is not whole."""
+        (marked,) = await self._memory.many([("ZREVRANGEBYSCORE", key, "inf", "inf")])
+        return _marks(marked)
+
+    # Pushing
+
+    async def push(self, generation: int, fans: Sequence[UserId], post: PostId, trim_at: int) -> list[bytes]:
+        """Add a post to the feeds of those fans who have one; return the feeds that should be trimmed now."""
+        if not fans:
+            return []
+        (seen,) = await self._memory.many([("ZMSCORE", self.live_key(generation), *fans)], patient=True)
+        keys = [self.key(generation, fan) for fan, score in zip(fans, seen, strict=True) if score is not None]
+        if not keys:
+            return []
+        member = b"%d" % post
+        await self._memory.many([("ZADD", key, member, member) for key in keys], patient=True)
+        return self._counted(keys, trim_at)
+
+    async def own(self, generation: int, author: UserId, post: PostId, trim_at: int) -> list[bytes]:
+        """Add a post to its author's own feed, whether or not there is one."""
+        key = self.key(generation, author)
+        member = b"%d" % post
+        await self._memory.ask("ZADD", key, member, member)
+        if (generation, author) not in self._noted:
+            # It may be a fragment of one who never comes: nobody else would remove it.
+            self._note(generation, author)
+            self._chores.once(("keep", key), lambda: self._keep(key))
+        return self._counted([key], trim_at)
+
+    async def add(self, key: bytes, post: PostId, trim_at: int) -> list[bytes]:
+        """Add a post to the list of a star's posts."""
+        member = b"%d" % post
+        await self._memory.many([("ZADD", key, member, member)], patient=True)
+        return self._counted([key], trim_at)
+
+    def _counted(self, keys: Iterable[bytes], trim_at: int) -> list[bytes]:
+        pushed = self._pushed
+        due = []
+        for key in keys:
+            n = pushed.get(key, 0) + 1
+            if n >= trim_at:
+                due.append(key)
+                n = 0
+            pushed[key] = n
+        if len(pushed) > KEPT_MAX:  # then they are counted again from 0, and trimmed a little later
+            pushed.clear()
+        return due
+
+    async def trim(self, key: bytes, cap: int) -> None:
+        """Keep the `cap` newest posts of a feed, and say so: by score, the floor first, both in one step.
+
+        A post below the floor that arrives late is not shown from here but from the truth, where it is as well.
+        """
+        over, marked = await self._memory.many(
+            [
+                ("ZREVRANGEBYSCORE", key, "(inf", "-inf", "LIMIT", cap, 1),
+                ("ZREVRANGEBYSCORE", key, "inf", "inf"),
+            ],
+            patient=True,
+        )
+        marks = _marks(marked)
+        if not over or marks is None:
+            return
+        floor = max(int(over[0]), marks.floor)
+        old = [mark for mark in marked if mark[0] == _MINUS and int(mark[1:]) < floor]
+        # Should the feed be lost just now, this leaves a '-' without a '=', which is a fragment.
+        commands: list[Command] = [
+            ("ZADD", key, "inf", b"-%d" % floor),
+            ("ZREMRANGEBYSCORE", key, "-inf", floor),
+        ]
+        if old:
+            commands.append(("ZREM", key, *old))
+        await self._memory.many(commands, atomic=True, patient=True)
+
+    # Making feeds
+
+    async def begin(self, generation: int, reader: UserId) -> None:
+        """Before the truth is read to make a feed: be pushed to from now on, and keep no fragment from before.
+
+        A post that is not in what is then read was committed later, and its delivery finds the reader live.
+        """
+        commands: list[Command] = [
+            ("ZADD", self.live_key(generation), _now_ms(), reader),
+            ("UNLINK", self.key(generation, reader)),
+        ]
+        await self._memory.many(commands, patient=True)
+        self._note(generation, reader)
+
+    async def make(
+        self,
+        key: bytes,
+        ids: Sequence[PostId],
+        floor: int,
+        *,
+        hidden: Iterable[UserId] = (),
+        stars: Iterable[UserId] = (),
+    ) -> None:
+        """Make a feed whole: merge what was read with what was pushed meanwhile, and replace all marks, in one step."""
+        await self._memory.many(self._making(key, ids, floor, hidden, stars), atomic=True, patient=True)
+        self._pushed.pop(key, None)
+
+    def _making(
+        self, key: bytes, ids: Sequence[PostId], floor: int, hidden: Iterable[UserId], stars: Iterable[UserId]
+    ) -> list[Command]:
+        members: list[bytes] = [b"inf", b"=%d" % floor]
+        for author in hidden:
+            members += (b"inf", b"!%d" % author)
+        for author in stars:
+            members += (b"inf", b"*%d" % author)
+        for id in ids:
+            member = b"%d" % id
+            members += (member, member)
+        return [("ZREMRANGEBYSCORE", key, "inf", "inf"), ("ZADD", key, *members), ("EXPIRE", key, LIFE_S)]
+
+    async def warm(
+        self, generation: int, feeds: Sequence[tuple[UserId, Sequence[PostId], int, Sequence[UserId]]]
+    ) -> None:
+        """Make many feeds at once: (reader, ids, floor, stars). Readers must be live already (`enlist`)."""
+        commands: list[Command] = []
+        for reader, ids, floor, stars in feeds:
+            commands += self._making(self.key(generation, reader), ids, floor, (), stars)
+        await self._memory.many(commands, patient=True)
+
+    async def enlist(self, generation: int, readers: Sequence[UserId]) -> None:
+        """Have many readers pushed to from now on."""
+        now = _now_ms()
+        pairs = [part for reader in readers for part in (now, reader)]
+        commands: list[Command] = [("ZADD", self.live_key(generation), *pairs)]
+        commands.append(("UNLINK", *[self.key(generation, reader) for reader in readers]))
+        await self._memory.many(commands, patient=True)
+
+    # Changing feeds
+
+    async def show(self, key: bytes, author: UserId, ids: Sequence[PostId], *, star: bool, raise_to: int = 0) -> None:
+        """Let a feed have an author's posts from now on."""
+        commands: list[Command] = [("ZREM", key, b"!%d" % author)]
+        members = [b"%d" % id for id in ids]
+        if members:
+            commands.append(("ZADD", key, *[part for member in members for part in (member, member)]))
+        if raise_to:
+            commands.append(("ZADD", key, "inf", b"-%d" % raise_to))
+        commands.append(("ZADD", key, "inf", b"*%d" % author) if star else ("ZREM", key, b"*%d" % author))
+        await self._memory.many(commands, atomic=True)
+
+    async def hide(self, key: bytes, author: UserId, ids: Sequence[PostId]) -> None:
+        """Let a feed have none of an author's posts from now on, also if one is just being pushed."""
+        commands: list[Command] = [
+            ("ZADD", key, "inf", b"!%d" % author),
+            ("ZREM", key, b"*%d" % author, *[b"%d" % id for id in ids]),
+        ]
+        await self._memory.many(commands, atomic=True)
+
+    async def live(self, generation: int, readers: Sequence[UserId]) -> list[UserId]:
+        """Return those of these readers who have a feed."""
+        if not readers:
+            return []
+        (seen,) = await self._memory.many([("ZMSCORE", self.live_key(generation), *readers)], patient=True)
+        return [reader for reader, score in zip(readers, seen, strict=True) if score is not None]
+
+    async def mark_star(self, generation: int, readers: Sequence[UserId], author: UserId) -> None:
+        """Tell these readers' feeds that an author's posts are pulled."""
+        if readers:
+            star = b"*%d" % author
+            commands: list[Command] = [("ZADD", self.key(generation, reader), "inf", star) for reader in readers]
+            await self._memory.many(commands, patient=True)
+
+    async def merge_star(
+        self, generation: int, readers: Sequence[UserId], author: UserId, ids: Sequence[PostId], floor: int
+    ) -> None:
+        """Give these readers' feeds an author's posts, which are pushed from now on, complete above `floor`."""
+        star = b"*%d" % author
+        pairs = [part for id in ids for part in (b"%d" % id, b"%d" % id)]
+        for reader in readers:
+            key = self.key(generation, reader)
+            commands: list[Command] = [("ZREM", key, star)]
+            if pairs:
+                commands.append(("ZADD", key, *pairs))
+            if floor:
+                commands.append(("ZADD", key, "inf", b"-%d" % floor))
+            await self._memory.many(commands, atomic=True, patient=True)
+
+    async def drop(self, key: bytes) -> None:
+        """Remove a feed; the next read makes it anew."""
+        await self._memory.many([("UNLINK", key)], patient=True)
+
+    # Coming and going
+
+    def came(self, generation: int, reader: UserId) -> None:
+        """Note now and then that a reader comes, so that its feed is kept and pushed to."""
+        noted = self._noted.get((generation, reader))
+        if noted is None or time.monotonic() - noted > TOUCH_S:
+            self._note(generation, reader)
+            self._chores.once(("came", generation, reader), lambda: self._touch(generation, reader))
+
+    def _note(self, generation: int, reader: UserId) -> None:
+        if len(self._noted) >= KEPT_MAX:
+            for key in list(self._noted)[: KEPT_MAX // 4]:  # the oldest: they are noted again when they come
+                del self._noted[key]
+        self._noted[generation, reader] = time.monotonic()
+
+    async def _touch(self, generation: int, reader: UserId) -> None:
+        key = self.key(generation, reader)
+        commands: list[Command] = [
+            ("ZADD", self.live_key(generation), _now_ms(), reader),
+            ("EXPIRE", key, LIFE_S),
+        ]
+        added, _ = await self._memory.many(commands, patient=True)
+        if added:  # it was not pushed to until now, whatever it says: it may lack something
+            await self.drop(key)
+
+    async def _keep(self, key: bytes) -> None:
+        await self._memory.many([("EXPIRE", key, LIFE_S)], patient=True)
+
+    async def put_to_sleep(self, generation: int, most: int = 200) -> int:
+        """Remove the feeds of readers who have not come for long; return how many of them there were."""
+        with charging(RESIDUAL):
+            live, until = self.live_key(generation), _now_ms() - SLEEPY_MS
+            (sleepy,) = await self._memory.many(
+                [("ZRANGEBYSCORE", live, "-inf", until, "LIMIT", 0, most)], patient=True
+            )
+            if not sleepy:
+                return 0
+            keys = [live, *[self.key(generation, UserId(int(reader))) for reader in sleepy]]
+            return (await self._memory.many([("EVAL", _SLEEP, len(keys), *keys, until, *sleepy)], patient=True))[0]
+
+    async def remove(self, generation: int, authors: Sequence[UserId], most: int = 500) -> None:
+        """Remove all feeds of a generation that nobody reads any more."""
+        with charging(RESIDUAL):
+            live = self.live_key(generation)
+            while True:
+                (popped,) = await self._memory.many([("ZPOPMIN", live, most)], patient=True)
+                if not popped:
+                    break
+                await self._memory.many(
+                    [("UNLINK", *[self.key(generation, UserId(int(reader))) for reader in popped[::2]])], patient=True
+                )
+            for first in range(0, len(authors), most):
+                keys = [self.author_key(generation, author) for author in authors[first : first + most]]
+                await self._memory.many([("UNLINK", *keys)], patient=True)
+        for note in [note for note in self._noted if note[0] == generation]:
+            del self._noted[note]
+
+    def forget(self) -> None:
+        """Redis is another than before: note everybody's coming anew."""
+        self._noted.clear()
+        self._pushed.clear()
+
+
+def _marks(marked: Sequence[bytes]) -> Marks | None:
+    """Read marks; None: they do not say that the feed is whole."""
+    floors: list[int] = []
+    whole = False
+    hidden: list[UserId] = []
+    stars: list[UserId] = []
+    for mark in marked:
+        kind, id = mark[0], int(mark[1:])
+        if kind in (_EQUAL, _MINUS):
+            whole = whole or kind == _EQUAL
+            floors.append(id)
+        elif kind == _BANG:
+            hidden.append(UserId(id))
+        elif kind == _STAR:
+            stars.append(UserId(id))
+    return Marks(max(floors), frozenset(hidden) if hidden else NO_ONE, tuple(stars)) if whole else None
+
+
+def _above(floor: int, ids: list[int]) -> list[PostId]:
+    """Return those of descending ids that lie above a floor."""
+    while ids and ids[-1] <= floor:
+        ids.pop()
+    return ids  # pyright: ignore[reportReturnType]
+
+
+def _now_ms() -> int:
+    # Not the injected clock: it tells readers of one Redis apart, and is compared with nothing else.
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,279 @@
+"""Who follows and who blocks whom, and what they wrote that a reader should see: straight from the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from fathom.engines.postgres import Postgres
+from fathom.errors import Refusal
+
+from ..api import Page, Post, PostId, UserId
+from .outbox import Entry
+
+if TYPE_CHECKING:
+    from fathom.engines.database import Database
+
+__all__ = ["Edge", "Graph", "Snapshot"]
+
+TOP = 1 << 62  # above every id
+_NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"  # one clock for all that compares `ended_ms`
+REMEMBERED_MS = 3_600_000  # how long an edge that ended is told to feeds that are made anew
+
+# What a reader's home is made of: the newest posts by those they follow, and their own. `$1` reader, `$2` below this
+# id, `$3` above this one, `$4` how many, `$5` a generation whose stars are left out (0: nobody is).
+#
+# One index probe per author finds its head; only the authors with the `$4` newest heads can contribute, and only with
+# posts no older than the last of these heads. The rest is the merge.
+_FOLLOWED = """
+    SELECT followee AS author FROM follows WHERE follower = {reader} AND ended_ms IS NULL
+        AND ($5 = 0 OR NOT EXISTS (
+            SELECT FROM stars WHERE generation = $5 AND author = followee AND mode = 'star'))
+    UNION ALL SELECT {reader}
+"""
+_NEWEST_OF = f"""
+    WITH heads AS MATERIALIZED (
+        SELECT f.author, h.id FROM ({_FOLLOWED}) f CROSS JOIN LATERAL (
+            SELECT id FROM posts WHERE author = f.author AND deleted_ms IS NULL AND id < $2 AND id > $3
+            ORDER BY id DESC LIMIT 1) h
+        ORDER BY h.id DESC LIMIT $4
+    ), bar AS MATERIALIZED (SELECT CASE WHEN count(*) < $4 THEN $3 + 1 ELSE min(id) END AS id FROM heads)
+    SELECT p.id FROM heads CROSS JOIN LATERAL (
+        SELECT id FROM posts WHERE author = heads.author AND deleted_ms IS NULL
+            AND id < $2 AND id >= (SELECT id FROM bar) ORDER BY id DESC LIMIT $4) p
+    ORDER BY p.id DESC LIMIT $4
+"""
+_NEWEST = _NEWEST_OF.format(reader="$1")
+_OLDEST = f"""
+    WITH heads AS MATERIALIZED (
+        SELECT f.author, h.id FROM ({_FOLLOWED.format(reader="$1")}) f CROSS JOIN LATERAL (
+            SELECT id FROM posts WHERE author = f.author AND deleted_ms IS NULL AND id < $2 AND id > $3
+            ORDER BY id LIMIT 1) h
+        ORDER BY h.id LIMIT $4
+    ), bar AS MATERIALIZED (SELECT CASE WHEN count(*) < $4 THEN $2 - 1 ELSE max(id) END AS id FROM heads)
+    SELECT p.id FROM heads CROSS JOIN LATERAL (
+        SELECT id FROM posts WHERE author = heads.author AND deleted_ms IS NULL
+            AND id > $3 AND id <= (SELECT id FROM bar) ORDER BY id LIMIT $4) p
+    ORDER BY p.id LIMIT $4
+"""
+_WITH_BODIES = """
+    SELECT p.id, p.author, u.name, p.body, p.at_ms, p.likes FROM ({newest}) n
+    JOIN posts p USING (id) JOIN users u ON u.id = p.author WHERE p.deleted_ms IS NULL ORDER BY p.id DESC
+"""
+_NEWEST_POSTS, _OLDEST_POSTS = _WITH_BODIES.format(newest=_NEWEST), _WITH_BODIES.format(newest=_OLDEST)
+_SNAPSHOT = f"""
+    SELECT (SELECT edges FROM counts WHERE user_id = $1) AS version,
+        (SELECT coalesce(array_agg(followee), '{{}}') FROM follows WHERE follower = $1
+            AND ended_ms > {_NOW_MS} - $6::bigint) AS ended,
+        (SELECT coalesce(array_agg(author ORDER BY author), '{{}}') FROM follows
+            JOIN stars ON generation = $5 AND author = followee
+            WHERE follower = $1 AND ended_ms IS NULL) AS stars,
+        (SELECT coalesce(array_agg(id), '{{}}') FROM ({_NEWEST}) newest) AS ids
+"""
+_SNAPSHOTS = f"""
+    SELECT r.id AS reader, c.edges AS version,
+        (SELECT coalesce(array_agg(author ORDER BY author), '{{{{}}}}') FROM follows
+            JOIN stars ON generation = $5 AND author = followee
+            WHERE follower = r.id AND ended_ms IS NULL) AS stars,
+        (SELECT coalesce(array_agg(id), '{{{{}}}}') FROM ({_NEWEST_OF}) newest) AS ids
+    FROM unnest($1::bigint[]) r (id) LEFT JOIN counts c ON c.user_id = r.id
+""".format(reader="r.id")
+_VERSION = """
+    SELECT (SELECT edges FROM counts WHERE user_id = $1) AS version,
+        (SELECT coalesce(array_agg(author ORDER BY author), '{}') FROM follows
+            JOIN stars ON generation = $2 AND author = followee
+            WHERE follower = $1 AND ended_ms IS NULL) AS stars
+"""
+_EDGE = """
+    SELECT EXISTS (SELECT FROM follows WHERE follower = $1 AND followee = $2 AND ended_ms IS NULL) AS follows,
+        (SELECT followers FROM counts WHERE user_id = $2) AS followers,
+        (SELECT mode FROM stars WHERE generation = $5 AND author = $2) AS mode,
+        (SELECT coalesce(array_agg(id), '{}') FROM (
+            SELECT id FROM posts WHERE author = $2 AND deleted_ms IS NULL AND id > $3
+            ORDER BY id DESC LIMIT $4) newest) AS ids
+"""
+_FANS = """
+    SELECT follower FROM follows WHERE followee = $1 AND ended_ms IS NULL AND follower > $2
+    ORDER BY follower LIMIT $3
+"""
+_BOTH = "SELECT user_id FROM counts WHERE user_id = ANY($1::bigint[]) ORDER BY user_id FOR UPDATE"
+_FOLLOW = """
+    WITH edge AS (
+        INSERT INTO follows (follower, followee) SELECT $1, $2
+        WHERE NOT EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN (($1, $2), ($2, $1)))
+        ON CONFLICT (follower, followee) DO UPDATE SET ended_ms = NULL WHERE follows.ended_ms IS NOT NULL
+        RETURNING 1
+    ), one AS (
+        UPDATE counts SET following = following + 1, edges = edges + 1 WHERE user_id = $1 AND EXISTS (SELECT FROM edge)
+    ), other AS (
+        UPDATE counts SET followers = followers + 1 WHERE user_id = $2 AND EXISTS (SELECT FROM edge)
+    ), boxed AS (
+        INSERT INTO outbox (kind, who, what, at_ms) SELECT 'edge', $1, $2, $3 FROM edge RETURNING seq
+    )
+    SELECT (SELECT seq FROM boxed) AS seq,
+        EXISTS (SELECT FROM blocks WHERE blocker = $1 AND blocked = $2) AS by_us,
+        EXISTS (SELECT FROM blocks WHERE blocker = $2 AND blocked = $1) AS by_them
+"""
+_UNFOLLOW = f"""
+    WITH edge AS (
+        UPDATE follows SET ended_ms = {_NOW_MS} WHERE follower = $1 AND followee = $2 AND ended_ms IS NULL RETURNING 1
+    ), one AS (
+        UPDATE counts SET following = following - 1, edges = edges + 1 WHERE user_id = $1 AND EXISTS (SELECT FROM edge)
+    ), other AS (
+        UPDATE counts SET followers = followers - 1 WHERE user_id = $2 AND EXISTS (SELECT FROM edge)
+    ), boxed AS (
+        INSERT INTO outbox (kind, who, what, at_ms) SELECT 'edge', $1, $2, $3 FROM edge RETURNING seq
+    )
+    SELECT (SELECT seq FROM boxed) AS seq
+"""
+
+
+def _between(page: Page) -> tuple[int, int]:
+    """Return the ids that a page lies between."""
+    return TOP if page.max_id is None else page.max_id, max(page.since_id or 0, page.min_id or 0)
+
+
+class Edge(NamedTuple):
+    """Whether one follows the other now, and what that means for a feed."""
+
+    follows: bool
+    followers: int  # of the followee
+    mode: str | None  # of the followee: None, 'rising', 'star' or 'falling'
+    ids: list[PostId]  # the followee's newest, newest first
+
+
+class Snapshot(NamedTuple):
+    """All that a feed is made of, at one moment."""
+
+    version: int  # of the reader's edges
+    ended: list[UserId]  # whom the reader lately stopped following
+    stars: list[UserId]  # whom the reader follows and whose posts are pulled
+    ids: list[PostId]  # newest first
+
+
+class Graph:
+    """Edges between users."""
+
+    def __init__(self, truth: Postgres) -> None:
+        self._truth = truth
+
+    @property
+    def _db(self) -> Database:
+        return self._truth.client
+
+    # What a home is made of
+
+    async def pull(self, reader: UserId, page: Page, *, without_stars: int = 0) -> list[PostId]:
+        """Return the posts that a reader should see, newest first: at most `page.limit` from its end of the range."""
+        below, above = _between(page)
+        if page.min_id is None:
+            rows = await self._db.fetch(_NEWEST, reader, below, above, page.limit, without_stars)
+            return [row[0] for row in rows]
+        rows = await self._db.fetch(_OLDEST, reader, below, above, page.limit, without_stars)
+        return [row[0] for row in reversed(rows)]
+
+    async def pull_posts(self, reader: UserId, page: Page, within_s: float) -> list[Post]:
+        """Return the same as whole posts, in one statement: for when nothing else can be asked."""
+        query = _NEWEST_POSTS if page.min_id is None else _OLDEST_POSTS
+        rows = await self._db.fetch(query, reader, *_between(page), page.limit, 0, within_s=within_s)
+        return [Post(id=row[0], author=row[1], name=row[2], body=row[3], at_ms=row[4], likes=row[5]) for row in rows]
+
+    async def snapshot(self, reader: UserId, depth: int, generation: int) -> Snapshot:
+        """Return what a reader's feed is made of."""
+        row = await self._db.fetchrow(_SNAPSHOT, reader, TOP, 0, depth, generation, REMEMBERED_MS)
+        assert row is not None
+        return Snapshot(row["version"] or 0, row["ended"], row["stars"], row["ids"])
+
+    async def snapshots(self, readers: Sequence[UserId], depth: int, generation: int) -> list[Snapshot]:
+        """Return the same for many readers, in their order, without whom they stopped following."""
+        rows = await self._db.fetch(_SNAPSHOTS, readers, TOP, 0, depth, generation, within_s=60.0)
+        found = {row["reader"]: Snapshot(row["version"] or 0, [], row["stars"], row["ids"]) for row in rows}
+        return [found[reader] for reader in readers]
+
+    async def version(self, reader: UserId, generation: int) -> tuple[int, list[UserId]]:
+        """Return what tells whether a snapshot is still true: the version of the reader's edges, and the stars."""
+        row = await self._db.fetchrow(_VERSION, reader, generation)
+        assert row is not None
+        return row["version"] or 0, row["stars"]
+
+    async def edge(self, reader: UserId, author: UserId, above: int, most: int, generation: int) -> Edge:
+        """Return whether the reader follows the author now, and the author's newest posts above an id."""
+        row = await self._db.fetchrow(_EDGE, reader, author, above, most, generation)
+        assert row is not None
+        return Edge(row["follows"], row["followers"] or 0, row["mode"], row["ids"])
+
+    async def fans(self, author: UserId, after: int, most: int) -> list[UserId]:
+        """Return an author's followers in the order of their ids, from the one above `after` on."""
+        return [row[0] for row in await self._db.fetch(_FANS, author, after, most)]
+
+    # Changes. All lock both users' counts in the order of their ids, so two of them never wait for each other, and
+    # look at blocks only afterwards: a block that was committed meanwhile is seen.
+
+    async def follow(self, follower: UserId, followee: UserId, now_ms: int) -> Entry | None:
+        """Let one follow the other; None: they already did."""
+        async with self._db.transaction() as tx:
+            if len(await tx.fetch(_BOTH, [follower, followee])) < 2:
+                raise Refusal("not-found", "there is no such account")
+            row = await tx.fetchrow(_FOLLOW, follower, followee, now_ms)
+            assert row is not None
+            if row["by_them"]:
+                raise Refusal("not-found", "there is no such account")
+            if row["by_us"]:
+                raise Refusal("forbidden", "you block this account: unblock it first")
+        return None if row["seq"] is None else Entry(row["seq"], "edge", follower, followee, now_ms)
+
+    async def unfollow(self, follower: UserId, followee: UserId, now_ms: int) -> Entry | None:
+        """Let one no longer follow the other; None: they did not."""
+        async with self._db.transaction() as tx:
+            if len(await tx.fetch(_BOTH, [follower, followee])) < 2:
+                raise Refusal("not-found", "there is no such account")
+            seq = await tx.fetchval(_UNFOLLOW, follower, followee, now_ms)
+        return None if seq is None else Entry(seq, "edge", follower, followee, now_ms)
+
+    async def block(self, blocker: UserId, blocked: UserId, now_ms: int) -> list[Entry]:
+        """End both edges between two users and keep them from coming back."""
+        ended: list[Entry] = []
+        async with self._db.transaction() as tx:
+            if len(await tx.fetch(_BOTH, [blocker, blocked])) < 2:
+                raise Refusal("not-found", "there is no such account")
+            await tx.execute("INSERT INTO blocks VALUES ($1, $2) ON CONFLICT DO NOTHING", blocker, blocked)
+            for one, other in ((blocker, blocked), (blocked, blocker)):
+                seq = await tx.fetchval(_UNFOLLOW, one, other, now_ms)
+                if seq is not None:
+                    ended.append(Entry(seq, "edge", one, other, now_ms))
+        return ended
+
+    async def unblock(self, blocker: UserId, blocked: UserId) -> None:
+        """Lift a block."""
+        await self._db.execute("DELETE FROM blocks WHERE blocker = $1 AND blocked = $2", blocker, blocked)
+
+    async def forget_ended(self, most: int = 1_000) -> int:
+        """Remove edges that ended over a day ago; return how many."""
+        long_ago = f"ended_ms < {_NOW_MS} - $1::bigint"
+        return await self._db.execute(
+            f"DELETE FROM follows WHERE {long_ago} AND (follower, followee) IN"
+            f" (SELECT follower, followee FROM follows WHERE {long_ago} LIMIT $2)",
+            24 * REMEMBERED_MS,
+            most,
+        )
+
+    # In bulk, for dives and imports: beside the service, before anybody reads
+
+    async def bulk(self, pairs: Iterable[tuple[UserId, UserId]]) -> int:
+        """Add many (follower, followee) that are not there yet; return how many."""
+        edges = pairs if isinstance(pairs, Sequence) else list(pairs)
+        added = await self._db.copy("follows", ["follower", "followee"], edges)
+        for count, side in (("following", 0), ("followers", 1)):
+            sums: dict[int, int] = {}
+            for edge in edges:
+                sums[edge[side]] = sums.get(edge[side], 0) + 1
+            edges_too = ", edges = edges + 1" if count == "following" else ""
+            await self._db.execute(
+                f"UPDATE counts SET {count} = {count} + n{edges_too}"
+                " FROM unnest($1::bigint[], $2::int[]) AS added(id, n) WHERE user_id = id",
+                sorted(sums),
+                [sums[user] for user in sorted(sums)],
+                within_s=60.0,
+            )
+        await self._db.execute("VACUUM (ANALYZE) follows", within_s=60.0)
+        return added

@@ -1,0 +1,122 @@
+"""What was accepted and has not yet taken effect everywhere: rows of the same transaction as what they announce."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from fathom.engines.engine import EngineError
+from fathom.engines.ledger import RESIDUAL, charging
+from fathom.engines.postgres import Postgres
+
+if TYPE_CHECKING:
+    from fathom.engines.database import Database
+
+__all__ = ["Entry", "Kind", "Outbox"]
+
+Kind = Literal["post", "delete", "edge", "tally"]
+FLUSH_ROWS = 256  # rows that are done are removed together: this many at a time …
+FLUSH_S = 0.2  # … or after this long
+
+
+class Entry(NamedTuple):
+    """One row: `who` did what to `what` (a post; of an edge, the author that a reader follows or not)."""
+
+    seq: int
+    kind: Kind
+    who: int
+    what: int
+    at_ms: int
+
+
+class Outbox:
+    """The rows not yet done, in memory as in the table: the table is for the next process, should this one die.
+
+    A row is *shown* once Redis agrees with it (deletes, edges, likes, an author's own post), and *done* once its
+    followers have it too. Rows are removed in batches; to remove one late only costs some repetition after a crash.
+    """
+
+    def __init__(self, truth: Postgres) -> None:
+        self._truth = truth
+        self.pending: dict[int, Entry] = {}
+        self.unshown: dict[int, Entry] = {}
+        self._done: list[int] = []
+        self._idle = asyncio.Event()
+        self._full = asyncio.Event()
+        self._waiting: list[tuple[set[int], asyncio.Future[None]]] = []
+
+    @property
+    def _db(self) -> Database:
+        return self._truth.client
+
+    def took(self, entries: Iterable[Entry]) -> None:
+        """Keep in mind rows that are committed."""
+        for entry in entries:
+            self.pending[entry.seq] = entry
+            self.unshown[entry.seq] = entry
+
+    def shown(self, entry: Entry) -> None:
+        """Redis agrees with it. For all but posts that is all there is to do."""
+        self.unshown.pop(entry.seq, None)
+        if entry.kind != "post":
+            self.done(entry.seq)
+
+    def done(self, seq: int) -> None:
+        """It has taken effect everywhere."""
+        if self.pending.pop(seq, None) is None:
+            return
+        self.unshown.pop(seq, None)
+        self._done.append(seq)
+        if len(self._done) >= FLUSH_ROWS:
+            self._full.set()
+        if self._waiting:
+            for seqs, future in self._waiting:
+                seqs.discard(seq)
+                if not seqs and not future.done():
+                    future.set_result(None)
+
+    async def settled(self) -> None:
+        """Return when every row that is pending now is done."""
+        seqs = set(self.pending)
+        if not seqs:
+            return
+        waiting = (seqs, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        try:
+            await waiting[1]
+        finally:
+            self._waiting.remove(waiting)
+
+    # The table
+
+    async def load(self, older_than_ms: int, most: int = 10_000) -> list[Entry]:
+        """Return the oldest rows that nobody here knows: left by a crash, or by an answer that was lost."""
+        rows = await self._db.fetch(
+            "SELECT seq, kind, who, what, at_ms FROM outbox WHERE at_ms < $1 AND seq <> ALL($2::bigint[])"
+            " ORDER BY seq LIMIT $3",
+            older_than_ms,
+            [*self.pending, *self._done],
+            most,
+        )
+        known = self.pending.keys() | set(self._done)  # what was taken meanwhile, too
+        return [Entry(*row) for row in rows if row["seq"] not in known]
+
+    async def remove_done(self) -> None:
+        """Remove the rows that are done, in batches, for as long as this runs."""
+        with charging(RESIDUAL):
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(FLUSH_S):
+                        await self._full.wait()
+                with suppress(EngineError):  # then they stay in the list
+                    await self.flush()
+
+    async def flush(self) -> None:
+        """Remove the rows that are done now."""
+        self._full.clear()
+        while self._done:
+            batch = self._done[: 4 * FLUSH_ROWS]
+            await self._db.execute("DELETE FROM outbox WHERE seq = ANY($1::bigint[])", batch)
+            del self._done[: len(batch)]
