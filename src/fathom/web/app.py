@@ -317,22 +317,28 @@ class Door:
         length = headers.get(b"content-length", b"0")
         if length == b"0" and b"transfer-encoding" not in headers:
             return b""
-        if not length.isdigit() or int(length) > most:  # refused before a byte of it is read
-            raise _Close(Refusal("too-large", f"a request's body has at most {most} bytes"))
-        body = bytearray()
+        too_large = Refusal("too-large", f"a request's body has at most {most} bytes")
+        if not length.isdigit() or int(length) > most + _OVER_BYTES_MAX:  # refused before a byte of it is read
+            raise _Close(too_large)
+        body, size = bytearray(), 0
         try:
             async with asyncio.timeout(self.limits.body_s):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise _Gone
-                    body += message.get("body", b"")
-                    if len(body) > most:
-                        raise _Close(Refusal("too-large", f"a request's body has at most {most} bytes"))
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size <= most:
+                        body += part
+                    elif size > most + _OVER_BYTES_MAX:
+                        raise _Close(too_large)
                     if not message.get("more_body", False):
                         break
         except TimeoutError:
-            raise _Close(_Slow(self.limits.body_s)) from None
+            raise _Close(too_large if size > most else _Slow(self.limits.body_s)) from None
+        if size > most:  # read to its end, so that the refusal is not overtaken by a reset
+            raise too_large
         if visit.scope["method"] in _BODIES and body:
             form = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
             if form != b"application/json":
@@ -369,6 +375,7 @@ _METHODS = frozenset(("GET", "HEAD", "OPTIONS", *_BODIES))
 
 
 _DEPTH_MAX = 200
+_OVER_BYTES_MAX = 1 << 20  # so much of a body that is too large is read and thrown away
 
 
 def _check_depth(body: bytearray) -> None:

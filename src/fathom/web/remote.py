@@ -34,6 +34,8 @@ ANSWER_S = 60.0  # a call that takes longer is ended: its caller has long gone
 ARRIVE_S = 10.0  # for a request to arrive whole
 _OP_CHARS_MAX = 64
 _SWEEP_S = 0.5
+_BITE_BYTES = 4096
+_LINGER_S = 1.0
 
 
 class Broke(Exception):
@@ -275,8 +277,7 @@ class Doorway:
                 if until < now:
                     task.cancel()
             for connection in list(self._connections):
-                if connection.waits_since is not None and now - connection.waits_since > self._arrive_s:
-                    connection.refuse(408, "too-slow", "the request did not arrive in time")
+                connection.look(now, self._arrive_s)
 
 
 class _Call(NamedTuple):
@@ -318,7 +319,8 @@ class _Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._row: deque[_Pending] = deque()
-        self._closing = self._paused = self._choked = False
+        self._held = bytearray()
+        self._closing = self._paused = self._choked = self._lingers = False
         self.waits_since: float | None = None
 
     # The transport's side.
@@ -340,25 +342,53 @@ class _Connection(asyncio.Protocol):
             return
         if self.waits_since is None:
             self.waits_since = self._loop.time()
+        if len(data) <= _BITE_BYTES and not self._held:
+            self._parse(data)
+        else:
+            self._held += data
+            self._bite()
+        if len(self._row) >= PIPELINE_MAX:
+            self._pause()
+
+    def _bite(self) -> None:
+        """Parse what is held, a bite at a time: one piece of it could hold thousands of requests."""
+        while self._held and len(self._row) < PIPELINE_MAX and not self._choked and not self._closing:
+            bite = bytes(self._held[:_BITE_BYTES])
+            del self._held[:_BITE_BYTES]
+            self._parse(bite)
+        if self._held:
+            self.waits_since = None  # it is we who let it wait
+            self._pause()
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self.refuse(400, "malformed", "there is nothing to upgrade to")
         except httptools.HttpParserError:
             self.refuse(400, "malformed", "that is not HTTP/1.1")
-        if len(self._row) >= PIPELINE_MAX and not self._paused and not self._closing:
+
+    def _pause(self) -> None:
+        if not self._paused and not self._closing:
             self._paused = True
             self._transport.pause_reading()
+
+    def _flow(self) -> None:
+        """Go on reading, where there is room again for what may come."""
+        if self._choked or self._closing or len(self._row) >= PIPELINE_MAX // 2:
+            return
+        self._bite()
+        if self._paused and not self._held and not self._closing:
+            self._paused = False
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         self._closing = True
-        return bool(self._row)  # answer what was asked, then end
+        return bool(self._row)  # answer what was asked, then end; what is held is not a whole request
 
     def pause_writing(self) -> None:
         self._choked = True
-        if not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
+        self._pause()
 
     def resume_writing(self) -> None:
         self._choked = False
@@ -486,20 +516,24 @@ class _Connection(asyncio.Protocol):
         elif self._paused:
             self._flow()
 
-    def _flow(self) -> None:
-        if self._paused and not self._choked and not self._closing and len(self._row) < PIPELINE_MAX // 2:
-            self._paused = False
-            self._transport.resume_reading()
-
     def refuse(self, status: int, code: str, says: str) -> None:
         """Answer last, after what was asked before, and end: the rest of what comes cannot be understood."""
         if self._closing:
             return
-        self._closing = True
-        self.waits_since = None
+        self._closing = self._lingers = True
         pending = _Pending(last=True)
         self._row.append(pending)
         self._finish(pending, *_no(status, code, says))
+
+    def look(self, now: float, arrive_s: float) -> None:
+        """End what has waited too long for the rest of a request, or for the other side to end."""
+        if self.waits_since is None:
+            return
+        if self._closing:
+            if now - self.waits_since > _LINGER_S and not self._row:
+                self._transport.abort()
+        elif now - self.waits_since > arrive_s:
+            self.refuse(408, "too-slow", "the request did not arrive in time")
 
     def end_when_idle(self) -> None:
         if self._row:
@@ -510,7 +544,18 @@ class _Connection(asyncio.Protocol):
     def end(self) -> None:
         self._closing = True
         self._row.clear()
-        self._transport.close()
+        self._held.clear()
+        if self._lingers:
+            # To close while more comes is a reset, which can overtake the answer. What comes now is not looked at.
+            self._lingers = False
+            self.waits_since = self._loop.time()
+            if self._paused:
+                self._paused = False
+                self._transport.resume_reading()
+            with contextlib.suppress(OSError):
+                self._transport.write_eof()
+        else:
+            self._transport.close()
 
     def _measure(self, more: int) -> None:
         self._head_bytes += more
