@@ -18,6 +18,7 @@ from fathom.lab.verdicts import statements
 
 __all__ = ["show", "terminal"]
 
+_HEALED = {"with the return": "healed with the return"}
 _COLOURS = {"held": "green", "failed": "red"}
 
 
@@ -193,7 +194,7 @@ def _broken(facts: Facts, number: int) -> Iterator[Item]:
         if healed and healed.verdict == "healed":
             line += ["; healed ", Num(healed, brief=True), " after the return"]
         elif healed:
-            line.append(f"; {healed.verdict}")
+            line.append(f"; {_HEALED.get(str(healed.verdict), healed.verdict)}")
         if lost and lost.value is not None:
             line.append(f"; {int(lost.value)} acknowledged lost")
         yield line

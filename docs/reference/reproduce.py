@@ -1,0 +1,60 @@
+"""Compute a record's numbers again from its run folder, with the standard library alone: python reproduce.py RUN"""
+
+import csv
+import json
+import math
+import statistics as st
+import sys
+from pathlib import Path
+
+RUN = Path(sys.argv[1])
+FOUND = {f["id"]: f for f in json.loads((RUN / "findings.json").read_text())}
+SEGMENTS = {s["id"]: s for s in map(json.loads, (RUN / "segments.jsonl").read_text().splitlines())}
+
+
+def cpu(segment, group=""):  # what the lab itself used is no cost of the system
+    lab = {"generator", "runner", "link"}
+    return sum(t for name, t in segment["cpu_s"].items() if name == (group or name) and name not in lab)
+
+
+def measure(segments, op, name):  # CPU, outcomes, or seconds from when each request was due; what failed took forever
+    if name == "cpu_s":
+        return st.fmean(cpu(s) / sum(s["done"].values()) for s in segments)
+    rows = [r for s in segments for r in csv.DictReader((RUN / s["samples"]).open()) if op in (None, r["op"])]
+    if name in ("ok", "failed", "unknown", "censored"):
+        return sum(r["outcome"] == name for r in rows)
+    took = [(int(r["done_ns"]) - int(r["intended_ns"])) / 1e9 if r["outcome"] == "ok" else math.inf for r in rows]
+    rank = math.ceil(round(int(name[1:]) / 100 * len(took), 9)) if name != "mean" else 0  # nearest rank
+    return sorted(took)[rank - 1] if rank else st.fmean(t for t in took if t < math.inf)
+
+
+def unit(f, who, shares):  # CPU of so many of each operation
+    return sum(n * value(FOUND[f"census/{who}/{f['point']}/{op}.cpu_s"]) for op, n in shares.items())
+
+
+def value(f):
+    how, op, name, source, more = f["how"], f["op"], f["measure"], [SEGMENTS[i] for i in f["from"]], f["detail"]
+    if how == "count":
+        return sum(s["counts"][op].get(name, 0) for s in source) / sum(s["done"][op] for s in source)
+    if how == "cpu" and f["part"] == "census":  # what an idle system uses is taken off
+        group, used = name.partition(".")[2], [s for s in source if s["slice"] != "idle"]
+        idle = st.median([cpu(s, group) / s["covers_s"] for s in source if s["slice"] == "idle"] or [0])
+        return st.median((cpu(s, group) - idle * s["covers_s"]) / s["done"][op] for s in used)
+    if how == "cost":
+        return unit(f, f["approach"], more["rates"]) / sum(more["rates"].values())
+    if how == "flip":  # the writes of the one that is cheaper above cost more, the reads of the other
+        sides = more["others"], {more["often"]: 1}
+        writes, reads = (unit(f, f["versus"], s) - unit(f, f["approach"], s) for s in sides)
+        return -writes / reads
+    if f["part"] == "duel" and how != "goal" and "pooled" not in f["over"]:  # beside the default in the same block
+        mine = {(s["block"], s["approach"] + "'" * s["twin"]): measure([s], op, name) for s in source}
+        logs = [math.log(v / mine[b, f["versus"]]) for (b, n), v in mine.items() if how == "ratio" and n != f["versus"]]
+        return math.exp(st.fmean(logs)) if how == "ratio" else st.median(mine.values())
+    known = how in ("quantile", "mean") or (how == "trial" and name in ("mean", "ok", "failed", "unknown", "censored"))
+    return measure(source, op, name) if known else None
+
+
+MINE = {id: v for id, f in FOUND.items() if f["value"] is not None and (v := value(f)) is not None}
+OFF = [id for id, v in MINE.items() if not math.isclose(v, FOUND[id]["value"], rel_tol=1e-9)]
+print(*[f"{id}: the record says {FOUND[id]['value']}, the raw files give {MINE[id]}\n" for id in OFF], sep="", end="")
+sys.exit(print(f"{len(MINE)} of {len(FOUND)} numbers computed again: {len(OFF)} differ") or bool(OFF))
