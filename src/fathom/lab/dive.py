@@ -412,8 +412,12 @@ class Dive(Generic[S]):
         super().__init_subclass__(**options)
         _check(cls)
 
-    async def prepare(self, stores: Any, approach: Any, **swept: Sequence[Any]) -> None:
-        """Lay out the data for all swept values, in bulk, beside the service. Once per approach."""
+    async def prepare(self, *given: Any, **swept: Any) -> None:
+        """Lay out the data for all swept values, in bulk, beside the service. Once per approach.
+
+        Written as `prepare(self, stores, approach, fans)`: the connected stores, the approach that stands on them (in
+        the lab's own process), and all values of what is swept, under its name.
+        """
 
     def given(self, who: Sequence[Any]) -> Any:
         """Return the plain facts about the prepared data that the laws need to judge what `who` saw."""
@@ -423,11 +427,11 @@ class Dive(Generic[S]):
         """Return the counts that theory says one operation costs, where it says so: {"commands": 2 + fans}."""
         return {}
 
-    def everyone(self, point: Any) -> Sequence[Any]:
+    def everyone(self, point: Any, /) -> Sequence[Any]:
         """Return all those whose last look at the system is judged by the laws."""
         return ()
 
-    async def look(self, client: S, who: Any) -> None:
+    async def look(self, client: S, who: Any, /) -> None:
         """Take a last look for one of `everyone`, after all had settled."""
 
     def degraded(self, op: str, answer: Any) -> bool:

@@ -1,0 +1,1 @@
+"""Questions about the timeline, a file each, that a run can answer."""
