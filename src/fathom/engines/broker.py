@@ -38,6 +38,10 @@ STREAM_EXISTS, NO_MESSAGE = 10058, 10037
 FULL = (10077, 10047, 10023, 10028)  # too many messages or bytes; no storage, no resources
 
 
+class _NotLetIn(EngineDown):
+    """The server is there and does not want us: no waiting will change that."""
+
+
 class StreamIsFull(EngineBusy):
     """A stream has reached its bound and did not take the message. Offer it again when consumers have caught up."""
 
@@ -97,6 +101,7 @@ class Broker:
         self._consumers: set[Consumer] = set()
         self._callbacks: list[Callable[[], None]] = []
         self._why = "it was not connected yet"
+        self._reason = ""  # what nats-py said last
         self._keeping: asyncio.Task[None] | None = None
 
     # The connection ---------------------------------------------------------------------------------------------------
@@ -121,11 +126,18 @@ class Broker:
     async def open(self) -> None:
         """Connect, or say why that cannot be done; from then on keep connected."""
         self._keeping = asyncio.create_task(self._keep(), name="broker")
+        up = asyncio.ensure_future(self._up.wait())
         try:
-            await self.wait_up(self.deadline_s)
+            await asyncio.wait({up, self._keeping}, timeout=self.deadline_s, return_when=asyncio.FIRST_COMPLETED)
+            if self._keeping.done():
+                self._keeping.result()
+            if not self.up:
+                raise self._down()
         except BaseException:
             await self.close()
             raise
+        finally:
+            up.cancel()
 
     async def close(self) -> None:
         """End the connection. Consumers must have ended before."""
@@ -136,19 +148,22 @@ class Broker:
     async def _keep(self) -> None:
         """Connect, wait until the connection is lost, and so on."""
         pause_s = BACKOFF_S[0]
+        been_up = False
         while True:
             try:
                 await self._connect()
             except (EngineError, OSError) as fault:
                 self._why = (fault.why if isinstance(fault, FathomError) else str(fault)) or "no answer"
                 await self._disconnect()
+                if isinstance(fault, _NotLetIn) and not been_up:
+                    raise
                 await asyncio.sleep(pause_s)  # a server that is not there gives no sign when it is
                 pause_s = min(2 * pause_s, BACKOFF_S[1])
                 continue
             except BaseException:
                 await self._disconnect()
                 raise
-            pause_s = BACKOFF_S[0]
+            pause_s, been_up = BACKOFF_S[0], True
             self._up.set()
             for consumer in self._consumers:
                 consumer._begin()
@@ -166,6 +181,7 @@ class Broker:
         from nats.aio.client import Client
 
         self._lost.clear()
+        self._reason = ""
         client = self._client = Client()
         try:
             async with asyncio.timeout(CONNECT_S + 1.0):
@@ -187,12 +203,20 @@ class Broker:
                     await consumer._listen(client)
             for subject, (what, configuration) in list(self._declared.items()):
                 await self._declare(subject, what, configuration)
-        except nats.errors.AuthorizationError:
-            raise self._refused("it does not know this user and password") from None
-        except nats.errors.Error as fault:
-            raise self._refused(self._reason or str(fault) or type(fault).__name__) from None
+        except EngineError:
+            raise
         except TimeoutError:
             raise self._refused("no answer") from None
+        except Exception as fault:
+            why = str(fault) or self._reason or type(fault).__name__
+            if isinstance(fault, nats.errors.AuthorizationError) or "uthorization" in why + self._reason:
+                raise _NotLetIn(
+                    f"NATS at {without_secrets(self._url)} does not let us in",
+                    why="it does not know this user and password, or token",
+                    fix="check them in its URL",
+                ) from None
+            # What is said of a URL that cannot be read may quote it.
+            raise self._refused(type(fault).__name__ if isinstance(fault, ValueError) else why) from None
 
     def _refused(self, why: str) -> EngineDown:
         return EngineDown(
@@ -215,8 +239,6 @@ class Broker:
         if client is not None:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(client.close(), 1.0)
-
-    _reason = ""
 
     async def _on_error(self, fault: Exception) -> None:
         self._reason = str(fault) or type(fault).__name__

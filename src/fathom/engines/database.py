@@ -167,7 +167,7 @@ class Database:
             answer = await getattr(connection, how)(query, *args, timeout=max(0.001, until - now()))
         except BaseException as fault:
             meant = _meaning(fault, connection, all_or_nothing=False)
-            self._take_back(connection, sound=meant is None and not isinstance(fault, asyncio.CancelledError))
+            self._take_back(connection, sound=meant is None and isinstance(fault, Exception))
             if meant is None:
                 raise
             raise meant from fault
@@ -188,8 +188,8 @@ class Database:
         try:
             yield Session(connection, deadline_s, all_or_nothing=False)
             sound = True
-        except BaseException as fault:
-            sound = not isinstance(fault, (asyncio.CancelledError, EngineError))
+        except Exception:
+            sound = True  # as far as the connection goes; whether that is so is seen when it is taken back
             raise
         finally:
             self._take_back(connection, sound=sound)
@@ -212,11 +212,12 @@ class Database:
             await session._run(connection.execute(begin, timeout=deadline_s))
             try:
                 yield session
-            except BaseException as fault:
-                if not isinstance(fault, (asyncio.CancelledError, EngineError)) and not connection.is_closed():
-                    await session._run(connection.execute("ROLLBACK", timeout=deadline_s))
-                    sound = True
-                raise  # otherwise the connection is closed, which rolls back just as well
+            except Exception:
+                if not connection.is_closed():
+                    with contextlib.suppress(EngineError):
+                        await session._run(connection.execute("ROLLBACK", timeout=deadline_s))
+                        sound = True
+                raise  # given up, or the connection lost: it is closed, which rolls back just as well
             session._all_or_nothing = False  # from here on nobody knows until the answer comes
             tag = await session._run(connection.execute("COMMIT", timeout=deadline_s))
             sound = True

@@ -33,7 +33,7 @@ LINE_BYTES_MAX = 1 << 20  # of a first line
 PIPE_BYTES = 1 << 16
 MARK = "FATHOM_CHILD"  # a variable in the environment of every child, and of all that descends from it
 SWEEP_S = 4.0  # after this long a process that does not die (a dead disk) is left alone; the folders go all the same
-FREEZE_S = 2.0
+FREEZE_S = 1.0
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, IPC_RMID = 1, 36, 0
 _libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
@@ -466,6 +466,8 @@ class KeeperProcess:
             self.poll.unregister(fd)
             del self.pipes[fd]
             os.close(fd)
+            if kept not in self.pipes.values():
+                os.close(kept.file)
             return
         if fd == kept.out and kept.line is not None:
             kept.line += data

@@ -23,6 +23,8 @@ from fathom.engines.keeper import free_port
 from fathom.errors import EXIT_BROKE, FathomError
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from fathom.engines.keeper import Child, Keeper
 
 __all__ = ["Postgres"]
@@ -94,7 +96,10 @@ class Postgres(Engine):
             self._check()
             try:
                 connection = await connect(self.where, max(0.01, until - now()))
-                break
+                if await self._is_meant(connection):
+                    break
+                await connection.close(timeout=1.0)
+                raise EngineDown("it is not ours", why="another server has its port", fix="end that one")
             except (EngineDown, EngineBusy) as fault:
                 if now() + pause_s > until:
                     raise EngineDown(
@@ -110,6 +115,10 @@ class Postgres(Engine):
 
     def _check(self) -> None:
         """Raise if waiting is in vain."""
+
+    async def _is_meant(self, connection: asyncpg.Connection) -> bool:
+        """Say whether who answered is who was asked."""
+        return True
 
     @property
     def version(self) -> str:
@@ -164,6 +173,8 @@ class OwnPostgres(Postgres, Killable, Pausable):
         self._installation = Installation(keeper)
         self._child: Child | None = None
         self._port = 0
+        self._password = ""  # kept when its data is wiped: its address stays
+        self._token = secrets.token_hex(8)  # tells it from a stranger on the same port
 
     @classmethod
     @asynccontextmanager
@@ -187,23 +198,21 @@ class OwnPostgres(Postgres, Killable, Pausable):
 
     async def _fill(self) -> None:
         """See that there is a data folder: the one that is kept here, or a new one."""
-        data = self._place / "data"
-        if (self._place / "password").exists():
-            with on_disk(f"PostgreSQL's data in {data} cannot be read"):
-                made_by, ours = (data / "PG_VERSION").read_text().strip(), self._installation.version.partition(".")[0]
-            if made_by != ours:
-                raise FathomError(
-                    f"the data in {data} belongs to PostgreSQL {made_by}",
-                    why=f"the one installed here is {self._installation.version}, and the versions' files differ",
-                    fix="dump it with the old version and load it with the new one, or give another folder",
-                )
-            return
-        if data.exists() and (self._place / "filling").exists():
-            await asyncio.to_thread(shutil.rmtree, data)  # half of it, or what is to be wiped
+        data, filling = self._place / "data", self._place / "filling"
         with on_disk(f"PostgreSQL's data cannot be kept in {self._place}"):
-            (self._place / "filling").touch()
+            if data.exists() and not filling.exists():
+                made_by, ours = (data / "PG_VERSION").read_text().strip(), self._installation.version.partition(".")[0]
+                if made_by != ours:
+                    raise FathomError(
+                        f"the data in {data} belongs to PostgreSQL {made_by}",
+                        why=f"the one installed here is {self._installation.version}, and the versions' files differ",
+                        fix="dump it with the old version and load it with the new one, or give another folder",
+                    )
+                return
+            filling.touch()  # until the new cluster is our own; should we end before, the next one begins again
+            if data.exists():
+                await asyncio.to_thread(shutil.rmtree, data)
         await self._installation.copy_template(self._place, lasting=not self._place.is_relative_to(self._keeper.data))
-        (self._place / "filling").unlink()
 
     async def _begin(self) -> None:
         """Start it on a free port: on the one it had, if it had one."""
@@ -212,8 +221,7 @@ class OwnPostgres(Postgres, Killable, Pausable):
         for attempt in range(1_000):
             port = had or free_port()
             self._child = await self._spawn(port)
-            password = (self._place / "password").read_text()
-            self.where = f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}?sslmode=disable"
+            self.where = self._url(port)
             try:
                 await self.ready(60.0)
             except FathomError:
@@ -224,7 +232,34 @@ class OwnPostgres(Postgres, Killable, Pausable):
                 await asyncio.sleep(0.05)  # somebody else has the port; nobody tells when they let go of it
             else:
                 self._port = port
-                return
+                break
+        if (self._place / "filling").exists():
+            await self._make_own()
+        else:
+            self._password = (self._place / "password").read_text()
+
+    def _url(self, port: int) -> str:
+        password = (self._place / "password").read_text()
+        return f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}?sslmode=disable"
+
+    async def _make_own(self) -> None:
+        """Give a new cluster a password of its own.
+
+        With the template's, a client whose server is down could be let in by another run's server on the same port.
+        """
+        password = self._password or secrets.token_urlsafe(24)
+        connection = await connect(self.where, 10.0)
+        try:
+            await connection.execute(f"ALTER ROLE {ROLE} PASSWORD '{password}'")
+        finally:
+            await connection.close(timeout=1.0)
+        with on_disk(f"PostgreSQL's password cannot be kept in {self._place}"):
+            _write_secret(self._place / "password", password)
+            (self._place / "filling").unlink()
+        self._password, self.where = password, self._url(self._port)
+
+    async def _is_meant(self, connection: asyncpg.Connection) -> bool:
+        return await connection.fetchval("SHOW cluster_name") == self._token
 
     async def _spawn(self, port: int) -> Child:
         data, installation = self._place / "data", self._installation
@@ -237,7 +272,8 @@ class OwnPostgres(Postgres, Killable, Pausable):
             "full_page_writes": "on",
             # Files in its own folder: what a killed server leaves in /dev/shm stays until the machine is restarted.
             "dynamic_shared_memory_type": "mmap",
-            "client_connection_check_interval": "1s",  # a statement whose client is gone ends
+            "client_connection_check_interval": "200ms" if sys.platform == "linux" else "0",  # who left
+            "cluster_name": self._token,
             "log_min_messages": "log",  # its own life, but not every statement that a client got wrong
             "log_checkpoints": "off",
             "timezone": "UTC",
@@ -266,8 +302,8 @@ class OwnPostgres(Postgres, Killable, Pausable):
         """Start it again at the same address on the same data, or on none; returns when it is ready."""
         await self.kill()
         if wiped:
-            (self._place / "password").unlink(missing_ok=True)
-            (self._place / "filling").touch()
+            with on_disk(f"PostgreSQL's data in {self._place} cannot be wiped"):
+                (self._place / "filling").touch()
             await self._fill()
         await self._begin()
 
@@ -381,7 +417,7 @@ class Installation:
             data = place / "data"
             argv = [self.program("initdb"), "--sync-only", "-D", self.here(data)]
             await self._keeper.run(argv, name="postgres-sync", env=_environment(), cwd=data, uid=self.uid)
-        with on_disk(f"PostgreSQL's data cannot be kept in {place}"):
+        with on_disk(f"PostgreSQL's password cannot be kept in {place}"):
             _write_secret(place / "password", (template / "password").read_text())
 
     async def _initdb(self, building: Path) -> None:
