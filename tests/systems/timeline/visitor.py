@@ -9,6 +9,8 @@ from urllib.parse import unquote
 
 import msgspec
 
+from fathom.systems.timeline.api import Timeline
+
 __all__ = ["Answer", "Behind", "Visitor"]
 
 
@@ -48,6 +50,9 @@ class Behind:
         self._count += 1
 
     def __getattr__(self, verb: str) -> Any:
+        if not hasattr(Timeline, verb):
+            raise AttributeError(verb)
+
         async def ask(*asked: Any) -> Any:
             return await getattr(self.timeline, verb)(*asked)
 

@@ -1,4 +1,4 @@
-"""The timeline if computers were infinitely fast and never failed: lists, dicts and sets. Read this first."""
+"""The timeline if computers were infinitely fast and never failed: lists, dicts, sets, and one look at them all."""
 
 from __future__ import annotations
 
@@ -158,6 +158,8 @@ class TimelineModel:
         one.follows.add(followee)
 
     async def unfollow(self, follower: UserId, followee: UserId) -> None:
+        if follower == followee:
+            raise Refusal("invalid", "nobody can follow themselves")
         one, _ = self._known(follower), self._known(followee)
         one.follows.discard(followee)
 
@@ -243,11 +245,17 @@ class TimelineModel:
 
 
 def sliced(found: list[Post], page: Page, source: Source) -> Slice:
-    """Return a page: a full one has an older one below it (which may be empty), and each has a newer one."""
+    """Return a page of these posts, newest first."""
+    older, newer = ends([post.id for post in found], page)
+    return Slice(posts=found, older=older, newer=newer, source=source)
+
+
+def ends(found: list[PostId], page: Page) -> tuple[PostId | None, PostId | None]:
+    """Return where the neighbouring pages begin: a full one has an older one below it (which may be empty), and each
+    has a newer one."""
     if not found:
-        return Slice(posts=found, older=None, newer=page.min_id or page.since_id, source=source)
-    older = found[-1].id if len(found) >= page.limit or page.min_id is not None else None
-    return Slice(posts=found, older=older, newer=found[0].id, source=source)
+        return None, page.min_id or page.since_id
+    return (found[-1] if len(found) >= page.limit or page.min_id is not None else None), found[0]
 
 
 # What may be asked. Model and service refuse the same.

@@ -8,8 +8,9 @@ from litestar import Request, Response, get
 
 from fathom.web.app import Gate, Quick, Reply, Visit
 
-from ..api import Timeline, UserId
-from .pages import HEADERS, as_response, page, reply
+from ..api import Slice, Timeline, UserId
+from ..service import Copies
+from .pages import HEADERS, Renderer, as_response, page, reply
 from .parameters import Limit, MaxId, MinId, SinceId, Viewer
 from .shapes import LIMIT, Listing
 
@@ -53,11 +54,15 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
 def quick(timeline: Timeline, gate: Gate[UserId], under: str) -> dict[tuple[str, str], Quick]:
     """Return the same two routes as they leave the framework (docs/decisions says why, with the measurement)."""
 
+    home_copies = getattr(timeline, "home_copies", timeline.home)  # what only answers the Protocol has no copies
+    renderer = Renderer()
+
     def way(path: str) -> Quick:
         async def answer(visit: Visit) -> Reply:
             viewer = await gate.enter(visit)
             asked = page(visit.query)
-            return reply(await timeline.home(viewer, asked), asked, path)
+            found: Copies | Slice = await home_copies(viewer, asked)
+            return renderer.reply(found, asked, path) if isinstance(found, Copies) else reply(found, asked, path)
 
         return answer
 

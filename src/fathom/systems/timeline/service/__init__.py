@@ -7,16 +7,16 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from fathom.blocks.ids import Ids
 from fathom.engines.engine import EngineError, EngineUnknown
 from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import Refusal
 
-from ..api import Page, Post, PostId, Slice, User, UserId
+from ..api import Page, Post, PostId, Slice, Source, User, UserId
 from ..decisions.fanout import Fanout
-from ..model import checked_body, checked_id, checked_key, checked_name, checked_page, checked_password, sliced
+from ..model import checked_body, checked_id, checked_key, checked_name, checked_page, checked_password, ends, sliced
 from ..stores import Stores
 from ..stores.memory import MemoryShut
 from ..stores.posts import posts_of
@@ -24,7 +24,7 @@ from .delivery import Courier
 from .mending import Mender
 from .passwords import Passwords
 
-__all__ = ["Service", "open"]
+__all__ = ["Copies", "Service", "open"]
 
 log = logging.getLogger("fathom.timeline")
 
@@ -61,6 +61,15 @@ async def open(
         service = Service(stores, choices, clock, mint, keep)
         await stack.enter_async_context(service._working())
         yield service
+
+
+class Copies(NamedTuple):
+    """A page of posts, newest first, each as the JSON of a `Post`; the rest as in a `Slice`."""
+
+    json: list[bytes]
+    older: PostId | None
+    newer: PostId | None
+    source: Source
 
 
 class Service:
@@ -181,6 +190,8 @@ class Service:
         await self._edge(follower, followee, entry)
 
     async def unfollow(self, follower: UserId, followee: UserId) -> None:
+        if follower == followee:
+            raise Refusal("invalid", "nobody can follow themselves")
         with asked:
             entry = await self._graph.unfollow(checked_id(follower), checked_id(followee), self._clock())
         await self._edge(follower, followee, entry)
@@ -212,6 +223,13 @@ class Service:
             return sliced(await self._posts.by(viewer, checked_id(author), page), page, "pull")
 
     async def home(self, reader: UserId, page: Page) -> Slice:
+        found = await self.home_copies(reader, page)
+        if isinstance(found, Slice):
+            return found
+        return Slice(posts=posts_of(found.json), older=found.older, newer=found.newer, source=found.source)
+
+    async def home_copies(self, reader: UserId, page: Page) -> Copies | Slice:
+        """Return a home, as a rule without having read its posts: for a door that only passes them on."""
         checked_page(page)
         if self._memory.open:
             fanout: Fanout = self._choices.fanout
@@ -219,7 +237,7 @@ class Service:
                 scan = await fanout.home(reader, page)
                 known = await self._posts.json(scan.ids)
                 if known.gone is None and not scan.hidden:
-                    return sliced(posts_of(known), page, fanout.source)
+                    return Copies(known.json, *ends(scan.ids, page), fanout.source)
                 return await self._sifted(fanout, reader, page, scan, known)
             except MemoryShut:
                 pass
@@ -233,7 +251,7 @@ class Service:
         up = page.min_id is not None
         asked_for = page
         for _ in range(REFILLS_MAX):
-            visible = [post for post in posts_of(known) if post.author not in scan.hidden]
+            visible = [post for post in posts_of(known.json) if post.author not in scan.hidden]
             found = visible + found if up else found + visible
             if len(found) >= page.limit or len(scan.ids) < page.limit:
                 found = found[-page.limit :] if up else found[: page.limit]

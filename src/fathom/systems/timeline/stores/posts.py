@@ -409,9 +409,9 @@ class _NotAbove(Exception):
         self.last = last
 
 
-def posts_of(known: Known) -> list[Post]:
+def posts_of(copies: list[bytes]) -> list[Post]:
     """Return posts from their JSON."""
-    return _decode_all(b"[" + b",".join(known.json) + b"]")
+    return _decode_all(b"[" + b",".join(copies) + b"]")
 
 
 def _post(row: Any) -> Post:
