@@ -126,6 +126,15 @@ def serving_pid(serving: Up) -> int:
 
 
 @pytest.mark.slow
+def test_a_service_that_cannot_be_opened_is_told_and_its_log_is_kept(fathom, shop: Path, tmp_path: Path):
+    service = shop / "service.py"
+    service.write_text(service.read_text().replace("yield Service(choices)", "yield 1 / 0"))
+    said = fathom("up", "./my_shop", "--data", "data")
+    said.is_told(code=70, what="the service ended", fix="data/logs")
+    assert any("ZeroDivisionError" in log.read_text() for log in (tmp_path / "data" / "logs").iterdir())
+
+
+@pytest.mark.slow
 def test_two_cannot_be_up_on_the_same_data(up, fathom, shop: Path):
     up("./my_shop", "--data", "data")
     fathom("up", "./my_shop", "--data", "data").is_told(code=64, what="is in use", fix="--data DIR")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -102,6 +103,7 @@ async def up(
     from fathom.lab.dive import engines_of
 
     async with Keeper.open() as keeper, AsyncExitStack() as started:
+        started.callback(_keep_logs, keeper.folder, place.folder / "logs")
         own: dict[str, Engine] = {}
         where: dict[str, str] = {}
         for field, kind in engines_of(system).items():
@@ -112,14 +114,32 @@ async def up(
             own[field] = await started.enter_async_context(kind.start(keeper, name=field, folder=place.folder / field))
             where[field] = own[field].where
         voice.note("starting the service")
-        served = await started.enter_async_context(
-            Served.start(keeper, system, engines=where, choices=choices, door=door, data=place.folder / "service")
-        )
+        try:
+            served = await started.enter_async_context(
+                Served.start(keeper, system, engines=where, choices=choices, door=door, data=place.folder / "service")
+            )
+        except FathomError as told:
+            if told.code != EXIT_BROKE:
+                raise
+            fix = f"see what it said: {place.folder / 'logs'}"
+            raise FathomError(told.what, why=told.why, fix=fix, code=told.code) from told
         upkeep = Upkeep(system, place, own, served)
         await started.enter_async_context(upkeep.listening(keeper.folder))
         place.remember(await served.choices())
         place.announce(Running(system.name, os.getpid(), upkeep.control, served.door))
         yield upkeep
+
+
+def _keep_logs(folder: Path, logs: Path) -> None:
+    """Keep what engines and service said, of this time and of the time before: the keeper's folder goes with it."""
+    before = logs.with_name(f"{logs.name}.before")
+    with contextlib.suppress(OSError):
+        shutil.rmtree(before, ignore_errors=True)
+        if logs.exists():
+            logs.rename(before)
+        logs.mkdir(mode=0o700)
+        for file in folder.glob("*.log*"):
+            shutil.copy(file, logs)
 
 
 async def ask(running: Running, decision: str, choice: Choice, within_s: float) -> float:

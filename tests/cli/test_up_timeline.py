@@ -1,0 +1,127 @@
+"""The timeline as a community runs it: up on its own data, through deaths, a switch and a restart."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ENDS_S = 60.0
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy this machine names
+pytestmark = pytest.mark.slow
+
+
+class Timeline:
+    """A `fathom up timeline`, asked over HTTP with nothing but the standard library."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+        self.process, self.url = process, url
+
+    def ask(self, method: str, path: str, token: str | None = None, **body: Any) -> Any:
+        headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
+        data = json.dumps(body).encode() if body else None
+        request = urllib.request.Request(self.url + path, method=method, headers=headers, data=data)
+        with DIRECT.open(request, timeout=30) as answer:
+            said = answer.read()
+        return json.loads(said) if said else None
+
+    def wait_for(self, words: str) -> None:
+        """Return once it has said this."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if words in line:
+                return
+        raise AssertionError(f"it ended without saying '{words}'")
+
+    def pids(self, program: str) -> list[int]:
+        """Return its descendants that run a program."""
+        parents = {int(pid.name): _parent(pid) for pid in Path("/proc").iterdir() if pid.name.isdigit()}
+        mine, found = {self.process.pid}, True
+        while found:
+            found = {pid for pid, parent in parents.items() if parent in mine} - mine
+            mine |= found
+        return [pid for pid in mine if _program(pid) == program]
+
+
+def _parent(place: Path) -> int:
+    try:
+        return int((place / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def _program(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().name
+    except OSError:
+        return ""
+
+
+@contextmanager
+def up(folder: Path, *words: str) -> Iterator[Timeline]:
+    """Bring it up for the length of a block, and end it as Ctrl-C does."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "fathom", "up", "timeline", "--data", "data", "--port", "0", "--json", *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.communicate()[1]
+        yield Timeline(process, json.loads(line)["url"])
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=ENDS_S)
+    assert process.returncode == 0
+
+
+def joined(timeline: Timeline, name: str) -> str:
+    """Open an account and return a token."""
+    account = {"name": name, "password": "correct horse"}
+    timeline.ask("POST", "/api/v1/users", **account)
+    return timeline.ask("POST", "/api/v1/sessions", **account)["token"]
+
+
+def bodies(timeline: Timeline, token: str) -> list[str]:
+    return [post["body"] for post in timeline.ask("GET", "/api/v1/feed", token)["posts"]]
+
+
+def test_it_outlives_its_engines_and_keeps_its_data(tmp_path: Path):
+    with up(tmp_path) as timeline:
+        token = joined(timeline, "ada")
+        timeline.ask("POST", "/api/v1/posts", token, body="before")
+        for program, says in (("redis-server", "cache (redis) is back"), ("postgres", "truth (postgres) is back")):
+            for pid in timeline.pids(program):
+                with suppress(ProcessLookupError):  # PostgreSQL's backends go with their parent
+                    os.kill(pid, signal.SIGKILL)
+            timeline.wait_for(says)
+        timeline.ask("POST", "/api/v1/posts", token, body="after")
+        assert bodies(timeline, token) == ["after", "before"]
+    with up(tmp_path, "fanout=on-read") as timeline:
+        assert bodies(timeline, token) == ["after", "before"]
+
+
+def test_two_ports_cannot_be_one(tmp_path: Path):
+    with up(tmp_path) as timeline:
+        port = timeline.url.rpartition(":")[2]
+        second = subprocess.run(
+            [sys.executable, "-P", "-m", "fathom", "up", "timeline", "--data", "other", "--port", port],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert second.returncode == 64
+    assert f"cannot listen on 127.0.0.1:{port}" in second.stderr and "Traceback" not in second.stderr
