@@ -10,6 +10,9 @@ from fathom.web.app import Door
 from fathom.web.limits import Limits, Rate
 
 from .visitor import Behind, Visitor
+from .world import engines, world
+
+__all__ = ["engines", "world"]  # fixtures on real engines
 
 UNHURRIED = Limits(
     body_bytes_max=LIMITS.body_bytes_max, per_address=None, per_identity=Rate(per_s=1e6, burst=1_000_000)

@@ -108,9 +108,9 @@ class Courier:
     # Out of the queue
 
     async def _deliver(self, delivery: Delivery, working: Callable[[], Awaitable[None]]) -> None:
-        left = self._left.get(delivery.seq)
-        if left is None or delivery.generation not in left:
-            return  # it is done: this is a repetition
+        left, entry = self._left.get(delivery.seq), self._outbox.pending.get(delivery.seq)
+        if left is None or delivery.generation not in left or entry is None or entry.what != delivery.post:
+            return  # it is done and this is a repetition, or it is from another life of these data
         target = self._target(delivery.generation)
         if target is not None:
             while not self._memory.open:

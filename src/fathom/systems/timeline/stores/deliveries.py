@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ class Deliveries:
 
     def __init__(self, queue: Nats) -> None:
         self._queue = queue
+        self._process = secrets.token_hex(6)  # a database that was restored counts its rows anew: its ids are others
 
     @property
     def broker(self) -> Broker:
@@ -50,7 +52,7 @@ class Deliveries:
 
     async def publish(self, delivery: Delivery, *, again: int = 0) -> None:
         """Put a piece of work in line. Its id lets an uncertain publication be repeated; `again` makes a new one."""
-        id = f"{delivery.seq}.{delivery.generation}.{delivery.after}.{again}"
+        id = f"{self._process}.{delivery.seq}.{delivery.generation}.{delivery.after}.{again}"
         subject = BULK if delivery.after else EXPRESS
         await self.broker.publish(subject, _encode(delivery), id=id)
 

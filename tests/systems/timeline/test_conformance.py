@@ -1,0 +1,173 @@
+"""The service answers as the model does, whichever approach serves, and while another takes over."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from fathom.errors import Refusal
+from fathom.systems.timeline.api import Page, Slice
+from fathom.systems.timeline.model import TimelineModel
+
+from .world import APPROACHES, SMALL, World
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
+
+
+class Twins:
+    """Asks two bodies of the same Protocol the same, and compares what they say."""
+
+    def __init__(self, one: Any, other: Any, world: World, seed: int) -> None:
+        self.model, self.service, self.world = one, other, world
+        self.dice = random.Random(seed)
+        self.seed, self.users, self.posts = seed, [], []
+        self.asked: list[str] = []
+
+    async def ask(self, verb: str, *args: Any) -> Any:
+        """Ask both, with time gone on a little; return the answer, or None if it was a refusal."""
+        self.world.clock.now_ms += 1
+        self.asked.append(f"{verb}{args}")
+        answers = [await said(lambda body=body: getattr(body, verb)(*args)) for body in (self.model, self.service)]
+        one, other = (comparable(answer) for answer in answers)
+        assert one == other, (
+            f"seed {self.seed}, call {len(self.asked)}: {self.asked[-1]}\n  model   {one}\n  service {other}\n"
+            + "\n".join(self.asked[-40:])
+        )
+        return None if isinstance(answers[1], Refusal) else answers[1]
+
+    async def read(self, verb: str, *args: Any) -> Any:
+        await self.service.settled()
+        return await self.ask(verb, *args)
+
+    async def step(self) -> None:
+        """Do one thing that people do."""
+        dice, users = self.dice, self.users
+        one, other = dice.choice(users), dice.choice(users)
+        post = dice.choice(self.posts[-30:])[0] if self.posts else 7
+        what = dice.choices(
+            ("post", "retry", "follow", "unfollow", "block", "unblock", "like", "unlike", "delete", "home", "walk",
+             "posts", "read", "likers", "profile", "users", "join", "nonsense"),
+            (24, 3, 14, 6, 3, 4, 6, 3, 6, 22, 3, 4, 3, 3, 2, 2, 1, 2),
+        )[0]  # fmt: skip
+        match what:
+            case "post":
+                await self.wrote(one, f"post {len(self.posts)}")
+            case "retry":
+                key, body = f"key {dice.randrange(5)}", dice.choice(["the same", "another"])
+                await self.wrote(one, body, key)
+            case "follow" | "unfollow" | "block" | "unblock":
+                await self.ask(what, one, other)
+            case "like" | "unlike" | "read" | "likers":
+                await self.ask(what, one, post)
+            case "delete":
+                mine = [id for id, author in self.posts[-30:] if author == one] if dice.random() < 0.8 else []
+                await self.ask("delete", one, dice.choice(mine) if mine else post)
+            case "home":
+                await self.read("home", one, self.page())
+            case "walk":
+                await self.walk(one)
+            case "posts":
+                await self.read("posts", one, other, self.page())
+            case "profile":
+                await self.ask("profile", one, dice.choice(["user0", "user1", "nobody"]))
+            case "users":
+                await self.ask("users", one, dice.sample(users, 3))
+            case "join":
+                name = f"user{dice.randrange(12)}"
+                joined = await self.ask("join", name, "a password")
+                if joined is not None:
+                    users.append(joined.id)
+            case "nonsense":
+                verb, *args = dice.choice(
+                    [
+                        ("follow", one, 12345),
+                        ("post", 12345, "from nobody"),
+                        ("post", one, " "),
+                        ("post", one, "x" * 501),
+                        ("home", one, Page(limit=0)),
+                        ("home", 12345, Page()),
+                        ("like", one, 12345),
+                        ("like", 12345, post),
+                        ("read", one, 1 << 60),
+                        ("follow", one, one),
+                        ("posts", one, 12345, Page()),
+                    ]
+                )
+                await self.ask(verb, *args)
+
+    async def wrote(self, author: int, body: str, key: str | None = None) -> None:
+        post = await self.ask("post", author, body, key)
+        if post is not None and (post.id, author) not in self.posts:
+            self.posts.append((post.id, author))
+
+    def page(self) -> Page:
+        dice = self.dice
+        near = [id + dice.choice((-1, 0, 0, 1)) for id, _ in self.posts[-40:]] or [5]
+        cursors = {
+            name: dice.choice(near)
+            for name, often in (("max_id", 0.4), ("since_id", 0.2), ("min_id", 0.25))
+            if dice.random() < often
+        }
+        return Page(limit=dice.randint(1, 6), **cursors)
+
+    async def walk(self, reader: int) -> None:
+        """Go down page by page to the end, and up again."""
+        limit = self.dice.randint(1, 5)
+        page = Page(limit=limit)
+        for _ in range(200):
+            piece: Slice = await self.read("home", reader, page)
+            if piece.older is None:
+                break
+            page = Page(limit=limit, max_id=piece.older)
+        page = Page(limit=limit, min_id=0)
+        for _ in range(200):
+            piece = await self.read("home", reader, page)
+            if not piece.posts:
+                return
+            page = Page(limit=limit, min_id=piece.newer)
+        raise AssertionError("a walk up never ends")
+
+    async def at_last(self) -> None:
+        """Read everything there is."""
+        for user in self.users:
+            await self.walk(user)
+            await self.read("posts", self.users[0], user, Page(limit=40))
+        for post, author in self.posts[-20:]:
+            await self.ask("likers", author, post)
+
+
+async def said(ask: Callable[[], Awaitable[Any]]) -> Any:
+    try:
+        return await ask()
+    except Refusal as refusal:
+        return refusal
+
+
+def comparable(answer: Any) -> Any:
+    if isinstance(answer, Refusal):
+        return f"refused: {answer.code}"
+    if isinstance(answer, Slice):
+        return msgspec.structs.replace(answer, source="pull")
+    return answer
+
+
+async def twins(world: World, timeline: Any, seed: int) -> Twins:
+    them = Twins(TimelineModel(world.clock, world.clock.mint()), timeline, world, seed)
+    for n in range(7):
+        joined = await them.ask("join", f"user{n}", "a password")
+        them.users.append(joined.id)
+    return them
+
+
+@pytest.mark.parametrize("approach", APPROACHES)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_it_answers_as_the_model_does(world: World, approach: str, seed: int):
+    async with world.open(approach, SMALL[approach], clock=world.clock, mint=world.clock.mint()) as timeline:
+        them = await twins(world, timeline, seed)
+        for _ in range(400):
+            await them.step()
+        await them.at_last()

@@ -1,0 +1,128 @@
+"""A timeline on real engines: started once, and for each test a fresh database, an empty Redis and an empty queue."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import pytest_asyncio
+
+from fathom.design import Choice
+from fathom.engines.engine import EngineError
+from fathom.engines.keeper import Keeper
+from fathom.engines.nats import Nats
+from fathom.engines.postgres import Postgres
+from fathom.engines.redis import Redis
+from fathom.systems import find
+from fathom.systems.timeline import service
+from fathom.systems.timeline.service.passwords import Passwords
+from fathom.systems.timeline.stores import Stores
+from fathom.web.choices import Choices
+
+__all__ = ["APPROACHES", "SMALL", "Clock", "Engines", "World", "engines", "world"]
+
+APPROACHES = ("on-write", "on-read", "hybrid")
+# Everything that happens only to the large happens to these: floors, trims, several pieces, crossings.
+SMALL: dict[str, dict[str, Any]] = {
+    "on-write": {"cap": 8, "depth": 5, "chunk": 3},
+    "on-read": {},
+    "hybrid": {"cap": 8, "depth": 5, "chunk": 3, "fame": 3},
+}
+
+
+class Clock:
+    """Time that stands still until it is told to go on, and ids by it: each body mints the same at the same time."""
+
+    def __init__(self, now_ms: int = 1_800_000_000_000) -> None:
+        self.now_ms = now_ms
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def mint(self) -> Callable[[], int]:
+        """Return a body's own mint."""
+        last = [0, 0]
+
+        def mint() -> int:
+            last[:] = [self.now_ms, last[1] + 1 if last[0] == self.now_ms else 0]
+            return (self.now_ms - 1_799_999_000_000) << 6 | last[1]
+
+        return mint
+
+
+@dataclass
+class Engines:
+    """One of each, and the pieces of them that a test gets."""
+
+    keeper: Keeper
+    truth: Any
+    cache: Any
+    queue: Any
+    count: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def database(self, template: str | None = None) -> str:
+        """Return the URL of a fresh database."""
+        name = f"timeline_{next(self.count)}"
+        connection = await asyncpg.connect(self.truth.where)
+        try:
+            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template1'}")
+        finally:
+            await connection.close()
+        return self.truth.where.rsplit("/", 1)[0] + f"/{name}"
+
+
+class World:
+    """One test's timeline: its stores, and services that are opened on them."""
+
+    def __init__(self, engines: Engines, stores: Stores, clock: Clock) -> None:
+        self.engines, self.stores, self.clock = engines, stores, clock
+        self.system = find("timeline")
+        self.choices: Any = None
+
+    @asynccontextmanager
+    async def open(
+        self, approach: str = "on-write", knobs: Mapping[str, Any] | None = None, **more: Any
+    ) -> AsyncIterator[service.Service]:
+        """Open a service, as a process would that begins now: nothing is remembered but what the engines hold."""
+        self.stores = Stores(self.stores.truth, self.stores.cache, self.stores.queue)
+        self.choices = Choices(self.system, self.stores, {"fanout": Choice(approach, dict(knobs or {}))})
+        more.setdefault("passwords", Passwords(time_cost=1, memory_kib=8))
+        async with service.open(self.stores, self.choices, **more) as opened:
+            yield opened
+
+    async def switch(self, approach: str, knobs: Mapping[str, Any] | None = None) -> None:
+        await self.choices.switch("fanout", Choice(approach, dict(knobs or {})))
+
+    async def town(self, timeline: Any, *names: str) -> list[Any]:
+        """Have people join; return their ids."""
+        return [(await timeline.join(name, "a password")).id for name in names]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def engines() -> AsyncIterator[Engines]:
+    async with (
+        Keeper.open() as keeper,
+        Postgres.start(keeper) as truth,
+        Redis.start(keeper) as cache,
+        Nats.start(keeper) as queue,
+    ):
+        yield Engines(keeper, truth, cache, queue)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(engines: Engines) -> AsyncIterator[World]:
+    async with AsyncExitStack() as stack:
+        truth = Postgres.at(await engines.database())
+        cache, queue = Redis.at(engines.cache.where), Nats.at(engines.queue.where)
+        for engine in (truth, cache, queue):
+            await stack.enter_async_context(engine.connected())
+        await cache.client("FLUSHALL")
+        with suppress(EngineError):  # the first test: there is none yet
+            await queue.client.purge("timeline")
+        stores = Stores(truth, cache, queue)
+        await stores.migrate()
+        yield World(engines, stores, Clock())
