@@ -390,8 +390,7 @@ class Installation:
                 self._keeper.own(building)
                 with on_disk(f"PostgreSQL's programs cannot be copied to {base}"):
                     await asyncio.to_thread(_copy_programs, package, building)
-                    with contextlib.suppress(OSError):
-                        building.rename(home)  # unless another run was quicker
+                    await asyncio.to_thread(_move, building, home)
             return home / package.name / self._programs.name
         raise FathomError(
             "PostgreSQL cannot be run as root",
@@ -408,8 +407,7 @@ class Installation:
             self._keeper.own(building)
             with on_disk(f"a prepared PostgreSQL cannot be kept in {cache}"):
                 await self._initdb(building)
-                with contextlib.suppress(OSError):
-                    building.rename(template)  # unless another run was quicker
+                await asyncio.to_thread(_move, building, template)
         copy = ["cp", "-Rpc"] if sys.platform == "darwin" else ["cp", "-a", "--reflink=auto"]
         await self._keeper.run([*copy, "--", template / "data", place], name="postgres-copy", env=_environment())
         if lasting:
@@ -454,6 +452,13 @@ def _write_secret(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _move(building: Path, home: Path) -> None:
+    """Give a finished folder its name, unless another run was quicker."""
+    with contextlib.suppress(OSError):
+        building.rename(home)
+    shutil.rmtree(building, ignore_errors=True)
 
 
 def _cache() -> Path | None:
