@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
 from fathom.engines.ledger import RESIDUAL, charging
@@ -101,19 +102,7 @@ class Feeds:
         if page.max_id is None and page.min_id is None:
             return await self._first(key, page)
         # Marks and ids must be of one moment: between two commands a feed could be lost and made again.
-        above = b"-inf" if page.since_id is None else b"(%d" % page.since_id
-        below = b"(inf" if page.max_id is None else b"(%d" % page.max_id
-        if page.min_id is None:
-            scan: Command = ("ZREVRANGEBYSCORE", key, below, above, "LIMIT", 0, page.limit)
-        else:
-            above = b"(%d" % max(page.min_id, page.since_id or 0)
-            scan = ("ZRANGEBYSCORE", key, above, below, "LIMIT", 0, page.limit)
-        marked, ids = await self._memory.many([("ZREVRANGEBYSCORE", key, "inf", "inf"), scan], atomic=True)
-        marks = _marks(marked)
-        if marks is None:
-            return None
-        found = list(map(int, ids if page.min_id is None else reversed(ids)))
-        return Feed(_above(marks.floor, found), marks)
+        return (await self.read_all([key], page))[0]
 
     async def _first(self, key: bytes, page: Page) -> Feed | None:
         """Read marks and the newest ids with one command: marks have the highest score."""
@@ -126,7 +115,7 @@ class Feeds:
         while at < len(got) and got[at][0] < 48:  # not a digit: a mark
             at += 1
         if len(got) == want and want - at < page.limit:
-            return await self._again(key, page)
+            return (await self.read_all([key], page))[0]  # more marks than were expected
         found = list(map(int, got[at : at + page.limit]))
         if at == 1:
             floor = int(got[0][1:])
@@ -135,18 +124,26 @@ class Feeds:
         assert marks is not None
         return Feed(_above(marks.floor, found), marks)
 
-    async def _again(self, key: bytes, page: Page) -> Feed | None:
-        """Read a feed that has more marks than were expected."""
+    async def read_all(self, keys: Sequence[bytes], page: Page) -> list[Feed | None]:
+        """Return the same page of several feeds, all of one moment."""
+        commands: list[Command] = []
+        for key in keys:
+            commands += (("ZREVRANGEBYSCORE", key, "inf", "inf"), self._scan(key, page))
+        answers = await self._memory.many(commands, atomic=True)
+        feeds: list[Feed | None] = []
+        for marked, ids in zip(answers[::2], answers[1::2], strict=True):
+            marks = _marks(marked)
+            found = list(map(int, ids if page.min_id is None else reversed(ids)))
+            feeds.append(None if marks is None else Feed(_above(marks.floor, found), marks))
+        return feeds
+
+    def _scan(self, key: bytes, page: Page) -> Command:
+        below = b"(inf" if page.max_id is None else b"(%d" % page.max_id
+        if page.min_id is not None:
+            above = b"(%d" % max(page.min_id, page.since_id or 0)
+            return ("ZRANGEBYSCORE", key, above, below, "LIMIT", 0, page.limit)
         above = b"-inf" if page.since_id is None else b"(%d" % page.since_id
-        marked, ids = await self._memory.many(
-            [
-                ("ZREVRANGEBYSCORE", key, "inf", "inf"),
-                ("ZREVRANGEBYSCORE", key, "(inf", above, "LIMIT", 0, page.limit),
-            ],
-            atomic=True,
-        )
-        found = _marks(marked)
-        return None if found is None else Feed(_above(found.floor, list(map(int, ids))), found)
+        return ("ZREVRANGEBYSCORE", key, below, above, "LIMIT", 0, page.limit)
 
     async def marks(self, key: bytes) -> Marks | None:
         """Return what a feed says about itself; None: it is not whole."""
@@ -179,9 +176,9 @@ class Feeds:
         return self._counted([key], trim_at)
 
     async def add(self, key: bytes, post: PostId, trim_at: int) -> list[bytes]:
-        """Add a post to the list of a star's posts."""
+        """Add a post to the list of a star's posts; if the author just stops being one, what is left goes by itself."""
         member = b"%d" % post
-        await self._memory.many([("ZADD", key, member, member)], patient=True)
+        await self._memory.many([("ZADD", key, member, member), ("EXPIRE", key, LIFE_S)], patient=True)
         return self._counted([key], trim_at)
 
     def _counted(self, keys: Iterable[bytes], trim_at: int) -> list[bytes]:
@@ -283,14 +280,17 @@ class Feeds:
     # Changing feeds
 
     async def show(self, key: bytes, author: UserId, ids: Sequence[PostId], *, star: bool, raise_to: int = 0) -> None:
-        """Let a feed have an author's posts from now on."""
-        commands: list[Command] = [("ZREM", key, b"!%d" % author)]
-        members = [b"%d" % id for id in ids]
-        if members:
-            commands.append(("ZADD", key, *[part for member in members for part in (member, member)]))
+        """Let a feed have an author's posts from now on; of a `star` it also looks into the list."""
+        star_mark = b"*%d" % author
+        commands: list[Command] = [("ZREM", key, b"!%d" % author, *(() if star else (star_mark,)))]
+        members: list[bytes] = [b"inf", star_mark] if star else []
+        for id in ids:
+            member = b"%d" % id
+            members += (member, member)
         if raise_to:
-            commands.append(("ZADD", key, "inf", b"-%d" % raise_to))
-        commands.append(("ZADD", key, "inf", b"*%d" % author) if star else ("ZREM", key, b"*%d" % author))
+            members += (b"inf", b"-%d" % raise_to)
+        if members:
+            commands.append(("ZADD", key, *members))
         await self._memory.many(commands, atomic=True)
 
     async def hide(self, key: bytes, author: UserId, ids: Sequence[PostId]) -> None:
@@ -318,21 +318,17 @@ class Feeds:
     async def merge_star(
         self, generation: int, readers: Sequence[UserId], author: UserId, ids: Sequence[PostId], floor: int
     ) -> None:
-        """Give these readers' feeds an author's posts, which are pushed from now on, complete above `floor`."""
-        star = b"*%d" % author
-        pairs = [part for id in ids for part in (b"%d" % id, b"%d" % id)]
+        """Give these readers' feeds an author's posts, complete above `floor`: they are pushed from now on."""
         for reader in readers:
-            key = self.key(generation, reader)
-            commands: list[Command] = [("ZREM", key, star)]
-            if pairs:
-                commands.append(("ZADD", key, *pairs))
-            if floor:
-                commands.append(("ZADD", key, "inf", b"-%d" % floor))
-            await self._memory.many(commands, atomic=True, patient=True)
+            await self.show(self.key(generation, reader), author, ids, star=False, raise_to=floor)
 
     async def drop(self, key: bytes) -> None:
         """Remove a feed; the next read makes it anew."""
         await self._memory.many([("UNLINK", key)], patient=True)
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Let this block use Redis beside the service, whose shutter this process does not know."""
+        return self._memory.mending()
 
     # Coming and going
 

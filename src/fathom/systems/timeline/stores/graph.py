@@ -66,14 +66,14 @@ _SNAPSHOT = f"""
         (SELECT coalesce(array_agg(followee), '{{}}') FROM follows WHERE follower = $1
             AND ended_ms > {_NOW_MS} - $6::bigint) AS ended,
         (SELECT coalesce(array_agg(author ORDER BY author), '{{}}') FROM follows
-            JOIN stars ON generation = $5 AND author = followee
+            JOIN stars ON generation = $5 AND author = followee AND mode <> 'falling'
             WHERE follower = $1 AND ended_ms IS NULL) AS stars,
         (SELECT coalesce(array_agg(id), '{{}}') FROM ({_NEWEST}) newest) AS ids
 """
 _SNAPSHOTS = f"""
     SELECT r.id AS reader, c.edges AS version,
         (SELECT coalesce(array_agg(author ORDER BY author), '{{{{}}}}') FROM follows
-            JOIN stars ON generation = $5 AND author = followee
+            JOIN stars ON generation = $5 AND author = followee AND mode <> 'falling'
             WHERE follower = r.id AND ended_ms IS NULL) AS stars,
         (SELECT coalesce(array_agg(id), '{{{{}}}}') FROM ({_NEWEST_OF}) newest) AS ids
     FROM unnest($1::bigint[]) r (id) LEFT JOIN counts c ON c.user_id = r.id
@@ -81,7 +81,7 @@ _SNAPSHOTS = f"""
 _VERSION = """
     SELECT (SELECT edges FROM counts WHERE user_id = $1) AS version,
         (SELECT coalesce(array_agg(author ORDER BY author), '{}') FROM follows
-            JOIN stars ON generation = $2 AND author = followee
+            JOIN stars ON generation = $2 AND author = followee AND mode <> 'falling'
             WHERE follower = $1 AND ended_ms IS NULL) AS stars
 """
 _EDGE = """
@@ -95,6 +95,14 @@ _EDGE = """
 _FANS = """
     SELECT follower FROM follows WHERE followee = $1 AND ended_ms IS NULL AND follower > $2
     ORDER BY follower LIMIT $3
+"""
+# The same for who may be a star: the row without a follower has the mode. A star's followers are not asked for.
+_FANS_AND_MODE = """
+    WITH star AS MATERIALIZED (SELECT mode FROM stars WHERE generation = $4 AND author = $1)
+    SELECT NULL::bigint AS follower, (SELECT mode FROM star) AS mode
+    UNION ALL
+    (SELECT follower, NULL FROM follows WHERE followee = $1 AND ended_ms IS NULL AND follower > $2
+        AND NOT EXISTS (SELECT FROM star WHERE mode = 'star') ORDER BY follower LIMIT $3)
 """
 _BOTH = "SELECT user_id FROM counts WHERE user_id = ANY($1::bigint[]) ORDER BY user_id FOR UPDATE"
 _FOLLOW = """
@@ -147,7 +155,7 @@ class Snapshot(NamedTuple):
 
     version: int  # of the reader's edges
     ended: list[UserId]  # whom the reader lately stopped following
-    stars: list[UserId]  # whom the reader follows and whose posts are pulled
+    stars: list[UserId]  # whom the reader follows and whose posts are pulled, or will be
     ids: list[PostId]  # newest first
 
 
@@ -191,7 +199,7 @@ class Graph:
         return [found[reader] for reader in readers]
 
     async def version(self, reader: UserId, generation: int) -> tuple[int, list[UserId]]:
-        """Return what tells whether a snapshot is still true: the version of the reader's edges, and the stars."""
+        """Return what tells whether a snapshot is still true: the version of the reader's edges, and whom it marks."""
         row = await self._db.fetchrow(_VERSION, reader, generation)
         assert row is not None
         return row["version"] or 0, row["stars"]
@@ -205,6 +213,21 @@ class Graph:
     async def fans(self, author: UserId, after: int, most: int) -> list[UserId]:
         """Return an author's followers in the order of their ids, from the one above `after` on."""
         return [row[0] for row in await self._db.fetch(_FANS, author, after, most)]
+
+    async def fans_and_mode(
+        self, author: UserId, after: int, most: int, generation: int
+    ) -> tuple[list[UserId], str | None]:
+        """Return the same, but nobody for a star, and how the author's posts are found."""
+        rows = await self._db.fetch(_FANS_AND_MODE, author, after, most, generation)
+        fans = [row[0] for row in rows if row[0] is not None]
+        return fans, next(row[1] for row in rows if row[0] is None)
+
+    async def newest(self, author: UserId, most: int) -> list[PostId]:
+        """Return an author's newest posts, newest first."""
+        rows = await self._db.fetch(
+            "SELECT id FROM posts WHERE author = $1 AND deleted_ms IS NULL ORDER BY id DESC LIMIT $2", author, most
+        )
+        return [row[0] for row in rows]
 
     # Changes. All lock both users' counts in the order of their ids, so two of them never wait for each other, and
     # look at blocks only afterwards: a block that was committed meanwhile is seen.

@@ -390,7 +390,7 @@ class Posts:
 
     async def warm(self, ids: Sequence[PostId]) -> None:
         """Cache these posts, in bulk."""
-        with charging(RESIDUAL):
+        with charging(RESIDUAL), self._memory.mending():
             for first in range(0, len(ids), 1_000):
                 there = await self.true(ids[first : first + 1_000])
                 fills = [self._setting(id, _copy(post, version)) for id, (post, version) in there.items()]

@@ -2,12 +2,157 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fathom.design import knob
 
+from ...api import Page, PostId, UserId
+from ...stores.feeds import Feed
+from . import Scan
 from .on_write import OnWrite
+
+FALLS_BELOW = 0.8  # of `fame`: who rises and sinks by a few followers does not change sides each time
 
 
 class Hybrid(OnWrite):
-    """Ordinary authors' posts are pushed; a star's go to one list that each follower's read merges in."""
+    """Ordinary authors' posts are pushed; a star's go to one list, which each follower's read merges in.
+
+    To cross over takes time, because every follower's feed has to be told. Meanwhile the author is *rising* or
+    *falling*: posts are pushed and go to the list, so a reader finds them whether its feed was told already or not.
+    The mode lies in the truth and is read there by everyone who acts on it, each time *after* what it acts for was
+    committed: a delivery after its post, a change of a feed after its edge. So whoever reads the old mode was in time
+    to be found by the crossing, which reads followers and posts after it has set the new one.
+    """
 
     fame: int = knob(10_000, "followers from which an author's posts are pulled, not pushed")
+
+    # Writing
+
+    async def deliver(self, author: UserId, post: PostId, after: UserId) -> UserId | None:
+        generation = self.generation
+        fans, mode = await self.graph.fans_and_mode(author, after, self.chunk + 1, generation)
+        if mode is not None and not after:
+            for key in await self.feeds.add(self.feeds.author_key(generation, author), post, self._slack):
+                self._trim(key)
+        return await self._push(generation, fans, post)
+
+    # Reading
+
+    async def home(self, reader: UserId, page: Page) -> Scan:
+        generation = self.generation
+        feed = await self.feeds.read(self.feeds.key(generation, reader), page)
+        if feed is None:
+            self._rebuild(reader)
+            return Scan(await self.graph.pull(reader, page))
+        self.feeds.came(generation, reader)
+        ids, marks = feed
+        floor = marks.floor
+        if marks.stars:
+            lists = await self.feeds.read_all([self.feeds.author_key(generation, star) for star in marks.stars], page)
+            if None in lists:
+                self._mend(reader, [star for star, list in zip(marks.stars, lists, strict=True) if list is None])
+                return Scan(await self.graph.pull(reader, page))
+            ids, floor = _merged([feed, *(list for list in lists if list is not None)], page)
+        if floor:
+            ids = await self._go_on(reader, page, ids, floor)
+        return Scan(ids, marks.hidden)
+
+    def _mend(self, reader: UserId, stars: Sequence[UserId]) -> None:
+        for star in stars:
+            self.chores.once(("list", self.generation, star, reader), lambda star=star: self._look_after(reader, star))
+
+    async def _look_after(self, reader: UserId, author: UserId) -> None:
+        """See to it that a star has a list, and that nobody looks for the list of one who is no star."""
+        generation = self.generation
+        if await self.generations.mode(generation, author) is None:
+            await self.feeds.drop(self.feeds.key(generation, reader))
+        else:
+            await self._make_list(generation, author)
+
+    async def _make_list(self, generation: int, author: UserId) -> None:
+        """Make the list of a star's posts. The author has a mode, so every post that comes later is added to it."""
+        key = self.feeds.author_key(generation, author)
+        async with self._turns.of(key):
+            if await self.feeds.marks(key) is None:
+                await self.feeds.drop(key)
+                ids = await self.graph.newest(author, self.depth)
+                await self.feeds.make(key, ids, ids[-1] - 1 if len(ids) == self.depth else 0)
+
+    # Crossing over
+
+    async def changed(self, reader: UserId, author: UserId) -> None:
+        generation = self.generation
+        while True:
+            edge = await self._agree(generation, reader, author)
+            mode = await self.generations.mode(generation, author)
+            if mode == edge.mode:
+                break  # else the crossing may have told this feed before we did, and we have just undone it
+        if mode is None and edge.followers >= self.fame:
+            self.chores.once(("cross", generation, author), lambda: self._rise(generation, author))
+        elif mode == "star" and edge.followers < FALLS_BELOW * self.fame:
+            self.chores.once(("cross", generation, author), lambda: self._fall(generation, author))
+
+    async def _rise(self, generation: int, author: UserId) -> None:
+        """Let an author's posts be pulled from now on."""
+        async with self._turns.of(("cross", author)):
+            if await self.generations.mode(generation, author) not in (None, "rising"):
+                return
+            await self.generations.set_mode(generation, author, "rising")
+            await self._make_list(generation, author)
+            after = UserId(0)
+            while fans := await self.graph.fans(author, after, self.chunk):
+                # Who is not live now makes a feed later, and finds the mode then.
+                await self.feeds.mark_star(generation, await self.feeds.live(generation, fans), author)
+                after = fans[-1]
+            await self.generations.set_mode(generation, author, "star")
+
+    async def _fall(self, generation: int, author: UserId) -> None:
+        """Let an author's posts be pushed from now on."""
+        async with self._turns.of(("cross", author)):
+            if await self.generations.mode(generation, author) not in ("star", "falling"):
+                return
+            await self.generations.set_mode(generation, author, "falling")
+            # Every post that is not among these is delivered later, and pushed.
+            ids = await self.graph.newest(author, self.depth)
+            floor = ids[-1] - 1 if len(ids) == self.depth else 0
+            after = UserId(0)
+            while fans := await self.graph.fans(author, after, self.chunk):
+                live = await self.feeds.live(generation, fans)
+                await self.feeds.merge_star(generation, live, author, ids, floor)
+                after = fans[-1]
+            await self.generations.set_mode(generation, author, None)
+            await self.feeds.drop(self.feeds.author_key(generation, author))
+
+    # Beginning
+
+    async def begin(self) -> None:
+        await super().begin()
+        generation = self.generation
+        for author, mode in (await self.generations.stars(generation)).items():
+            if mode == "rising":
+                self.chores.once(("cross", generation, author), lambda author=author: self._rise(generation, author))
+            elif mode == "falling":
+                self.chores.once(("cross", generation, author), lambda author=author: self._fall(generation, author))
+        for author in await self.generations.famous(self.fame, generation):
+            self.chores.once(("cross", generation, author), lambda author=author: self._rise(generation, author))
+
+    async def afresh(self) -> None:
+        generation = await self.generations.next(self)
+        # There is no feed yet that would have to be told: who is famous now is a star at once.
+        await self.generations.classify(generation, self.fame)
+        self.generation = generation
+
+    async def warm(self, readers: Sequence[UserId]) -> None:
+        if not self.generation:
+            await self.begin()
+        with self.feeds.aside():
+            for author in await self.generations.famous(self.fame, self.generation):
+                await self._rise(self.generation, author)
+        await super().warm(readers)
+
+
+def _merged(feeds: Sequence[Feed], page: Page) -> tuple[list[PostId], int]:
+    """Return the page of several feeds together, each post once, and the id above which it is complete."""
+    floor = max(feed.marks.floor for feed in feeds)
+    ids = sorted({id for feed in feeds for id in feed.ids if id > floor}, reverse=True)
+    return (ids[: page.limit] if page.min_id is None else ids[-page.limit :]), floor

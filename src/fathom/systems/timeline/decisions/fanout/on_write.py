@@ -9,6 +9,7 @@ from fathom.design import knob
 
 from ...api import PAGE_POSTS_MAX, Page, PostId, Source, UserId
 from ...stores.feeds import HIDDEN_MAX
+from ...stores.graph import TOP, Edge
 from ...stores.turns import Turns
 from . import WARM_READERS, Fanout, Scan
 
@@ -36,9 +37,13 @@ class OnWrite(Fanout):
     # Writing
 
     async def deliver(self, author: UserId, post: PostId, after: UserId) -> UserId | None:
+        generation = self.generation
         fans = await self.graph.fans(author, after, self.chunk + 1)  # one more: is there another piece?
+        return await self._push(generation, fans, post)
+
+    async def _push(self, generation: int, fans: Sequence[UserId], post: PostId) -> UserId | None:
         piece = fans[: self.chunk]
-        for key in await self.feeds.push(self.generation, piece, post, self._slack):
+        for key in await self.feeds.push(generation, piece, post, self._slack):
             self._trim(key)
         return piece[-1] if len(fans) > self.chunk else None
 
@@ -101,21 +106,26 @@ class OnWrite(Fanout):
             await self.feeds.drop(key)
 
     async def changed(self, reader: UserId, author: UserId) -> None:
-        generation = self.generation
+        await self._agree(self.generation, reader, author)
+
+    async def _agree(self, generation: int, reader: UserId, author: UserId) -> Edge:
+        """Make a feed agree with an edge as it is now, and return that."""
         key = self.feeds.key(generation, reader)
         async with self._turns.of(reader):
             marks = await self.feeds.marks(key)
-            if marks is None:
-                return  # whoever makes it will look at the edge afterwards, and we have committed it
             # The truth is read after the turn has come, so whoever comes last tells the feed the latest.
-            edge = await self.graph.edge(reader, author, marks.floor, self.cap, generation)
+            edge = await self.graph.edge(reader, author, marks.floor if marks else TOP, self.cap, generation)
+            if marks is None:
+                return edge  # whoever makes it whole looks at the edge afterwards, and it is committed
             if not edge.follows:
                 await self.feeds.hide(key, author, edge.ids)
                 if len(marks.hidden) >= HIDDEN_MAX:
                     await self.feeds.drop(key)
             else:
                 raise_to = edge.ids[-1] - 1 if len(edge.ids) == self.cap else 0
-                await self.feeds.show(key, author, edge.ids, star=False, raise_to=raise_to)
+                star = edge.mode in ("rising", "star")
+                await self.feeds.show(key, author, edge.ids, star=star, raise_to=raise_to)
+        return edge
 
     # In bulk
 
@@ -123,17 +133,18 @@ class OnWrite(Fanout):
         if not self.generation:
             await self.begin()
         first_pages: set[PostId] = set()
-        for first in range(0, len(readers), WARM_READERS):
-            some = readers[first : first + WARM_READERS]
-            await self.feeds.enlist(self.generation, some)
-            made = await self.graph.snapshots(some, self.depth, self.generation)
-            floors = [found.ids[-1] - 1 if len(found.ids) == self.depth else 0 for found in made]
-            await self.feeds.warm(
-                self.generation,
-                [
-                    (reader, found.ids, floor, found.stars)
-                    for reader, found, floor in zip(some, made, floors, strict=True)
-                ],
-            )
-            first_pages.update(id for found in made for id in found.ids[:PAGE_POSTS_MAX])
+        with self.feeds.aside():
+            for first in range(0, len(readers), WARM_READERS):
+                some = readers[first : first + WARM_READERS]
+                await self.feeds.enlist(self.generation, some)
+                made = await self.graph.snapshots(some, self.depth, self.generation)
+                floors = [found.ids[-1] - 1 if len(found.ids) == self.depth else 0 for found in made]
+                await self.feeds.warm(
+                    self.generation,
+                    [
+                        (reader, found.ids, floor, found.stars)
+                        for reader, found, floor in zip(some, made, floors, strict=True)
+                    ],
+                )
+                first_pages.update(id for found in made for id in found.ids[:PAGE_POSTS_MAX])
         await self.posts.warm(sorted(first_pages))
