@@ -171,3 +171,33 @@ async def test_it_answers_as_the_model_does(world: World, approach: str, seed: i
         for _ in range(400):
             await them.step()
         await them.at_last()
+
+
+@pytest.mark.parametrize("seed", [4, 5, 6])
+async def test_it_answers_as_the_model_does_while_approaches_take_over(world: World, seed: int):
+    async with world.open("on-write", SMALL["on-write"], clock=world.clock, mint=world.clock.mint()) as timeline:
+        them = await twins(world, timeline, seed)
+        for _ in range(12):
+            for _ in range(30):
+                await them.step()
+            approach = them.dice.choice(APPROACHES)
+            them.asked.append(f"switch to {approach}")
+            await world.switch(approach, SMALL[approach])
+        await them.at_last()
+
+
+async def test_it_answers_as_the_model_does_when_it_is_opened_again_and_again(world: World):
+    model = TimelineModel(world.clock, world.clock.mint())
+    them = Twins(model, None, world, 7)
+    for approach in ("hybrid", "hybrid", "on-write", "on-read", "on-write", "hybrid"):
+        async with world.open(approach, SMALL[approach], clock=world.clock, mint=world.clock.mint()) as timeline:
+            them.service = timeline
+            them.asked.append(f"opened with {approach}")
+            if not them.users:
+                for n in range(7):
+                    them.users.append((await them.ask("join", f"user{n}", "a password")).id)
+            for _ in range(60):
+                await them.step()
+    async with world.open("hybrid", SMALL["hybrid"], clock=world.clock, mint=world.clock.mint()) as timeline:
+        them.service = timeline
+        await them.at_last()
