@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ def test_it_shows_systems_decisions_approaches_and_dives(fathom):
 
 def test_one_system_is_shown_with_its_knobs(fathom):
     said = fathom("list", "timeline")
-    assert "fanout=hybrid  fame=10000" in said.out
+    assert re.search(r"fanout=hybrid +fame=10000 +followers from which", said.out)
 
 
 def test_paths_lead_to_files_that_are_there(fathom):

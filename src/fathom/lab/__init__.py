@@ -1,1 +1,1 @@
-"""Measures anything: load, faults, counts, statistics, records. Knows no system."""
+"""Measures anything: load, faults, counts, statistics, records; it knows no system."""

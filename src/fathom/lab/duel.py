@@ -1,4 +1,4 @@
-"""Which is faster when all is calm? Short segments at one operating point, in balanced blocks, beside an A/A twin."""
+"""Which is faster when all is calm: short segments at one operating point, in balanced blocks, beside an A/A twin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the cheaper approach change where it was computed to? The dive is run on either side of that mix."""
+"""Does the cheaper approach change where it was computed to: the dive is run on either side of that mix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record on a terminal: one header, the question, one table, the verdicts, where the run lies. Nothing else."""
+"""The record on a terminal: header, question, one table, the verdicts, where the run lies, and nothing else."""
 
 from __future__ import annotations
 
