@@ -64,7 +64,12 @@ class Keeper:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=keeper_process.MESSAGE_BYTES_MAX)
+        try:
+            reader, writer = await asyncio.open_unix_connection(sock=ours, limit=keeper_process.MESSAGE_BYTES_MAX)
+        except BaseException:
+            ours.close()
+            process.wait()
+            raise
         keeper = cls(process, reader, writer)
         try:
             async with asyncio.timeout(START_S):
@@ -341,7 +346,7 @@ class Child:
         if "error" in answer:
             raise self.fault(f"{do}: {answer['error']}")
 
-    def tail(self, lines: int = 5) -> str:
+    def tail(self, lines: int = 2) -> str:
         """Return the last lines of its log, for an error's `why`."""
         try:
             with self.log.open("rb") as file:
@@ -356,7 +361,7 @@ class Child:
         return FathomError(
             f"{self.name} does not do what it should",
             why=f"{why}; it said last: {self.tail()}",
-            fix="`fathom doctor` says what this machine can run",
+            fix="see what it said, and that the disk has room; `fathom doctor` says what this machine can run",
             code=EXIT_BROKE,
         )
 

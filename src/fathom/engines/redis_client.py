@@ -431,10 +431,9 @@ class RedisClient:
             seed=seed,
         )
         keeping = asyncio.create_task(client._keep_connected(), name=f"redis {client.address}")
+        rising = asyncio.ensure_future(client._risen.wait())
         try:
-            rising = asyncio.ensure_future(client._risen.wait())
             done, _ = await asyncio.wait({rising, keeping}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-            rising.cancel()
             if keeping in done:
                 keeping.result()
             if not client.up:
@@ -445,6 +444,7 @@ class RedisClient:
                 )
             yield client
         finally:
+            rising.cancel()
             keeping.cancel()
             with suppress(asyncio.CancelledError, FathomError):
                 await keeping
