@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -66,12 +67,13 @@ class Bucket:
         charge("objects")
         charge("bytes", len(body))
         if self._folder is None:
-            await self._do(f"putting {key}", obstore.put_async(self._opened(), key, body), within_s, changes=True)
+            store = self._opened()
+            await self._do(f"putting {key}", lambda: obstore.put_async(store, key, body), within_s, changes=True)
         else:
             self._opened()
             self._count += 1
-            written = self._in_thread(self._write, self._folder / key, body, self._count)
-            await self._do(f"putting {key}", written, within_s, changes=True)
+            write = partial(self._in_thread, self._write, self._folder / key, body, self._count)
+            await self._do(f"putting {key}", write, within_s, changes=True)
 
     async def get(self, key: str, *, within_s: float | None = None) -> bytes | None:
         """Return an object, or None where there is none."""
@@ -81,7 +83,7 @@ class Bucket:
             return bytes(await (await obstore.get_async(self._opened(), key)).bytes_async())
 
         _check(key)
-        body = await self._do(f"getting {key}", read(), within_s)
+        body = await self._do(f"getting {key}", read, within_s)
         charge("objects")
         charge("bytes", len(body or b""))
         return body
@@ -94,7 +96,7 @@ class Bucket:
             return bytes(await obstore.get_range_async(self._opened(), key, start=start, length=length))
 
         _check(key)
-        body = await self._do(f"getting a part of {key}", read(), within_s)
+        body = await self._do(f"getting a part of {key}", read, within_s)
         charge("objects")
         charge("bytes", len(body or b""))
         return body
@@ -105,7 +107,8 @@ class Bucket:
 
         _check(key)
         charge("objects")
-        found = await self._do(f"looking at {key}", obstore.head_async(self._opened(), key), within_s)
+        store = self._opened()
+        found = await self._do(f"looking at {key}", lambda: obstore.head_async(store, key), within_s)
         return None if found is None else int(found["size"])
 
     async def delete(self, key: str, *, within_s: float | None = None) -> None:
@@ -115,11 +118,12 @@ class Bucket:
         _check(key)
         charge("objects")
         if self._folder is None:
-            await self._do(f"deleting {key}", obstore.delete_async(self._opened(), key), within_s, changes=True)
+            store = self._opened()
+            await self._do(f"deleting {key}", lambda: obstore.delete_async(store, key), within_s, changes=True)
         else:
             self._opened()
-            removed = self._in_thread(_unlink, self._folder / key)
-            await self._do(f"deleting {key}", removed, within_s, changes=True)
+            unlink = partial(self._in_thread, _unlink, self._folder / key)
+            await self._do(f"deleting {key}", unlink, within_s, changes=True)
 
     async def list(self, prefix: str = "", *, at_most: int = 10_000, within_s: float | None = None) -> list[str]:
         """Return the keys in the "folder" `prefix` and below it, at most so many, sorted."""
@@ -133,7 +137,7 @@ class Bucket:
                     break
             return sorted(keys)[:at_most]
 
-        return await self._do(f"listing {prefix or 'all'}", read(), within_s) or []
+        return await self._do(f"listing {prefix or 'all'}", read, within_s) or []
 
     async def totals(self, within_s: float | None = None) -> tuple[int, int]:
         """Return how many objects it holds, and how many bytes they are."""
@@ -146,7 +150,7 @@ class Bucket:
                 size += sum(found["size"] for found in some)
             return objects, size
 
-        return await self._do("counting all", read(), within_s) or (0, 0)
+        return await self._do("counting all", read, within_s) or (0, 0)
 
     # ------------------------------------------------------------------------------------------------------------------
 
@@ -158,8 +162,10 @@ class Bucket:
     def _in_thread(self, do: Any, *args: Any) -> Awaitable[Any]:
         return asyncio.get_running_loop().run_in_executor(self._threads, do, *args)
 
-    async def _do(self, what: str, work: Awaitable[Any], within_s: float | None, *, changes: bool = False) -> Any:
-        """Await a request in the bounds; None if there is no such object."""
+    async def _do(
+        self, what: str, ask: Callable[[], Awaitable[Any]], within_s: float | None, *, changes: bool = False
+    ) -> Any:
+        """Make a request, when there is room for it, and return its answer; None if there is no such object."""
         from obstore import exceptions
 
         where = without_secrets(self._url)
@@ -168,7 +174,7 @@ class Bucket:
         try:
             async with asyncio.timeout(deadline_s), self._room:
                 asked = True
-                return await work
+                return await ask()
         except (FileNotFoundError, exceptions.NotFoundError):
             return None
         except TimeoutError:
@@ -194,9 +200,6 @@ class Bucket:
                 why=f"{where}: {why}",
                 fix="do it again: the same object under the same key harms nothing",
             ) from fault
-        finally:
-            if not asked and hasattr(work, "close"):
-                work.close()  # pyright: ignore[reportAttributeAccessIssue]  (never awaited, on purpose)
 
     def _write(self, path: Path, body: bytes, number: int) -> None:
         """Write a file so that after a crash it is there wholly or, until this returns, perhaps not at all."""
