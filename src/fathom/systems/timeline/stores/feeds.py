@@ -39,6 +39,7 @@ MARKS_AT_ONCE = 8  # marks read together with the first page; more of them cost 
 HIDDEN_MAX = 64  # a feed that hides more authors than this is made anew
 
 _EQUAL, _MINUS, _BANG, _STAR = b"=-!*"
+_ZERO = 48  # '0': what begins below it is a mark, what does not is an id; only '=' comes after the digits
 
 # Only who has not come back in the meantime is put to sleep, in one step with the feed.
 _SLEEP = """
@@ -109,11 +110,9 @@ class Feeds:
         above = b"-inf" if page.since_id is None else b"(%d" % page.since_id
         want = page.limit + MARKS_AT_ONCE
         got = await self._memory.ask("ZREVRANGEBYSCORE", key, "inf", above, "LIMIT", 0, want)
-        if not got or got[0][0] != _EQUAL:  # of equal scores the highest member comes first, and that is '='
+        at = _marks_at_head(got)
+        if not at:
             return None
-        at = 1
-        while at < len(got) and got[at][0] < 48:  # not a digit: a mark
-            at += 1
         if len(got) == want and want - at < page.limit:
             return (await self.read_all([key], page))[0]  # more marks than were expected
         found = list(map(int, got[at : at + page.limit]))
@@ -123,6 +122,20 @@ class Feeds:
         marks = _marks(got[:at])
         assert marks is not None
         return Feed(_above(marks.floor, found), marks)
+
+    async def lists(self, generation: int, stars: Sequence[UserId], page: Page) -> list[Feed | None]:
+        """Return the same page of several stars' lists."""
+        keys = [self.author_key(generation, star) for star in stars]
+        if page.max_id is not None or page.min_id is not None:
+            return await self.read_all(keys, page)
+        above = b"-inf" if page.since_id is None else b"(%d" % page.since_id
+        want = page.limit + 2  # a list has no other marks than '=' and '-'
+        found: list[Feed | None] = []
+        for got in await self._memory.many([("ZREVRANGEBYSCORE", key, "inf", above, "LIMIT", 0, want) for key in keys]):
+            at = _marks_at_head(got)
+            marks = _marks(got[:at])
+            found.append(marks and Feed(_above(marks.floor, list(map(int, got[at : at + page.limit]))), marks))
+        return found
 
     async def read_all(self, keys: Sequence[bytes], page: Page) -> list[Feed | None]:
         """Return the same page of several feeds, all of one moment."""
@@ -391,6 +404,19 @@ class Feeds:
         """Redis is another than before: note everybody's coming anew."""
         self._noted.clear()
         self._pushed.clear()
+
+
+def _marks_at_head(got: Sequence[bytes]) -> int:
+    """Return how many marks a feed read from its top begins with; 0: it is not whole.
+
+    They all have the highest score; of equal scores the highest member comes first, and that is '='.
+    """
+    if not got or got[0][0] != _EQUAL:
+        return 0
+    at = 1
+    while at < len(got) and got[at][0] < _ZERO:
+        at += 1
+    return at
 
 
 def _marks(marked: Sequence[bytes]) -> Marks | None:

@@ -48,7 +48,7 @@ class Hybrid(OnWrite):
         ids, marks = feed
         floor = marks.floor
         if marks.stars:
-            lists = await self.feeds.read_all([self.feeds.author_key(generation, star) for star in marks.stars], page)
+            lists = await self.feeds.lists(generation, marks.stars, page)
             if None in lists:
                 self._mend(reader, [star for star, list in zip(marks.stars, lists, strict=True) if list is None])
                 return Scan(await self.graph.pull(reader, page))
