@@ -49,6 +49,7 @@ def test_a_port_that_is_none_is_refused(port: int):
 
 async def test_a_port_in_use_is_named_with_what_to_do(sample: System):
     with tcp_socket("127.0.0.1", 0) as taken:
+        taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(FathomError) as refused:
             async with opened(sample, Listen(port=port)):
@@ -118,6 +119,7 @@ async def test_an_operators_token_is_asked_for_everywhere(sample: System):
         assert (await get(door.where, "/health", {"fathom-token": SECRET})).status == 200
 
 
+@pytest.mark.slow
 async def test_elsewhere_it_speaks_tls_and_nothing_else(sample: System, tmp_path: Path):
     cert, key = certificate.make(tmp_path)
     listen = Listen(host="0.0.0.0", token=SECRET, tls=Tls(cert=str(cert), key=str(key)))
@@ -136,6 +138,7 @@ async def test_elsewhere_it_speaks_tls_and_nothing_else(sample: System, tmp_path
             assert b"HTTP/1.1 200" not in await stranger.ended()
 
 
+@pytest.mark.slow
 async def test_a_certificate_that_is_none_is_refused_with_what_to_do(tmp_path: Path):
     cert, key = certificate.make(tmp_path)
     (tmp_path / "empty.pem").write_text("nothing")

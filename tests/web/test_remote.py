@@ -372,6 +372,7 @@ async def test_a_caller_may_say_how_long_it_waits(shop: tuple[Counter, str]):
     assert service.cancelled == 1
 
 
+@pytest.mark.slow
 async def test_a_request_that_drips_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(remote_module, "_SWEEP_S", 0.01)
     async with served(tmp_path, arrive_s=0.05) as (_, where, _):
@@ -386,6 +387,7 @@ async def test_a_request_that_drips_is_ended(tmp_path: Path, monkeypatch: pytest
             assert (await kept.answer()).status == 408  # the second of the two in one piece
 
 
+@pytest.mark.slow
 async def test_a_reader_who_does_not_read_does_not_fill_the_memory(tmp_path: Path):
     """Its connection is not read from either, until it takes what it was answered."""
     async with served(tmp_path, in_flight_max=100_000) as (service, where, doorway), talk(where) as greedy:

@@ -20,7 +20,7 @@ from fathom.errors import FathomError, Refusal
 from fathom.web import problems, tracing
 from fathom.web.auth import same
 
-__all__ = ["TOKEN_HEADER", "Listen", "Tls", "guarded", "tcp_socket", "unix_socket"]
+__all__ = ["TOKEN_HEADER", "Listen", "Tls", "cannot_listen", "guarded", "tcp_socket", "unix_socket"]
 
 TOKEN_HEADER = "fathom-token"  # the operator's; Authorization is for the system's own users
 TOKEN_CHARS_MIN = 16
@@ -100,7 +100,10 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def tcp_socket(host: str, port: int) -> socket.socket:
-    """Return a bound TCP socket; port 0 takes a free one that outgoing connections do not use."""
+    """Return a bound TCP socket that does not listen yet; port 0 takes a free one.
+
+    That one lies outside the range of outgoing connections: it is still free when the door comes back after a crash.
+    """
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
             host, port or free_port(), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -115,15 +118,15 @@ def tcp_socket(host: str, port: int) -> socket.socket:
         # A port that was just in use may be taken again; one on which somebody listens may not.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(where)
-        sock.listen(BACKLOG)
         sock.setblocking(False)
     except OSError as taken:
         sock.close()
-        raise _cannot_listen(f"{host}:{where[1]}", taken) from None
+        raise cannot_listen(f"{host}:{where[1]}", taken) from None
     return sock
 
 
-def _cannot_listen(where: str, error: OSError) -> FathomError:
+def cannot_listen(where: str, error: OSError) -> FathomError:
+    """Say in words why an address cannot be listened on."""
     port = where.rpartition(":")[2]
     fixes = {
         errno.EADDRINUSE: (f"another program listens on port {port}", "say another port, or 0 for any free one"),

@@ -451,7 +451,7 @@ class _Connection(asyncio.Protocol):
             doorway.turned_away += 1
             self._finish(pending, *_no(503, "unavailable", "too many calls are under way", retry_s=1))
         else:
-            doorway.in_flight += 1
+            doorway.in_flight += call.bounded
             task = self._loop.create_task(self._answer(pending, call, self._op, self._body))
             within_s = min(doorway._answer_s, self._deadline_s) if call.bounded else math.inf
             doorway._tasks[task] = self._loop.time() + within_s
@@ -487,7 +487,7 @@ class _Connection(asyncio.Protocol):
             says = error.what if isinstance(error, FathomError) else f"{name} broke"
             self._finish(pending, *_no(500, "broke", says, error_id=error_id))
         finally:
-            self._doorway.in_flight -= 1
+            self._doorway.in_flight -= call.bounded
 
     def _finish(self, pending: _Pending, status: int, body: bytes) -> None:
         pending.answer = b"HTTP/1.1 %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n%s\r\n%s" % (

@@ -10,6 +10,7 @@ import logging
 import os
 import random
 import signal
+import socket
 import sys
 import threading
 import time
@@ -26,7 +27,7 @@ from fathom.engines.engine import Engine
 from fathom.engines.ledger import work
 from fathom.errors import EXIT_BROKE, FathomError, nearest
 from fathom.web.choices import Choices
-from fathom.web.listen import Listen
+from fathom.web.listen import Listen, tcp_socket
 from fathom.web.metrics import Metrics
 from fathom.web.remote import Control, Doorway, Text
 from fathom.web.served import Served
@@ -180,6 +181,7 @@ async def _opened(spec: Spec) -> AsyncIterator[dict[str, Any]]:
     system = System.at(Path(spec.system), spec.package)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
+        door = _door(system, spec.door, stack) if spec.door else None  # what is asked wrongly is told first
         stores = await _stores(system, spec.engines, stack)
         if hasattr(stores, "migrate"):
             await stores.migrate()
@@ -190,11 +192,12 @@ async def _opened(spec: Spec) -> AsyncIterator[dict[str, Any]]:
         _measure(metrics, doorway)
         await stack.enter_async_context(doorway.open(spec.socket, drain_s=DRAIN_S))
         where = None
-        if spec.door is not None:
+        if spec.door is not None and door is not None:
             from fathom.web.server import listening  # late: a system without a door needs no web server
 
-            app = _door(system)(service, choices, Settings(spec.door, metrics, stores, spec.seed, _path(spec.data)))
-            where = await stack.enter_async_context(listening(app, spec.door, drain_s=DRAIN_S))
+            app, sock = door
+            asgi = app(service, choices, Settings(spec.door, metrics, stores, spec.seed, _path(spec.data)))
+            where = await stack.enter_async_context(listening(asgi, spec.door, sock=sock, drain_s=DRAIN_S))
         yield {"socket": spec.socket, "door": where}
 
 
@@ -230,7 +233,9 @@ def engines_of(system: System) -> dict[str, type[Engine]]:
     return {name: kind for name, kind in hints.items() if isinstance(kind, type) and issubclass(kind, Engine)}
 
 
-def _door(system: System) -> Callable[[Any, Choices, Settings], Any]:
+def _door(system: System, listen: Listen, stack: AsyncExitStack) -> tuple[Callable[..., Any], socket.socket]:
+    """Return what makes the system's own door, and the socket that is bound for it."""
+    listen.check()
     app = getattr(system.room("doors"), "app", None) if system.has("doors") else None
     if app is None:
         raise FathomError(
@@ -238,7 +243,7 @@ def _door(system: System) -> Callable[[Any, Choices, Settings], Any]:
             why="a door is what the room doors gives: app(service, choices, settings), an ASGI application",
             fix=f"write it in {system.folder / 'doors'}, or ask the system through fathom dive only",
         )
-    return app
+    return app, stack.enter_context(tcp_socket(listen.host, listen.port))
 
 
 def _controls(choices: Choices, service: Any, metrics: Metrics) -> dict[str, Control]:

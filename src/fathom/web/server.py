@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from fathom.errors import EXIT_BROKE, FathomError
 from fathom.web import problems
-from fathom.web.listen import BACKLOG, App, Listen, guarded, tcp_socket
+from fathom.web.listen import BACKLOG, App, Listen, cannot_listen, guarded, tcp_socket
 
 __all__ = ["listening"]
 
@@ -162,11 +162,16 @@ class _Refused(Exception):
 
 
 @contextlib.asynccontextmanager
-async def listening(app: App, listen: Listen, *, drain_s: float = 5.0) -> AsyncIterator[str]:
-    """Serve an ASGI application; yields its URL. On leaving, requests under way may end within `drain_s`."""
+async def listening(
+    app: App, listen: Listen, *, sock: socket.socket | None = None, drain_s: float = 5.0
+) -> AsyncIterator[str]:
+    """Serve an ASGI application; yields its URL. On leaving, requests under way may end within `drain_s`.
+
+    `sock` is what was bound for it before, so that a port in use is known before anything else is opened.
+    """
     listen.check()
     context = listen.context()
-    sock = tcp_socket(listen.host, listen.port)
+    sock = sock or tcp_socket(listen.host, listen.port)
     port = sock.getsockname()[1]
     config = uvicorn.Config(
         guarded(app, listen),
@@ -193,7 +198,10 @@ async def listening(app: App, listen: Listen, *, drain_s: float = 5.0) -> AsyncI
         await asyncio.wait([serving, opened], return_when=asyncio.FIRST_COMPLETED)
         if not server.started:
             if serving.done():
-                await serving
+                try:
+                    await serving
+                except OSError as taken:
+                    raise cannot_listen(f"{listen.host}:{port}", taken) from None
             raise FathomError(
                 f"the door on {listen.host}:{port} did not open",
                 why="its application did not start",

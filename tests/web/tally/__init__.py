@@ -1,0 +1,1 @@
+"""A system that stands on an engine: it counts in Redis, and decides nothing."""
