@@ -1,4 +1,4 @@
-"""What does an operation cost? Pure slices of one operation each, so that its demands are told from the others'.
+"""What does an operation cost: pure slices of one operation each, so that its demands are told from the others'.
 
 Counts are deterministic and compared exactly; CPU carries the spread of its slices. Each approach is counted as soon
 as it is up, so that there is something to read early; the later rounds go round the approaches, so that an hour of the
@@ -52,11 +52,7 @@ class Census:
         self.needs: dict[tuple[str, Any, str], Need] = {}
 
     async def first(self, contender: Contender) -> None:
-        """Count a contender that has just come up and is running: warm up, sit idle, and the first round."""
-        plan = self.bench.plan
-        for point in plan.points:
-            for op in plan.dive.operations.values():
-                await self._warm(contender, point, op)
+        """Count a contender that has just come up and is running: sit idle, then warm up and count as one goes."""
         await contender.body.collect()
         await self._idle(contender)
         await self._round(contender, 0)
@@ -110,6 +106,8 @@ class Census:
             ops = list(plan.dive.operations.values())
             dice.shuffle(ops)
             for op in ops:
+                if number == 0:
+                    await self._warm(contender, point, op)
                 segment = await self._slice(contender, point, op, number)
                 if number == 0:
                     self.bench.tell(_row(segment, op.name))

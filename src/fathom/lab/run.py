@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import gc
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -72,6 +73,7 @@ async def carry_out(
             task = asyncio.current_task()
             while task is not None and task.cancelling():
                 task.uncancel()  # what follows concludes what is there, and cannot be cancelled into nothing
+            tell(_kept(run))
         return _conclude(plan, run, state, why, tell)
 
 
@@ -91,6 +93,13 @@ def _conclude(plan: Plan, run: Writing, state: State, why: str | None, tell: Tel
                     run.write(name, text)
     run.finish(state, exit=code, why=why)
     return Ended(run.folder, state, code, why, findings)
+
+
+def _kept(run: Writing) -> str:
+    """Say what an interrupted run has."""
+    parts = Counter(segment.part for segment in run.read().segments if segment.valid)
+    kept = ", ".join(f"{n} of the {part}" for part, n in parts.items())
+    return f"stopped; engines and services are ended; kept {kept or 'no segment'} in {run.folder}"
 
 
 # ── a dive with load ──────────────────────────────────────────────────────────────────────────────────────────────

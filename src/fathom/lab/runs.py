@@ -11,7 +11,7 @@ The raw files are written while the dive runs and never again; findings and reco
         faults.jsonl     what was broken and mended, when, and what proves it
         trials.jsonl     a line per approach and fault
         laws.jsonl       a line per law and check
-        histories/*      an Op per line (fathom.history)
+        histories/*      an Op per line (fathom.history), compressed with gzip
         findings.json    every number that the record prints
         record.md .html  the record
         manifest.json    state, exit, times, and the hash of each of these files
@@ -20,9 +20,11 @@ The raw files are written while the dive runs and never again; findings and reco
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -401,7 +403,7 @@ def read_lines(file: Path, kind: type[T], *, torn_end: bool = False) -> Iterator
     """Yield the values of a file of JSON lines. `torn_end` forgives a last line that was cut off while written."""
     decoder = msgspec.json.Decoder(kind)
     try:
-        with file.open("rb") as lines:
+        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as lines:
             for number in range(1, _LINES_MAX + 2):
                 line = lines.readline(_LINE_BYTES_MAX + 1)
                 if not line:
@@ -416,6 +418,9 @@ def read_lines(file: Path, kind: type[T], *, torn_end: bool = False) -> Iterator
                     raise _unreadable(file, f"line {number}: {error}") from None
     except FileNotFoundError:
         raise _unreadable(file, "there is no such file in the run folder") from None
+    except (EOFError, zlib.error) as error:
+        if not torn_end:
+            raise _unreadable(file, f"its compression breaks off: {error}") from None
     except OSError as error:
         raise _unreadable(file, f"{error.strerror or error}") from None
 
@@ -635,10 +640,15 @@ class Writing:
         self._append("laws.jsonl", [result])
 
     def history(self, name: str, ops: Iterable[Op]) -> str:
-        """Write a history and return its name in the folder."""
-        file = f"histories/{_plain(name)}.jsonl"
-        self._append(file, ops)
-        return file
+        """Write a history and return its name in the folder. Compressed: answers repeat each other tenfold."""
+        name = f"histories/{_plain(name)}.jsonl.gz"
+        file, encoder = self.folder / name, msgspec.json.Encoder()
+        with _writing(file):
+            file.parent.mkdir(exist_ok=True)
+            with file.open("wb") as out, gzip.GzipFile("", "wb", 3, out, mtime=0) as lines:
+                for op in ops:
+                    lines.write(encoder.encode(op) + b"\n")
+        return name
 
     def samples(self, id: str) -> Path:
         """Return where the samples of a segment are to be written: `samples/<id>.csv`."""

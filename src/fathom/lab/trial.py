@@ -1,4 +1,4 @@
-"""What happens when it breaks? A fault under load, and the load goes on for three times its length.
+"""What happens when it breaks: a fault under load, and the load goes on for three times its length.
 
 Judged by the laws, by what failed or stayed unknown, and by when users noticed and when it healed; never by latency.
 """
@@ -210,6 +210,15 @@ class _Trial:
         )
         # Reads served this trial; the next one needs what was changed, and nothing else.
         contender.recorder.calls[:] = [call for call in calls if call.changes]
+
+
+async def _side_by_side(trials: Sequence[_Trial]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for trial in trials:
+                group.create_task(trial.under_load())
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from None  # the first one ended the others
 
 
 def breakable(contender: Contender, fault: grammar.Fault) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from fathom.history import Broken, History, Op, Outcome
@@ -34,7 +35,7 @@ LIKERS_MAX = 1_000  # `likers` answers no more
 
 def no_acknowledged_post_is_lost(history: History) -> Iterable[Broken]:
     """A post whose author was told that it is written is found by somebody when all has settled."""
-    world = _World(history)
+    world = _world(history)
     for post in world.posts.values():
         if post.write is None or post.may_be_deleted:
             continue
@@ -51,7 +52,7 @@ def no_acknowledged_post_is_lost(history: History) -> Iterable[Broken]:
 
 def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
     """When all has settled, every follower's home shows every post of those followed: no hole, nothing twice."""
-    world = _World(history)
+    world = _world(history)
     for look in world.looks:
         for twice in _repeated(look.listed):
             yield _broken("each_follower_sees_each_post_once", f"{look} has post {twice} twice", look.op)
@@ -74,7 +75,7 @@ def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
 
 def home_is_newest_first(history: History) -> Iterable[Broken]:
     """Every page is in order, the newest post first."""
-    for look in _World(history).looks:
+    for look in _world(history).looks:
         for above, below in zip(look.listed, look.listed[1:], strict=False):
             if above < below:
                 yield _broken("home_is_newest_first", f"{look} has post {above} above the newer {below}", look.op)
@@ -83,7 +84,7 @@ def home_is_newest_first(history: History) -> Iterable[Broken]:
 
 def nothing_from_strangers(history: History) -> Iterable[Broken]:
     """A home shows nobody whom its reader does not follow; from the moment an unfollow is acknowledged."""
-    world = _World(history)
+    world = _world(history)
     for look in world.homes:
         for post, author in look.by:
             if author != look.viewer and world.following.at(look.viewer, author, look.op) == {False}:
@@ -98,7 +99,7 @@ def nothing_from_strangers(history: History) -> Iterable[Broken]:
 
 def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
     """Who has blocked, or was blocked, sees nothing of the other; from the moment the block is acknowledged."""
-    world = _World(history)
+    world = _world(history)
     for look in world.looks:
         for post, author in look.by:
             for one, other in ((look.viewer, author), (author, look.viewer)):
@@ -113,7 +114,7 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
 
 def nothing_deleted(history: History) -> Iterable[Broken]:
     """A deleted post is never shown again, from the moment its deletion is acknowledged."""
-    world = _World(history)
+    world = _world(history)
     for look in world.looks:
         for post in look.listed:
             for delete in world.deletions.get(post, ()):
@@ -126,7 +127,7 @@ def nothing_deleted(history: History) -> Iterable[Broken]:
 
 def an_author_reads_their_own_post_at_once(history: History) -> Iterable[Broken]:
     """An author's own home and own list have a post as soon as its author was told that it is written."""
-    world = _World(history)
+    world = _world(history)
     for look in world.looks:
         if look.kind == "read":
             continue
@@ -145,7 +146,7 @@ def an_author_reads_their_own_post_at_once(history: History) -> Iterable[Broken]
 
 def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
     """Going down page by page, each from where the last one ended, meets no post twice and leaves none out."""
-    world = _World(history)
+    world = _world(history)
     for walk in world.walks:
         met: dict[int, _Look] = {}
         for look in walk:
@@ -171,7 +172,7 @@ def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
 
 def likes_equal_the_likers(history: History) -> Iterable[Broken]:
     """When all has settled a post's number of likes is the number of those who like it."""
-    world = _World(history)
+    world = _world(history)
     law = "likes_equal_the_likers"
     for asked in history.of("likers", outcome=Outcome.OK, final=True):
         post = int(asked.asked[1])
@@ -302,6 +303,12 @@ class _Pairs:
         if (one, other) in self.first:
             return self.first[one, other]
         return {True, False} if self.known is not None and one not in self.known else self.otherwise
+
+
+@lru_cache(maxsize=1)
+def _world(history: History) -> _World:
+    """All laws read the same history one after the other: what it says is put together once."""
+    return _World(history)
 
 
 class _World:
