@@ -47,7 +47,7 @@ def main() -> None:
         print(json.dumps(found))
 
 
-async def compare(*, small: bool = False, rounds: int = 7, seconds: float = 2.0) -> dict[str, Any]:
+async def compare(*, small: bool = False, rounds: int = 15, seconds: float = 1.0) -> dict[str, Any]:
     """Run the benchmark and return its figures."""
     if small:
         rounds, seconds = 1, 0.1

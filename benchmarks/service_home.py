@@ -29,14 +29,14 @@ POSTS = 20
 def main() -> None:
     import uvloop
 
-    asked = parser(__doc__ or "", seconds=1.0).parse_args()
+    asked = parser(__doc__ or "").parse_args()
     found = uvloop.run(compare(small=asked.small, rounds=asked.rounds, seconds=asked.seconds))
     print(found["says"])
     if asked.json:
         print(json.dumps(found))
 
 
-async def compare(*, small: bool = False, rounds: int = 7, seconds: float = 1.0) -> dict[str, Any]:
+async def compare(*, small: bool = False, rounds: int = 15, seconds: float = 1.0) -> dict[str, Any]:
     """Run the benchmark and return its figures."""
     if small:
         rounds, seconds = 1, 0.05

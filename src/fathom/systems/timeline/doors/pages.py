@@ -36,9 +36,20 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Post).decode
 
 
+FIRST = Page(limit=LIMIT)
+
+
 def page(query: bytes) -> Page:
     """Return the page that a query asks for, or refuse."""
-    return Page(**cursors.read(query, limit=LIMIT, limit_max=PAGE_POSTS_MAX)._asdict())
+    if not query:
+        return FIRST
+    limit, max_id, since_id, min_id = cursors.read(query, limit=LIMIT, limit_max=PAGE_POSTS_MAX)
+    return Page(
+        limit=limit,
+        max_id=max_id,  # pyright: ignore[reportArgumentType]  (numbers become ids here)
+        since_id=since_id,  # pyright: ignore[reportArgumentType]
+        min_id=min_id,  # pyright: ignore[reportArgumentType]
+    )
 
 
 def reply(piece: Slice, asked: Page, path: str) -> Reply:
