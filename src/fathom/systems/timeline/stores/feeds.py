@@ -36,6 +36,7 @@ SLEEPY_MS = 7 * 86_400_000  # who has not come for so long has no feed, and is n
 TOUCH_S = 600.0  # a reader's coming is noted once in so long
 KEPT_MAX = 200_000  # readers whose last note and pushes are kept in mind
 MARKS_AT_ONCE = 8  # marks read together with the first page; more of them cost a second look
+WARM_MEMBERS = 5_000  # added together in bulk: more would keep others, and ourselves, waiting too long
 HIDDEN_MAX = 64  # a feed that hides more authors than this is made anew
 
 _EQUAL, _MINUS, _BANG, _STAR = b"=-!*"
@@ -278,8 +279,13 @@ class Feeds:
     ) -> None:
         """Make many feeds at once: (reader, ids, floor, stars). Readers must be live already (`enlist`)."""
         commands: list[Command] = []
+        members = 0
         for reader, ids, floor, stars in feeds:
+            if members > WARM_MEMBERS:
+                await self._memory.many(commands, patient=True)
+                commands, members = [], 0
             commands += self._making(self.key(generation, reader), ids, floor, (), stars)
+            members += len(ids)
         await self._memory.many(commands, patient=True)
 
     async def enlist(self, generation: int, readers: Sequence[UserId]) -> None:

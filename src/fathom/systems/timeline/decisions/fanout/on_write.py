@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from ...stores.graph import TOP, Edge
 from ...stores.turns import Turns
 from . import WARM_READERS, Fanout, Scan
 
+WARM_AT_ONCE = 2
 REBUILDS_MAX = 5  # tries of one rebuild while the reader's edges keep changing; then the next read tries again
 
 
@@ -133,18 +135,22 @@ class OnWrite(Fanout):
         if not self.generation:
             await self.begin()
         first_pages: set[PostId] = set()
+        pieces = [readers[first : first + WARM_READERS] for first in range(0, len(readers), WARM_READERS)]
         with self.feeds.aside():
-            for first in range(0, len(readers), WARM_READERS):
-                some = readers[first : first + WARM_READERS]
-                await self.feeds.enlist(self.generation, some)
-                made = await self.graph.snapshots(some, self.depth, self.generation)
-                floors = [found.ids[-1] - 1 if len(found.ids) == self.depth else 0 for found in made]
-                await self.feeds.warm(
-                    self.generation,
-                    [
-                        (reader, found.ids, floor, found.stars)
-                        for reader, found, floor in zip(some, made, floors, strict=True)
-                    ],
-                )
-                first_pages.update(id for found in made for id in found.ids[:PAGE_POSTS_MAX])
+            for first in range(0, len(pieces), WARM_AT_ONCE):  # one is read from the truth while another is written
+                for seen in await asyncio.gather(*map(self._warm, pieces[first : first + WARM_AT_ONCE])):
+                    first_pages |= seen
         await self.posts.warm(sorted(first_pages))
+
+    async def _warm(self, readers: Sequence[UserId]) -> set[PostId]:
+        """Make some readers' feeds; return the posts on their first pages."""
+        await self.feeds.enlist(self.generation, readers)
+        made = await self.graph.snapshots(readers, self.depth, self.generation)
+        await self.feeds.warm(
+            self.generation,
+            [
+                (reader, found.ids, found.ids[-1] - 1 if len(found.ids) == self.depth else 0, found.stars)
+                for reader, found in zip(readers, made, strict=True)
+            ],
+        )
+        return {id for found in made for id in found.ids[:PAGE_POSTS_MAX]}
