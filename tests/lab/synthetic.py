@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fathom.history import Broken
+from fathom.lab.record import voices
 from fathom.lab.runs import (
     Aim,
     Counts,
@@ -30,6 +31,7 @@ from fathom.lab.runs import (
     Trial,
     Writing,
 )
+from fathom.lab.verdicts import EXIT_VOID, conclude, exit_of
 
 FANS = (100, 3_000, 30_000)
 IDLE_S = 0.02  # CPU per second of a service that is asked nothing
@@ -68,6 +70,7 @@ class World:
     )
     latency_ms: Mapping[str, float] = field(default_factory=lambda: {"hybrid": 2.0, "on-read": 5.0, "on-write": 1.98})
     cpu_noise: float = 0.02  # standard deviation of a slice's CPU, as a share
+    idle_noise: float = 0.1  # how much more than its least an idle slice may use, as a share
     block_noise: float = 0.03  # of a block's latencies, shared by all that run in it
     own_noise: float = 0.01  # of one segment's latencies
     blocks: int = 8
@@ -155,6 +158,22 @@ def write_run(root: Path, world: World | None = None) -> Run:
     return run.read()
 
 
+def write_finished(root: Path, world: World | None = None) -> Run:
+    """Write a whole run with what was made of it, as a dive leaves it behind."""
+    world = world or World()
+    run = write_run(root, world)
+    writing = Writing(run.folder, run.manifest)
+    found = conclude(run)
+    code = exit_of(run.plan, found)
+    writing.write("findings.json", found)
+    if code != EXIT_VOID:
+        for name, text in voices(run, found).items():
+            writing.write(name, text)
+    state = "void" if code == EXIT_VOID else "complete"
+    writing.finish(state, exit=code, now=datetime(2026, 11, 20, 8, 45, 41, tzinfo=UTC))
+    return writing.read()
+
+
 def _work(
     costs: dict[str, dict[str, float]], done: dict[str, int], lasts_s: float, dice: np.random.Generator, noise: float
 ) -> tuple[Counts, dict[str, float], Counts]:
@@ -197,7 +216,7 @@ def _census(run: Writing, plan: Plan, world: World, dice: np.random.Generator) -
     for approach in plan.names:
         for repetition in range(3):
             number += 1
-            used = {"service": IDLE_S * (1 + 0.1 * float(dice.random())), "generator": 0.1}
+            used = {"service": IDLE_S * (1 + world.idle_noise * float(dice.random())), "generator": 0.1}
             run.segment(
                 Segment(
                     id=f"census-{number:04}",

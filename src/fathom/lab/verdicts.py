@@ -19,7 +19,7 @@ from fathom.lab.stats import Interval, ratio_of
 if TYPE_CHECKING:
     from fathom.lab.dive import Dive
 
-__all__ = ["CANT_TELL", "FAILED", "HELD", "Statement", "conclude", "exit_of", "statements"]
+__all__ = ["CANT_TELL", "EXIT_VOID", "FAILED", "HELD", "Statement", "conclude", "exit_of", "statements"]
 
 HELD, FAILED, CANT_TELL = "held", "failed", "can't tell"
 EXIT_HELD, EXIT_FAILED, EXIT_CANT_TELL, EXIT_VOID = 0, 1, 2, 3

@@ -52,6 +52,7 @@ class _Block:
     values: dict[Measured, float] = field(default_factory=dict)
     n: dict[str, int] = field(default_factory=dict)
     took: dict[str, np.ndarray] = field(default_factory=dict)  # seconds, of operations whose quantile a block lacks
+    good: dict[str, tuple[float, int, float, float]] = field(default_factory=dict)  # sum, count, least, greatest
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def duel(book: Book) -> None:
     for name in names:
         for measured in measures:
             _value(book, race, name, measured)
+        _means(book, race, name)
     _ratios(book, race, measures)
 
 
@@ -106,6 +108,9 @@ def _read(book: Book, measures: list[Measured]) -> dict[tuple[int, str], _Block]
             ns = np.concatenate(columns)
             block.n[op] = len(ns)
             seconds = np.where(ns == np.iinfo(np.int64).max, np.inf, ns / 1e9)
+            good = seconds[np.isfinite(seconds)]
+            if len(good):
+                block.good[op] = float(good.sum()), len(good), float(good.min()), float(good.max())
             for measured in measures:
                 if measured[0] == op:
                     value = _of(seconds, measured[1])
@@ -155,6 +160,32 @@ def _value(book: Book, race: _Race, name: str, measured: Measured) -> None:
         detail={"twin": name.endswith("'"), "blocks": values},
         sources=[s.id for block in mine for s in block.segments],
     )
+
+
+def _means(book: Book, race: _Race, name: str) -> None:
+    """Note the mean of all that was answered: compared by nobody, but no request can change and leave it as it was."""
+    mine = race.column(name)
+    for op in sorted({op for block in mine for op in block.good}):
+        parts = [block.good[op] for block in mine if op in block.good]
+        n = sum(block.n.get(op, 0) for block in mine)
+        answered = sum(count for _, count, _, _ in parts)
+        book.add(
+            name_of("duel", name, race.point, f"{op}.mean-of-all"),
+            part="duel",
+            how="mean",
+            value=sum(total for total, *_ in parts) / answered,
+            low=min(least for _, _, least, _ in parts),
+            high=max(greatest for *_, greatest in parts),
+            approach=name.rstrip("'"),
+            point=race.point,
+            op=op,
+            measure="mean",
+            unit="s",
+            n=n,
+            over=f"least to greatest of {answered:,}, {len(mine)} blocks pooled",
+            detail={"twin": name.endswith("'"), "unanswered": n - answered},
+            sources=[s.id for block in mine for s in block.segments],
+        )
 
 
 def _ratios(book: Book, race: _Race, measures: list[Measured]) -> None:

@@ -197,7 +197,7 @@ def estimates(book: Book) -> Any:
 
 def judged(book: Book, dive: type[Dive[Any]]) -> None:
     """Note what became of every sentence of the prediction."""
-    found = Found(dive, book.plan.names, estimates(book))
+    found = Found(dive, None, estimates(book))  # its names were checked when it was rehearsed
     for number, (sentence, comparison) in enumerate(predictions(dive, found), 1):
         book.add(
             name_of("prediction", number),

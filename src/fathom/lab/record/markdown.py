@@ -27,7 +27,7 @@ __all__ = ["markdown"]
 
 def markdown(story: Story) -> str:
     """Return the whole record; charts are in the HTML, and said here in words."""
-    lines = [f"# {story.title}", "", story.about, ""]
+    lines = [f"# {_escaped(story.title)}", "", _escaped(story.about), ""]
     if story.short:
         lines += ["**In short**", "", *(f"- {_text(item)}" for item in story.short), ""]
     for section in story.sections:
@@ -47,7 +47,7 @@ def _section(section: Section) -> Iterator[str]:
             case Table():
                 yield from _table(block)
             case Chart():
-                yield f"*In record.html: {block.says}.*"
+                yield f"*In record.html: {_escaped(block.says)}.*"
         yield ""
 
 
@@ -71,13 +71,14 @@ def _span(span: Span) -> str:
             text = figures.value_of(finding) + ("" if bare else figures.beside(finding, brief=brief, brackets=True))
             return f"~~{text}~~" if finding.void else text
         case Note(text):
-            return f" ({text})" if text else ""
+            return f" ({_escaped(text)})" if text else ""
         case Strong(text):
-            return f"**{text}**"
+            return f"**{_escaped(text)}**"
         case Code(text):
-            return f"`{text}`"
+            plain = text.replace("`", "'")
+            return f"`{plain}`"
         case Mark():
-            return f"{span.sign}{span.word}"
+            return f"{span.sign}{_escaped(span.word)}"
         case _:
             return _escaped(span)
 

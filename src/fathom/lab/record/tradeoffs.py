@@ -5,7 +5,7 @@ from __future__ import annotations
 from fathom.lab.record import figures
 from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Num, Section, Span, Strong, Table
 from fathom.lab.record.facts import Facts, cells, common, engines_of, goal_limit, mix_words, point_of, words
-from fathom.lab.runs import Finding, Point
+from fathom.lab.runs import MIX, Finding, Point
 
 __all__ = ["tradeoffs", "verdict_line"]
 
@@ -151,11 +151,11 @@ def _latency(facts: Facts) -> list[Block]:
     if point is None:
         return []
     plan = facts.plan
-    values = [f for f in facts.found if f.part == "duel" and f.how in ("quantile", "mean") and not f.detail.get("twin")]
     rows: list[list[Item]] = []
-    for op, measure in dict.fromkeys((f.op, f.measure) for f in values):
+    for op, measure in dict.fromkeys((f.op, f.measure) for f in facts.of("ratio") if f.op != MIX):
         row = [facts.get("duel", name, point, f"{op}.{measure}") for name in plan.names]
-        rows.append([[f"{op} {measure}", common(row)], *cells(row)])
+        if any(row):
+            rows.append([[f"{op} {measure}", common(row)], *cells(row)])
     blocks: list[Block] = []
     if rows:
         blocks.append(
@@ -180,7 +180,7 @@ def _latency(facts: Facts) -> list[Block]:
 
 def verdict_line(facts: Facts, ratio: Finding) -> Item:
     """Say how an approach compares with the default on one measure of the duel."""
-    what = "CPU of the whole mix" if ratio.op == "mix" else f"{ratio.op} {ratio.measure}"
+    what = "CPU of the whole mix" if ratio.op == MIX else f"{ratio.op} {ratio.measure}"
     start = f"{ratio.approach}, {what}: "
     verdict = {"better": "lower than", "worse": "higher than", "equivalent": "the same as"}.get(ratio.verdict or "")
     if verdict is None:

@@ -1,0 +1,90 @@
+"""Two runs of one dive are held against each other, and what may not be compared is refused with the reason."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fathom.errors import FathomError
+from fathom.lab.compare import compare
+from fathom.lab.runs import Run
+from tests.lab.synthetic import World, altered, write_finished
+
+pytestmark = pytest.mark.slow
+
+QUIET = World(faults=False, cpu_noise=0.001, idle_noise=0.0)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory) -> Run:
+    return write_finished(tmp_path_factory.mktemp("before"), QUIET)
+
+
+def by_id(before: Run, after: Run) -> dict[str, str]:
+    return {line.id: line.verdict for line in compare(before, after).lines}
+
+
+def test_a_run_beside_itself_is_equal_or_equivalent(before):
+    result = compare(before, before)
+    assert not result.differs and {"equal", "equivalent"} <= set(result.totals) <= {"equal", "equivalent", "can't tell"}
+    assert all(line.verdict == "equal" for line in result.lines if line.before and line.before.how == "count")
+
+
+def test_counts_are_equal_and_a_dearer_approach_is_worse(before, tmp_path):
+    push = World().costs["on-write"]
+
+    def dearer(fans: int):
+        costs = push(fans)
+        return {**costs, "home": {**costs["home"], "cpu": costs["home"]["cpu"] * 1.5}}
+
+    after = write_finished(tmp_path, QUIET.but(costs={**QUIET.costs, "on-write": dearer}))
+    verdicts = by_id(before, after)
+    assert verdicts["census/on-write/3000/home.cpu_s"] == "worse"
+    assert verdicts["census/on-read/3000/home.cpu_s"] == "equivalent"
+    assert verdicts["census/on-write/3000/post.commands"] == "equal"
+    back = by_id(after, before)
+    assert back["census/on-write/3000/home.cpu_s"] == "better"
+
+
+def test_a_count_that_changed_is_different(before, tmp_path):
+    push = World().costs["on-write"]
+
+    def one_more(fans: int):
+        costs = push(fans)
+        return {**costs, "home": {**costs["home"], "commands": 4}}
+
+    verdicts = by_id(before, write_finished(tmp_path, QUIET.but(costs={**QUIET.costs, "on-write": one_more})))
+    assert verdicts["census/on-write/100/home.commands"] == "different"
+
+
+def test_what_only_one_run_measured_is_said(before, tmp_path):
+    fewer = {name: cost for name, cost in QUIET.costs.items() if name != "on-read"}
+    verdicts = by_id(before, write_finished(tmp_path, QUIET.but(costs=fewer)))
+    assert verdicts["census/on-read/100/home.commands"] == "only before"
+
+
+def test_latencies_are_compared_from_the_duel_alone(before, tmp_path):
+    slower = write_finished(tmp_path, QUIET.but(latency_ms={**QUIET.latency_ms, "hybrid": 6.0}))
+    verdicts = by_id(before, slower)
+    assert verdicts["duel/hybrid/3000/home.p99"] == "worse"
+    assert not [id for id in verdicts if id.startswith("census/") and id.endswith(".p99")]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "why"),
+    [
+        ("machine.json", '"cores": 2', '"cores": 4', "cores differ: 2 and 4"),
+        ("machine.json", "AMD EPYC, 41 ns", "other", "machines differ"),
+        ("machine.json", "PostgreSQL 18.1", "PostgreSQL 18.2", "engines differ"),
+        ("plan.json", '"dive": "celebrity"', '"dive": "other"', "dives differ: celebrity and other"),
+        ("plan.json", '"home": 200.0', '"home": 100.0', "loads differ"),
+        ("plan.json", '"fame": 10000', '"fame": 500', "knobs differ"),
+        ("manifest.json", '"state": "complete"', '"state": "void"', "it is void"),
+    ],
+)
+def test_runs_of_other_plans_or_machines_are_refused_with_the_reason(before, tmp_path, file, old, new, why):
+    copy = Path(shutil.copytree(before.folder, tmp_path / "copy"))
+    altered(copy / file, old, new)
+    with pytest.raises(FathomError) as refused:
+        compare(before, Run(copy))
+    assert why in refused.value.why and refused.value.fix

@@ -1,0 +1,323 @@
+"""What is found in a run folder is what is true of it, and what cannot be known is not said."""
+
+from pathlib import Path
+
+import pytest
+
+from fathom.design import Decision
+from fathom.lab.dive import Dive, op, probe, sweep
+from fathom.lab.dive import Load as Offered
+from fathom.lab.findings import compute, flips
+from fathom.lab.runs import Finding, Run, Writing
+from tests.lab.synthetic import FANS, LAW, World, altered, write_run
+
+pytestmark = pytest.mark.slow  # a whole run is written and read
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory) -> dict[str, Finding]:
+    return {f.id: f for f in compute(write_run(tmp_path_factory.mktemp("runs")))}
+
+
+def of(folder: Path, **changes) -> dict[str, Finding]:
+    return {f.id: f for f in compute(write_run(folder, World().but(**changes)))}
+
+
+# Census --------------------------------------------------------------------------------------------------------------
+
+
+def test_counts_per_operation_are_exact(found):
+    world = World()
+    for approach, cost in world.costs.items():
+        for fans in FANS:
+            for name in ("home", "post"):
+                for resource in ("commands", "statements", "rows"):
+                    if resource in cost(fans)[name]:
+                        count = found[f"census/{approach}/{fans}/{name}.{resource}"]
+                        assert count.exact and count.value == cost(fans)[name][resource], count.id
+
+
+def test_a_count_that_differs_between_repetitions_is_a_range_and_never_exact(tmp_path):
+    run = write_run(tmp_path, World(blocks=0, faults=False))
+    altered(run.folder / "segments.jsonl", '"post":{"commands":3090,', '"post":{"commands":3091,')
+    count = next(f for f in compute(Run(run.folder)) if f.id == "census/hybrid/100/post.commands")
+    assert not count.exact and (count.low, count.high) == (103.0, 3091 / 30) and 103 < (count.value or 0) < 103.04
+
+
+def test_theory_is_held_against_the_count(tmp_path, found):
+    held = found["closed-form/on-write/30000/post.commands"]
+    assert held.verdict == "held" and held.value == 30_032 and held.exact
+    run = write_run(tmp_path, World(blocks=0, faults=False))
+    altered(run.folder / "segments.jsonl", '"expected":{"post":{"commands":3090', '"expected":{"post":{"commands":3060')
+    failed = next(f for f in compute(Run(run.folder)) if f.id == "closed-form/on-write/100/post.commands")
+    assert failed.verdict == "failed" and len(failed.detail["different"]) == 1
+
+
+def test_the_engines_own_counters_agree_or_the_segment_is_named(tmp_path, found):
+    assert found["cross-check/on-write/cache.commands"].verdict == "held"
+    assert found["cross-check/on-write/cache.commands"].value == 0
+    wrong = of(tmp_path, wrong_count=True, blocks=0, faults=False)["cross-check/hybrid/cache.commands"]
+    assert wrong.verdict == "failed" and wrong.value == 1 and wrong.detail["different"] == ["census-0007"]
+
+
+def test_cpu_of_one_operation_is_told_from_the_others_and_from_idling(tmp_path):
+    quiet = of(tmp_path, cpu_noise=0.0, blocks=0, faults=False)
+    for approach, cost in World().costs.items():
+        for fans in FANS:
+            for name in ("home", "post"):
+                cpu = quiet[f"census/{approach}/{fans}/{name}.cpu_s"]
+                true = cost(fans)[name]["cpu"]
+                assert cpu.low <= true * 1.0001 and true * 0.9999 <= cpu.high + 2e-3 * 3 / 30, cpu.id
+                assert cpu.value == pytest.approx(true, abs=2e-4)
+                assert cpu.over == "range of 3 slices" and "generator" not in cpu.id
+
+
+def test_cpu_is_also_told_by_process_group_and_adds_up(found):
+    groups = [f for id, f in found.items() if id.startswith("census/on-write/3000/post.cpu_s.")]
+    assert {f.id.rpartition(".")[2] for f in groups} == {"service", "cache", "truth"}
+    whole = found["census/on-write/3000/post.cpu_s"].value
+    assert sum(f.value for f in groups) == pytest.approx(whole, rel=0.03)
+
+
+def test_a_void_segment_is_in_no_number(tmp_path):
+    run = write_run(tmp_path, World(void="duel-03-on-read"))
+    found = {f.id: f for f in compute(run)}
+    assert all("duel-03-on-read" not in f.sources for f in found.values() if f.how != "gate")
+    assert found["duel/on-read~hybrid/3000/home.p99"].over == "7 blocks", "the whole block is dropped, for all"
+    assert found["gate/segments"].value == 1 and found["gate/steal"].detail == {"worst": 0.31, "limit": 0.05}
+
+
+# Flips ---------------------------------------------------------------------------------------------------------------
+
+
+def true_flip(a: str, b: str, fans: int) -> float:
+    one, other = (World().costs[name](fans) for name in (a, b))
+    return (one["post"]["cpu"] - other["post"]["cpu"]) / (other["home"]["cpu"] - one["home"]["cpu"])
+
+
+def test_where_cost_flips_is_found_with_an_interval_that_holds_it(found):
+    flip = found["flip/3000/on-read|on-write"]
+    assert flip.verdict == "flips" and flip.low <= true_flip("on-write", "on-read", 3_000) <= flip.high
+    assert flip.approach == "on-read" and flip.versus == "on-write", "reads are few below: pulling is cheaper there"
+    assert flip.value == pytest.approx(true_flip("on-write", "on-read", 3_000), rel=0.1)
+
+
+def test_there_is_no_flip_where_one_approach_is_cheaper_at_any_mix(tmp_path):
+    def cheap(fans: int):
+        return {"post": {"cpu": 1e-3, "commands": 1}, "home": {"cpu": 1e-3, "commands": 1}}
+
+    def dear(fans: int):
+        return {"post": {"cpu": 2e-3, "commands": 1}, "home": {"cpu": 2e-3, "commands": 1}}
+
+    world = World(costs={"hybrid": cheap, "dear": dear}, latency_ms={"hybrid": 1, "dear": 1}, blocks=0, faults=False)
+    flip = next(f for f in compute(write_run(tmp_path, world)) if f.id == "flip/100/hybrid|dear")
+    assert flip.verdict == "dominates" and flip.value is None
+
+
+def test_a_flip_is_not_told_where_the_costs_overlap(found):
+    flip = found["flip/3000/hybrid|on-write"]
+    assert flip.verdict == "can't tell", "their posts cost the same in truth"
+
+
+def test_runs_near_the_flip_show_the_side_that_was_computed(found):
+    for times, cheaper in (("0.5", "on-read"), ("2", "on-write")):
+        check = found[f"flip-check/3000/on-read|on-write|{times}"]
+        assert check.verdict == "held" and check.approach == cheaper and check.high < 1
+
+
+def test_a_flip_that_the_runs_near_it_contradict_is_said_to_have_failed(tmp_path):
+    run = write_run(tmp_path, World(blocks=0, faults=False))
+    text = (run.folder / "segments.jsonl").read_text()
+    swapped = text.replace('"flip":"on-read|on-write|', '"flip":"on-write|on-read|')
+    (run.folder / "segments.jsonl").write_text(swapped)
+    checks = [f for f in compute(Run(run.folder)) if f.how == "flip check"]
+    assert [check.verdict for check in checks] == ["failed", "failed"]
+
+
+def test_flips_can_be_asked_for_while_the_run_goes_on(tmp_path):
+    run = write_run(tmp_path, World(blocks=0, faults=False))
+    found = flips(run.plan, run.segments, 3_000)
+    assert {str(f) for f in found if f.kind == "flips"} == {"on-read|hybrid", "on-read|on-write"}
+    assert flips(run.plan, [], 3_000) == []
+
+
+# Duel ----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_duel_finds_the_slower_one_and_spares_equals(found):
+    slower = found["duel/on-read~hybrid/3000/home.p99"]
+    assert slower.verdict == "worse" and slower.low < 2.5 < slower.high and slower.detail["p"] <= 0.05
+    equal = found["duel/on-write~hybrid/3000/home.p99"]
+    assert equal.verdict in ("equivalent", "can't tell") and equal.low < 0.99 < equal.high
+    twin = found["duel/hybrid'~hybrid/3000/home.p99"]
+    assert twin.detail["twin"] and twin.low < 1 < twin.high
+
+
+def test_a_quantile_that_a_block_does_not_support_is_compared_by_nobody(found):
+    none = found["duel/on-read~hybrid/3000/seen.p90"]
+    assert none.value is None and none.verdict == "can't tell"
+    assert none.says == "p90 takes 100 samples a block; the smallest has 21"
+    pooled = found["duel/on-read/3000/seen.p90"]
+    assert pooled.over == "8 blocks pooled" and pooled.n == 168, "it judges a goal, and is in no comparison"
+
+
+def test_fewer_than_six_blocks_have_no_interval_and_no_winner(tmp_path):
+    few = of(tmp_path, blocks=5, faults=False)["duel/on-read~hybrid/3000/home.p99"]
+    assert few.verdict == "can't tell" and few.low is None and few.value == pytest.approx(2.5, rel=0.1)
+    assert few.says == "5 blocks; an interval takes 6" and few.detail["needs"] == 6
+
+
+def test_nobody_is_compared_on_a_measure_on_which_the_twin_differs(tmp_path):
+    run = write_run(tmp_path, World(faults=False))
+    slow = ["op,intended_ns,sent_ns,done_ns,outcome"]
+    for file in sorted((run.folder / "samples").glob("duel-*-hybrid-twin.csv")):
+        rows = [line.split(",") for line in file.read_text().splitlines()[1:]]
+        moved = [[o, due, sent, str(int(due) + 3 * (int(done) - int(due))), r] for o, due, sent, done, r in rows]
+        file.write_text("\n".join(slow + [",".join(row) for row in moved]) + "\n")
+    found = {f.id: f for f in compute(Run(run.folder))}
+    assert found["duel/hybrid'~hybrid/3000/home.p99"].verdict == "worse"
+    rival = found["duel/on-read~hybrid/3000/home.p99"]
+    assert rival.verdict == "can't tell" and "twin" in rival.says
+    assert found["duel/on-read~hybrid/3000/mix.cpu_s"].verdict == "worse", "CPU is not touched by it"
+
+
+# Trials --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_users_saw_of_a_fault_is_read_from_their_requests(tmp_path, found):
+    run = write_run(tmp_path, World(blocks=0))
+    for approach in ("hybrid", "on-write"):
+        rows = (run.folder / f"samples/trial-{approach}-0.csv").read_text()
+        of_run = {f.id: f for f in compute(run) if f.how == "trial"}
+        assert of_run[f"trial/{approach}/0/failed"].value == rows.count(",failed")
+        assert of_run[f"trial/{approach}/0/unknown"].value == rows.count(",unknown")
+        assert 0 < of_run[f"trial/{approach}/0/noticed_s"].value <= 0.4
+        healed = of_run[f"trial/{approach}/0/healed_s"]
+        assert healed.verdict == "healed" and healed.low <= 1.0 <= healed.high + 1e-9, "it truly took a second"
+    assert found["trial/on-read/0/noticed_s"].verdict == "never"
+    assert found["trial/on-read/0/healed_s"].verdict == "nothing to heal"
+    assert found["trial/hybrid/1/rebuilds"].value == 1_000
+
+
+def test_what_is_still_bad_at_the_end_does_not_recover(tmp_path):
+    found = of(tmp_path, recovers=False, blocks=0)
+    assert found["trial/hybrid/0/healed_s"].verdict == "does not recover"
+    assert found["trial/hybrid/0/healed_s"].value is None and found["trial/hybrid/0/healed_s"].low == 9.0
+
+
+def test_an_answer_that_showed_the_trouble_counts_as_noticed(tmp_path):
+    run = write_run(tmp_path, World(blocks=0))
+    text = (run.folder / "trials.jsonl").read_text()
+    shown = '"extra":{"degraded":40,"degraded_from_ms":4100,"degraded_until_ms":7600,'
+    (run.folder / "trials.jsonl").write_text(text.replace('"extra":{', shown))
+    found = {f.id: f for f in compute(Run(run.folder))}
+    assert found["trial/on-read/0/noticed_s"].value == pytest.approx(0.1)
+    assert found["trial/on-read/0/healed_s"].value == pytest.approx(0.6)
+    assert found["trial/on-read/0/degraded"].value == 40
+
+
+# Judgements ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_broken_law_voids_every_number_of_its_approach(tmp_path):
+    found = of(tmp_path, broken="on-write", blocks=6)
+    law = found[f"law/on-write/{LAW}"]
+    assert law.verdict == "failed" and law.says == "reader 7 sees post 12 twice" and law.value == 3
+    mine = [f for f in found.values() if "on-write" in (f.approach, f.versus) and f.how != "law"]
+    assert mine and all(f.void for f in mine)
+    assert not any(f.void for f in found.values() if "on-write" not in (f.approach, f.versus))
+
+
+def test_a_goal_is_held_missed_or_cannot_be_told(tmp_path, found):
+    assert found["goal/on-read/3000/home.p99"].verdict == "held"
+    assert found["goal/on-read/3000/home.p99"].part == "duel"
+    thin = found["goal/on-read/100/seen.p90"]
+    assert thin.verdict == "can't tell" and thin.value is None and "takes 100 samples; there are 30" in thin.says
+    run = write_run(tmp_path, World(faults=False))
+    altered(run.folder / "plan.json", '"less_than": 0.2', '"less_than": 0.005')
+    strict = {f.id: f for f in compute(Run(run.folder))}
+    assert strict["goal/on-read/3000/home.p99"].verdict == "failed"
+
+
+class Fanout(Decision):
+    default = "hybrid"
+
+
+class Celebrity(Dive[object]):
+    """Who pays?"""
+
+    decision = Fanout
+    fans: int = sweep(*FANS)
+    load = Offered(home=200, post=5, lasts_s=3)
+
+    @op
+    async def home(self, timeline, turn): ...
+
+    @op
+    async def post(self, timeline, turn): ...
+
+    @probe(after=post)
+    async def seen(self, timeline, turn, posted): ...
+
+    def predict(self, found):
+        push, pull, both = (found(name, fans=3_000) for name in ("on-write", "on-read", "hybrid"))
+        yield "pushing costs over 1,000x the commands", push.post.commands > 1_000 * pull.post.commands
+        yield "pulling costs less per read", pull.home.cpu_s < push.home.cpu_s
+        yield "hybrid reads faster than push", both.home.p99 < push.home.p99
+        yield "at 100 fans pulling is slower", found("on-read", fans=100).home.p99 > found("hybrid", fans=100).home.p99
+
+
+def test_a_prediction_holds_fails_or_cannot_be_told(tmp_path):
+    found = {f.id: f for f in compute(write_run(tmp_path, World(faults=False)), Celebrity)}
+    verdicts = [found[f"prediction/{n}"].verdict for n in (1, 2, 3, 4)]
+    assert verdicts == ["held", "failed", "can't tell", "can't tell"]
+    assert found["prediction/1"].detail["compared"] == "3,005 > 1,000"
+
+
+def test_a_prediction_about_a_void_approach_cannot_be_told(tmp_path):
+    found = {f.id: f for f in compute(write_run(tmp_path, World(faults=False, broken="on-write")), Celebrity)}
+    assert found["prediction/1"].verdict == "can't tell"
+
+
+def test_every_number_names_its_segments_its_count_and_its_command(tmp_path, found):
+    ids = {s.id for s in write_run(tmp_path).segments}
+    for f in found.values():
+        assert f.command == "fathom dive timeline celebrity --seed 7"
+        if f.value is not None and f.how not in ("gate", "law"):
+            assert f.sources and set(f.sources) <= ids, f.id
+            assert f.n > 0 and (f.exact or f.over), f.id
+
+
+def test_samples_are_read_one_segment_at_a_time(tmp_path, monkeypatch):
+    """A run of 100 MB must not be in memory at once: only what quantiles need of it is kept."""
+    run = write_run(tmp_path, World(faults=False))
+    alive, most = 0, 0
+    read = Run.samples
+
+    class Watched:
+        def __init__(self, samples):
+            nonlocal alive, most
+            self.samples = samples
+            alive += 1
+            most = max(most, alive)
+
+        def __getattr__(self, name):
+            return getattr(self.samples, name)
+
+        def __len__(self):
+            return len(self.samples)
+
+        def __del__(self):
+            nonlocal alive
+            alive -= 1
+
+    monkeypatch.setattr(Run, "samples", lambda self, s: Watched(got) if (got := read(self, s)) is not None else None)
+    compute(run)
+    assert 0 < most <= 10, "the slices of one swept value at most"
+
+
+def test_nothing_is_found_in_a_run_without_segments(tmp_path):
+    run = write_run(tmp_path, World(blocks=0, faults=False))
+    with Writing.begin(tmp_path / "other", run.plan, run.machine) as other:
+        other.finish("complete", exit=0)
+    assert {f.how for f in compute(other.read())} <= {"gate", "goal"}

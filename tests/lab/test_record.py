@@ -1,0 +1,233 @@
+"""The three voices say the findings and nothing else, as they have said them before."""
+
+import io
+import os
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fathom.lab.record import Facts, figures, show, voices
+from fathom.lab.record.svg import Linear, Log, apart
+from fathom.lab.runs import Finding, Run
+from fathom.lab.verdicts import conclude
+from tests.lab.synthetic import World, altered, write_finished, write_run
+
+SAID = Path(__file__).parent / "said"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    return write_finished(tmp_path_factory.mktemp("runs"))
+
+
+def terminal(run: Run, found=None, width: int = 100, colour: bool = False) -> str:
+    out = io.StringIO()
+    show(Console(file=out, width=width, force_terminal=colour), Facts(run, found or run.findings))
+    return out.getvalue()
+
+
+def said_before(name: str, text: str) -> None:
+    """Hold a text against the one that was looked at; SAID=again takes the new one for good."""
+    file = SAID / name
+    if os.environ.get("SAID") == "again":
+        SAID.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8"), f"{name} says something else: look at it, then SAID=again"
+
+
+@pytest.mark.slow
+def test_the_terminal_says_what_it_said(run):
+    text = terminal(run).replace(str(run.folder), "runs/timeline/celebrity/2026-11-20T08-41-07")
+    said_before("terminal.txt", text)
+
+
+@pytest.mark.slow
+def test_the_markdown_says_what_it_said(run):
+    said_before("record.md", (run.folder / "record.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+def test_the_page_says_what_it_said(run):
+    page = (run.folder / "record.html").read_text(encoding="utf-8")
+    said_before("record.html", re.sub(r"<style>.*?</style>", "<style></style>", page, flags=re.DOTALL))
+
+
+@pytest.mark.slow
+def test_there_is_no_colour_off_a_terminal_and_no_trailing_space(run):
+    assert "\x1b" not in terminal(run) and "\x1b" in terminal(run, colour=True)
+    assert not [line for line in terminal(run).splitlines() if line != line.rstrip()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_the_table_fits_the_terminal(run, width):
+    lines = terminal(run, width=width).splitlines()
+    path = str(run.folder)
+    assert max(len(line) for line in lines if path not in line) <= width
+
+
+@pytest.mark.slow
+def test_the_five_parts_come_first_and_in_their_order(run):
+    titles = re.findall(r"^## (.+)$", (run.folder / "record.md").read_text(), flags=re.MULTILINE)
+    assert titles[:5] == ["Problem", "Approaches", "Trade-offs", "Decision", "Failure modes"]
+    assert titles[5:] == ["At scale", "What was not measured", "How to repeat"]
+
+
+class Page(HTMLParser):
+    """What a browser would make of the page: what it asks for, and whether every element is closed."""
+
+    VOID = frozenset({"meta", "br", "hr", "img", "link", "input"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.asks: list[str] = []
+        self.tags: set[str] = set()
+        self.anchors: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "xlink:href"):
+                self.asks.append(value)
+            if name == "data-finding":
+                self.anchors.append(value)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.slow
+def test_the_page_stands_alone(run):
+    text = (run.folder / "record.html").read_text()
+    page = Page(text)
+    assert not page.open and not page.asks and "script" not in page.tags
+    assert "url(" not in text and "@import" not in text and "default-src 'none'" in text
+    assert "prefers-color-scheme: dark" in text and "@media print" in text
+    assert len(text) < 400_000
+
+
+@pytest.mark.slow
+def test_every_number_on_the_page_is_a_finding(run):
+    """Each shown number carries the id of a finding and is what that finding says."""
+    found = {f.id: f for f in run.findings}
+    page = (run.folder / "record.html").read_text()
+    shown = re.findall(r'<(?:span|s) class="num" data-finding="([^"]+)"[^>]*>([^<]*?)\s*<', page)
+    assert len(shown) > 80
+    assert [id for id, text in shown if figures.value_of(found[id]) != text] == []
+    assert set(Page(page).anchors) <= set(found)
+
+
+@pytest.mark.slow
+def test_every_number_has_its_spread_or_the_word_exact_and_its_count(run):
+    text = (run.folder / "record.md").read_text()
+    tables = [block for block in text.split("\n\n") if block.startswith(("| Work", "| CPU"))]
+    assert len(tables) == 2
+    for table in tables:
+        for row in table.splitlines()[2:]:
+            label, _, *numbers = [cell.strip() for cell in row.strip("|").split("|")]
+            assert not label or re.search(r"\((exact, )?n [\d,]+", label)
+            if "CPU" in table:
+                assert all(re.fullmatch(r"\S+ (s|ms|µs) \(\S+–\S+\)", number) for number in numbers), row
+
+
+@pytest.mark.slow
+def test_numbers_of_one_that_broke_a_law_are_struck_through_everywhere(tmp_path):
+    run = write_run(tmp_path, World(broken="on-write", blocks=6, faults=False))
+    found = conclude(run)
+    said = voices(run, found)
+    assert "~~3,005" in said["record.md"] and '<s class="num" data-finding="census/on-write/' in said["record.html"]
+    assert "on-write broke each follower sees each post once: its numbers are void" in said["record.md"]
+    assert "3,005 void" in terminal(run, found)
+    assert not re.search(r'<span class="num" data-finding="census/on-write/', said["record.html"])
+
+
+@pytest.mark.slow
+def test_no_result_is_told_of_a_void_run(tmp_path):
+    run = write_run(tmp_path, World(blocks=0, faults=False))
+    altered(run.folder / "manifest.json", '"state": "complete"', '"state": "void"')
+    altered(run.folder / "manifest.json", '"why": null', '"why": "the host gave our cores to others"')
+    void = Run(run.folder)
+    text = terminal(void, conclude(void))
+    assert "void: the host gave our cores to others" in text and "CPU" not in text and "take" not in text
+
+
+@pytest.mark.slow
+def test_a_dive_of_one_approach_one_operation_and_words_for_values_has_a_record(tmp_path):
+    def one(region: object):
+        return {"home": {"cpu": 1e-3, "commands": 2}, "post": {"cpu": 1e-3, "commands": 2}}
+
+    run = write_run(tmp_path, World(costs={"hybrid": one}, latency_ms={"hybrid": 2}, blocks=0, faults=False))
+    for file in ("plan.json", "segments.jsonl"):
+        text = (run.folder / file).read_text()
+        text = re.sub(r'"point":(100|3000|30000)\b', r'"point":"r\1"', text)
+        text = re.sub(r'"values": \[[^\]]*\]', '"values": ["r100", "r3000", "r30000"]', text)
+        (run.folder / file).write_text(text)
+    read = Run(run.folder)
+    found = conclude(read)
+    said = voices(read, found)
+    assert "At r3000 fans **take hybrid**: it is the only one" in said["record.md"]
+    Page(said["record.html"])
+    assert "r3000" in terminal(read, found)
+
+
+@pytest.mark.slow
+def test_texts_from_outside_cannot_become_markup(tmp_path):
+    run = write_run(tmp_path, World(blocks=0, faults=False))
+    text = (
+        (run.folder / "plan.json").read_text().replace("When a celebrity", "<script>alert(1)</script>When a | *star*")
+    )
+    (run.folder / "plan.json").write_text(text)
+    read = Run(run.folder)
+    said = voices(read, conclude(read))
+    assert "<script>" not in said["record.html"] and "script" not in Page(said["record.html"]).tags
+    assert "<script>" not in said["record.md"]
+
+
+# How numbers are written ---------------------------------------------------------------------------------------------
+
+
+def number(value, low=None, high=None, unit="", how="cpu", **more) -> Finding:
+    return Finding(id="x", part="x", how=how, command="c", value=value, low=low, high=high, unit=unit, n=3, **more)
+
+
+@pytest.mark.parametrize(
+    ("finding", "value", "spread"),
+    [
+        (number(0.0412, 0.0389, 0.0447, "s"), "41.2 ms", "38.9–44.7"),
+        (number(0.0009996, 0.0009, 0.0011, "s"), "1.00 ms", "0.900–1.10"),
+        (number(2.5e-7, 2e-7, 3e-7, "s"), "250 ns", "200–300"),
+        (number(31_007, 31_007, 31_007, how="count", exact=True), "31,007", "exact"),
+        (number(2.4876, 2.386, 2.609, "x"), "2.49x", "2.39–2.61"),
+        (number(1_234_567, 1_200_000, 1_300_000, "bytes"), "1.23 MB", "1.20–1.30"),
+        (number(None, 9.0, None, "s"), "–", "9.00–∞"),
+        (number(1.0, None, None, "s"), "1.00 s", "no interval"),
+    ],
+)
+def test_a_number_is_written_with_three_digits_and_its_spread_in_the_same_unit(finding, value, spread):
+    assert figures.value_of(finding) == value and figures.spread_of(finding) == spread
+
+
+def test_labels_keep_out_of_each_others_way():
+    moved = apart([10.0, 11.0, 12.0, 90.0], 15.0, 0.0, 100.0)
+    assert all(b - a >= 14.9 for a, b in pairwise(moved)) and max(moved) <= 100
+    assert apart([10.0, 80.0], 15.0, 0.0, 100.0) == [10.0, 80.0]
+
+
+def test_ticks_are_round_and_inside():
+    assert Log(0.0003, 0.02, 0, 1).ticks() == pytest.approx([0.0005, 0.001, 0.002, 0.005, 0.01, 0.02])
+    assert Linear(0, 16, 0, 1).ticks() == [0, 2, 4, 6, 8, 10, 12, 14, 16]
+    wide = Log(1e-6, 1e6, 0, 1).ticks()
+    assert len(wide) <= 6 and all(1e-6 <= t <= 1e6 for t in wide)
