@@ -34,6 +34,7 @@ def app(service: Timeline, choices: Any = None, settings: Settings | None = None
         gate=gate,
         limits=limits,
         metrics=settings.metrics if settings else None,
+        ready=settings.stores.ready if settings else None,
         quick=home.quick(service, gate, UNDER),
         says="A social timeline: posts, follows, and a home that shows each follower each post once, newest first.",
     )

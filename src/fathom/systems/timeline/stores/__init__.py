@@ -75,6 +75,10 @@ class Stores:
     def deliveries(self) -> Deliveries:
         return Deliveries(self.queue)
 
+    async def ready(self) -> None:
+        """Raise unless the truth answers: without Redis the timeline is slower, without this it is not there."""
+        await self.truth.client.fetchval("SELECT 1", within_s=1.0)
+
     async def migrate(self) -> int:
         """Bring the schema up to date, one transaction a step; return its version. Safe to call at any time."""
         steps = _steps()
