@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+import fathom
 from fathom.history import Broken
 from fathom.lab.record import voices
 from fathom.lab.runs import (
@@ -93,7 +94,7 @@ def plan_of(world: World) -> Plan:
     }
     names = sorted(world.costs, key=lambda name: name != "hybrid")
     return Plan(
-        fathom="0.1.0",
+        fathom=fathom.__version__,
         system="timeline",
         dive="celebrity",
         question="When a celebrity posts, who pays: the writer or the readers?",

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import fathom
 from fathom.errors import FathomError
 from fathom.history import Broken, Op
 from fathom.lab.record import voices
@@ -184,7 +185,7 @@ def test_a_run_without_an_end_is_refused_in_three_lines(run, state):
 
 def test_a_record_of_another_version_is_checked_by_its_numbers(run):
     """An older record's words may have been others; each number on its page still names its finding."""
-    altered(run.folder / "plan.json", '"fathom": "0.1.0"', '"fathom": "0.0.9"')
+    altered(run.folder / "plan.json", f'"fathom": "{fathom.__version__}"', '"fathom": "0.0.9"')
     writing = Writing(run.folder, run.manifest)
     writing._manifest = msgspec.structs.replace(run.manifest)
     writing.finish("complete", exit=2)
