@@ -54,6 +54,19 @@ def test_a_missing_argument_is_told(fathom):
     fathom("new", "system").is_told(code=64, what="missing argument", fix="fathom new --help")
 
 
+def test_a_systems_own_commands_are_told_the_same_way(fathom):
+    assert "backup" in fathom("timeline").out
+    fathom("timeline", "bakup").is_told(
+        code=64, what="no command 'fathom timeline bakup'", fix="did you mean 'backup'?"
+    )
+    fathom("timeline", "backup").is_told(code=64, what="missing argument", fix="fathom timeline backup --help")
+
+
+def test_a_terminal_that_cannot_show_a_sign_is_no_error(fathom_process):
+    said = fathom_process("features", "TL", env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
+    assert said.code == 0 and "TL-01" in said.out
+
+
 def test_an_error_is_json_where_that_was_asked(fathom):
     said = fathom("list", "timelin", "--json")
     assert said.json["error"] == "there is no system 'timelin'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ def main(words: Sequence[str] | None = None) -> int:
     from fathom.cli import trouble
 
     words = list(sys.argv[1:] if words is None else words)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show ✓ shows ?
     try:
         try:
             code = _run(words)
@@ -47,6 +51,9 @@ def _run(words: list[str]) -> int:
         # Not command.main(): it would end the process itself where a pipe breaks.
         with command.make_context(f"fathom {name}", rest) as context:
             said = command.invoke(context)
+    except click.exceptions.NoArgsIsHelpError as asked:  # a system's name alone: what can be asked of it
+        print(asked.format_message())
+        return 0
     except click.exceptions.Exit as left:  # --help
         said = left.exit_code
     return said if isinstance(said, int) else 0

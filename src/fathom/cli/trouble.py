@@ -99,13 +99,24 @@ def _misused(raised: BaseException, words: Sequence[str]) -> FathomError | None:
     if not isinstance(raised, click.ClickException):
         return None
     context = raised.ctx if isinstance(raised, click.UsageError) else None
-    usage = context.get_usage().removeprefix("Usage: ") if context is not None else "fathom COMMAND …"
-    said = raised.format_message().strip().splitlines()[0].rstrip(".")
-    fix = f"see: {' '.join(['fathom', *words[:1]])} --help"
-    if isinstance(raised, click.NoSuchOption) and context is not None:
+    if context is None:
+        usage, fix = "fathom COMMAND …", f"see: {' '.join(['fathom', *words[:1]])} --help"
+        return FathomError(_as_said(raised.format_message()), why=f"usage: {usage}", fix=fix)
+    why, fix = f"usage: {context.get_usage().removeprefix('Usage: ')}", f"see: {context.command_path} --help"
+    said = _as_said(raised.format_message())
+    if isinstance(raised, click.NoSuchOption):
         options = [name for parameter in context.command.params for name in parameter.opts]
         said, fix = f"there is no option {raised.option_name}", nearest(raised.option_name, options, fix)
-    return FathomError(said[:1].lower() + said[1:], why=f"usage: {usage}", fix=fix, code=EXIT_USAGE)
+    elif isinstance(context.command, click.Group) and (unknown := re.match(r"no such command '(.*?)'", said)):
+        known = context.command.list_commands(context)
+        said = f"there is no command '{context.command_path} {unknown[1]}'"
+        why, fix = f"{context.command_path} knows {', '.join(known)}", nearest(unknown[1], known, fix)
+    return FathomError(said, why=why, fix=fix, code=EXIT_USAGE)
+
+
+def _as_said(message: str) -> str:
+    line = message.strip().splitlines()[0].rstrip(".")
+    return line[:1].lower() + line[1:]
 
 
 def _broke(raised: BaseException, words: Sequence[str]) -> FathomError:
