@@ -187,6 +187,7 @@ async def test_each_caller_has_a_rate_and_is_told_what_is_left(door: Opened):
         assert left <= 0
         assert is_problem(got, 429, "too-many")
         assert int(got.headers["retry-after"]) >= 1
+        assert got.headers["ratelimit"].startswith('"identity";r=0;t=')
         caller.ask("GET", "/api/v1/greeting")
         assert (await caller.answer()).status == 200  # somebody else's requests are not this caller's
 

@@ -39,6 +39,7 @@ def test_a_token_that_can_be_guessed_is_refused_and_not_repeated():
     with pytest.raises(FathomError) as refused:
         Listen(token="hunter2").check()
     assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in repr(Listen(token="hunter2"))
 
 
 @pytest.mark.parametrize("port", [-1, 65_536])

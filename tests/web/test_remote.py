@@ -165,6 +165,8 @@ async def test_the_operation_travels_with_the_call(shop: tuple[Counter, str]):
             assert await client.caused() == "home"
         with charging("x" * 100):
             assert await client.caused() == "caused"  # no caller can fill the ledger with long names
+        with charging("two\r\nlines"), pytest.raises(ValueError, match="cannot"):
+            await client.caused()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -71,7 +71,7 @@ class Gate(Generic[Id]):
         if who is None:
             who = await self.bearer.identify(header)
         if self._throttle is not None:
-            visit.rate = (self._throttle, self._throttle.take(who))
+            visit.hold_to(self._throttle, who)
         return who
 
 
@@ -92,6 +92,13 @@ class Visit:
         """The header fields that every answer to it carries."""
         rate = self.rate[0].fields(self.rate[1]) if self.rate else []
         return [(b"x-request-id", self.trace.request_id.encode()), *rate]
+
+    def hold_to(self, throttle: Throttle, key: Hashable) -> None:
+        """Take a token of `key`, or raise `too-many`; the answer says how many are left, either way."""
+        taken = throttle.take(key)
+        self.rate = (throttle, taken)
+        if not taken.ok:
+            raise throttle.refusal(taken)
 
     @property
     def query(self) -> bytes:
@@ -268,13 +275,13 @@ class Door:
 
     def _limit_address(self, visit: Visit) -> None:
         if (throttle := self._per_address) is not None:
-            visit.rate = (throttle, throttle.take(address_of(visit.scope["client"])))
+            visit.hold_to(throttle, address_of(visit.scope["client"]))
 
     def _begin(self, visit: Visit) -> None:
         """From here on it is known what is asked for: charge it, and hold it to that operation's own rate."""
         operation.set(visit.operation)
         if self._operations and (throttle := self._operations.get(visit.operation)) is not None:
-            visit.rate = (throttle, throttle.take(address_of(visit.scope["client"])))
+            visit.hold_to(throttle, address_of(visit.scope["client"]))
 
     def _count(self, visit: Visit, status: int, took_s: float) -> None:
         method = visit.scope["method"]

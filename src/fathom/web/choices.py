@@ -32,7 +32,7 @@ class Choices:
         for name in chosen:
             system.decision(name)
         for name, question in self._questions.items():
-            if hasattr(type(self), attribute := _attribute(name)):
+            if hasattr(type(self), attribute := _attribute(name)) or attribute in self.__dict__:
                 raise FathomError(
                     f"{system.name} cannot have a decision called '{name}'",
                     why="Choices uses that name itself",

@@ -48,13 +48,17 @@ class Throttle:
         self._line = b"ratelimit-policy: %s\r\nratelimit: %s" % (self._policy[1], self._start)
 
     def take(self, key: Hashable) -> Taken:
-        """Take one token of `key`, or raise `too-many` with the time after which to come again."""
-        taken = self._limiter.take(key, time.monotonic())
-        if not taken.ok:
-            raise Refusal(
-                "too-many", f"more than {self._limiter.rate.per_s:g} requests per second", retry_s=taken.retry_s
-            )
-        return taken
+        """Take one token of `key`, if there is one."""
+        return self._limiter.take(key, time.monotonic())
+
+    def refusal(self, taken: Taken) -> Refusal:
+        """Return what to tell whoever got none: how many are too many, and when to come again."""
+        rate = self._limiter.rate
+        return Refusal(
+            "too-many",
+            f"at most {rate.burst} requests at once and {rate.per_s:g} per second ({self.name})",
+            retry_s=taken.retry_s,
+        )
 
     def fields(self, taken: Taken) -> list[tuple[bytes, bytes]]:
         """Return the two header fields that tell the caller how much is left."""

@@ -9,6 +9,7 @@ import os
 import socket
 import ssl
 import stat
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ __all__ = ["TOKEN_HEADER", "Listen", "Tls", "cannot_listen", "guarded", "tcp_soc
 TOKEN_HEADER = "fathom-token"  # the operator's; Authorization is for the system's own users
 TOKEN_CHARS_MIN = 16
 BACKLOG = 256
-_PATH_BYTES_MAX = 107  # sockaddr_un
+_PATH_BYTES_MAX = 107 if sys.platform == "linux" else 103  # sockaddr_un
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,10 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     port: int = 0
     tls: Tls | None = None
     token: str | None = None
+
+    def __repr__(self) -> str:
+        tls = "" if self.tls is None else f", tls={self.tls}"
+        return f"Listen(host={self.host!r}, port={self.port}{tls}{', token=…' if self.token else ''})"
 
     @property
     def loopback(self) -> bool:

@@ -33,6 +33,7 @@ IN_FLIGHT_MAX = 1024
 ANSWER_S = 60.0  # a call that takes longer is ended: its caller has long gone
 ARRIVE_S = 10.0  # for a request to arrive whole
 _OP_CHARS_MAX = 64
+_HEADS_MAX = 256  # operations whose head is remembered
 _SWEEP_S = 0.5
 _BITE_BYTES = 4096
 _LINGER_S = 1.0
@@ -140,27 +141,36 @@ class _Remote:
 
 
 def _method(verb: Verb) -> Callable[..., Awaitable[Any]]:
-    start = f"POST /{verb.name} HTTP/1.1\r\nhost: fathom\r\n{HEADER}: ".encode()
-    own_name = verb.name.encode()
     encode, decode = msgspec.json.Encoder().encode, verb.answer.decode
-    count, by_name = len(verb.parameters), verb.by_name
+    by_name = verb.by_name
     least = sum(parameter.default is parameter.empty for parameter in verb.parameters)
+    heads = {RESIDUAL: _head(verb.name, verb.name)}
 
     async def ask(self: _Remote, /, *given: Any, **named: Any) -> Any:
         if named or not least <= len(given) <= by_name:
             given = _arranged(verb, given, named)
         op = operation.get()
+        head = heads.get(op)
+        if head is None:
+            head = _head(verb.name, op)
+            if len(heads) < _HEADS_MAX:
+                heads[op] = head
         body = encode(given)
-        name = own_name if op == RESIDUAL else op.encode("latin-1", "replace")
-        head = b"\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
-        status, _, answer = await self.wire.ask(b"".join((start, name, head, body)))
+        status, _, answer = await self.wire.ask(head % len(body) + body)
         if status == 200:
             return decode(answer)
         raise refused(verb.name, status, answer)
 
     ask.__name__ = ask.__qualname__ = verb.name
-    assert count >= least
     return ask
+
+
+def _head(verb: str, op: str) -> bytes:
+    """Return the head of a request, with a place for its length."""
+    if not (op.isascii() and op.isprintable() and "%" not in op):
+        raise ValueError(f"an operation's name travels in a header, and {op!r} cannot")
+    lines = (f"POST /{verb} HTTP/1.1", "host: fathom", f"{HEADER}: {op}", "content-length: %d")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
 def _arranged(verb: Verb, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:

@@ -96,7 +96,11 @@ class Served(Killable, Pausable):
             cores=self._cores,
             stdin=json.dumps(self._spec).encode(),
         )
-        line = json.loads(await child.first_line(within_s=ready_s))
+        said = await child.first_line(within_s=ready_s)
+        try:
+            line = json.loads(said)
+        except ValueError:
+            raise child.fault(f"it said {said[:80]!r} instead of that it is ready") from None
         if "error" in line:
             await child.wait()
             raise FathomError(line["error"], why=line["why"], fix=line["fix"], code=line.get("exit", EXIT_BROKE))

@@ -36,10 +36,22 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
-            await super().startup(sockets)
-        except SystemExit:  # how uvicorn says that the application did not start
-            self.should_exit = True
-        self.opened.set()
+            await self.lifespan.startup()
+            self.should_exit = self.lifespan.should_exit
+            if not self.should_exit:
+                self.servers = [await self._listen(sock) for sock in sockets or ()]
+                self.started = True
+        finally:
+            self.opened.set()
+
+    async def _listen(self, sock: socket.socket) -> asyncio.Server:
+        def protocol() -> asyncio.Protocol:
+            return _Watched(self.config, self.server_state, self.lifespan.state)
+
+        tls = self.config.ssl
+        return await asyncio.get_running_loop().create_server(
+            protocol, sock=sock, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=HEAD_S if tls else None
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, let requests under way end within the drain, then end whatever is left."""
@@ -175,7 +187,6 @@ async def listening(
     port = sock.getsockname()[1]
     config = uvicorn.Config(
         guarded(app, listen),
-        http=_Watched,
         loop="none",
         ws="none",
         lifespan="auto",
@@ -185,7 +196,6 @@ async def listening(
         proxy_headers=False,
         timeout_keep_alive=int(IDLE_S),
         timeout_graceful_shutdown=max(1, round(drain_s)),
-        backlog=BACKLOG,
     )
     config.load()
     if context is not None:
