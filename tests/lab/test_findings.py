@@ -279,6 +279,12 @@ def test_a_prediction_about_a_void_approach_cannot_be_told(tmp_path):
     assert found["prediction/1"].verdict == "can't tell"
 
 
+def test_a_prediction_about_an_approach_that_was_left_out_cannot_be_told(tmp_path):
+    costs = {name: cost for name, cost in World().costs.items() if name != "on-read"}
+    found = {f.id: f for f in compute(write_run(tmp_path, World(faults=False, costs=costs)), Celebrity)}
+    assert [found[f"prediction/{n}"].verdict for n in (1, 2, 4)] == ["can't tell"] * 3
+
+
 def test_every_number_names_its_segments_its_count_and_its_command(tmp_path, found):
     ids = {s.id for s in write_run(tmp_path).segments}
     for f in found.values():
