@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from fathom.engines.keeper import Keeper
+from fathom.engines.postgres import Postgres
+from fathom.engines.redis import Redis
 
 ENDS_S = 60.0
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy this machine names
@@ -70,7 +75,20 @@ def _program(pid: int) -> str:
 def up(folder: Path, *words: str) -> Iterator[Timeline]:
     """Bring it up for the length of a block, and end it as Ctrl-C does."""
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "fathom", "up", "timeline", "--data", "data", "--port", "0", "--json", *words],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "fathom",
+            "up",
+            "timeline",
+            "--data",
+            "a data folder",
+            "--port",
+            "0",
+            "--json",
+            *words,
+        ],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -111,6 +129,22 @@ def test_it_outlives_its_engines_and_keeps_its_data(tmp_path: Path):
         assert bodies(timeline, token) == ["after", "before"]
     with up(tmp_path, "fanout=on-read") as timeline:
         assert bodies(timeline, token) == ["after", "before"]
+
+
+async def test_it_runs_on_the_users_own_engines_and_starts_only_the_others(tmp_path: Path):
+    async with Keeper.open() as keeper, Postgres.start(keeper, name="mine") as postgres, Redis.start(keeper) as redis:
+        (tmp_path / "fathom.toml").write_text(f'[engines]\nredis = "{redis.where}"\n')
+        await asyncio.to_thread(_join_and_post, tmp_path, "--engine", f"postgres={postgres.where}")
+        async with postgres.connected() as database, redis.connected() as cache:
+            assert await database.fetchval("SELECT count(*) FROM posts") == 1
+            assert await cache("DBSIZE") > 0
+    kept = {path.name for path in (tmp_path / "a data folder").iterdir()}
+    assert "queue" in kept and not kept & {"truth", "cache"}
+
+
+def _join_and_post(folder: Path, *words: str) -> None:
+    with up(folder, *words) as timeline:
+        timeline.ask("POST", "/api/v1/posts", joined(timeline, "ada"), body="on your own engines")
 
 
 def test_two_ports_cannot_be_one(tmp_path: Path):
