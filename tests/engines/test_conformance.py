@@ -16,6 +16,7 @@ from fathom.engines import keeper_process
 from fathom.engines.engine import EngineBusy, EngineDown, EngineError, EngineUnknown, Killable, Pausable
 from fathom.engines.keeper import Keeper
 from fathom.engines.ledger import charging, work
+from fathom.errors import FathomError
 from tests.engines.uses import EVERY, MORTAL, Use, healed, in_use
 
 pytestmark = pytest.mark.slow
@@ -98,6 +99,18 @@ async def test_it_keeps_its_data_in_a_folder_that_is_named(use: Use, keeper: Kee
         assert await use.read(client) == {1}
         await use.write(client, 2)
     assert (spaced / "data").is_dir(), "the data is the user's: it does not go with the engine"
+
+
+@every
+async def test_two_runs_do_not_use_one_folder(use: Use, keeper: Keeper, spaced: Path):
+    async with Keeper.open() as another:
+        async with use.start(keeper, folder=spaced / "data"):
+            with pytest.raises(FathomError, match="cannot be used") as caught:
+                async with use.start(another, folder=spaced / "data"):
+                    pass
+            assert caught.value.why == "another run of Fathom has it"
+        async with use.start(another, folder=spaced / "data"):
+            pass
 
 
 @every

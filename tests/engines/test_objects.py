@@ -86,10 +86,10 @@ async def test_an_acknowledged_object_and_every_folder_above_it_were_synced(
 async def test_what_a_killed_writer_left_is_no_object_and_goes_with_the_next_start(keeper: Keeper, spaced: Path):
     async with Objects.start(keeper, folder=spaced) as engine, engine.connected() as bucket:
         await bucket.put("a/b", b"")
-        (spaced / "a" / "c#1230000001").write_bytes(b"half")
+        (spaced / "objects" / "a" / "c#1230000001").write_bytes(b"half")
         assert await bucket.list() == ["a/b"]
     async with Objects.start(keeper, folder=spaced):
-        assert files_in(spaced) == ["a/b"]
+        assert files_in(spaced / "objects") == ["a/b"]
 
 
 async def test_a_failed_write_leaves_the_old_object_and_nothing_else(keeper: Keeper, spaced: Path):
@@ -98,7 +98,7 @@ async def test_a_failed_write_leaves_the_old_object_and_nothing_else(keeper: Kee
         with pytest.raises(EngineDown, match="putting a/b failed"):
             await bucket.put("a/b", b"below an object")
         assert await bucket.get("a") == b"old"
-        assert files_in(spaced) == ["a"]
+        assert files_in(spaced / "objects") == ["a"]
 
 
 async def test_who_waits_too_long_for_room_is_turned_away_and_nothing_was_done(keeper: Keeper):

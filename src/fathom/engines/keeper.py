@@ -193,6 +193,23 @@ class Keeper:
             raise ValueError(f"a keeper cannot own {path}")
         self._writer.write(json.dumps({"do": "own", "path": str(path)}).encode() + b"\n")
 
+    @asynccontextmanager
+    async def alone_in(self, folder: Path, kind: str) -> AsyncIterator[None]:
+        """Be the only run whose engine of a kind uses a folder, for the length of a block: two would ruin its data."""
+        path = str(folder / f".{kind}.lock")
+        answer = await self._ask(do="lock", path=path)
+        if "error" in answer:
+            raise FathomError(
+                f"the {kind} data in {folder} cannot be used",
+                why=answer["error"],
+                fix="end the other run, or name another folder",
+            )
+        try:
+            yield
+        finally:
+            with contextlib.suppress(FathomError):  # if the keeper has ended, so has the lock
+                await self._ask(do="unlock", path=path)
+
     async def spawn(
         self,
         argv: Sequence[str | Path],

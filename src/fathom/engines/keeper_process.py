@@ -15,6 +15,7 @@ it is their subreaper, so that a child of a child that lost its parent comes to 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import select
@@ -195,6 +196,7 @@ class KeeperProcess:
         self.pipes: dict[int, Kept] = {}
         self.killed: set[int] = set()  # numbers of processes that may have left shared memory behind
         self.owned: list[str] = []
+        self.locks: dict[str, int] = {}
         self.inbox = bytearray()
         self.poll = select.poll()
 
@@ -266,6 +268,8 @@ class KeeperProcess:
             "resume": self.resume,
             "signal": self.signal,
             "own": self.own,
+            "lock": self.lock,
+            "unlock": self.unlock,
         }
         order, number = message.pop("do"), message.pop("id", None)
         try:
@@ -287,6 +291,19 @@ class KeeperProcess:
 
     def own(self, path: str) -> None:
         self.owned.append(path)
+
+    def lock(self, path: str) -> None:
+        """Lock a file until we are told otherwise, or end: then every child that uses what it guards has ended."""
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise OSError(None, "another run of Fathom has it") from None
+        self.locks[path] = fd
+
+    def unlock(self, path: str) -> None:
+        os.close(self.locks.pop(path))
 
     def spawn(
         self,

@@ -55,16 +55,17 @@ class Objects(Engine):
     @classmethod
     @asynccontextmanager
     async def _start(cls, keeper: Keeper, name: str, folder: Path | None) -> AsyncIterator[Objects]:
-        place = folder or keeper.data / f"{name}-{secrets.token_hex(3)}"
+        place = (folder or keeper.data / f"{name}-{secrets.token_hex(3)}") / "objects"
         with on_disk(f"objects cannot be kept in {place}"):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for path in await asyncio.to_thread(lambda: list(unfinished_in(place))):
-                path.unlink()
-        try:
-            yield Objects(place.as_uri())
-        finally:
-            if folder is None:
-                await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+        async with keeper.alone_in(place.parent, cls.kind):
+            with on_disk(f"objects cannot be kept in {place}"):
+                await asyncio.to_thread(_tidy, place)
+            try:
+                yield Objects(place.as_uri())
+            finally:
+                if folder is None:
+                    await asyncio.to_thread(shutil.rmtree, place.parent, ignore_errors=True)
 
     @asynccontextmanager
     async def connected(self, *, deadline_s: float = 30.0) -> AsyncIterator[Bucket]:
@@ -114,3 +115,8 @@ class Objects(Engine):
     def version(self) -> str:
         form = "a folder" if folder_of(self.where) is not None else urlsplit(self.where).scheme
         return f"{form}, through obstore {importlib.metadata.version('obstore')}"
+
+
+def _tidy(folder: Path) -> None:
+    for path in unfinished_in(folder):
+        path.unlink()

@@ -185,15 +185,15 @@ class OwnPostgres(Postgres, Killable, Pausable):
         engine = cls(keeper, name, place, cores, knobs)
         with on_disk(f"PostgreSQL's data cannot be kept in {place}"):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            await engine._installation.find()
-            await engine._fill()
-            await engine._begin()
-            yield engine
-        finally:
-            if folder:
-                await engine._stop()
-            else:
+        async with keeper.alone_in(place, cls.kind):
+            try:
+                await engine._installation.find()
+                await engine._fill()
+                await engine._begin()
+                yield engine
+            finally:
+                if folder:
+                    await engine._stop()
                 await engine.kill()
 
     async def _fill(self) -> None:

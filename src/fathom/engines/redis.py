@@ -169,14 +169,15 @@ class OwnRedis(Redis, Killable, Pausable):
         engine = cls(keeper, name, place, cores, knobs)
         with on_disk(f"Redis' data cannot be kept in {place}"):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            await engine._begin()
-            yield engine
-        finally:
-            if folder and engine._child and engine._child.alive:
-                await engine._child.resume()
-                await engine._child.stop(signal.SIGTERM, STOP_S)
-            await engine.kill()
+        async with keeper.alone_in(place.parent, cls.kind):
+            try:
+                await engine._begin()
+                yield engine
+            finally:
+                if folder and engine._child and engine._child.alive:
+                    await engine._child.resume()
+                    await engine._child.stop(signal.SIGTERM, STOP_S)
+                await engine.kill()
 
     async def _begin(self) -> None:
         """Start it on a free port: on the one it had, if it had one."""
