@@ -183,22 +183,37 @@ class _Connection(asyncio.Protocol):
 
     # Sending
 
-    def put(self, packed: bytes, op: str, batch: _Batch | None = None) -> asyncio.Future[Any]:
-        """Take a packed command, or a batch of them; it leaves with the one write of this turn of the loop."""
+    def put(self, packed: bytes, op: str) -> asyncio.Future[Any]:
+        """Take a packed command; it leaves with the one write of this turn of the loop."""
         if not self._flushing:
             self._begin_turn()
         future = self._new_future()
         size = len(packed)
-        n = 1 if batch is None else batch.want
-        self._sent.append((future, op, self._expires, size, batch))
+        self._sent.append((future, op, self._expires, size, None))
         self._out.append(packed)
-        self.outstanding += n
+        self.outstanding += 1
         self.outstanding_bytes += size
         if op is not self._op:
             self._charge()
             self._op = op
-        self._commands += n
+        self._commands += 1
         self._bytes += size
+        return future
+
+    def put_batch(self, packed: bytes, op: str, want: int) -> asyncio.Future[list[Any]]:
+        """Take several packed commands; their answers come as one list, errors in their places."""
+        if not self._flushing:
+            self._begin_turn()
+        future = self._new_future()
+        self._sent.append((future, op, self._expires, len(packed), _Batch(want, [])))
+        self._out.append(packed)
+        self.outstanding += want
+        self.outstanding_bytes += len(packed)
+        if op is not self._op:
+            self._charge()
+            self._op = op
+        self._commands += want
+        self._bytes += len(packed)
         return future
 
     def _begin_turn(self) -> None:
@@ -251,7 +266,7 @@ class _Connection(asyncio.Protocol):
         self._heard = self.loop.time()
         self._reader.feed(data)
         take, sent = self._reader.gets, self._sent
-        charged, size, answered = RESIDUAL, 0, 0
+        charged, size, answered, freed = RESIDUAL, 0, 0, 0
         try:
             while (answer := take()) is not _NOT_YET:
                 future, op, _, bytes_sent, batch = sent[0]
@@ -277,7 +292,7 @@ class _Connection(asyncio.Protocol):
                         future.set_exception(answer)
                     else:
                         future.set_result(answer)
-                self.outstanding_bytes -= bytes_sent
+                freed += bytes_sent
                 del sent[0]
         except hiredis.ProtocolError as error:
             self.drop(f"it does not speak Redis' protocol: {error}")
@@ -286,6 +301,7 @@ class _Connection(asyncio.Protocol):
         if size:
             work.add(charged, "bytes", size)
         self.outstanding -= answered
+        self.outstanding_bytes -= freed
         if (roomier := self.roomier) is not None and not roomier.done():
             roomier.set_result(None)
 
@@ -531,7 +547,7 @@ class RedisClient:
                     await asyncio.sleep(0)  # packing is work: let others have the loop between slices
                 packed = b"".join([pack(tuple(command)) for command in commands])
                 connection = await self._room(len(commands), len(packed))
-                batches.append(connection.put(packed, op, _Batch(len(commands), [])))
+                batches.append(connection.put_batch(packed, op, len(commands)))
             return [answer for batch in batches for answer in await batch]
         except (RedisDown, RedisBusy) as error:
             if not batches:
@@ -649,7 +665,7 @@ class RedisClient:
                     _, connection = await loop.create_connection(protocol, address.host, address.port, ssl=tls)
                 greeting = address.greeting
                 packed = b"".join([pack(tuple(command)) for command in greeting])
-                for answer in await connection.put(packed, RESIDUAL, _Batch(len(greeting), [])):
+                for answer in await connection.put_batch(packed, RESIDUAL, len(greeting)):
                     if isinstance(answer, RedisError):
                         raise answer
         except BaseException:
