@@ -180,6 +180,10 @@ class Door:
         )
         self.openapi = openapi.document(title, version, says, handlers, known="viewer" if gate else None)
         operations = openapi.operations(self.openapi)
+        self._allow = {
+            path: ", ".join(sorted(["OPTIONS", *(method for method, at in operations if at == path)])).encode()
+            for _, path in operations
+        }
         self._quick: dict[tuple[str, str], tuple[Quick, str]] = {}
         for (method, path), answer in quick.items():
             if (method, path) not in operations:
@@ -308,6 +312,9 @@ class Door:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = list(message.get("headers", ()))
+                if scope["method"] == "OPTIONS" and (allow := self._allow.get(scope.get("path_template", ""))):
+                    headers = [field for field in headers if field[0] != b"allow"]  # Litestar's lists only the first
+                    headers.append((b"allow", allow))
                 said = {name for name, _ in headers}
                 headers += [field for field in SECURITY if field[0] not in said]
                 headers += visit.fields

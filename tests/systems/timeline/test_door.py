@@ -277,6 +277,21 @@ async def test_the_document_describes_every_answer(ann: Visitor) -> None:
             assert {"429", "503"} <= set(operation["responses"]), (method, path)
 
 
+async def test_the_document_says_that_unknown_fields_are_refused(door: Any) -> None:
+    schemas = door.openapi["components"]["schemas"]
+    assert schemas["Credentials"]["additionalProperties"] is False
+    assert schemas["Draft"]["additionalProperties"] is False
+
+
+async def test_options_lists_every_method_of_a_path(ann: Visitor) -> None:
+    for path, operations in ann.door.openapi["paths"].items():
+        answer = await ann.ask("OPTIONS", path.format(name="ann", post_id="1"))
+        assert answer.status == 204
+        assert set(answer.headers["allow"].split(", ")) == {"OPTIONS", *(method.upper() for method in operations)}
+        refused = await ann.ask("PATCH", path.format(name="ann", post_id="1"))
+        assert set(refused.headers["allow"].split(", ")) == set(answer.headers["allow"].split(", "))
+
+
 class Degraded:
     """A timeline whose home answers as one whose stores are down."""
 
