@@ -231,6 +231,7 @@ async def _uvicorn(app: Any, stack: AsyncExitStack) -> str:
     from fathom.web.listen import tcp_socket
 
     sock = tcp_socket("127.0.0.1", 0)
+    sock.listen(1024)  # from now on who comes is kept waiting and not refused: uvicorn listens only in a later turn
     config = uvicorn.Config(
         app, http="httptools", loop="none", ws="none", lifespan="off", log_config=None, access_log=False,
         server_header=False,
