@@ -8,7 +8,7 @@ import time
 import pytest
 
 from fathom.engines.engine import EngineDown
-from fathom.lab.demand import Meter, _apart, _grown, _spent
+from fathom.lab.demand import Meter, _apart, _grown, _spent, own_share
 
 
 class Engine:
@@ -24,7 +24,7 @@ class Engine:
         if self.down:
             raise EngineDown("it is down", why="killed", fix="wait")
         self.commands += 1  # what is asked about an engine costs it something too
-        return {"cmd": self.commands, "used_memory": 1_000 + self.commands}
+        return {"cmd": self.commands, "bytes": 1_000 + self.commands}
 
 
 class Body:
@@ -52,7 +52,7 @@ async def test_a_meter_reads_counts_clocks_and_counters():
     used = await meter.stop()
     assert used.counts == {"get": {"commands": 3}, "put": {"rows": 2}}
     assert 0.03 <= used.cpu_s["service"] < 0.06 and set(used.cpu_s) == {"service", "cache", "generator"}
-    assert used.engine == {"cache": {"cmd": 1}} and used.state == {"cache.used_memory": 1_002.0}
+    assert used.engine == {"cache": {"cmd": 1}} and used.state == {"cache.bytes": 1_002.0}
     assert used.gone == 0 and used.covers_s >= 0.03 and used.foreign_s >= 0
 
 
@@ -72,8 +72,18 @@ def test_a_process_born_meanwhile_counts_from_nothing():
 
 def test_a_counter_that_stands_lower_was_begun_anew():
     assert _grown({"get": {"rows": 10}}, {"get": {"rows": 4}, "put": {}}) == {"get": {"rows": 4}}
-    flows, state = _apart({"cache": {"cmd": 10}}, {"cache": {"cmd": 3, "cmd.get": 2, "used_memory": 9}})
-    assert flows == {"cache": {"cmd": 3, "cmd.get": 2}} and state == {"cache.used_memory": 9.0}
+    flows, state = _apart({"cache": {"cmd": 10}}, {"cache": {"cmd": 3, "cmd.get": 2, "bytes": 9}}, {})
+    assert flows == {"cache": {"cmd": 3, "cmd.get": 2}} and state == {"cache.bytes": 9.0}
+
+
+async def test_our_own_looking_is_taken_off_what_an_engine_counts():
+    body = Body()
+    own = await own_share(body)
+    assert own == {"cache": {"cmd": 1}}
+    meter = Meter(body, own=own)
+    await meter.start()
+    body.engines["cache"].commands += 7
+    assert (await meter.stop()).engine == {"cache": {"cmd": 7}}
 
 
 def test_reading_is_quick_enough_to_do_often():

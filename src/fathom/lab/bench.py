@@ -87,7 +87,7 @@ class Bench:
         await contender.body.pause()
 
     def meter(self, contender: Contender) -> Meter:
-        return Meter(contender.body, self.hiccups.pids())
+        return Meter(contender.body, self.hiccups.pids(), contender.own)
 
     def offering(self, contender: Contender, point: Any, key: str, *, kept: float = 0.0) -> Offering:
         """Return an offering whose dice depend on seed, key and point, not on the contender."""

@@ -201,6 +201,7 @@ class Contender:
     def __init__(self, name: str, approach: str, body: Body, dive: Dive[Any], client: Any, recorder: Recorder) -> None:
         self.name, self.approach, self.body, self.dive, self.client = name, approach, body, dive, client
         self.recorder = recorder
+        self.own: dict[str, dict[str, int]] = {}  # what looking at the engines' counters adds to them
         self.faults: list[BaseException] = []  # of the dive's own code: they end the run
 
     @property

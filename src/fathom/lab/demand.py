@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -11,9 +12,11 @@ from fathom.engines.engine import EngineError
 from fathom.lab.body import Body
 from fathom.lab.machine import Busy, busy, cpu_s, everybody, pressure_s
 
-__all__ = ["Meter", "Used"]
+__all__ = ["Meter", "Used", "counters_of", "own_share"]
 
-GAUGES = ("bytes", "memory", "size", "keys", "rows_live")  # counters ending so tell a state, not a flow
+# These counters tell what an engine holds now; all others tell how often something happened.
+GAUGES = frozenset({"aof_bytes", "bytes", "connections", "keys", "memory", "messages", "objects", "streams"})
+LOOKS = 3  # at the counters, to learn what a look itself costs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +43,37 @@ class Used:
         return sum(self.cpu_s.values())
 
 
+async def counters_of(body: Body) -> dict[str, dict[str, int]]:
+    """Return what each engine counts itself; one that is down has nothing, which is not zero."""
+    found: dict[str, dict[str, int]] = {}
+    for name, engine in body.engines.items():
+        try:
+            found[name] = await engine.counters()
+        except EngineError:
+            found[name] = {}
+    return found
+
+
+async def own_share(body: Body) -> dict[str, dict[str, int]]:
+    """Return what one look at the counters adds to them (Redis counts our INFO): the least of a few looks."""
+    looks = [await counters_of(body) for _ in range(LOOKS)]
+    steps = [_apart(before, after, {})[0] for before, after in itertools.pairwise(looks)]
+    return {
+        field: {name: n for name in counts if (n := min(step.get(field, {}).get(name, 0) for step in steps))}
+        for field, counts in steps[0].items()
+    }
+
+
 class Meter:
     """Reads the ledgers and clocks of one body around a stretch of work.
 
     The order keeps the reading out of what is read: counts first and clocks last before, the other way round after.
     """
 
-    def __init__(self, body: Body, helpers: Iterable[int] = ()) -> None:
-        self._body, self._helpers = body, tuple(helpers)
+    def __init__(
+        self, body: Body, helpers: Iterable[int] = (), own: Mapping[str, Mapping[str, int]] | None = None
+    ) -> None:
+        self._body, self._helpers, self._own = body, tuple(helpers), own or {}
 
     async def start(self) -> None:
         self._counts, self._engine = await self._body.ledger(), await self._counters()
@@ -60,7 +86,7 @@ class Meter:
         clocks, after, everyone = self._clocks(), busy(), everybody()
         pressure = pressure_s()
         engine, counts = await self._counters(), await self._body.ledger()
-        flows, state = _apart(self._engine, engine)
+        flows, state = _apart(self._engine, engine, self._own)
         spent, gone = _spent(self._cpu, clocks)
         return Used(
             covers_s=covers,
@@ -91,13 +117,7 @@ class Meter:
         return sum(seconds - self._everybody.get(pid, 0.0) for pid, seconds in everyone.items() if pid not in ours)
 
     async def _counters(self) -> dict[str, dict[str, int]]:
-        found: dict[str, dict[str, int]] = {}
-        for name, engine in self._body.engines.items():
-            try:
-                found[name] = await engine.counters()
-            except EngineError:
-                found[name] = {}  # it is down just now: absent, never 0
-        return found
+        return await counters_of(self._body)
 
 
 def _spent(before: Mapping[str, Mapping[int, float]], after: Mapping[str, Mapping[int, float]]):
@@ -129,18 +149,18 @@ def _more(before: int, after: int) -> int:
 
 
 def _apart(
-    before: Mapping[str, Mapping[str, int]], after: Mapping[str, Mapping[str, int]]
+    before: Mapping[str, Mapping[str, int]],
+    after: Mapping[str, Mapping[str, int]],
+    own: Mapping[str, Mapping[str, int]],
 ) -> tuple[dict[str, dict[str, int]], dict[str, float]]:
-    """Tell what an engine did since from what it holds now."""
+    """Tell what an engine did since, our own looking taken off, from what it holds now."""
     flows: dict[str, dict[str, int]] = {}
     state: dict[str, float] = {}
     for field, counters in after.items():
-        known = before.get(field, {})
+        known, ours = before.get(field, {}), own.get(field, {})
         for name, n in counters.items():
-            if name.endswith(GAUGES):
+            if name in GAUGES:
                 state[f"{field}.{name}"] = float(n)
-            elif name in known:
-                flows.setdefault(field, {})[name] = _more(known[name], n)
-            else:
-                flows.setdefault(field, {})[name] = n  # an engine's counter appears when it first counts
+            else:  # a counter that was not there before appears when it first counts
+                flows.setdefault(field, {})[name] = _more(known.get(name, 0), n) - ours.get(name, 0)
     return flows, state

@@ -609,14 +609,18 @@ Lookup = Callable[[str, Any, str, str], Estimate | None]  # approach, point, ope
 
 
 class Found:
-    """What has been found, as a prediction asks for it: `found("on-write", fans=30_000).post.commands`."""
+    """What has been found, as a prediction asks for it: `found("on-write", fans=30_000).post.commands`.
 
-    def __init__(self, dive: type[Dive[Any]], approaches: Sequence[str], look: Lookup) -> None:
-        self._dive, self._approaches, self._look = dive, tuple(approaches), look
+    What was not run this time (an approach that `--only` left out, another swept value) is unknown, not wrong; names
+    are checked against `approaches` when the prediction is rehearsed.
+    """
+
+    def __init__(self, dive: type[Dive[Any]], approaches: Sequence[str] | None, look: Lookup) -> None:
+        self._dive, self._approaches, self._look = dive, approaches, look
 
     def __call__(self, approach: str, **at: Any) -> Any:
         dive = self._dive
-        if approach not in self._approaches:
+        if self._approaches is not None and approach not in self._approaches:
             raise FathomError(
                 f"the prediction asks for the approach '{approach}'",
                 why=f"compared are {', '.join(self._approaches)}",

@@ -22,6 +22,7 @@ from fathom.lab import machine, record, verdicts
 from fathom.lab.bench import Bench, Tell, Void
 from fathom.lab.body import Bodies, Body, Contender, own_code
 from fathom.lab.census import Census
+from fathom.lab.demand import own_share
 from fathom.lab.dive import Turn
 from fathom.lab.duel import Duel, Ground, operating_point
 from fathom.lab.flip import near_the_flip
@@ -151,6 +152,7 @@ async def _come_up(bench: Bench, census: Census, bodies: Bodies, alive: AsyncExi
         )
         if not await contender.settled():
             raise Void(f"{name} does not settle after its data was laid out")
+        contender.own = await own_share(contender.body)
         contenders[name] = contender
         for fault in plan.faults:
             breakable(contender, fault)
