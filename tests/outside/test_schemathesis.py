@@ -1,0 +1,119 @@
+"""schemathesis, which nobody here wrote, reads the timeline's OpenAPI and tries to make the door break its word."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from fathom.engines.keeper import Keeper
+from fathom.engines.nats import Nats
+from fathom.engines.postgres import Postgres
+from fathom.engines.redis import Redis
+from fathom.systems import find
+from fathom.systems.timeline import service
+from fathom.systems.timeline.doors import LIMITS, app
+from fathom.systems.timeline.stores import Stores
+from fathom.web.choices import Choices
+from fathom.web.limits import Limits
+from fathom.web.listen import Listen
+from fathom.web.metrics import Metrics
+from fathom.web.serve import Settings
+from fathom.web.server import listening
+
+ROOT = Path(__file__).parents[2]
+SEED = 20_260_101
+LASTS_S = int(os.environ.get("FATHOM_SCHEMATHESIS_S", "120"))
+
+# What a schema cannot say: nobody follows or blocks themselves, and since_id and min_id contradict each other.
+BEYOND_SCHEMAS = "".join(
+    f"""
+[[operations]]
+include-operation-id = "{operation}"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "429"]
+"""
+    for operation in ("follow", "unfollow", "block", "unblock", "home", "feed", "posts")
+)
+
+pytestmark = [pytest.mark.outside, pytest.mark.slow]
+
+
+@asynccontextmanager
+async def door() -> AsyncIterator[tuple[str, str, dict[str, str]]]:
+    """Serve a timeline that lets in as much as comes; yield its URL, a token, and ids of what is there."""
+    async with (
+        Keeper.open() as keeper,
+        Postgres.start(keeper) as truth,
+        Redis.start(keeper) as cache,
+        Nats.start(keeper) as queue,
+        truth.connected(),
+        cache.connected(),
+        queue.connected(),
+    ):
+        stores = Stores(truth, cache, queue)
+        await stores.migrate()
+        choices = Choices(find("timeline"), stores)
+        async with service.open(stores, choices) as timeline:
+            listen = Listen()
+            settings = Settings(listen=listen, metrics=Metrics(), stores=stores, seed=SEED, data=None)
+            unhurried = Limits(body_bytes_max=LIMITS.body_bytes_max, per_address=None, per_identity=None)
+            async with listening(app(timeline, choices, settings, limits=unhurried), listen) as url:
+                ann = await timeline.join("ann", "correct horse")
+                bob = await timeline.join("bob", "correct horse")
+                await timeline.follow(ann.id, bob.id)
+                posts = [await timeline.post(bob.id, f"post {n}") for n in range(30)]
+                token = await timeline.login("ann", "correct horse")
+                yield url, token, {"name": "bob", "post_id": str(posts[3].id)}
+
+
+async def schemathesis(url: str, token: str, folder: Path, *more: str, config: str = "") -> str:
+    """Run schemathesis with all its checks and return what it says; fail with that if it found anything."""
+    settings = folder / "schemathesis.toml"
+    settings.write_text(config + BEYOND_SCHEMAS)
+    running = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("schemathesis"), "--config-file", settings,
+        "run", f"{url}/openapi.json", "--header", f"Authorization: Bearer {token}", "--seed", str(SEED), "--no-color",
+        "--checks", "all", *more,
+        cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "HOME": str(folder)},
+    )  # fmt: skip
+    try:
+        said = (await running.communicate())[0].decode()
+    finally:
+        if running.returncode is None:
+            running.kill()
+            await running.wait()
+    print(said[-4_000:])
+    assert running.returncode == 0, said[-12_000:]
+    return said
+
+
+# Whoever logs out takes the token from all requests after it, so that route is asked on its own.
+
+
+async def test_it_finds_nothing_in_all_that_it_makes_up(tmp_path: Path) -> None:
+    async with door() as (url, token, _):
+        said = await schemathesis(url, token, tmp_path, "--exclude-operation-id", "logout", "--max-time", str(LASTS_S))
+        assert re.search(r"Tested: +18", said), "an operation was left out"
+
+
+async def test_it_finds_nothing_about_what_is_there(tmp_path: Path) -> None:
+    """Made-up ids lead nowhere, so here each request is about a post and an account that exist."""
+    async with door() as (url, token, there):
+        config = "[parameters]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in there.items())
+        await schemathesis(
+            url, token, tmp_path, "--exclude-operation-id", "logout", "--exclude-operation-id", "block",
+            "--phases", "coverage,fuzzing", "--max-time", str(LASTS_S // 2), config=config,
+        )  # fmt: skip
+
+
+async def test_logging_out_withstands_it_too(tmp_path: Path) -> None:
+    async with door() as (url, token, _):
+        await schemathesis(url, token, tmp_path, "--include-operation-id", "logout", "--max-examples", "20")
