@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from fathom.engines.keeper import Keeper
 from fathom.engines.ledger import RESIDUAL, charging, work
@@ -136,11 +137,16 @@ async def test_what_was_under_way_when_redis_died_is_unknown(redis):
 async def test_what_had_not_left_yet_was_surely_not_sent_and_is_charged_to_nobody(redis):
     async with redis.connected() as client:
         with charging("unsent"):
-            asking = asyncio.ensure_future(client("INCR", "n"))
-            assert client._connection is not None
-            client._connection.drop("the test says so")  # before this turn's write
+            one = asyncio.ensure_future(client("INCR", "n"))
+            break_off(client)  # before this turn's write
         with pytest.raises(RedisDown):
-            await asking
+            await one
+        await client.wait_up(10)
+        with charging("unsent"):
+            several = asyncio.ensure_future(client.many([("INCR", "n"), ("INCR", "n")]))
+            asyncio.get_running_loop().call_soon(break_off, client)
+        with pytest.raises(RedisDown):
+            await several
         assert not any(work.snapshot().get("unsent", {}).values())
         await client.wait_up(10)
         assert await client("GET", "n") is None
@@ -314,9 +320,19 @@ def test_a_url_that_is_none_is_refused_without_showing_a_password(url):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-async def test_whatever_happens_every_answer_belongs_to_its_command(redis, seed):
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_whatever_happens_every_answer_belongs_to_its_command(run, seed):
     """Random commands, impatient callers, lost connections and a Redis that stands still, all at once."""
     print(f"seed {seed}")
+
+    async def main() -> None:
+        async with Keeper.open() as keeper, Redis.start(keeper) as redis:
+            await everything_at_once(redis, seed)
+
+    run(main())
+
+
+async def everything_at_once(redis: OwnRedis, seed: int) -> None:
     dice = random.Random(seed)
     answered = failed = 0
 
@@ -381,6 +397,11 @@ async def test_whatever_happens_every_answer_belongs_to_its_command(redis, seed)
                     break
     print(f"{answered} answered, {failed} failed")
     assert answered > 20
+
+
+def break_off(client: RedisClient) -> None:
+    assert client._connection is not None
+    client._connection.drop("the test says so")
 
 
 async def stat(client: RedisClient, name: str) -> int:

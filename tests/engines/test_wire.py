@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from fathom.engines import wire as wires
 from fathom.engines.wire import Answer, Late, Lost, NotSent, Wire, header, request
@@ -303,10 +304,15 @@ def test_a_header_is_found_whatever_its_case():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-async def test_whatever_happens_every_answer_belongs_to_its_request(seed, monkeypatch):
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_whatever_happens_every_answer_belongs_to_its_request(run, seed, monkeypatch):
     """Bodies of any size, cut anywhere, in chunks or not; slow, broken and never answers; impatient callers."""
     print(f"seed {seed}")
     monkeypatch.setattr(wires, "SHAPES_MAX", 3)  # so that what is remembered is forgotten, too
+    run(everything_at_once(seed))
+
+
+async def everything_at_once(seed: int) -> None:
     dice = random.Random(seed)
     answered = failed = 0
 

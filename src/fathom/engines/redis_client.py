@@ -8,7 +8,7 @@ import os
 import random
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, cast
@@ -521,44 +521,56 @@ class RedisClient:
         """
         if not commands:
             return []
-        for name in {command[0] for command in commands} - self._fit:
-            self._admit(name)
+        for command in commands:
+            if command[0] not in self._fit:
+                self._admit(command[0])
         if atomic:
-            answers = await self._pipeline([[("MULTI",), *commands, ("EXEC",)]])
+            answers = await (await self._slice([("MULTI",), *commands, ("EXEC",)]))
             if not isinstance(answers[-1], list):
                 raise answers[-1]
             answers = answers[-1]
+        elif len(commands) <= SLICE_COMMANDS:
+            answers = await (await self._slice(commands))
         else:
-            answers = await self._pipeline(
-                commands[first : first + SLICE_COMMANDS] for first in range(0, len(commands), SLICE_COMMANDS)
-            )
+            answers = await self._slices(commands)
         if not return_errors:
             for answer in answers:
                 if isinstance(answer, RedisError):
                     raise answer
         return answers
 
-    async def _pipeline(self, slices: Iterable[Sequence[Command]]) -> list[Any]:
-        op = operation.get()
-        batches: list[asyncio.Future[list[Any]]] = []
+    async def _slice(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
+        """Send commands that nobody else's come between; return what will be their answers."""
+        packed = b"".join([pack(tuple(command)) for command in commands])
+        connection = self._connection
+        if (
+            connection is None
+            or self._waiting
+            or connection.outstanding + len(commands) > self.outstanding_max
+            or connection.outstanding_bytes + len(packed) > self.outstanding_bytes_max
+        ):
+            connection = await self._room(len(commands), len(packed))
+        return connection.put_batch(packed, operation.get(), len(commands))
+
+    async def _slices(self, commands: Sequence[Command]) -> list[Any]:
+        """Send a long pipeline in slices. Once one of them has left, what becomes of the whole can be unknown."""
+        sent: list[asyncio.Future[list[Any]]] = []
         try:
-            for commands in slices:
-                if batches:
+            for first in range(0, len(commands), SLICE_COMMANDS):
+                if first:
                     await asyncio.sleep(0)  # packing is work: let others have the loop between slices
-                packed = b"".join([pack(tuple(command)) for command in commands])
-                connection = await self._room(len(commands), len(packed))
-                batches.append(connection.put_batch(packed, op, len(commands)))
-            return [answer for batch in batches for answer in await batch]
+                sent.append(await self._slice(commands[first : first + SLICE_COMMANDS]))
+            return [answer for batch in sent for answer in await batch]
         except (RedisDown, RedisBusy) as error:
-            if not batches:
+            if not sent:
                 raise
             raise RedisLost(
                 f"only a part of a pipeline was sent to Redis at {self.address}",
-                why=str(error.what),
+                why=error.what,
                 fix="treat its effect as unknown: read before writing again",
             ) from error
         finally:
-            for batch in batches:
+            for batch in sent:
                 if not batch.cancel() and not batch.cancelled():
                     batch.exception()  # seen: one failure is enough to tell
 
