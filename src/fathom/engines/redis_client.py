@@ -677,8 +677,9 @@ class RedisClient:
                     _, connection = await loop.create_connection(protocol, address.host, address.port, ssl=tls)
                 greeting = address.greeting
                 packed = b"".join([pack(tuple(command)) for command in greeting])
-                for answer in await connection.put_batch(packed, RESIDUAL, len(greeting)):
-                    if isinstance(answer, RedisError):
+                answers = await connection.put_batch(packed, RESIDUAL, len(greeting))
+                for command, answer in zip(greeting, answers, strict=True):
+                    if isinstance(answer, RedisError) and command[0] != "CLIENT":  # a name is nice to have
                         raise answer
         except BaseException:
             if connection is not None:
