@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -89,3 +90,22 @@ async def post(where: str, path: str, value: Any, headers: Mapping[str, str] | N
     """Post JSON once."""
     given = {"content-type": "application/json", **(headers or {})}
     return await get(where, path, given, method="POST", body=json.dumps(value).encode())
+
+
+def noises(good: Sequence[bytes], *, seed: int, number: int) -> Iterator[list[bytes]]:
+    """Return whole requests that were cut, mixed up and doubled, each in pieces of any size."""
+    dice = random.Random(seed)
+    for _ in range(number):
+        noise = bytearray(b"".join(dice.choices(good, k=dice.randint(1, 4))))
+        for _ in range(dice.randint(0, 6)):
+            at = dice.randrange(len(noise))
+            if dice.random() < 0.5:
+                noise[at] = dice.randrange(256)
+            else:
+                noise[at : at + dice.randint(1, 20)] = b" "
+        pieces: list[bytes] = []
+        while noise:
+            size = dice.randint(1, 64)
+            pieces.append(bytes(noise[:size]))
+            del noise[:size]
+        yield pieces

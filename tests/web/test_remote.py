@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from fathom.engines.wire import Lost, NotSent, Wire
 from fathom.errors import FathomError, Refusal
 from fathom.web import remote as remote_module
 from fathom.web.remote import BODY_BYTES_MAX, Broke, Doorway, Text, remote, verbs
-from tests.web.by_hand import get, talk
+from tests.web.by_hand import get, noises, talk
 
 PageId = NewType("PageId", int)
 
@@ -467,3 +468,32 @@ async def test_a_newer_client_and_an_older_service_understand_each_other(shop: t
     """Further fields of a struct are no fault; a further argument is, because it would be lost silently."""
     got = await get(shop[1], "/list", method="POST", body=json.dumps([{"limit": 1, "since": 3}]).encode())
     assert got.status == 200
+
+
+def test_a_service_without_one_of_its_verbs_is_not_served():
+    with pytest.raises(FathomError, match="no verb 'caused'"):
+        Doorway(
+            Shop, object.__new__(type("Half", (), {name: Counter.fall for name in verbs(Shop) if name != "caused"}))
+        )
+
+
+@pytest.mark.slow
+async def test_noise_neither_breaks_nor_blocks_it(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """Whole requests, cut, mixed up, doubled and sent in pieces of any size; then it still answers."""
+    seed = 20_261
+    print(f"seed {seed}")
+    good = [
+        b'POST /list HTTP/1.1\r\nhost: x\r\ncontent-length: 14\r\n\r\n[{"limit": 3}]',
+        b"POST /caused HTTP/1.1\r\nfathom-op: home\r\ntransfer-encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n",
+        b"GET /nothing HTTP/1.1\r\nconnection: close\r\n\r\n",
+    ]
+    async with served(tmp_path, arrive_s=0.05) as (_, where, doorway):
+        for pieces in noises(good, seed=seed, number=300):
+            async with talk(where) as stranger:
+                for piece in pieces:
+                    stranger.send(piece)
+                    await asyncio.sleep(0)
+                stranger.writer.transport.abort()
+        assert (await get(where, "/caused", method="POST", body=b"[]")).json == "caused"
+        assert doorway.in_flight == 0
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 
 import pytest
 
 from fathom.design import System
 from fathom.web import server
-from tests.web.by_hand import get, talk
+from tests.web.by_hand import get, noises, talk
 from tests.web.conftest import TOKEN, Opened, opened
 
 
@@ -160,3 +161,24 @@ async def test_ending_lets_a_request_end_and_then_takes_no_more(sample: System):
         await ended
     with pytest.raises(ConnectionRefusedError):
         await get(door.where, "/health")
+
+
+@pytest.mark.slow
+async def test_noise_neither_breaks_nor_blocks_it(door: Opened, caplog: pytest.LogCaptureFixture):
+    seed = 20_262
+    print(f"seed {seed}")
+    good = [
+        b"GET /api/v1/greeting?name=x HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET /api/v1/quick HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer a-good-token\r\n\r\n",
+        b"POST /api/v1/notes HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer a-good-token\r\n"
+        b'content-type: application/json\r\ncontent-length: 13\r\n\r\n{"text": "x"}',
+        b"POST /api/v1/notes HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    ]
+    for pieces in noises(good, seed=seed, number=200):
+        async with talk(door.where) as stranger:
+            for piece in pieces:
+                stranger.send(piece)
+                await asyncio.sleep(0)
+            stranger.writer.transport.abort()
+    assert (await get(door.where, "/health")).status == 200
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

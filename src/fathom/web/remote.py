@@ -234,10 +234,17 @@ class Doorway:
     ) -> None:
         self._calls: dict[tuple[bytes, bytes], _Call] = {}
         for name, verb in verbs(protocol).items():
-            self._calls[b"POST", b"/" + name.encode()] = _Call(name, _asked(verb, getattr(service, name)), True)
+            method = getattr(service, name, None)
+            if method is None:
+                raise FathomError(
+                    f"the service has no verb '{name}'",
+                    why=f"{protocol.__name__} says that a client can ask it, and {type(service).__name__} has none",
+                    fix=f"write it: async def {name}(self, …)",
+                )
+            self._calls[b"POST", b"/" + name.encode()] = _Call(name, _asked(verb, method), True)
         for route, control in (controls or {}).items():
-            method, _, path = route.partition(" ")
-            self._calls[method.encode(), path.encode()] = _Call(RESIDUAL, control, False)
+            how, _, path = route.partition(" ")
+            self._calls[how.encode(), path.encode()] = _Call(RESIDUAL, control, False)
         self.in_flight, self.turned_away = 0, 0
         self.answered: dict[str, int] = {}
         self._most, self._answer_s, self._arrive_s = in_flight_max, answer_s, arrive_s

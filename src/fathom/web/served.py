@@ -8,10 +8,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+import fathom
 from fathom.design import Choice, System
 from fathom.engines.engine import Killable, Pausable
 from fathom.engines.wire import Wire, request
@@ -92,7 +94,7 @@ class Served(Killable, Pausable):
         self._child = child = await self._keeper.spawn(
             [sys.executable, "-m", "fathom.web.serve"],
             name=self.name,
-            env={**os.environ, "PYTHONHASHSEED": str(self._spec["seed"] % 2**32), "PYTHONUNBUFFERED": "1"},
+            env=_environment(self._spec["seed"]),
             cores=self._cores,
             stdin=json.dumps(self._spec).encode(),
         )
@@ -218,3 +220,10 @@ class Served(Killable, Pausable):
 
 def _chosen(choice: Choice) -> dict[str, Any]:
     return {"approach": choice.approach, "knobs": dict(choice.knobs)}
+
+
+def _environment(seed: int) -> dict[str, str]:
+    """Return the child's environment: ours, the same fathom from wherever it is run, and hashes from the seed."""
+    places = [str(Path(fathom.__file__).parents[1]), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    found = os.pathsep.join(os.path.abspath(place) for place in places)  # noqa: PTH100 (links stay as they are)
+    return {**os.environ, "PYTHONPATH": found, "PYTHONHASHSEED": str(seed % 2**32)}
