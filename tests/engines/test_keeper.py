@@ -300,7 +300,7 @@ class Victim:
             dice.random() < 0.5
         )  # killed when its engines are up, and in whatever state; or on the way there
         self.lives_s = dice.uniform(0.0, 0.5 if self.up_first else 1.0)
-        self.cache = caches / ("shared" if dice.random() < 0.7 else f"own-{seed}")  # its own is empty: initdb first
+        self.cache = caches / ("shared" if dice.random() < 0.8 else f"own-{seed}")  # its own is empty: initdb first
         # A short path, because sockets lie below it.
         self.folder = Path(tempfile.mkdtemp(prefix=f"fk{seed}-", dir="/tmp"))
         self.ports = set[int]()
@@ -398,7 +398,7 @@ async def test_a_run_that_is_killed_at_any_moment_leaves_nothing(seed: int, cach
 
 @pytest.mark.slow
 async def test_fifty_runs_killed_at_fifty_random_moments_leave_nothing(caches: Path):
-    at_once = asyncio.Semaphore(4)
+    at_once = asyncio.Semaphore(6)
 
     async def one(seed: int) -> tuple[str | None, int]:
         async with at_once:
@@ -407,5 +407,6 @@ async def test_fifty_runs_killed_at_fifty_random_moments_leave_nothing(caches: P
     ends = await asyncio.gather(*map(one, range(100, 150)))
     faults = [fault for fault, _ in ends if fault]
     assert not faults, "\n".join(faults)
-    assert len([seen for _, seen in ends if seen > 10]) >= 10, "too few were killed when all engines were up"
+    assert len([seen for _, seen in ends if seen >= 5]) >= 15, "too few were killed when engines were up"
+    assert any(seen > 10 for _, seen in ends), "none was killed with a PostgreSQL among its engines"
     assert not unfinished(caches)

@@ -26,7 +26,7 @@ for _ in range(2):
     os.setsid()
 time.sleep(3600)
 """
-CHATTER = "import sys, time\nwhile True: sys.stdout.write('x' * 10_000_000); time.sleep(0.1)"
+CHATTER = "import sys, time\nwhile True: sys.stdout.write('x' * 1_000_000); time.sleep(0.05)"
 
 
 def say(*engines: Postgres | Redis | Nats) -> None:

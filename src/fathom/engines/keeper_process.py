@@ -49,13 +49,24 @@ class Process(NamedTuple):
     state: str
 
 
+def exists(pid: int) -> bool:
+    """Say whether there is a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
+
+
 def processes() -> dict[int, Process]:
     """Read the whole process table."""
     if not LINUX:
         with os.popen("ps -axo pid=,ppid=,pgid=,stat=") as lines:
             rows = (line.split() for line in lines)
-            found = (Process(int(row[0]), int(row[1]), int(row[2]), row[3][0]) for row in rows if len(row) > 3)
-            return {process.pid: process for process in found}
+            found = [Process(int(row[0]), int(row[1]), int(row[2]), row[3][0]) for row in rows if len(row) > 3]
+        return {process.pid: process for process in found if exists(process.pid)}  # not `ps` itself, which is done
     table = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
