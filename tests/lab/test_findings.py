@@ -79,6 +79,22 @@ def test_cpu_is_also_told_by_process_group_and_adds_up(found):
     assert sum(f.value for f in groups) == pytest.approx(whole, rel=0.03)
 
 
+def test_cpu_from_two_slices_is_widened_and_from_one_has_no_interval(tmp_path):
+    run = write_run(tmp_path, World(blocks=0, faults=False))
+    lines = (run.folder / "segments.jsonl").read_text().splitlines()
+    posts = [at for at, line in enumerate(lines) if '"on-write","slice":"post","point":3000' in line]
+    three = next(f for f in compute(run) if f.id == "census/on-write/3000/post.cpu_s")
+    for gone, over in ((posts[:1], "2 slices, 75 % by Student's t"), (posts[:2], "1 slice: no range")):
+        kept = [line for at, line in enumerate(lines) if at not in gone]
+        (run.folder / "segments.jsonl").write_text("\n".join(kept) + "\n")
+        found = {f.id: f for f in compute(Run(run.folder))}
+        cpu = found["census/on-write/3000/post.cpu_s"]
+        assert cpu.over == over and cpu.value == pytest.approx(three.value, rel=0.1)
+        if len(gone) == 2:
+            assert cpu.high is None
+            assert found["flip/3000/on-read|on-write"].verdict == "can't tell", "one slice proves nothing"
+
+
 def test_a_void_segment_is_in_no_number(tmp_path):
     run = write_run(tmp_path, World(void="duel-03-on-read"))
     found = {f.id: f for f in compute(run)}

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 import fathom
-from fathom.lab.record import Facts, figures, show, voices
+from fathom.lab import figures
+from fathom.lab.record import Facts, show, voices
 from fathom.lab.record.svg import Linear, Log, apart
 from fathom.lab.runs import Finding, Run
 from fathom.lab.verdicts import conclude

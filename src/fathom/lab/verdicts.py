@@ -88,6 +88,10 @@ def _beside(decision: Finding, best: _Candidate, others: Sequence[_Candidate]) -
     nearest, ratio = ratios[0]
     decision.versus, decision.value, decision.low = nearest.name, ratio.value, ratio.low
     decision.high = ratio.high if math.isfinite(ratio.high) else None
+    if any(not math.isfinite(c.cost.high) for c in (best, *others)):
+        decision.verdict = CANT_TELL
+        decision.says = "too few slices were undisturbed for an interval; dive again when the machine is quieter"
+        return
     unclear = [c.name for c, r in ratios if r.low <= 1 + DELTA]
     if not unclear:
         decision.verdict = "takes"

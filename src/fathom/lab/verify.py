@@ -19,9 +19,9 @@ import msgspec
 import fathom
 from fathom.errors import FathomError
 from fathom.history import History, Law
+from fathom.lab.figures import value_of
 from fathom.lab.findings.book import name_of
 from fathom.lab.record import voices
-from fathom.lab.record.figures import value_of
 from fathom.lab.runs import Finding, Run, hashes
 from fathom.lab.verdicts import conclude, exit_of
 

@@ -54,7 +54,7 @@ def _row(line: Line) -> list[str]:
 
 
 def _number(finding: Finding | None) -> str:
-    from fathom.lab.record import figures
+    from fathom.lab import figures
 
     if finding is None or finding.value is None:
         return "–"

@@ -7,6 +7,7 @@ taken off. Latencies of this part judge goals; they are never compared.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,10 +21,18 @@ from fathom.lab.stats import Interval, equal_or_range, quantile_interval, spread
 __all__ = ["QUANTILES", "Cost", "census", "unit_cost"]
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-SLICES = 3  # repetitions from which a spread is called one
-# What a lab asks an engine about itself is in the engine's counters but nobody's work.
-_ASKED_BY_US = {"commands": ("cmd.info", "cmd.config", "cmd.client", "cmd.memory", "cmd.dbsize", "cmd.hello")}
-_TOTALS = {"commands": "cmd"}  # the engine's counter that a resource is held against, where its name differs
+SLICES = 3  # repetitions from which a range is taken as it is
+_T75 = math.tan(math.pi * 0.375)  # Student's t of one degree of freedom is Cauchy's: 75 % lie within this
+# The engine's own counter that a resource is held against.
+_TOTALS = {"commands": "cmd", "messages": "stored", "statements": "statements", "objects": "objects"}
+_LOOK = (
+    "cmd.info",
+    "cmd.auth",
+    "cmd.client",
+    "cmd.select",
+    "cmd.hello",
+    "cmd.ping",
+)  # our own look at Redis costs these
 
 
 def census(book: Book) -> None:
@@ -124,14 +133,12 @@ def _cross_check(book: Book, segments: list[Segment]) -> None:
     for approach in book.plan.names:
         mine = [s for s in segments if s.approach == approach]
         for field in sorted(fields):
-            for resource in ("commands", "statements", "messages", "objects"):
-                total = _TOTALS.get(resource, resource)
+            for resource, total in _TOTALS.items():
                 both = [s for s in mine if total in s.engine.get(field, {})]
                 if not both:
                     continue
                 ours = [sum(counts.get(resource, 0) for counts in s.counts.values()) for s in both]
-                asked = _ASKED_BY_US.get(resource, ())
-                theirs = [s.engine[field][total] - sum(s.engine[field].get(name, 0) for name in asked) for s in both]
+                theirs = [s.engine[field][total] - (_looked(s.engine[field]) if total == "cmd" else 0) for s in both]
                 differ = [s.id for s, a, b in zip(both, ours, theirs, strict=True) if a != b]
                 book.add(
                     name_of("cross-check", approach, f"{field}.{resource}"),
@@ -152,6 +159,12 @@ def _cross_check(book: Book, segments: list[Segment]) -> None:
                 )
 
 
+def _looked(counters: dict[str, int]) -> int:
+    """How many of Redis's commands were ours to look at its counters: a greeting for every INFO, and the INFO."""
+    looks = counters.get("cmd.info", 0)
+    return sum(min(looks, counters.get(name, 0)) for name in _LOOK)
+
+
 # CPU -----------------------------------------------------------------------------------------------------------------
 
 
@@ -164,6 +177,22 @@ class Cost:
     n: int
     slices: int
     segments: tuple[str, ...]
+
+    @property
+    def sure(self) -> Interval:
+        """What it may be as far as its slices tell."""
+        return _sure(self.total, self.slices)
+
+
+def _sure(whole: Interval, slices: int) -> Interval:
+    """Widen the range of two slices until it holds as surely as that of three (75 %, by Student's t); one has none."""
+    if slices >= SLICES:
+        return whole
+    if slices < 2:
+        return Interval(whole.value, 0.0, math.inf, 0.0)
+    half = (whole.high - whole.low) / 2
+    more = half * (_T75 * math.sqrt(2) - 1)
+    return Interval(whole.value, max(0.0, whole.low - more), whole.high + more, 0.75)
 
 
 def unit_cost(plan: Plan, segments: Sequence[Segment], approach: str, point: Point, op: str) -> Cost | None:
@@ -214,14 +243,17 @@ def _cpu(book: Book, segments: list[Segment], approach: str, point: Point, op: s
     cost = unit_cost(book.plan, segments, approach, point, op)
     if cost is None:
         return
-    over = f"{'range of ' if cost.slices < 6 else ''}{cost.slices} slice{'s' if cost.slices > 1 else ''}"
+    slices = f"{cost.slices} slice{'s' if cost.slices > 1 else ''}"
+    over = f"range of {slices}" if cost.slices < 6 else slices
+    if cost.slices < SLICES:
+        over = f"{slices}, 75 % by Student's t" if cost.slices == 2 else f"{slices}: no range"
     parts = {"": cost.total, **{f".{group}": interval for group, interval in cost.groups.items()}}
     for suffix, interval in parts.items():
         book.add(
             name_of("census", approach, point, f"{op}.cpu_s{suffix}"),
             part="census",
             how="cpu",
-            interval=interval,
+            interval=_sure(interval, cost.slices),
             approach=approach,
             point=point,
             op=op,

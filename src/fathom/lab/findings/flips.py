@@ -82,10 +82,10 @@ def _sides(plan: Plan, segments: Sequence[Segment], approach: str, point: Point,
     write, n, ids = Interval(0.0, 0.0, 0.0, 1.0), often.n, set(often.segments)
     for share, cost in rest:
         assert cost is not None
-        write += cost.total.scaled(share)
+        write += cost.sure.scaled(share)
         n += cost.n
         ids |= set(cost.segments)
-    return _Sides(write, often.total, n, frozenset(ids))
+    return _Sides(write, often.sure, n, frozenset(ids))
 
 
 def _minus(a: Interval, b: Interval) -> Interval:
@@ -205,7 +205,7 @@ def _measured(book: Book, segments: list[Segment], approach: str, point: Point, 
         return whole
     sides = _sides(book.plan, book.segments, approach, point, axis)
     spreads = [(s.high - s.low) / 2 / s.value for s in (sides.write, sides.read) if s.value > 0] if sides else []
-    wide = max(spreads, default=0.0)
+    wide = min(max(spreads, default=1.0), 1.0)
     return Interval(whole.value, whole.value * (1 - wide), whole.value * (1 + wide), whole.level)
 
 
@@ -223,7 +223,7 @@ def cost_at(plan: Plan, segments: Sequence[Segment], approach: str, point: Point
         cost = unit_cost(plan, segments, approach, point, op)
         if cost is None:
             return None
-        total += cost.total.scaled(rate / whole)
+        total += cost.sure.scaled(rate / whole)
         n, slices, ids = n + cost.n, slices + cost.slices, ids | set(cost.segments)
     return Cost(total, {}, n, slices, tuple(sorted(ids)))
 

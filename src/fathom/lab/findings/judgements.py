@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fathom.lab import figures
 from fathom.lab.dive import Estimate, Found, predictions
 from fathom.lab.findings.book import Book, name_of
 from fathom.lab.findings.census import QUANTILES
@@ -179,6 +180,42 @@ def _too_few(book: Book, approach: str, point: Point, aim: Aim) -> str:
     )
 
 
+class _Seconds(Estimate):
+    """A time, written as one; what is computed from it by adding, or by a plain factor, is a time as well."""
+
+    def __add__(self, other: Estimate | float) -> Estimate:
+        return _seconds(super().__add__(other))
+
+    def __sub__(self, other: Estimate | float) -> Estimate:
+        return _seconds(super().__sub__(other))
+
+    def __mul__(self, other: Estimate | float) -> Estimate:
+        return super().__mul__(other) if isinstance(other, Estimate) else _seconds(super().__mul__(other))
+
+    def __truediv__(self, other: Estimate | float) -> Estimate:
+        return super().__truediv__(other) if isinstance(other, Estimate) else _seconds(super().__truediv__(other))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def _beside(self, other: Estimate | float, sign: str, holds: Any, fails: Any) -> Any:
+        if not isinstance(other, Estimate):
+            other = _seconds(Estimate.of(other))
+        return super()._beside(other, sign, holds, fails)
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "unknown"
+        scale, unit = figures.unit_for(self.value, "s")
+        ends = f" ({figures.digits(self.low / scale)}–{figures.digits(self.high / scale)})"
+        if self.exact or self.high == float("inf"):
+            ends = "" if self.exact else " (no interval)"
+        return f"{figures.digits(self.value / scale)} {unit}{ends}"
+
+
+def _seconds(number: Estimate) -> Estimate:
+    return _Seconds(number.value, number.low, number.high, number.exact)
+
+
 def estimates(book: Book) -> Any:
     """Return how a prediction looks a number up: counts and CPU from the census, latencies from the duel alone."""
     by_id = {finding.id: finding for finding in book.all}
@@ -190,7 +227,8 @@ def estimates(book: Book) -> Any:
             return None
         low = found.low if found.low is not None else float("-inf")
         high = found.high if found.high is not None else float("inf")
-        return Estimate(found.value, low, high, found.exact)
+        kind = _Seconds if found.unit == "s" else Estimate
+        return kind(found.value, low, high, found.exact)
 
     return look
 

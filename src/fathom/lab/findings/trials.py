@@ -2,8 +2,8 @@
 
 Read from the requests alone, in windows of a quarter of a second. A window is bad if a request in it failed, or its
 outcome stayed unknown, or more requests than before the fault took longer than the goal of their operation. Users
-notice at the first bad request after the fault; it has healed at the end of the last bad window. A trial that ends
-within one more length of the fault without calm *does not recover*.
+notice at the first bad request after the fault. It has healed when the first calm second after the return begins; if
+there is none, or most of the last third of the time is bad again, it *does not recover*.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["WINDOW_S", "trials"]
 
 WINDOW_S = 0.25
 STRAY = 2  # one late request in a window is a stray
-_CALM_S = 1.0  # how much calm at the end shows that it healed
+CALM_S = 1.0  # so much calm shows that it healed
 
 
 def trials(book: Book) -> None:
@@ -63,9 +63,9 @@ def _one(book: Book, trial: Trial, segment: Segment, samples: Samples) -> None:
                 n=len(good),
                 **{**fields, "over": f"least to greatest of {len(good)}"},
             )
-    for name, since in (("degraded_from", trial.from_s), ("degraded_until", trial.until_s)):
+    for name, since in (("degraded_from", _began_s(book, trial)), ("degraded_until", trial.until_s)):
         shown = trial.extra.get(f"{name}_ms")
-        if shown is not None:
+        if shown is not None and shown / 1000 >= since:
             after = shown / 1000 - since
             fine = {"low": after - 0.0005, "high": after + 0.0005, "n": trial.extra.get("degraded", 0)}
             book.add(id(f"{name}_s"), measure=f"{name}_s", unit="s", value=after, **fine, **fields)
@@ -142,22 +142,28 @@ def _windows(book: Book, trial: Trial, segment: Segment, samples: Samples) -> li
     return windows
 
 
+def _began_s(book: Book, trial: Trial) -> float:
+    """When the fault was begun; `from_s` is when its target was really gone."""
+    return min(book.plan.faults[trial.fault].from_s, trial.from_s)
+
+
 def _bad(book: Book, windows: list[_Window], trial: Trial) -> list[_Window]:
     """The windows from the fault on in which users suffered more than they did before it."""
     allowed = {op: share for op, (_, share) in _limits(book).items()}
+    began_s = _began_s(book, trial)
     for w in windows:
-        if w.at_s + WINDOW_S <= trial.from_s:
+        if w.at_s + WINDOW_S <= began_s:
             allowed = {op: max(share, w.slow[op][1]) for op, share in allowed.items()}
 
     def late(w: _Window) -> bool:
         return any(n >= STRAY and share > allowed[op] for op, (n, share) in w.slow.items())
 
-    return [w for w in windows if w.at_s + WINDOW_S > trial.from_s and (w.failed or w.unknown or late(w))]
+    return [w for w in windows if w.at_s + WINDOW_S > began_s and (w.failed or w.unknown or late(w))]
 
 
 def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windows: list[_Window]) -> None:
     """When the first request that was due after the fault ended badly: failed, unknown, or late."""
-    bad = {w.at_s for w in _bad(book, windows, trial)}
+    bad, began_s = {w.at_s for w in _bad(book, windows, trial)}, _began_s(book, trial)
     limits = _limits(book)
     asked = np.isin(samples.op, [samples.ops.index(op) for op in samples.ops if op in book.plan.ops])
     hurt = asked & (samples.outcome > 0)
@@ -165,10 +171,10 @@ def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windo
         hurt |= samples.of(op) & (samples.outcome == 0) & (samples.done_ns - samples.intended_ns > limit * 1e9)
     at_s = samples.intended_ns / 1e9
     inside = np.isin((at_s // WINDOW_S) * WINDOW_S, list(bad))
-    first = np.nonzero(hurt & inside & (at_s >= trial.from_s))[0]
+    first = np.nonzero(hurt & inside & (at_s >= began_s))[0]
     shown_s = trial.extra.get("degraded_from_ms", np.inf) / 1000  # an answer that said that something was wrong
-    if shown_s >= trial.from_s and (not len(first) or shown_s < samples.done_ns[first].min() / 1e9):
-        after = shown_s - trial.from_s
+    if shown_s >= began_s and (not len(first) or shown_s < samples.done_ns[first].min() / 1e9):
+        after = shown_s - began_s
         if np.isfinite(after):
             fine = {"low": after - 0.0005, "high": after + 0.0005, "n": len(samples)}
             book.add(id("noticed_s"), measure="noticed_s", unit="s", value=after, verdict="noticed", **fine, **fields)
@@ -178,8 +184,8 @@ def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windo
         return
     told = first[samples.done_ns[first] > 0]  # one that was never answered tells its user nothing, as yet
     row = told[np.argmin(samples.done_ns[told])] if len(told) else first[np.argmin(at_s[first])]
-    due = float(at_s[row]) - trial.from_s
-    ended = float(samples.done_ns[row]) / 1e9 - trial.from_s if len(told) else due
+    due = float(at_s[row]) - began_s
+    ended = float(samples.done_ns[row]) / 1e9 - began_s if len(told) else due
     book.add(
         id("noticed_s"),
         measure="noticed_s",
@@ -194,47 +200,48 @@ def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windo
 
 
 def _healed(book: Book, id, fields: dict, trial: Trial, segment: Segment, windows: list[_Window]) -> None:
-    """How long after the fault the last bad window ended, or that it never did."""
-    ends = [w.at_s + WINDOW_S for w in _bad(book, windows, trial)]
-    if trial.extra.get("degraded_until_ms", 0) / 1000 > trial.from_s:
-        ends.append(trial.extra["degraded_until_ms"] / 1000)
-    n = sum(w.ok + w.failed + w.unknown for w in windows)
-    over = {**fields, "over": "one injection; read in windows of 0.25 s"}
-    if not ends:
-        book.add(
-            id("healed_s"),
-            measure="healed_s",
-            unit="s",
-            value=0.0,
-            low=0.0,
-            high=0.0,
-            n=n,
-            verdict="nothing to heal",
-            **over,
-        )
+    """How long after the return the first calm second began; what was bad again later is counted beside it."""
+    bad = {w.at_s for w in _bad(book, windows, trial)}
+    shown_s = trial.extra.get("degraded_until_ms", 0) / 1000
+    over = {**fields, "n": sum(w.ok + w.failed + w.unknown for w in windows), "measure": "healed_s", "unit": "s"}
+    over["over"] = "one injection; read in windows of 0.25 s"
+    if not bad and shown_s <= _began_s(book, trial):
+        book.add(id("healed_s"), value=0.0, low=0.0, high=0.0, verdict="nothing to heal", **over)
         return
-    last = max(ends)
-    if last + _CALM_S > segment.lasts_s:
-        book.add(
-            id("healed_s"),
-            measure="healed_s",
-            unit="s",
-            low=max(0.0, segment.lasts_s - trial.until_s),
-            n=n,
-            verdict="does not recover",
-            says="still bad when the trial ended",
-            **over,
-        )
+    if segment.lasts_s < trial.until_s + CALM_S:
+        says = "it was back only when the trial was about to end"
+        book.add(id("healed_s"), low=0.0, verdict="can't tell", says=says, **over)
         return
-    after = max(0.0, last - trial.until_s)
+    calm = _calm_from(windows, bad, trial.until_s)
+    later = [at for at in bad if calm is not None and at > calm]
+    after = [w.at_s for w in windows if w.at_s >= trial.until_s]
+    late = after[len(after) * 2 // 3 :]
+    relapsed = bool(late) and sum(at in bad for at in late) * 2 > len(late)
+    if calm is None or relapsed:
+        left = max(0.0, segment.lasts_s - trial.until_s)
+        says = "still bad when the trial ended"
+        book.add(id("healed_s"), low=left, verdict="does not recover", says=says, **over)
+        return
+    took = max(0.0, calm - trial.until_s, shown_s - trial.until_s)
+    exactly = shown_s - trial.until_s == took > 0
     book.add(
         id("healed_s"),
-        measure="healed_s",
-        unit="s",
-        value=after,
-        low=max(0.0, after - WINDOW_S),
-        high=after,
-        n=n,
-        verdict="healed" if after else "with the return",
+        value=took,
+        low=max(0.0, took - (0.0005 if exactly else WINDOW_S)),
+        high=took + (0.0005 if exactly else 0.0),
+        verdict="healed" if took else "with the return",
         **over,
     )
+    count = len(later)
+    again = {**over, "measure": "bad_again", "unit": "", "over": "windows of 0.25 s after the calm", "n": len(after)}
+    book.add(id("bad_again"), value=count, low=count, high=count, exact=True, **again)
+
+
+def _calm_from(windows: list[_Window], bad: set[float], until_s: float) -> float | None:
+    """The beginning of the first whole calm second that ends after the return, or None."""
+    need = round(CALM_S / WINDOW_S)
+    for at in range(len(windows) - need + 1):
+        run = windows[at : at + need]
+        if run[-1].at_s + WINDOW_S > until_s + CALM_S - WINDOW_S and not any(w.at_s in bad for w in run):
+            return run[0].at_s
+    return None

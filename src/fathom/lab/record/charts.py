@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fathom.lab import figures
 from fathom.lab.findings.flips import axis_of, rates_of
-from fathom.lab.record import figures
 from fathom.lab.record.blocks import Chart
 from fathom.lab.record.facts import Facts
 from fathom.lab.record.svg import Drawing, Linear, Log, apart, short_time

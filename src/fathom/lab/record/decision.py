@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fathom.lab import figures
 from fathom.lab.findings.flips import axis_of
-from fathom.lab.record import figures
 from fathom.lab.record.blocks import Bullets, Chart, Item, Mark, Num, Paragraph, Section, Strong, Table
 from fathom.lab.record.facts import Facts, mix_words, point_of
 from fathom.lab.runs import Finding
@@ -46,7 +46,7 @@ def decision(facts: Facts) -> Section:
         caption = [_undecided(facts, flips)] if len(told) < len(flips) else []
         section.blocks.append(Table(head, rows, caption, 3))
         checked = facts.of("flip check")
-        point = checked[0].point if checked else told[-1].point
+        point = checked[0].point if checked else told[len(told) // 2].point
         section.blocks.append(
             Chart(
                 "flip",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fathom.lab import figures
 from fathom.lab.findings.book import name_of
 from fathom.lab.findings.flips import axis_of, rates_of
-from fathom.lab.record import figures
 from fathom.lab.record.blocks import Note, Num, Span
 from fathom.lab.runs import Finding, Machine, Manifest, Plan, Point, Run
 

@@ -15,6 +15,7 @@ _TRIAL_ROWS = (
     ("censored", "never answered"),
     ("noticed_s", "users noticed after"),
     ("healed_s", "healed, after the return, in"),
+    ("bad_again", "quarter-seconds that were bad again"),
     ("lost", "acknowledged and lost"),
     ("degraded", "answers that showed it"),
     ("degraded_until_s", "the last of them, after the return"),
@@ -47,7 +48,7 @@ def _failure(facts: Facts, number: int) -> list[Block]:
     ]
     for measure, label in [*_TRIAL_ROWS, *((str(m), words(m)) for m in dict.fromkeys(extras))]:
         found = [facts.get("trial", name, number, measure) for name in names]
-        quiet = measure == "censored" and not any(f and f.value for f in found)
+        quiet = measure in ("censored", "bad_again") and not any(f and f.value for f in found)
         if any(found) and not quiet:
             rows.append([[label, common(found)], *_trial_cells(found)])
     title = fault_words(facts, number)
@@ -69,4 +70,10 @@ def _trial_cells(found: list[Finding | None]) -> list[list[Span]]:
     return row
 
 
-_WORDS = {"never": "held", "nothing to heal": "held", "with the return": "held", "does not recover": "failed"}
+_WORDS = {
+    "never": "held",
+    "nothing to heal": "held",
+    "with the return": "held",
+    "does not recover": "failed",
+    "can't tell": "can't tell",
+}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from fathom.lab.record import figures
+from fathom.lab import figures
 from fathom.lab.record.blocks import (
     Bullets,
     Chart,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fathom.lab.record import figures
+from fathom.lab import figures
 from fathom.lab.record.blocks import (
     Bullets,
     Chart,

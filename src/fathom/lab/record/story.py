@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fathom.lab.record import figures
+from fathom.lab import figures
 from fathom.lab.record.blocks import (
     Block,
     Bullets,

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from fathom.lab.record import figures
+from fathom.lab import figures
 from fathom.lab.record.blocks import Code, Item, Mark, Note, Num, Span, Strong
 from fathom.lab.record.decision import decision_line
 from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, point_of, words
@@ -114,7 +114,10 @@ def _note(found: Sequence[Finding | None]) -> str:
     if not counts:
         return ""
     n = f"n {counts[0]:,}" if len(counts) == 1 else f"n {counts[0]:,} to {counts[-1]:,}"
-    return f"{'exact' if all(f.exact for f in known) else known[0].over}, {n}"
+    if all(f.exact for f in known):
+        return f"exact, {n}"
+    overs = dict.fromkeys(f.over for f in known if not f.exact)
+    return f"{next(iter(overs))}, {n}" if len(overs) == 1 else n
 
 
 def _cell(finding: Finding | None) -> Text:
@@ -158,7 +161,8 @@ def _said(facts: Facts, kind: str, finding: Finding) -> Item:
         return [f"{what}: ", Num(finding), " by theory and by count" if finding.verdict == "held" else " by theory"]
     if kind == "cross-check" and finding.verdict != "held":
         ours, theirs = finding.detail["ours"], finding.detail["theirs"]
-        return [f"{finding.approach}: we counted {ours:,} {finding.measure}, {finding.says} itself {theirs:,}"]
+        engine = facts.machine.engines.get(finding.says, finding.says)
+        return [f"{finding.approach}: we counted {ours:,} {finding.measure}, {engine} itself {theirs:,}"]
     if kind == "flip check":
         near = f"at {finding.detail['times']:g}x the flip, {facts.at(point_of(finding))}"
         return [f"{near}, {finding.approach} costs ", Num(finding), f" of {finding.versus}"]
@@ -193,6 +197,8 @@ def _broken(facts: Facts, number: int) -> Iterator[Item]:
         ]
         if healed and healed.verdict == "healed":
             line += ["; healed ", Num(healed, brief=True), " after the return"]
+        elif healed and healed.verdict == "can't tell":
+            line.append(f"; can't tell whether it healed: {healed.says}")
         elif healed:
             line.append(f"; {_HEALED.get(str(healed.verdict), healed.verdict)}")
         if lost and lost.value is not None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from fathom.lab.record import figures
+from collections.abc import Sequence
+
+from fathom.lab import figures
 from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Num, Section, Span, Strong, Table
 from fathom.lab.record.facts import Facts, cells, common, engines_of, goal_limit, mix_words, point_of, words
 from fathom.lab.runs import MIX, Finding, Point
 
 __all__ = ["tradeoffs", "verdict_line"]
 
+_FLOWS = ("in_bytes", "out_bytes")  # what went by since the engine began is no storage
 Grid = dict[Point, list[Finding | None]]  # a row per swept value, a column per approach
 
 
@@ -126,8 +129,8 @@ def _cpu(facts: Facts) -> list[Block]:
         )
     if not rows:
         return []
-    some = next(iter(facts.of("cpu")), None)
-    over = f"Beside each number: {some.over}. " if some else ""
+    slices = sorted({f.detail["slices"] for f in facts.of("cpu", part="census") if not f.detail["thin"]})
+    over = f"Beside each number: the range of its {_to(slices)} slices. " if slices and slices[0] < 6 else ""
     caption = f"{over}Over all processes of the system, from slices in which only that operation arrived"
     if len(plan.ops) > 1:
         caption += f"; the average operation is that of {mix_words(plan)}"
@@ -140,6 +143,10 @@ def _cpu(facts: Facts) -> list[Block]:
             says += f"; crossing: {', '.join(pairs)}"
         blocks.append(Chart("costs", {}, says))
     return blocks
+
+
+def _to(numbers: Sequence[int]) -> str:
+    return f"{numbers[0]}" if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}"
 
 
 def _round(value: float | None) -> str:
@@ -201,17 +208,36 @@ def _kept(facts: Facts) -> list[Block]:
     last = facts.points[-1]
     for name in _states(facts) if plan.load.rates else ():
         row = [facts.get("state", approach, last, name) for approach in plan.names]
-        rows.append([[f"{words(name)} at {facts.at(last)}", common(row)], *cells(row)])
+        if not name.endswith(_FLOWS):
+            rows.append([[f"{words(name.replace('.', ' '))}, after {facts.at(last)}", common(row)], *cells(row)])
     for aim in plan.goals:
         marks = [_goal_cell(facts, approach, str(aim)) for approach in plan.names]
         rows.append([[f"goal: {aim} < {goal_limit(aim.less_than, aim.measure)}"], *marks])
-    for law in dict.fromkeys(f.measure for f in facts.of("law")):
-        found = [facts.get("law", approach, law) for approach in plan.names]
-        rows.append([[words(law), common(found)], *([Mark(f.verdict or "", f)] if f else ["–"] for f in found)])
+    rows += _laws(facts)
     if not rows:
         return []
-    caption = f"Engines needed by all: {', '.join(engines_of(facts))}." if facts.machine.engines else ""
-    return [Table(["Kept", *plan.names], rows, [caption] if caption else [])]
+    laws = dict.fromkeys(words(f.measure) for f in facts.of("law"))
+    says = [f"Laws: {', '.join(laws)}."] if laws else []
+    if facts.machine.engines:
+        says.append(f"Engines needed by all: {', '.join(engines_of(facts))}.")
+    return [Table(["Kept", *plan.names], rows, [" ".join(says)] if says else [])]
+
+
+def _laws(facts: Facts) -> list[list[Item]]:
+    """One row for all laws that everybody kept, and one for each that somebody broke, or that nothing tested."""
+    plan, rows, kept = facts.plan, [], []
+    for law in dict.fromkeys(f.measure for f in facts.of("law")):
+        found = [facts.get("law", approach, law) for approach in plan.names]
+        if all(f is None or f.verdict == "held" for f in found):
+            kept.append(found)
+        else:
+            rows.append([[words(law), common(found)], *([Mark(f.verdict or "", f)] if f else ["–"] for f in found)])
+    if kept:
+        label = "all laws" if not rows else "all other laws"
+        every = common([f for found in kept for f in found])
+        marks = [[Mark("held", found, f" {len(kept)}")] if found else ["–"] for found in kept[0]]
+        rows.append([[label, every], *marks])
+    return rows
 
 
 def _goal_cell(facts: Facts, approach: str, aim: str) -> Item:

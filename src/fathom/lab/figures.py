@@ -65,7 +65,7 @@ def unit_for(value: float, unit: str) -> tuple[float, str]:
     for scale, name in ladder:
         if abs(value) >= scale * 0.9995:
             return scale, name
-    return ladder[-1] if value else ladder[0]
+    return ladder[-1] if value else (1.0, unit[:1].upper() if unit == "bytes" else unit)
 
 
 def value_of(finding: Finding, *, bare: bool = False) -> str:
@@ -79,7 +79,7 @@ def spread_of(finding: Finding) -> str:
     """Write how far it may be off: `exact`, or the two ends in the unit of the value."""
     if finding.exact:
         return "exact"
-    if finding.low is None and finding.high is None:
+    if finding.high is None and (finding.low is None or (finding.low == 0 and finding.value)):
         return "no interval"
     about = finding.value if finding.value is not None else finding.low or finding.high or 0.0
     low = "–∞" if finding.low is None else _write(finding.low, finding, about, bare=True)
