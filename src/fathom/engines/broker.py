@@ -141,9 +141,9 @@ class Broker:
 
     async def close(self) -> None:
         """End the connection. Consumers must have ended before."""
-        if self._keeping:
+        while self._keeping and not self._keeping.done():
             self._keeping.cancel()
-            await asyncio.wait([self._keeping])
+            await asyncio.wait([self._keeping], timeout=0.1)  # nats-py swallows it while it connects: then once more
 
     async def _keep(self) -> None:
         """Connect, wait until the connection is lost, and so on."""
