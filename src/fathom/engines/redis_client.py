@@ -169,17 +169,17 @@ class _Connection(asyncio.Protocol):
         self.loop, self.address, self.deadline_s, self.silence_s = loop, address, deadline_s, silence_s
         self.closed: asyncio.Future[str] = loop.create_future()  # gets the reason once it is lost
         self.on_lost: Callable[[str], None] | None = None  # told at once, before those who wait for an answer are
-        self.outstanding, self.outstanding_bytes = 0, 0
+        self.outstanding_bytes = 0
         self.roomier: asyncio.Future[None] | None = None  # somebody waits for answers to make room
         self._reader = hiredis.Reader(replyError=RedisError, notEnoughData=_NOT_YET)
-        self._sent: deque[_Sent] = deque()
+        self.sent: deque[_Sent] = deque()
+        self.batched = 0  # how many more commands than entries there are, because of batches
         self._out: deque[bytes] = deque()  # packed but not yet written: one for each of the last entries of `_sent`
         self._transport: asyncio.Transport | None = None
         self._new_future = loop.create_future
         self._flushing = self._paused = False
         self._expires = self._heard = 0.0
         self._sweeper: asyncio.TimerHandle | None = None
-        self._op, self._commands, self._bytes = RESIDUAL, 0, 0  # a run of one operation's work, not yet in the ledger
 
     # Sending
 
@@ -189,32 +189,22 @@ class _Connection(asyncio.Protocol):
             self._begin_turn()
         future = self._new_future()
         size = len(packed)
-        self._sent.append((future, op, self._expires, size, None))
+        self.sent.append((future, op, self._expires, size, None))
         self._out.append(packed)
-        self.outstanding += 1
         self.outstanding_bytes += size
-        if op is not self._op:
-            self._charge()
-            self._op = op
-        self._commands += 1
-        self._bytes += size
         return future
 
     def put_batch(self, packed: bytes, op: str, want: int) -> asyncio.Future[list[Any]]:
         """Take several packed commands; their answers come as one list, errors in their places."""
-        if not self._flushing:
-            self._begin_turn()
-        future = self._new_future()
-        self._sent.append((future, op, self._expires, len(packed), _Batch(want, [])))
-        self._out.append(packed)
-        self.outstanding += want
-        self.outstanding_bytes += len(packed)
-        if op is not self._op:
-            self._charge()
-            self._op = op
-        self._commands += want
-        self._bytes += len(packed)
+        future = self.put(packed, op)
+        self.sent[-1] = (*self.sent[-1][:4], _Batch(want, []))
+        self.batched += want - 1
         return future
+
+    @property
+    def outstanding(self) -> int:
+        """How many commands have no answer yet."""
+        return len(self.sent) + self.batched
 
     def _begin_turn(self) -> None:
         """Do once what all commands of this turn of the loop share."""
@@ -229,15 +219,8 @@ class _Connection(asyncio.Protocol):
             self._heard = now  # silence is counted from when there is something to be heard
             self._sweeper = loop.call_at(self._expires, self._sweep)
 
-    def _charge(self) -> None:
-        if self._commands:
-            work.add(self._op, "commands", self._commands)
-            work.add(self._op, "bytes", self._bytes)
-            self._commands = self._bytes = 0
-
     def _flush(self) -> None:
         self._flushing = False
-        self._charge()
         out, transport = self._out, self._transport
         if transport is None or self.closed.done():
             return
@@ -265,27 +248,31 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._heard = self.loop.time()
         self._reader.feed(data)
-        take, sent = self._reader.gets, self._sent
-        charged, size, answered, freed = RESIDUAL, 0, 0, 0
+        take, sent = self._reader.gets, self.sent
+        charged, commands, size, freed = RESIDUAL, 0, 0, 0
         try:
             while (answer := take()) is not _NOT_YET:
                 future, op, _, bytes_sent, batch = sent[0]
                 if op is not charged:
-                    if size:
-                        work.add(charged, "bytes", size)
-                    charged, size = op, 0
-                answered += 1
+                    _charge(charged, commands, size)
+                    charged, commands, size = op, 0, 0
                 if batch is None and type(answer) is bytes:  # by far the most
-                    size += len(answer)
+                    commands += 1
+                    size += bytes_sent + len(answer)
                     if not future.done():
                         future.set_result(answer)
                 else:
                     size += _weight(answer)
-                    if batch is not None:
+                    if batch is None:
+                        commands += 1
+                    else:
                         batch.got.append(answer)
                         if len(batch.got) < batch.want:
                             continue
                         answer = batch.got
+                        commands += batch.want
+                        self.batched -= batch.want - 1
+                    size += bytes_sent
                     if future.done():
                         pass
                     elif type(answer) is RedisError:
@@ -298,9 +285,7 @@ class _Connection(asyncio.Protocol):
             self.drop(f"it does not speak Redis' protocol: {error}")
         except IndexError:
             self.drop("it answered a question that nobody had asked")
-        if size:
-            work.add(charged, "bytes", size)
-        self.outstanding -= answered
+        _charge(charged, commands, size)
         self.outstanding_bytes -= freed
         if (roomier := self.roomier) is not None and not roomier.done():
             roomier.set_result(None)
@@ -312,7 +297,7 @@ class _Connection(asyncio.Protocol):
         self._sweeper = None
         now = self.loop.time()
         following: float | None = None
-        for future, _, expires, _, _ in self._sent:
+        for future, _, expires, _, _ in self.sent:
             if expires > now:
                 following = expires
                 break
@@ -324,7 +309,7 @@ class _Connection(asyncio.Protocol):
                         fix="treat its effect as unknown: read before writing again",
                     )
                 )
-        if not self._sent:
+        if not self.sent:
             return
         dead_at = self._heard + self.silence_s
         if now >= dead_at:
@@ -358,12 +343,10 @@ class _Connection(asyncio.Protocol):
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-        self._charge()
-        unsent = len(self._sent) - len(self._out)
-        for index, (future, op, _, size, batch) in enumerate(self._sent):
-            if index >= unsent:  # it never left: take it back out of the ledger, and say so
-                work.add(op, "commands", -1 if batch is None else -batch.want)
-                work.add(op, "bytes", -size)
+        unsent = len(self.sent) - len(self._out)
+        for index, (future, op, _, size, batch) in enumerate(self.sent):
+            if index < unsent:  # it left, so it counts, though no answer came
+                _charge(op, 1 if batch is None else batch.want, size)
             if not future.done():
                 future.set_exception(
                     _down(self.address, reason)
@@ -374,11 +357,18 @@ class _Connection(asyncio.Protocol):
                         fix="treat its effect as unknown: read before writing again",
                     )
                 )
-        self._sent.clear()
+        self.sent.clear()
         self._out.clear()
-        self.outstanding = self.outstanding_bytes = 0
+        self.outstanding_bytes = self.batched = 0
         if self.roomier is not None and not self.roomier.done():
             self.roomier.set_result(None)
+
+
+def _charge(op: str, commands: int, size: int) -> None:
+    """Charge commands to an operation when their answer has come, or is not to be expected any more."""
+    if commands or size:
+        work.add(op, "commands", commands)
+        work.add(op, "bytes", size)
 
 
 def _down(address: Address, why: str) -> RedisDown:
@@ -500,7 +490,7 @@ class RedisClient:
         packed = pack(command)
         if (
             self._waiting
-            or connection.outstanding >= self.outstanding_max
+            or len(connection.sent) + connection.batched >= self.outstanding_max  # `outstanding`, spared a call
             or connection.outstanding_bytes >= self.outstanding_bytes_max
         ):
             return self._later(packed)
