@@ -113,8 +113,9 @@ async def family(keeper: Keeper) -> tuple[Child, set[int]]:
     assert await child.first_line(10.0) == b"all here"
     until = time.monotonic() + 10.0
     while time.monotonic() < until:
+        tree = set(child.tree())  # first, so that the one in the middle, which ends, is not taken for the loose one
         living = {pid for pid in below(keeper) if running(pid)}
-        if len(living) == 3 and living - set(child.tree()):
+        if len(living) == 3 and living - tree:
             return child, living
         await asyncio.sleep(0.005)  # nobody tells when the one in the middle is gone
     raise AssertionError("the family is not complete")
