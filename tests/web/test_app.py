@@ -32,7 +32,6 @@ def is_problem(got: Got, status: int, code: str) -> bool:
     return got.json["code"] == code
 
 
-@pytest.mark.feature("SOCIAL-05")
 async def test_who_asks_rightly_is_answered(door: Opened):
     got = await post(door.where, NOTES, {"text": "hello"}, TOKEN)
     assert (got.status, got.json) == (201, {"id": 1, "text": "hello"})
@@ -171,7 +170,6 @@ async def test_what_breaks_is_logged_and_not_told(door: Opened, caplog: pytest.L
     assert record.error_id == got.json["request_id"]  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@pytest.mark.feature("SOCIAL-19")
 async def test_each_caller_has_a_rate_and_is_told_what_is_left(door: Opened):
     async with talk(door.where) as caller:
         left = 50

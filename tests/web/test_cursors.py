@@ -23,7 +23,6 @@ def test_what_is_said_is_read(limit: int, max_id: int | None, newer: tuple[str, 
     assert read(query, limit=20, limit_max=40)._asdict() == {"max_id": None, "since_id": None, "min_id": None, **said}
 
 
-@pytest.mark.feature("SOCIAL-06")
 @pytest.mark.parametrize(
     ("query", "says"),
     [
