@@ -85,7 +85,7 @@ class Service:
     ) -> None:
         self._stores, self._choices, self._clock, self._passwords = stores, choices, clock, passwords
         self._accounts, self._graph, self._posts = stores.accounts, stores.graph, stores.posts
-        self._memory, self._outbox = stores.memory, stores.outbox
+        self._memory, self._outbox, self._standby = stores.memory, stores.outbox, stores.standby
         self._courier, self._mender = Courier(stores), Mender(stores)
         self._mint = mint
         self._ids = Ids()
@@ -150,13 +150,11 @@ class Service:
         await self._gone(post, entry)
 
     async def _gone(self, post: PostId, entry: Any) -> None:
-        if entry is not None:
-            self._outbox.took([entry])
-            await self._mender.show(entry)
-        elif self._memory.open:
-            # Somebody else deleted it just now, and may not have told Redis yet; we answer for it as well.
-            with suppress(MemoryShut):
-                await self._posts.copy_gone(post)
+        if entry is None:
+            await self._mender.still_gone(post)
+            return
+        self._outbox.took([entry])
+        await self._mender.show(entry)
 
     async def read(self, viewer: UserId, post: PostId) -> Post:
         with asked:
@@ -235,6 +233,8 @@ class Service:
             fanout: Fanout = self._choices.fanout
             try:
                 scan = await fanout.home(reader, page)
+                if scan is None:
+                    return await self._from_truth(reader, page, "pull")
                 known = await self._posts.json(scan.ids)
                 if known.gone is None and not scan.hidden:
                     return Copies(known.json, *ends(scan.ids, page), fanout.source)
@@ -243,7 +243,9 @@ class Service:
                 pass
             except EngineError as failure:
                 raise _unavailable(failure) from failure
-        return await self._fallback(reader, page)
+        if not self._standby.on:
+            self._standby.begin()
+        return await self._from_truth(reader, page, "fallback")
 
     async def _sifted(self, fanout: Fanout, reader: UserId, page: Page, scan: Any, known: Any) -> Slice:
         """Return a page some of whose posts are not to be shown: look on until it is full or all was seen."""
@@ -262,16 +264,22 @@ class Service:
                 else Page(limit=page.limit, max_id=scan.ids[-1], since_id=page.since_id)
             )
             scan = await fanout.home(reader, asked_for)
+            if scan is None:  # the feed was lost in between
+                return await self._from_truth(reader, page, "pull")
             known = await self._posts.json(scan.ids)
         # A short page, and more beyond: the next one goes on from where this one stopped looking.
         older = found[-1].id if up and found else asked_for.max_id
         newer = asked_for.min_id if up else found[0].id if found else None
         return Slice(posts=found, older=older, newer=newer, source=fanout.source)
 
-    async def _fallback(self, reader: UserId, page: Page) -> Slice:
-        """Read from the truth because Redis is shut: all of it, but only so many at once."""
+    async def _from_truth(self, reader: UserId, page: Page, source: Source) -> Slice:
+        """Read without any feed: from what stands by, else from the truth, but only so many at once."""
+        with asked:
+            found = await self._standby.home(reader, page)
+        if found is not None:
+            return sliced(found, page, source)
         if self._fallbacks_waiting >= FALLBACKS_WAITING_MAX:
-            raise Refusal("unavailable", "too many read at once while a store is down, try again", retry_s=1.0)
+            raise Refusal("unavailable", "too many read at once while a store recovers, try again", retry_s=1.0)
         self._fallbacks_waiting += 1
         try:
             try:
@@ -281,7 +289,7 @@ class Service:
                 raise Refusal("unavailable", "a store is down and the other is busy, try again", retry_s=1.0) from None
             try:
                 with asked:
-                    return sliced(await self._graph.pull_posts(reader, page, FALLBACK_S), page, "fallback")
+                    return sliced(await self._graph.pull_posts(reader, page, FALLBACK_S), page, source)
             finally:
                 self._fallbacks.release()
         finally:

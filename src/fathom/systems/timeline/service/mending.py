@@ -12,7 +12,7 @@ from fathom.engines.engine import EngineError
 from fathom.engines.ledger import RESIDUAL, charging
 from fathom.engines.redis_client import RedisError
 
-from ..api import Post
+from ..api import Post, PostId
 from ..stores import Stores
 from ..stores.memory import MemoryShut
 from ..stores.outbox import Entry
@@ -32,7 +32,7 @@ class Mender:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._memory, self._outbox = stores.memory, stores.outbox
-        self._posts, self._generations = stores.posts, stores.generations
+        self._posts, self._generations, self._standby = stores.posts, stores.generations, stores.standby
         self._shut = asyncio.Event()
         self._connection: int | None = None  # our last connection to Redis, by Redis' own number
 
@@ -41,6 +41,7 @@ class Mender:
 
         When this returns, no read that begins later misses the change.
         """
+        await self._tell_standby(entry, post)
         if not self._memory.open:
             return
         try:
@@ -55,6 +56,7 @@ class Mender:
 
     async def agree(self, reader: int, author: int) -> None:
         """Have a reader's feeds agree with an edge that did not change now: another call's change may be on its way."""
+        await self._tell_standby(Entry(0, "edge", reader, author, 0))
         if not self._memory.open:
             return
         try:
@@ -65,14 +67,27 @@ class Mender:
         except EngineError as failure:
             self._memory.shut(failure)
 
+    async def still_gone(self, post: PostId) -> None:
+        """Have nobody see a post that was already deleted: whoever deleted it may not have told Redis yet."""
+        await self._tell_standby(Entry(0, "delete", 0, post, 0))
+        with suppress(MemoryShut):
+            await self._posts.copy_gone(post)
+
+    async def _tell_standby(self, entry: Entry, post: Post | None = None) -> None:
+        if self._standby.on:
+            try:
+                await self._standby.tell(entry, post)
+            except EngineError:
+                self._standby.end()  # it missed something
+
     async def _apply(self, entry: Entry, post: Post | None = None) -> None:
         match entry.kind:
             case "post":
                 await self._written(entry, post)
             case "delete":
-                await self._posts.copy_gone(entry.what)  # pyright: ignore[reportArgumentType]
+                await self._posts.copy_gone(PostId(entry.what))
             case "tally":
-                await self._posts.copy_newer(entry.what)  # pyright: ignore[reportArgumentType]
+                await self._posts.copy_newer(PostId(entry.what))
             case "edge":
                 for target in self._generations.targets:
                     await target.changed(entry.who, entry.what)
@@ -80,10 +95,10 @@ class Mender:
 
     async def _written(self, entry: Entry, post: Post | None) -> None:
         if post is None:
-            found = await self._posts.true([entry.what])  # pyright: ignore[reportArgumentType]
-            if entry.what not in found:
+            found = await self._posts.true([PostId(entry.what)])
+            if not found:
                 return  # deleted since
-            post = found[post_id(entry)][0]
+            post, _ = found[PostId(entry.what)]
         doing: list[Any] = [self._posts.copy_new(post)]
         doing += [target.written(post.author, post.id) for target in self._generations.targets]
         # Together, so that they share one write to Redis.
@@ -105,6 +120,7 @@ class Mender:
             task.cancel()
             await asyncio.wait([task])
             self._memory.shut("the service has ended")
+            self._standby.end()
 
     async def _work(self) -> None:
         with charging(RESIDUAL), self._memory.mending():
@@ -140,6 +156,7 @@ class Mender:
                     raise result
         # No await between the last look and the opening: a change that is committed now finds Redis open.
         self._memory.reopen()
+        self._standby.linger()
 
     async def _fence(self) -> None:
         """Have nothing carried out any more that was sent on the connection before this one.
@@ -190,7 +207,3 @@ class Mender:
         self._stores.feeds.forget()
         for entry in list(self._outbox.unshown.values()):
             self._outbox.shown(entry)  # the truth shows it
-
-
-def post_id(entry: Entry) -> Any:
-    return entry.what

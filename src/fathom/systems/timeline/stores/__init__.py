@@ -25,6 +25,7 @@ from .graph import Graph
 from .memory import Memory
 from .outbox import Outbox
 from .posts import Posts
+from .standby import Standby
 
 __all__ = ["Stores"]
 
@@ -62,6 +63,10 @@ class Stores:
     @cached_property
     def memory(self) -> Memory:
         return Memory(self.cache)
+
+    @cached_property
+    def standby(self) -> Standby:
+        return Standby(self.graph, self.posts)
 
     @cached_property
     def feeds(self) -> Feeds:

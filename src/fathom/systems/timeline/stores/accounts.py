@@ -111,8 +111,9 @@ class Accounts:
         ids = Ids(worker=15, after=await self._db.fetchval("SELECT coalesce(max(id), 0) FROM users"))
         now_ms = at_ms if at_ms is not None else 0
         users = [(ids.mint(now_ms), name, None, now_ms) for name in names]
-        await self._db.copy("users", ["id", "name", "password", "joined_ms"], users)
-        await self._db.copy("counts", ["user_id"], [(user[0],) for user in users])
+        async with self._db.transaction(within_s=60.0) as tx:  # an account without counts would be half of one
+            await tx.copy("users", ["id", "name", "password", "joined_ms"], users)
+            await tx.copy("counts", ["user_id"], [(user[0],) for user in users])
         await self._db.execute("VACUUM (ANALYZE) users", within_s=60.0)
         await self._db.execute("VACUUM (ANALYZE) counts", within_s=60.0)
         return [UserId(user[0]) for user in users]

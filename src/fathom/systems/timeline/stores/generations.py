@@ -49,6 +49,10 @@ class Generations:
             "INSERT INTO generations (approach, knobs) VALUES ($1, $2) RETURNING generation", *_named(approach)
         )
 
+    async def end(self) -> None:
+        """Let nobody go on with the newest generation: the next service that is opened begins another."""
+        await self._db.execute("INSERT INTO generations (approach, knobs) VALUES ('', '')")
+
     async def old(self, current: int) -> list[int]:
         """Return the generations whose feeds nobody reads any more, and that are still to be removed."""
         rows = await self._db.fetch(

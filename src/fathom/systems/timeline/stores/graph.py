@@ -139,6 +139,25 @@ _UNFOLLOW = f"""
 def _between(page: Page) -> tuple[int, int]:
     """Return the ids that a page lies between."""
     return TOP if page.max_id is None else page.max_id, max(page.since_id or 0, page.min_id or 0)
+_ADD = """
+    WITH wanted AS (
+        SELECT follower, followee FROM unnest($1::bigint[], $2::bigint[]) AS pair (follower, followee)
+        WHERE NOT EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((follower, followee), (followee, follower)))
+    ), added AS (
+        INSERT INTO follows (follower, followee) SELECT follower, followee FROM wanted
+        ON CONFLICT (follower, followee) DO UPDATE SET ended_ms = NULL WHERE follows.ended_ms IS NOT NULL
+        RETURNING follower, followee
+    ), sums AS (
+        SELECT id, sum(follows)::int AS following, sum(1 - follows)::int AS followers FROM (
+            SELECT follower AS id, 1 AS follows FROM added UNION ALL SELECT followee, 0 FROM added) ends
+        GROUP BY id
+    ), counted AS (
+        UPDATE counts SET following = counts.following + sums.following, followers = counts.followers + sums.followers,
+            edges = edges + 1
+        FROM sums WHERE user_id = id
+    )
+    SELECT count(*) FROM added
+"""
 
 
 class Edge(NamedTuple):
@@ -222,6 +241,11 @@ class Graph:
         fans = [row[0] for row in rows if row[0] is not None]
         return fans, next(row[1] for row in rows if row[0] is None)
 
+    async def followees(self, reader: UserId) -> list[UserId]:
+        """Return whom a reader follows."""
+        rows = await self._db.fetch("SELECT followee FROM follows WHERE follower = $1 AND ended_ms IS NULL", reader)
+        return [row[0] for row in rows]
+
     async def newest(self, author: UserId, most: int) -> list[PostId]:
         """Return an author's newest posts, newest first."""
         rows = await self._db.fetch(
@@ -281,6 +305,14 @@ class Graph:
         )
 
     # In bulk, for dives and imports: beside the service, before anybody reads
+
+    async def add(self, pairs: Sequence[tuple[UserId, UserId]]) -> int:
+        """Add those of many (follower, followee) that are missing, all or none of them; return how many.
+
+        Feeds are not told: begin a generation of them before (`Generations.end`).
+        """
+        followers, followees = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        return await self._db.fetchval(_ADD, followers, followees, within_s=60.0)
 
     async def bulk(self, pairs: Iterable[tuple[UserId, UserId]]) -> int:
         """Add many (follower, followee) that are not there yet; return how many."""

@@ -261,6 +261,11 @@ class Posts:
         rows = await self._db.fetch(f"{_POST} WHERE p.id = ANY($1::bigint[]) AND p.deleted_ms IS NULL", ids)
         return {row["id"]: (_post(row), row["version"]) for row in rows}
 
+    async def newest(self, most: int) -> list[tuple[Post, int]]:
+        """Return everybody's newest posts, newest first, with their versions."""
+        rows = await self._db.fetch(f"{_POST} WHERE p.deleted_ms IS NULL ORDER BY p.id DESC LIMIT $1", most)
+        return [(_post(row), row["version"]) for row in rows]
+
     async def forget_keys(self, before_ms: int, most: int = 1_000) -> int:
         """Remove idempotency keys that have expired; return how many."""
         return await self._db.execute(

@@ -52,10 +52,11 @@ class Fanout(Decision):
         """
 
     @abstractmethod
-    async def home(self, reader: UserId, page: Page) -> Scan:
+    async def home(self, reader: UserId, page: Page) -> Scan | None:
         """Return the newest posts by those the reader follows, and by the reader: `page.limit`, if there are so many.
 
-        With `min_id` those nearest to it. Fewer than `page.limit` mean that there are no more.
+        With `min_id` those nearest to it. Fewer than `page.limit` mean that there are no more. None: nothing is ready
+        for this reader, and the truth is to be asked.
         """
 
     async def written(self, author: UserId, post: PostId) -> None:

@@ -38,12 +38,12 @@ class Hybrid(OnWrite):
 
     # Reading
 
-    async def home(self, reader: UserId, page: Page) -> Scan:
+    async def home(self, reader: UserId, page: Page) -> Scan | None:
         generation = self.generation
         feed = await self.feeds.read(self.feeds.key(generation, reader), page)
         if feed is None:
             self._rebuild(reader)
-            return Scan(await self.graph.pull(reader, page))
+            return None
         self.feeds.came(generation, reader)
         ids, marks = feed
         floor = marks.floor
@@ -51,7 +51,7 @@ class Hybrid(OnWrite):
             lists = await self.feeds.lists(generation, marks.stars, page)
             if None in lists:
                 self._mend(reader, [star for star, list in zip(marks.stars, lists, strict=True) if list is None])
-                return Scan(await self.graph.pull(reader, page))
+                return None
             ids, floor = _merged([feed, *(list for list in lists if list is not None)], page)
         if floor:
             ids = await self._go_on(reader, page, ids, floor)

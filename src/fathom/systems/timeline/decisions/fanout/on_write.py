@@ -58,11 +58,11 @@ class OnWrite(Fanout):
 
     # Reading
 
-    async def home(self, reader: UserId, page: Page) -> Scan:
+    async def home(self, reader: UserId, page: Page) -> Scan | None:
         feed = await self.feeds.read(self.feeds.key(self.generation, reader), page)
         if feed is None:
             self._rebuild(reader)
-            return Scan(await self.graph.pull(reader, page))
+            return None
         self.feeds.came(self.generation, reader)
         ids, marks = feed
         if marks.floor:
