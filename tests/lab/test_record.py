@@ -218,6 +218,8 @@ def number(value, low=None, high=None, unit="", how="cpu", **more) -> Finding:
         (number(1_234_567, 1_200_000, 1_300_000, "bytes"), "1.23 MB", "1.20–1.30"),
         (number(None, 9.0, None, "s"), "–", "9.00–∞"),
         (number(1.0, None, None, "s"), "1.00 s", "no interval"),
+        (number(11_200, 11_197, 11_204, "bytes"), "11.2 kB", "11.197–11.204"),
+        (number(0.0, 0.0, 0.0, "s"), "0 s", "0–0"),
     ],
 )
 def test_a_number_is_written_with_three_digits_and_its_spread_in_the_same_unit(finding, value, spread):

@@ -1,6 +1,7 @@
 """A run that was touched anywhere after it was finished is found out, with the file and the numbers named."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,9 +23,15 @@ pytestmark = pytest.mark.slow
 REPRODUCE = Path(__file__).parents[2] / "docs" / "reference" / "reproduce.py"
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    return write_finished(tmp_path_factory.mktemp("finished")).folder
+
+
 @pytest.fixture
-def run(tmp_path) -> Run:
-    return write_finished(tmp_path)
+def run(tmp_path, finished) -> Run:
+    """A copy that a test may touch."""
+    return Run(Path(shutil.copytree(finished, tmp_path / finished.name)))
 
 
 def reproduced(run: Run) -> subprocess.CompletedProcess[str]:

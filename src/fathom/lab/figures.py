@@ -82,9 +82,15 @@ def spread_of(finding: Finding) -> str:
     if finding.high is None and (finding.low is None or (finding.low == 0 and finding.value)):
         return "no interval"
     about = finding.value if finding.value is not None else finding.low or finding.high or 0.0
-    low = "–∞" if finding.low is None else _write(finding.low, finding, about, bare=True)
-    high = "∞" if finding.high is None else _write(finding.high, finding, about, bare=True)
-    return f"{low}–{high}"
+    low, high = finding.low, finding.high
+    for significant in (3, 4, 5, 6):  # a narrow range needs more digits to be one
+        ends = [
+            "∞" if end is None else _write(end, finding, about, bare=True, significant=significant)
+            for end in (low, high)
+        ]
+        if ends[0] != ends[1] or low == high:
+            break
+    return "–".join(ends)
 
 
 def n_of(finding: Finding) -> str:
@@ -97,14 +103,14 @@ def beside(finding: Finding, *, brief: bool, brackets: bool = False) -> str:
     return f" ({text})" if brackets else text
 
 
-def _write(value: float, finding: Finding, about: float, *, bare: bool) -> str:
+def _write(value: float, finding: Finding, about: float, *, bare: bool, significant: int = 3) -> str:
     if finding.unit == "x":
-        return digits(value) if bare else factor(value)
+        return digits(value, significant) if bare else factor(value)
     scale, name = unit_for(about, finding.unit)
     if finding.how in ("count", "closed form", "state", "cross-check") and not name:
         return count(value)
     if finding.how in ("trial", "law", "gate") and not name:
         return count(value)
-    text = digits(value / scale)
+    text = digits(value / scale, significant)
     after = finding.unit if finding.unit.startswith("/") else name
     return text if bare or not after else f"{text}{'' if after.startswith('/') else ' '}{after}"

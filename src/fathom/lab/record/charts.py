@@ -72,7 +72,8 @@ def _costs(facts: Facts, block: Chart, width: float) -> str:
     longest = max(len(name) for name in names) * LETTER + 16
     frame = _Frame(58.0, 34.0, width - longest, height - 44)
     x, place = _across(points, frame)
-    low, high = _padded([e for f in costs.values() for e in (f.low or f.value, f.high or f.value) if e])
+    reach = [end for f in costs.values() for end in ((f.low, f.high) if f.low and f.high else (f.value,)) if end]
+    low, high = _padded(reach)
     y = Log(low, high, frame.bottom, frame.top)
     ticks = y.ticks()
     drawing.text(0, 14, "CPU of an average operation", "name")
@@ -272,10 +273,14 @@ def _flip(facts: Facts, block: Chart, width: float) -> str:
     drawing.text(
         x(target) + (-5 if leans_left else 5), frame.bottom - 7, asked, "note", anchor="end" if leans_left else "start"
     )
+    crossed = [f for f in flips if _is_cheapest(f, sides) and f.value and x.low <= f.value <= x.high]
+    for f in crossed:
+        left, right = x(max(f.low or x.low, x.low)), x(min(f.high or x.high, x.high))
+        drawing.rect(left, frame.top, right - left, frame.bottom - frame.top, "band")
     for name, (w, h) in sides.items():
         rs = [low * (high / low) ** (i / 40) for i in range(41)]
         drawing.path([(x(r), y(w + r * h)) for r in rs], f"line {_colour(facts, name)}")
-    for f in flips:
+    for f in crossed:
         _flip_mark(drawing, f, sides, x, y, frame)
     for check in facts.of("flip check", point=point):
         for name, cost in check.detail["costs"].items():
@@ -299,28 +304,23 @@ def _both_sides(facts: Facts, name: str, point: Point) -> tuple[float, float] | 
     return (write, read.value) if read and read.value and write > 0 else None
 
 
+def _is_cheapest(f: Finding, sides: dict[str, tuple[float, float]]) -> bool:
+    """Whether no third approach is cheaper than the two that cross there."""
+    if not f.value or f.approach not in sides:
+        return False
+    w, h = sides[f.approach]
+    return min(a + f.value * b for a, b in sides.values()) > 0.97 * (w + f.value * h)
+
+
 def _flip_mark(
     drawing: Drawing, f: Finding, sides: dict[str, tuple[float, float]], x: Log, y: Log, frame: _Frame
 ) -> None:
-    """A ring where two lines cross and no third one is cheaper; the bar below it is the interval."""
-    if not f.value or f.approach not in sides or not x.low <= f.value <= x.high:
-        return
-    w, h = sides[f.approach]
-    cost = w + f.value * h
-    if min(w + f.value * h for w, h in sides.values()) < 0.97 * cost:
-        return
-    at = x(f.value)
-    low, high = x(max(f.low or x.low, x.low)), x(min(f.high or x.high, x.high))
-    drawing.rect(low, frame.top, high - low, frame.bottom - frame.top, "band")
-    drawing.circle(at, y(cost), 8.5, "ring")
-    drawing.text(
-        min(at, frame.right - 40),
-        frame.top - 5,
-        f"flips at {figures.value_of(f)}",
-        "note",
-        anchor="middle",
-        finding=f.id,
-    )
+    """A ring where two lines cross; the band behind it is the interval."""
+    assert f.value is not None
+    w, h = sides[f.approach or ""]
+    drawing.circle(x(f.value), y(w + f.value * h), 8.5, "ring")
+    words = f"flips at {figures.value_of(f)}"
+    drawing.text(min(x(f.value), frame.right - 40), frame.top - 5, words, "note", anchor="middle", finding=f.id)
 
 
 # How a fault went ----------------------------------------------------------------------------------------------------

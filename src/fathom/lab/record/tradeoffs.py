@@ -100,20 +100,33 @@ def _proofs(facts: Facts) -> list[Item]:
         else:
             said = f" {approach}: {measured} equal the closed form at every swept value, "
             items.append([Mark("held", shown), said, Num(shown), f" at {facts.at(point_of(shown))}"])
-    for check in facts.of("cross-check"):
-        engine = facts.machine.engines.get(check.says, check.says)
-        ours, theirs = f"{check.detail['ours']:,} {check.measure}", f"{check.detail['theirs']:,}"
-        if check.verdict == "held":
-            text = f" {check.approach}: {engine}'s own counter agrees with ours in every segment, {ours} in all"
-        else:
-            differ = len(check.detail["different"])
-            text = f" {check.approach}: we counted {ours}, {engine} {theirs}; {differ} segments differ"
-        items.append([Mark(check.verdict or "", check), text])
+    items += _cross_checks(facts)
     residual = facts.of("residual")
     if residual:
         most = max(residual, key=lambda f: f.value or 0.0)
         where = f"{words(most.measure)} with {most.approach} at {facts.at(point_of(most))}"
         items.append([f"Charged to no operation, at most: {where}, ", Num(most)])
+    return items
+
+
+def _cross_checks(facts: Facts) -> list[Item]:
+    """One line for each engine that agrees everywhere, and one for each approach in which it does not."""
+    items: list[Item] = []
+    checks = facts.of("cross-check")
+    for field, measure in dict.fromkeys((f.says, f.measure) for f in checks):
+        mine = [f for f in checks if (f.says, f.measure) == (field, measure)]
+        engine = facts.machine.engines.get(field, field)
+        held = [f for f in mine if f.verdict == "held" and f.n]
+        if held:
+            counts = ", ".join(f"{f.approach} {f.n:,}" for f in held)
+            text = f" {engine}'s own counter of {measure} agrees with ours in every segment ({counts})"
+            items.append([Mark("held", held[0]), text])
+        for f in mine:
+            if f.verdict != "held":
+                differ = len(f.detail["different"])
+                ours, theirs = f"{f.detail['ours']:,} {measure}", f"{f.detail['theirs']:,}"
+                where = f"{differ} segment{'s' if differ > 1 else ''}"
+                items.append([Mark("failed", f), f" {f.approach}: we counted {ours}, {engine} {theirs}; in {where}"])
     return items
 
 
@@ -131,6 +144,8 @@ def _cpu(facts: Facts) -> list[Block]:
         return []
     slices = sorted({f.detail["slices"] for f in facts.of("cpu", part="census") if not f.detail["thin"]})
     over = f"Beside each number: the range of its {_to(slices)} slices. " if slices and slices[0] < 6 else ""
+    if any(f.detail["thin"] for f in facts.of("cpu", part="census")):
+        over += "Two slices are widened to what two can tell; one has no interval. "
     caption = f"{over}Over all processes of the system, from slices in which only that operation arrived"
     if len(plan.ops) > 1:
         caption += f"; the average operation is that of {mix_words(plan)}"
@@ -181,7 +196,7 @@ def _latency(facts: Facts) -> list[Block]:
                 f"Each approach against {plan.default}, ratio and interval by measure; the grey band is no difference",
             )
         )
-    items = [verdict_line(facts, f) for f in facts.of("ratio") if not f.detail.get("twin")]
+    items = [verdict_line(facts, f) for f in ratios if not f.detail.get("twin")]
     return [*blocks, Bullets(items)] if items else blocks
 
 
