@@ -7,10 +7,13 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import click
@@ -19,14 +22,24 @@ from fathom.engines.keeper import Keeper
 from fathom.engines.postgres import Installation, Postgres
 from fathom.errors import EXIT_BROKE, FathomError
 
-__all__ = ["app"]
+if TYPE_CHECKING:
+    from .api import UserId
+    from .stores import Stores
 
+__all__ = ["app", "home", "read_graph"]
+
+EDGES_AT_ONCE = 20_000
+GRAPH_BYTES_MAX = 64 * 1024 * 1024
+NAME = re.compile(r"[a-z0-9_]{1,30}")
 MAGIC = b"PGDMP"  # what pg_dump's own format begins with
 _DIR = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 data_option = click.option(
     "--data", type=_DIR, default=None, help="The data folder of fathom up.  [default: in the user's data folder]"
+)
+engine_option = click.option(
+    "--engine", metavar="postgres=URL", default=None, help="The PostgreSQL, where it is your own."
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
@@ -39,7 +52,7 @@ def app() -> None:
 @app.command()
 @click.argument("file", type=_FILE)
 @data_option
-@click.option("--engine", metavar="postgres=URL", default=None, help="The PostgreSQL, where it is your own.")
+@engine_option
 @as_json
 def backup(file: Path, data: Path | None, engine: str | None, as_json: bool) -> None:
     """Write all that the timeline knows to FILE: a consistent snapshot, also while it is up.
@@ -87,6 +100,100 @@ def restore(file: Path, data: Path | None, as_json: bool) -> None:
         print(json.dumps({"data": str(folder)}))
     else:
         print(f"restored; serve it with: fathom up timeline --data {folder}")
+
+
+@app.command("import-graph")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@data_option
+@engine_option
+@click.option("--both", is_flag=True, help="A line is a friendship: each follows the other.")
+@as_json
+def import_graph(file: Path, data: Path | None, engine: str | None, both: bool, as_json: bool) -> None:
+    """Let the accounts in FILE follow each other: a line is FOLLOWER FOLLOWEE, by name.
+
+    Accounts that are not there yet are made; nobody can log in to them. Lines that begin with # or % say nothing.
+    The timeline must not be up. Run again, it does what is still missing.
+    """
+    edges = read_graph(file, both=both)
+    folder = (data or home()).absolute()
+    if engine is None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made, added = asyncio.run(_import(edges, folder, engine))
+    accounts = len({name for edge in edges for name in edge})
+    if as_json:
+        print(json.dumps({"accounts": accounts, "accounts_new": made, "follows": len(edges), "follows_new": added}))
+    else:
+        print(f"{accounts:,} accounts, {made:,} of them new; {len(edges):,} follows, {added:,} of them new")
+
+
+def read_graph(file: Path, *, both: bool = False) -> list[tuple[str, str]]:
+    """Return (follower, followee) by name, each once, in the order in which they were said."""
+    try:
+        if (size := file.stat().st_size) > GRAPH_BYTES_MAX:
+            raise FathomError(
+                f"{file} is too large", why=f"it has {size:,} bytes, and {GRAPH_BYTES_MAX:,} are read", fix="split it"
+            )
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as unread:
+        raise FathomError(f"{file} cannot be read", why=str(unread), fix="give a text file of edges") from None
+    edges: dict[tuple[str, str], None] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip()[0] in "#%":
+            continue
+        match line.replace(",", " ").split():
+            case [one, other] if one != other and NAME.fullmatch(one) and NAME.fullmatch(other):
+                edges[one, other] = None
+                if both:
+                    edges[other, one] = None
+            case [one, other] if one == other:
+                raise _unfit(file, number, f"{one[:40]} would follow themselves", "leave the line out")
+            case [_, _]:
+                raise _unfit(file, number, f"'{line.strip()[:60]}'", "a name is 1 to 30 of a-z, 0-9 and _")
+            case _:
+                raise _unfit(file, number, f"'{line.strip()[:60]}'", "write two names: FOLLOWER FOLLOWEE")
+    if not edges:
+        raise FathomError(f"{file} has no edge", why="no line has two names", fix="write lines: FOLLOWER FOLLOWEE")
+    return list(edges)
+
+
+def _unfit(file: Path, number: int, said: str, fix: str) -> FathomError:
+    return FathomError(f"line {number} of {file} is no edge", why=f"it says {said}", fix=fix)
+
+
+async def _import(edges: list[tuple[str, str]], folder: Path, engine: str | None) -> tuple[int, int]:
+    """Make the accounts that are missing and let them follow each other; return how many of either were new."""
+    from fathom.engines.nats import Nats
+    from fathom.engines.redis import Redis
+
+    from .stores import Stores
+
+    async with Keeper.open() as keeper, _truth(keeper, folder, engine, new=True) as url:
+        truth = Postgres.at(url)
+        async with truth.connected():
+            # The other two are not connected: who begins a new generation of feeds need not touch the old one.
+            stores = Stores(truth, Redis.at("redis://127.0.0.1"), Nats.at("nats://127.0.0.1"))
+            await stores.migrate()
+            async with stores.alone(within_s=2.0):
+                await stores.generations.end()
+                ids, made = await _accounts(stores, sorted({name for edge in edges for name in edge}))
+                added = 0
+                for first in range(0, len(edges), EDGES_AT_ONCE):
+                    some = edges[first : first + EDGES_AT_ONCE]
+                    added += await stores.graph.add([(ids[follower], ids[followee]) for follower, followee in some])
+                return made, added
+
+
+async def _accounts(stores: Stores, names: list[str]) -> tuple[dict[str, UserId], int]:
+    """Return the ids of these accounts, and how many of them had to be made."""
+    ids: dict[str, UserId] = {}
+    for name in names:
+        if (known := await stores.accounts.login(name)) is not None:
+            ids[name] = known.user
+    missing = [name for name in names if name not in ids]
+    if missing:
+        made = await stores.accounts.bulk(missing, time.time_ns() // 1_000_000)
+        ids.update(zip(missing, made, strict=True))
+    return ids, len(missing)
 
 
 def home() -> Path:
@@ -152,8 +259,11 @@ def _check_empty(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def _truth(keeper: Keeper, folder: Path, engine: str | None) -> AsyncIterator[str]:
-    """Yield the URL of the PostgreSQL that holds the truth: the user's own, the one that is up, or one begun here."""
+async def _truth(keeper: Keeper, folder: Path, engine: str | None, *, new: bool = False) -> AsyncIterator[str]:
+    """Yield the URL of the PostgreSQL that holds the truth: the user's own, the one that is up, or one begun here.
+
+    `new`: where there is none yet, make one.
+    """
     if engine is not None:
         kind, _, url = engine.partition("=")
         if kind != "postgres" or not url.startswith(("postgresql://", "postgres://")):
@@ -165,7 +275,7 @@ async def _truth(keeper: Keeper, folder: Path, engine: str | None) -> AsyncItera
         yield url
         return
     place = folder / "truth"
-    if not (place / "password").is_file():
+    if not new and not (place / "password").is_file():
         raise FathomError(
             f"there is no timeline in {folder}",
             why=f"it has no {place.name} of ours",
