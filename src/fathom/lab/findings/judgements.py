@@ -233,14 +233,6 @@ def estimates(book: Book) -> Any:
     return look
 
 
-class _Rehearsed(Found):
-    """The names were checked when the prediction was rehearsed: an approach that was left out is merely unknown."""
-
-    def __call__(self, approach: str, **at: Any) -> Any:
-        self._approaches = (*self._approaches, approach)
-        return super().__call__(approach, **at)
-
-
 def judged(book: Book, dive: type[Dive[Any]]) -> None:
     """Note what became of every sentence of the prediction."""
     found = Found(dive, None, estimates(book))  # its names were checked when it was rehearsed
