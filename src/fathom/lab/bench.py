@@ -67,11 +67,14 @@ class Bench:
         """Begin a part: its seconds are no longer kept for it."""
         self._until_s = self.elapsed_s + self._ahead.pop(name, 0.0)
 
-    def spare_s(self) -> float:
-        """Return the seconds that nothing planned needs any more; what is kept for redoing counts as spare."""
-        here = max(0.0, self._until_s - self.elapsed_s)
+    def left_s(self) -> float:
+        """Return the seconds until the budget ends, less what the parts to come need."""
         ahead = sum(seconds for name, seconds in self._ahead.items() if name != "redone")
-        return self.plan.budget_s - self.elapsed_s - here - ahead
+        return self.plan.budget_s - self.elapsed_s - ahead
+
+    def spare_s(self) -> float:
+        """Return the seconds that nothing planned needs: something may be done again in them."""
+        return self.left_s() - max(0.0, self._until_s - self.elapsed_s)
 
     # ── turns ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

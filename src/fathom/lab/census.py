@@ -111,7 +111,7 @@ class Census:
                 segment = await self._slice(contender, point, op, number)
                 if number == 0:
                     self.bench.tell(_row(segment, op.name))
-            if number == 0 and len(ops) > 1:
+            if number == 0 and len(ops) > 1 and plan.pace.mix_s:
                 await self._mix(contender, point)
             await self.bench.judge(contender, self.bench.segments[-1])
 

@@ -75,9 +75,13 @@ class Duel:
 
     async def run(self, contenders: Mapping[str, Contender]) -> None:
         plan = self.bench.plan
-        valid = 0
+        valid = ran = 0
         for number, row in enumerate(plan.order):
             cost_s = len(row) * (plan.segment_s + TURN_S)
+            if self.bench.left_s() < cost_s:  # the clock decides, which knows nothing of who is ahead
+                self.bench.tell(f"no time is left for {len(plan.order) - ran} of {len(plan.order)} blocks")
+                break
+            ran += 1
             while not await self._block(number, [contenders[name] for name in row]):
                 if self.bench.spare_s() < cost_s:
                     break
@@ -85,8 +89,8 @@ class Duel:
             else:
                 valid += 1
                 self.bench.tell(f"block {number + 1} of {len(plan.order)} raced")
-        if valid < BLOCKS_MIN:
-            raise Void(f"only {valid} of {len(plan.order)} blocks of the duel were undisturbed: {self._why()}")
+        if valid < min(BLOCKS_MIN, ran):
+            raise Void(f"only {valid} of {ran} blocks of the duel were undisturbed: {self._why()}")
 
     async def _block(self, number: int, row: list[Contender]) -> bool:
         """Run one block; return whether it stands. Who was disturbed may run again at once, while all are near."""

@@ -33,6 +33,9 @@ async def near_the_flip(census: Census, contenders: Mapping[str, Contender], poi
     pair = [contenders[flip.below], contenders[flip.above]]
     bench.tell(f"{flip.below} and {flip.above} cost the same at about {flip.ratio.value:,.4g} {axis.says}")
     for times in FLIPS:
+        if bench.left_s() < 2 * FLIP_SLICES * SLICE_S_MAX:
+            bench.tell("no time is left to run near it")
+            return
         mix = {axis.often: flip.ratio.value * times, **axis.others}
         dearest_s = max(demand_s(census, contender, flip.point, mix) for contender in pair)
         pace = UTILISATION * len(bench.placement.system) / dearest_s  # mixes per second

@@ -29,10 +29,11 @@ STRETCH = 4.0  # a rare operation may be offered up to this often as its load sa
 AFTER = 3.0  # the load goes on for this many times the fault's length: does it recover?
 FLIPS = (0.5, 2.0)  # the dive runs at these multiples of the ratio at which it computed that total cost flips
 FLIP_SLICES = 2  # of either approach on either side: one alone has no spread
-START_S = 4.0  # engines and service of one approach, from nothing to ready on two cores
+START_S = 1.0  # engines and service of one approach, from nothing to ready on two cores
 PREPARE_S = 4.0  # the data of one approach
 MACHINE_S = 2.0  # micro-measurements
 RECORD_S = 4.0  # findings and record
+JUDGE_S = 5.0  # what one approach takes after a trial: settled, a last look by everyone, the laws
 TURN_S = 0.45  # resume, checkpoint, collect, read the meters, judge the laws, pause
 
 
@@ -43,7 +44,7 @@ class Pace:
     budget_s: float
     rounds: int  # pure slices per operation; three are the fewest that give CPU an interval
     slice_s: float
-    mix_s: float
+    mix_s: float  # 0: the mix is left out
     blocks: int  # of the duel; 0: none
     faults: int | None  # how many of the dive's faults; None: all
     injections: int  # how often each
@@ -51,7 +52,7 @@ class Pace:
 
 
 PACES: Mapping[str, Pace] = {
-    "quick": Pace(90, 3, 0.3, 1.0, 0, 1, 1, 0.0),
+    "quick": Pace(90, 3, 0.3, 0.0, 0, 1, 1, 0.0),
     "default": Pace(300, 3, 0.45, 1.5, 8, None, 1, 0.25),
     "deep": Pace(900, 6, 0.8, 3.0, 16, None, 5, 0.25),
 }
@@ -419,15 +420,13 @@ def _parts(
     else:
         parts["flip"] = 0.0
     parts = {name: seconds for name, seconds in parts.items() if seconds}
-    settle_s = 3.0  # settled, a last look by everyone, the laws
-    once = sum(fault.until_s + AFTER * fault.lasts_s + settle_s for fault in faults)
-    parts["record"] = RECORD_S
-    apart = once * (rivals + len(controls))
-    together = bool(faults) and sum(parts.values()) + apart > pace.budget_s
+    loads_s = sum(fault.until_s + AFTER * fault.lasts_s for fault in faults)
+    tried = rivals + len(controls)
+    apart_s = tried * (loads_s + len(faults) * JUDGE_S)
+    together = bool(faults) and sum(parts.values()) + apart_s + RECORD_S > pace.budget_s
     if faults:
-        record = parts.pop("record")
-        parts["trial"] = once if together else apart
-        parts["record"] = record
+        parts["trial"] = loads_s + tried * len(faults) * JUDGE_S if together else apart_s
+    parts["record"] = RECORD_S
     return parts, together
 
 

@@ -22,6 +22,7 @@ from fathom.lab.census import Census
 from fathom.lab.duel import Ground, demand_s
 from fathom.lab.load import Schedule
 from fathom.lab.machine import cpu_s
+from fathom.lab.plan import JUDGE_S
 from fathom.lab.runs import MIX, FaultMark
 
 __all__ = ["Trials", "breakable"]
@@ -40,20 +41,20 @@ class Trials:
     async def run(self, contenders: Sequence[Contender]) -> None:
         """Every fault on every contender; controls, which no census knows, are among them."""
         plan = self.bench.plan
-        for number, fault in enumerate(plan.faults):
-            groups = [contenders] if plan.together else [[contender] for contender in contenders]
+        for number in range(len(plan.faults)):
+            apart_s = len(contenders) * sum(plan.trial_s(left) + JUDGE_S for left in plan.faults[number:])
+            together = plan.together or self.bench.left_s() < apart_s
+            if together and not plan.together:
+                self.bench.tell("time is short: the approaches go through the fault side by side")
+            groups = [contenders] if together else [[contender] for contender in contenders]
             for group in groups:
                 rates = self._rates(group)
                 async with contextlib.AsyncExitStack() as turns:
                     for contender in group:
                         await turns.enter_async_context(self.bench.turn(contender))
                     await asyncio.sleep(WAKE_S)
-                    async with asyncio.TaskGroup() as side_by_side:
-                        trials = [
-                            _Trial(self.bench, contender, self.ground, rates, number, fault) for contender in group
-                        ]
-                        for trial in trials:
-                            side_by_side.create_task(trial.under_load())
+                    trials = [_Trial(self, contender, rates, number, together) for contender in group]
+                    await _side_by_side(trials)
                     for trial in trials:
                         await trial.judge()
 
@@ -72,18 +73,11 @@ class _Trial:
     """One contender through one fault."""
 
     def __init__(
-        self,
-        bench: Bench,
-        contender: Contender,
-        ground: Ground,
-        rates: Mapping[str, float],
-        number: int,
-        fault: grammar.Fault,
+        self, trials: Trials, contender: Contender, rates: Mapping[str, float], number: int, together: bool
     ) -> None:
-        self.bench, self.contender, self.ground, self.rates = bench, contender, ground, dict(rates)
-        self.number, self.fault = number, fault
-        self.lasts_s = bench.plan.trial_s(fault)
-        self._broken: tuple[float, float] | None = None
+        self.bench, self.contender, self.ground, self.rates = trials.bench, contender, trials.ground, dict(rates)
+        self.number, self.fault, self.together = number, trials.bench.plan.faults[number], together
+        self.lasts_s = self.bench.plan.trial_s(self.fault)
         self._began = 0.0
 
     # ── the load and the fault ────────────────────────────────────────────────────────────────────────────────────
@@ -186,7 +180,7 @@ class _Trial:
         bench.write(segment)
         about = {"part": "trial", "segment": segment.id, "fault": self.number}
         broken = bench.hold(contender, history, file=file, **about)
-        extra = {"together": int(plan.together)}
+        extra = {"together": int(self.together)}
         if offered.degraded_s:
             extra |= {
                 "degraded": len(offered.degraded_s),
