@@ -135,6 +135,22 @@ def test_a_service_that_cannot_be_opened_is_told_and_its_log_is_kept(fathom, sho
 
 
 @pytest.mark.slow
+def test_what_dies_again_and_again_is_given_up(fathom_process, shop: Path):
+    service = shop / "service.py"
+    text = service.read_text().replace(
+        "    yield Service(choices)", "    Timer(0.2, _exit, [9]).start()\n    yield Service(choices)"
+    )
+    service.write_text(
+        text.replace(
+            "from typing import Any", "from os import _exit\nfrom threading import Timer\nfrom typing import Any"
+        )
+    )
+    said = fathom_process("up", "./my_shop", "--data", "data")
+    said.is_told(code=70, what="the service ends again and again", fix="memory and disk")
+    assert said.err.count("starting it again") == 5
+
+
+@pytest.mark.slow
 def test_two_cannot_be_up_on_the_same_data(up, fathom, shop: Path):
     up("./my_shop", "--data", "data")
     fathom("up", "./my_shop", "--data", "data").is_told(code=64, what="is in use", fix="--data DIR")

@@ -74,6 +74,10 @@ def command(
     voice.note(question_of(plan.dive))
     for line in plan.lines():
         voice.note(line)
+    for kind in urls:
+        voice.note(
+            f"your own {kind}: its CPU is not counted; if it runs on this machine, the ledger gate will not hold"
+        )
     runs.mkdir(parents=True, exist_ok=True)
     ended = complete(_carry_out(found, plan, urls, runs))
     return _tell(ended, plan, as_json)
