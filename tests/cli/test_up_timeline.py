@@ -19,6 +19,7 @@ import pytest
 from fathom.engines.keeper import Keeper
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
+from tests.features import feature
 
 ENDS_S = 60.0
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy this machine names
@@ -28,8 +29,8 @@ pytestmark = pytest.mark.slow
 class Timeline:
     """A `fathom up timeline`, asked over HTTP with nothing but the standard library."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
-        self.process, self.url = process, url
+    def __init__(self, process: subprocess.Popen[str], told: dict[str, Any]) -> None:
+        self.process, self.url, self.choices = process, told["url"], told["choices"]
 
     def ask(self, method: str, path: str, token: str | None = None, **body: Any) -> Any:
         headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
@@ -98,7 +99,7 @@ def up(folder: Path, *words: str) -> Iterator[Timeline]:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, process.communicate()[1]
-        yield Timeline(process, json.loads(line)["url"])
+        yield Timeline(process, json.loads(line))
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=ENDS_S)
@@ -129,6 +130,28 @@ def test_it_outlives_its_engines_and_keeps_its_data(tmp_path: Path):
         assert bodies(timeline, token) == ["after", "before"]
     with up(tmp_path, "fanout=on-read") as timeline:
         assert bodies(timeline, token) == ["after", "before"]
+
+
+@feature("TL-19")
+def test_the_threshold_of_fame_is_lowered_while_it_serves_and_stays_so(tmp_path: Path):
+    with up(tmp_path) as timeline:
+        token = joined(timeline, "ada")
+        timeline.ask("POST", "/api/v1/posts", token, body="at ten thousand")
+        words = ["switch", "timeline", "fanout=hybrid", "--set", "fame=5000", "--data", "a data folder", "--json"]
+        switched = subprocess.run(
+            [sys.executable, "-P", "-m", "fathom", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert switched.returncode == 0, switched.stderr
+        assert json.loads(switched.stdout)["knobs"] == {"fame": 5000}
+        timeline.ask("POST", "/api/v1/posts", token, body="at five thousand")
+        assert bodies(timeline, token) == ["at five thousand", "at ten thousand"]
+    with up(tmp_path) as timeline:
+        assert timeline.choices["fanout"] == {"approach": "hybrid", "knobs": {"fame": 5000}}
+        assert bodies(timeline, token) == ["at five thousand", "at ten thousand"]
 
 
 async def test_it_runs_on_the_users_own_engines_and_starts_only_the_others(tmp_path: Path):
