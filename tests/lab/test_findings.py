@@ -150,6 +150,17 @@ def test_a_flip_that_the_runs_near_it_contradict_is_said_to_have_failed(tmp_path
     assert [check.verdict for check in checks] == ["failed", "failed"]
 
 
+def test_a_mix_that_the_flips_own_interval_holds_proves_nothing(tmp_path):
+    run = write_run(tmp_path, World(blocks=0, faults=False))
+    for _ in ("on-write", "on-read"):
+        altered(run.folder / "segments.jsonl", '"done":{"post":20,"home":378}', '"done":{"post":20,"home":752}')
+    found = {f.id: f for f in compute(Run(run.folder))}
+    flip, check = found["flip/3000/on-read|on-write"], found["flip-check/3000/on-read|on-write|0.5"]
+    assert flip.low < check.detail["mix"] < flip.high
+    assert check.verdict == "can't tell" and "holds this mix" in check.says
+    assert found["flip-check/3000/on-read|on-write|2"].verdict == "held"
+
+
 def test_flips_can_be_asked_for_while_the_run_goes_on(tmp_path):
     run = write_run(tmp_path, World(blocks=0, faults=False))
     found = flips(run.plan, run.segments, 3_000)
@@ -195,6 +206,12 @@ def test_nobody_is_compared_on_a_measure_on_which_the_twin_differs(tmp_path):
     rival = found["duel/on-read~hybrid/3000/home.p99"]
     assert rival.verdict == "can't tell" and "twin" in rival.says
     assert found["duel/on-read~hybrid/3000/mix.cpu_s"].verdict == "worse", "CPU is not touched by it"
+
+
+def test_nothing_is_called_the_same_where_the_twin_shows_how_noisy_it_was(tmp_path):
+    found = of(tmp_path, own_noise=0.6, block_noise=0.0, faults=False)
+    ratio = found["duel/on-write~hybrid/3000/home.p99"]
+    assert ratio.detail["delta"] > 0.25 and ratio.verdict == "can't tell"
 
 
 # Trials --------------------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from fathom.lab.stats import (
 
 __all__ = ["duel", "measures_of"]
 
+NOISY = 0.25  # a margin beyond which "the same" would say nothing
 Measured = tuple[str, str]  # ("home", "p99"); ("mix", "cpu_s") is everything that a segment used
 
 
@@ -239,9 +240,14 @@ def _compare(book: Book, race: _Race, name: str, measured: Measured, logs: _Logs
     why = ""
     if drifting:
         verdict, why = Verdict.CANT_TELL, "the twin of the default differs from the default itself"
+    elif verdict is Verdict.EQUIVALENT and delta > math.log1p(NOISY):
+        verdict = Verdict.CANT_TELL
+        why = (
+            f"the default's own twin asks for a margin of {math.expm1(delta):.0%}: too noisy to call anything the same"
+        )
     elif interval is None:
         why = f"{len(race.blocks)} blocks; an interval takes {BLOCKS_MIN}"
-    unclear = verdict is Verdict.CANT_TELL and not drifting
+    unclear = verdict is Verdict.CANT_TELL and (not why or interval is None)
     needs = blocks_needed(interval, len(race.blocks), delta) if unclear else None
     both = [*race.column(name), *race.column(default)]
     number: dict[str, Any] = {"value": math.exp(float(logs.own.mean()))}

@@ -165,7 +165,12 @@ def _checks(book: Book, axis: Axis) -> None:
         assert first is not None and second is not None
         ratio = ratio_of(first, second)
         verdict = "held" if ratio.high < 1 else "failed" if ratio.low > 1 else "can't tell"
+        computed = {str(f): f.ratio for f in flips(book.plan, book.segments, point)}.get(f"{below}|{above}")
         done = {op: sum(s.done.get(op, 0) for s in segments) for op in (axis.often, *axis.others)}
+        mix = done[axis.often] / max(1, sum(done[op] for op in axis.others))
+        says = ""
+        if computed and computed.low <= mix <= computed.high:
+            verdict, says = "can't tell", "the interval of the flip holds this mix, so either side would do"
         book.add(
             name_of("flip-check", point, label),
             part="flip",
@@ -179,10 +184,11 @@ def _checks(book: Book, axis: Axis) -> None:
             n=sum(done.values()),
             over=f"{len(segments)} slices, as wide as the unit costs",
             verdict=verdict,
+            says=says,
             detail={
                 "times": float(times),
                 "costs": {cheaper: first.value, dearer: second.value},
-                "mix": done[axis.often] / max(1, sum(done[op] for op in axis.others)),
+                "mix": mix,
             },
             sources=[s.id for s in segments],
         )

@@ -103,6 +103,7 @@ def _check_line(facts: Facts, check: Finding) -> Item:
     mix = figures.digits(check.detail["mix"])
     where = f"{times:g} times that ratio ({mix} measured, {facts.at(point_of(check))})"
     held = {"held": "as computed", "failed": "not as computed"}.get(check.verdict or "", "can't tell")
+    held += f" ({check.says})" if check.says else ""
     return [
         Mark(check.verdict or "", check),
         f" run at {where}, {check.approach} costs ",

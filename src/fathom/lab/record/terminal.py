@@ -185,7 +185,8 @@ def _laws_kept(facts: Facts) -> Iterator[Item]:
 
 
 def _broken(facts: Facts, number: int) -> Iterator[Item]:
-    yield [Strong(fault_words(facts, number))]
+    if any(facts.get("trial", name, number, "ok") for name in facts.plan.names):
+        yield [Strong(fault_words(facts, number))]
     for name in facts.plan.names:
         failed, unknown, healed = (facts.get("trial", name, number, m) for m in ("failed", "unknown", "healed_s"))
         if failed is None or unknown is None:
