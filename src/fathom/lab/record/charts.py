@@ -266,6 +266,10 @@ def _flip(facts: Facts, block: Chart, width: float) -> str:
     frame.grid(drawing, y, ticks, [short_time(t) for t in ticks])
     across = x.ticks(6 if width == WIDE else 4)
     frame.foot(drawing, x, across, [f"{t:g}" if t < 10_000 else figures.si(t) for t in across], axis.says)
+    crossed = [f for f in flips if _is_cheapest(f, sides) and f.value and x.low <= f.value <= x.high]
+    for f in crossed:
+        left, right = x(max(f.low or x.low, x.low)), x(min(f.high or x.high, x.high))
+        drawing.rect(left, frame.top, right - left, frame.bottom - frame.top, "band")
     drawing.line(x(target), frame.top, x(target), frame.bottom, "target")
     asked = f"asked for: {figures.digits(target)}"
     room = x(target) + len(asked) * LETTER + 8
@@ -273,10 +277,6 @@ def _flip(facts: Facts, block: Chart, width: float) -> str:
     drawing.text(
         x(target) + (-5 if leans_left else 5), frame.bottom - 7, asked, "note", anchor="end" if leans_left else "start"
     )
-    crossed = [f for f in flips if _is_cheapest(f, sides) and f.value and x.low <= f.value <= x.high]
-    for f in crossed:
-        left, right = x(max(f.low or x.low, x.low)), x(min(f.high or x.high, x.high))
-        drawing.rect(left, frame.top, right - left, frame.bottom - frame.top, "band")
     for name, (w, h) in sides.items():
         rs = [low * (high / low) ** (i / 40) for i in range(41)]
         drawing.path([(x(r), y(w + r * h)) for r in rs], f"line {_colour(facts, name)}")

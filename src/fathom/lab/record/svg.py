@@ -12,7 +12,7 @@ __all__ = ["Drawing", "Linear", "Log", "apart", "short_time"]
 
 @dataclass(frozen=True)
 class Log:
-    """A logarithmic scale from values to places; ticks at powers of ten, and 2 and 5 where there is room."""
+    """A logarithmic scale from values to places; ticks at powers of ten, and between them as far as there is room."""
 
     low: float
     high: float
@@ -25,7 +25,7 @@ class Log:
 
     def ticks(self, most: int = 6) -> list[float]:
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-        for steps in ((1, 2, 5), (1, 3), (1,)):
+        for steps in ((1, 2, 3, 4, 5, 6, 8), (1, 2, 5), (1, 3), (1,)):
             found = [s * 10.0**p for p in range(first, last + 1) for s in steps]
             found = [v for v in found if self.low * 0.999 <= v <= self.high * 1.001]
             if len(found) <= most:
