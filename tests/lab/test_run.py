@@ -106,7 +106,7 @@ async def test_a_dive_without_load_counts_by_itself(tmp_path):
 async def test_no_result_is_printed_when_nothing_succeeded(tmp_path):
     ended = await dive("mute", tmp_path)
     assert (ended.state, ended.exit) == ("void", 3)
-    assert ended.why is not None and "not one slice of say" in ended.why
+    assert ended.why is not None and "not one slice of say" in ended.why and "nobody listens" in ended.why
     assert not any(finding.how in ("count", "cpu", "quantile") for finding in ended.findings)
 
 

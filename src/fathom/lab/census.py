@@ -50,6 +50,7 @@ class Census:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.needs: dict[tuple[str, Any, str], Need] = {}
+        self.last_no = ""  # what the last operation that did not succeed was told
 
     async def first(self, contender: Contender) -> None:
         """Count a contender that has just come up and is running: sit idle, then warm up and count as one goes."""
@@ -177,7 +178,7 @@ class Census:
         try:
             await contender.ask(op, turn, caller, kept=not op.reads)
         except (Refusal, EngineError, TimeoutError, OSError) as said:
-            self._said = said
+            self.last_no = str(said).partition("\n")[0] or type(said).__name__
             return False
         except Exception:
             contender.no_faults()

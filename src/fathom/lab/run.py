@@ -119,7 +119,7 @@ async def _dive(plan: Plan, bodies: Bodies, laws: Mapping[str, Law], run: Writin
         rivals = {name: each for name, each in contenders.items() if name in plan.choices}
         bench.part("census")
         await census.later(list(rivals.values()))
-        _enough(bench)
+        _enough(census)
         ground = operating_point(census, rivals)
         if ground.says:
             tell(ground.says)
@@ -162,15 +162,16 @@ async def _come_up(bench: Bench, census: Census, bodies: Bodies, alive: AsyncExi
     return contenders
 
 
-def _enough(bench: Bench) -> None:
+def _enough(census: Census) -> None:
     """Refuse to go on when an operation has not one slice that stands."""
-    plan = bench.plan
+    bench, plan = census.bench, census.bench.plan
     for approach in plan.choices:
         for point in plan.points:
             for op in plan.dive.operations:
                 mine = [s for s in bench.segments if (s.approach, s.point, s.slice) == (approach, point, op)]
                 if not any(s.valid for s in mine):
-                    raise Void(f"not one slice of {op} at {point} with {approach} stands: {_gates(mine)}")
+                    told = f"; it was told '{census.last_no}'" if census.last_no else ""
+                    raise Void(f"not one slice of {op} at {point} with {approach} stands: {_gates(mine)}{told}")
 
 
 def _gates(segments: list[Segment]) -> str:
