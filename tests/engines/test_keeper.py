@@ -368,11 +368,14 @@ async def kill_at_a_random_moment(seed: int, caches: Path) -> tuple[str | None, 
         if victim.process.returncode is not None:
             return f"seed {seed}: it ended by itself: {(await victim.process.stderr.read()).decode()[-800:]}", 0
         victim.process.kill()
-        until = time.monotonic() + 5.0
+        began = time.monotonic()
         await victim.process.wait()
         await victim.listen()
         while left := victim.traces(seen):
-            if time.monotonic() > until:
+            # Five seconds are the promise. On a machine with far more to run than it has cores the keeper gets its turn
+            # so rarely that they say nothing about it; then it has thirty.
+            within_s = 30.0 if os.getloadavg()[0] > 3 * (os.cpu_count() or 1) else 5.0
+            if time.monotonic() - began > within_s:
                 return f"seed {seed}, killed after {victim.lives_s:.3f} s, left {left}", len(seen)
             await asyncio.sleep(0.02)
         return None, len(seen)

@@ -34,7 +34,8 @@ LINE_BYTES_MAX = 1 << 20  # of a first line
 PIPE_BYTES = 1 << 16
 MARK = "FATHOM_CHILD"  # a variable in the environment of every child, and of all that descends from it
 SWEEP_S = 4.0  # after this long a process that does not die (a dead disk) is left alone; the folders go all the same
-FREEZE_S = 1.0
+FREEZE_S = 1.0  # before it is killed, a tree is stopped; this long it is tried
+PAUSE_S = 10.0  # for a pause and what ends it: a machine under full load takes its time
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, IPC_RMID = 1, 36, 0
 _libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
@@ -378,12 +379,12 @@ class KeeperProcess:
 
     def pause(self, child: int) -> None:
         kept = self.kept[child]
-        if not self.freeze(lambda table: self.tree(kept, table)):
+        if not self.freeze(lambda table: self.tree(kept, table), PAUSE_S):
             raise TimeoutError("not all of its processes stopped")
 
     def resume(self, child: int) -> None:
         kept = self.kept[child]
-        until = time.monotonic() + FREEZE_S
+        until = time.monotonic() + PAUSE_S
         while True:
             table = processes()
             stopped = [pid for pid in self.tree(kept, table) if table[pid].state == "T"]
@@ -405,12 +406,12 @@ class KeeperProcess:
 
     # Ends -----------------------------------------------------------------------------------------------------
 
-    def freeze(self, tree: Callable[[dict[int, Process]], set[int]]) -> bool:
+    def freeze(self, tree: Callable[[dict[int, Process]], set[int]], within_s: float) -> bool:
         """Stop a tree of processes.
 
         Two looks in a row must find the same ones, all stopped: then none can have forked meanwhile.
         """
-        until = time.monotonic() + FREEZE_S
+        until = time.monotonic() + within_s
         before: set[int] | None = None
         while True:
             table = processes()
@@ -440,7 +441,7 @@ class KeeperProcess:
     def exterminate(self, tree: Callable[[dict[int, Process]], set[int]], within_s: float) -> bool:
         """Kill a tree of processes as one: stopped first, so that none forks while the others die."""
         until = time.monotonic() + within_s
-        self.freeze(tree)
+        self.freeze(tree, FREEZE_S)
         while True:
             found = tree(processes())
             if not found:
