@@ -113,13 +113,14 @@ def choices_of(system: System, stores: Any, approach: str) -> Choices:
 
 @asynccontextmanager
 async def serving(world: World, approach: str) -> AsyncIterator[tuple[Any, Any]]:
-    """Yield the service and its stores, in this process, with every reader's home read once."""
+    """Yield the service and its stores, in this process, with every reader's home as it is when it is often read."""
     async with stores_at(world.system, world.urls) as stores:
         await stores.migrate()
         async with world.system.service.open(stores, choices_of(world.system, stores, approach)) as service:
-            for reader in world.readers:
-                await service.home(reader, Page())
-            await service.settled()
+            for _ in range(2):  # the first read has the feed made, the second one has the posts copied
+                for reader in world.readers:
+                    await service.home(reader, Page())
+                await service.settled()
             yield service, stores
 
 

@@ -44,7 +44,7 @@ class Limiter:
         if not (rate.per_s > 0 and math.isfinite(rate.per_s) and rate.burst >= 1 and keys_max >= 1):
             raise ValueError(f"a limiter needs a positive rate, a burst and room for a key, not {rate}, {keys_max}")
         self.rate = rate
-        self._step_s = 1 / rate.per_s
+        self._per_s, self._step_s = rate.per_s, 1 / rate.per_s
         self._depth_s = rate.burst / rate.per_s
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
         self._keys_max = keys_max
@@ -76,7 +76,8 @@ class Limiter:
         return Taken(True, self._left(after - now_s), 0.0, after - now_s), after
 
     def _left(self, missing_s: float) -> int:
-        return max(0, math.floor((self._depth_s - missing_s) * self.rate.per_s + 1e-6))
+        left = int((self._depth_s - missing_s) * self._per_s + 1e-6)  # towards 0, as below 0 there is nothing
+        return left if left > 0 else 0
 
     def _room(self, now_s: float) -> bool:
         buckets = self._full_at

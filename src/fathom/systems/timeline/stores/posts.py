@@ -307,8 +307,9 @@ class Posts:
         """Return the JSON of these posts, from their copies or, where there are none, from the truth."""
         if not ids:
             return Known([], None)
-        start = b"post:%d:" % self.era
-        copies = await self._memory.ask("MGET", *[start + b"%d" % id for id in ids])
+        # All keys in one go: twenty of them one by one are a tenth of what a home costs us.
+        keys = (b"post:%d:%%d " % self.era * len(ids) % tuple(ids)).split()
+        copies = await self._memory.ask("MGET", *keys)
         if None not in copies and GONE not in copies:
             return Known([copy[PREFIX:] for copy in copies], None)
         missing = [id for id, copy in zip(ids, copies, strict=True) if copy is None]
