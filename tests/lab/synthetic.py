@@ -81,6 +81,7 @@ class World:
     wrong_count: bool = False  # the engine says one command more than we counted
     lost: int = 0
     recovers: bool = True
+    injections: int = 1  # how often each fault is injected
 
     def but(self, **changes: object) -> World:
         return replace(self, **changes)  # pyright: ignore[reportArgumentType]
@@ -120,6 +121,7 @@ def plan_of(world: World) -> Plan:
             Fault(kind="outage", target="cache", from_s=4, until_s=7),
             Fault(kind="outage", target="cache", from_s=4, until_s=7, wiped=True),
         ]
+        * world.injections
         if world.faults
         else [],
         trial_rates={"home": 200.0, "post": 5.0},

@@ -249,6 +249,16 @@ def test_an_answer_that_showed_the_trouble_counts_as_noticed(tmp_path):
     assert found["trial/on-read/0/degraded"].value == 40
 
 
+def test_several_injections_of_one_fault_are_told_by_their_median_and_range(tmp_path):
+    found = of(tmp_path, injections=3, blocks=0)
+    every = sorted(found[f"trial/hybrid/{n}/failed"].value for n in (0, 2, 4))
+    whole = found["trials/hybrid/0/failed"]
+    assert (whole.low, whole.value, whole.high) == tuple(every) and whole.over == "3 injections"
+    assert whole.exact == (every[0] == every[-1])
+    assert found["trials/hybrid/1/rebuilds"].value == 1_000 and found["trials/hybrid/1/rebuilds"].exact
+    assert found["trials/on-read/0/noticed_s"].verdict == "never"
+
+
 # Judgements ----------------------------------------------------------------------------------------------------------
 
 

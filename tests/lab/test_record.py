@@ -188,6 +188,15 @@ def test_a_dive_of_one_approach_one_operation_and_words_for_values_has_a_record(
 
 
 @pytest.mark.slow
+def test_a_fault_that_was_injected_several_times_is_one_story(tmp_path):
+    run = write_run(tmp_path, World(injections=3, blocks=0))
+    found = conclude(run)
+    text = voices(run, found)["record.md"]
+    assert text.count("killed from 4 to 7 s**, 3 times") == 1 and text.count("and wiped**, 3 times") == 1
+    assert "killed from 4 to 7 s, 3 times" in terminal(run, found)
+
+
+@pytest.mark.slow
 def test_texts_from_outside_cannot_become_markup(tmp_path):
     run = write_run(tmp_path, World(blocks=0, faults=False))
     text = (

@@ -109,7 +109,7 @@ def _write(value: float, finding: Finding, about: float, *, bare: bool, signific
     scale, name = unit_for(about, finding.unit)
     if finding.how in ("count", "closed form", "state", "cross-check") and not name:
         return count(value)
-    if finding.how in ("trial", "law", "gate") and not name:
+    if finding.how in ("trial", "trials", "law", "gate") and not name:
         return count(value)
     text = digits(value / scale, significant)
     after = finding.unit if finding.unit.startswith("/") else name

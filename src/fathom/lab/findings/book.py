@@ -42,6 +42,11 @@ class Book:
         """Return the segments of one part; those that a gate voided only when asked for."""
         return [segment for segment in self.segments if segment.part == part and (segment.valid or not valid)]
 
+    def of_trial(self, approach: str, number: int) -> list[Finding]:
+        """Return what was found of one approach under one fault."""
+        begins = name_of("trial", approach, number, "")
+        return [finding for id, finding in self._findings.items() if id.startswith(begins)]
+
     def void(self, approaches: Iterable[str]) -> None:
         """Mark every number of these approaches, and every comparison with them."""
         gone = set(approaches)

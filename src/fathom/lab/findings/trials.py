@@ -14,9 +14,9 @@ import numpy as np
 
 from fathom.lab.findings.book import Book, name_of
 from fathom.lab.findings.census import QUANTILES
-from fathom.lab.runs import OUTCOMES, Samples, Segment, Trial
+from fathom.lab.runs import OUTCOMES, Finding, Plan, Samples, Segment, Trial
 
-__all__ = ["WINDOW_S", "trials"]
+__all__ = ["WINDOW_S", "alike", "trials"]
 
 WINDOW_S = 0.25
 STRAY = 2  # one late request in a window is a stray
@@ -30,6 +30,51 @@ def trials(book: Book) -> None:
         samples = book.run.samples(segment)
         if samples is not None and len(samples):
             _one(book, trial, segment, samples)
+    for numbers in alike(book.plan):
+        if len(numbers) > 1:
+            for approach in book.plan.names:
+                _together(book, approach, numbers)
+
+
+def alike(plan: Plan) -> list[list[int]]:
+    """Return the plan's faults by their places, those that are the same fault injected again beside each other."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for number, fault in enumerate(plan.faults):
+        same = (fault.kind, fault.target, fault.from_s, fault.until_s, fault.wiped)
+        groups.setdefault(same, []).append(number)
+    return list(groups.values())
+
+
+def _together(book: Book, approach: str, numbers: list[int]) -> None:
+    """Note the median of several injections of one fault, and their range."""
+    every: dict[str, list[Finding]] = {}
+    for number in numbers:
+        for f in book.of_trial(approach, number):
+            every.setdefault(str(f.measure if not f.op else f"{f.op}.{f.measure}"), []).append(f)
+    for measure, found in every.items():
+        values = sorted(f.value for f in found if f.value is not None)
+        if measure == "timeline" or not found:
+            continue
+        worst = next((f.verdict for f in found if f.verdict == "does not recover"), found[0].verdict)
+        whole = len(values) == len(found)
+        book.add(
+            name_of("trials", approach, numbers[0], measure),
+            part="trial",
+            how="trials",
+            approach=approach,
+            point=found[0].point,
+            op=found[0].op,
+            measure=found[0].measure,
+            unit=found[0].unit,
+            value=values[(len(values) - 1) // 2] if whole else None,
+            low=values[0] if values else found[0].low,
+            high=values[-1] if whole else None,
+            exact=whole and values[0] == values[-1] and found[0].exact,
+            n=sum(f.n for f in found),
+            over=f"{len(found)} injections",
+            verdict=worst if not whole or len({f.verdict for f in found}) == 1 else None,
+            sources=[id for f in found for id in f.sources],
+        )
 
 
 def _one(book: Book, trial: Trial, segment: Segment, samples: Samples) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fathom.lab.findings.trials import alike
 from fathom.lab.record.blocks import Block, Chart, Item, Mark, Paragraph, Section, Span, Strong, Table
 from fathom.lab.record.facts import Facts, cells, common, fault_words, words
 from fathom.lab.runs import Finding
@@ -26,36 +27,39 @@ _UNTOLD = {"ok", "together", "degraded_from_s"}
 def failures(facts: Facts) -> Section:
     section = Section("Failure modes")
     plan = facts.plan
-    numbers = [n for n in range(len(plan.faults)) if any(facts.get("trial", a, n, "ok") for a in plan.names)]
-    if not numbers:
+    groups = [g for g in alike(plan) if any(facts.get("trial", a, g[0], "ok") for a in plan.names)]
+    if not groups:
         section.blocks.append(Paragraph(["Nothing was broken in this run, so nothing is known."]))
-    for number in numbers:
-        section.blocks += _failure(facts, number)
+    for group in groups:
+        section.blocks += _failure(facts, group)
     return section
 
 
-def _failure(facts: Facts, number: int) -> list[Block]:
-    plan = facts.plan
+def _failure(facts: Facts, group: list[int]) -> list[Block]:
+    """One fault: a table over all its injections, and the course of the first."""
+    plan, number = facts.plan, group[0]
+    kind = "trials" if len(group) > 1 else "trial"
     names = [name for name in plan.names if facts.get("trial", name, number, "ok")]
-    proof = {pid for mark in facts.run.faults if mark.fault == number and mark.did == "kill" for pid in mark.pids}
+    proof = {pid for mark in facts.run.faults if mark.fault in group and mark.did == "kill" for pid in mark.pids}
     seen = f" ({len(proof)} process{'es' if len(proof) > 1 else ''} seen to die)" if proof else ""
     rows: list[list[Item]] = []
     measures = dict(_TRIAL_ROWS)
     extras = [
         f.measure
-        for f in facts.of("trial")
+        for f in facts.of(kind)
         if f.exact and f.measure not in {*measures, *_UNTOLD} and f.id.split("/")[2] == str(number)
     ]
     for measure, label in [*_TRIAL_ROWS, *((str(m), words(m)) for m in dict.fromkeys(extras))]:
-        found = [facts.get("trial", name, number, measure) for name in names]
+        found = [facts.get(kind, name, number, measure) for name in names]
         quiet = measure in ("censored", "bad_again") and not any(f and f.value for f in found)
         if any(found) and not quiet:
             rows.append([[label, common(found)], *_trial_cells(found)])
     title = fault_words(facts, number)
+    times = f", {len(group)} times" if len(group) > 1 else ""
     side = [facts.get("trial", name, number, "together") for name in names]
     together = " All went through it side by side, sharing the machine." if any(f and f.value for f in side) else ""
     return [
-        Paragraph([Strong(title[:1].upper() + title[1:]), f"{seen}.{together}"]),
+        Paragraph([Strong(title[:1].upper() + title[1:]), f"{times}{seen}.{together}"]),
         Table(["", *names], rows),
         Chart("trial", {"fault": number}, f"{title}: latency and failures of each approach over time"),
     ]

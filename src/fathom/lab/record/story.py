@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fathom.lab import figures
+from fathom.lab.findings.trials import alike
 from fathom.lab.record.blocks import (
     Block,
     Bullets,
@@ -81,9 +82,7 @@ def _problem(facts: Facts) -> Section:
     if plan.goals:
         rows.append([["Goals"], [", ".join(f"{aim} < {goal_limit(aim.less_than, aim.measure)}" for aim in plan.goals)]])
     if plan.faults:
-        rows.append(
-            [["Broken on purpose"], ["; ".join(fault_words(facts, number) for number in range(len(plan.faults)))]]
-        )
+        rows.append([["Broken on purpose"], ["; ".join(fault_words(facts, group[0]) for group in alike(plan))]])
     section.blocks.append(Table(["", ""], rows, words=2))
     return section
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fathom.lab import figures
+from fathom.lab.findings.trials import alike
 from fathom.lab.record.blocks import Code, Item, Mark, Note, Num, Span, Strong
 from fathom.lab.record.decision import decision_line
 from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, point_of, words
@@ -146,8 +147,8 @@ def _verdicts(facts: Facts) -> Iterator[Item]:
     for ratio in facts.of("ratio"):
         if not ratio.detail.get("twin") and ratio.verdict in ("better", "worse"):
             yield ["·", *verdict_line(facts, ratio)]
-    for number in range(len(facts.plan.faults)):
-        yield from _broken(facts, number)
+    for group in alike(facts.plan):
+        yield from _broken(facts, group)
 
 
 def _said(facts: Facts, kind: str, finding: Finding) -> Item:
@@ -184,27 +185,34 @@ def _laws_kept(facts: Facts) -> Iterator[Item]:
         yield ["·", where, Num(flip), f" {flip.measure}"]
 
 
-def _broken(facts: Facts, number: int) -> Iterator[Item]:
+def _broken(facts: Facts, group: list[int]) -> Iterator[Item]:
+    number, kind = group[0], "trials" if len(group) > 1 else "trial"
     if any(facts.get("trial", name, number, "ok") for name in facts.plan.names):
-        yield [Strong(fault_words(facts, number))]
+        yield [Strong(fault_words(facts, number)), f", {len(group)} times" if len(group) > 1 else ""]
     for name in facts.plan.names:
-        failed, unknown, healed = (facts.get("trial", name, number, m) for m in ("failed", "unknown", "healed_s"))
+        failed, unknown, healed = (facts.get(kind, name, number, m) for m in ("failed", "unknown", "healed_s"))
         if failed is None or unknown is None:
             continue
-        lost = facts.get("trial", name, number, "lost")
+        lost = facts.get(kind, name, number, "lost")
         line: list[Span] = [
             "·",
-            f"{name}: {int(failed.value or 0)} failed, {int(unknown.value or 0)} unknown of {failed.n:,}",
+            f"{name}: {_count(failed)} failed, {_count(unknown)} unknown of {failed.n:,}",
         ]
-        if healed and healed.verdict == "healed":
+        if healed and healed.value and healed.verdict != "with the return":
             line += ["; healed ", Num(healed, brief=True), " after the return"]
         elif healed and healed.verdict == "can't tell":
             line.append(f"; can't tell whether it healed: {healed.says}")
         elif healed:
             line.append(f"; {_HEALED.get(str(healed.verdict), healed.verdict)}")
         if lost and lost.value is not None:
-            line.append(f"; {int(lost.value)} acknowledged lost")
+            line.append(f"; {_count(lost)} acknowledged lost")
         yield line
+
+
+def _count(finding: Finding) -> str:
+    """A count of one injection, or the median of several and their range."""
+    shown = figures.value_of(finding)
+    return shown if finding.exact else f"{shown} ({figures.spread_of(finding)})"
 
 
 def _hanging(item: Item, width: int) -> list[Text]:
