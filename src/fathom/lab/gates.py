@@ -22,7 +22,8 @@ OTHERS_COUNTING = 0.25  # of a core: a hog on the system's core raised CPU per o
 OTHERS_S = 0.015  # or so much per second beyond what they use when nothing is asked: the kernel's own threads
 BRIEF_S = 0.02  # what passes by in a moment is no neighbour
 STALL = 0.10  # of the time in which everybody waited for disk or memory
-HICCUP_S = 0.002  # how late a sleeping control may wake at its 99th percentile
+HICCUP_S = 0.002  # how late a sleeping control may wake at its 99th percentile on the generator's core
+HICCUP_BESIDE_S = 0.02  # and beside the system, whose own work it has to wait for too
 LAG_S, LAG = 0.001, 0.05  # the generator may send this late, or this share of the median latency
 TICK_S = 1 / TICKS
 BUSY = 0.85  # of the system's cores; beyond it queues grow without end
@@ -62,9 +63,10 @@ def machine(
         if name in used.pressure_s:
             share = used.pressure_s[name] / max(used.covers_s, 1e-9)
             gates.append(_below(name, share, STALL, "the share of the time in which everybody waited for it"))
-    if hiccups:
-        late = max(hiccup.p99_s for hiccup in hiccups)
-        gates.append(_below("hiccups", late, HICCUP_S, "seconds that a sleeping control woke late (p99)"))
+    for late in hiccups:
+        limit = HICCUP_S if late.core in placement.generator else HICCUP_BESIDE_S
+        says = f"seconds that a control that only sleeps woke late on core {late.core} (p99)"
+        gates.append(_below(f"hiccups.{late.core}", late.p99_s, limit, says))
     return gates
 
 

@@ -41,7 +41,10 @@ class Trials:
     async def run(self, contenders: Sequence[Contender]) -> None:
         """Every fault on every contender; controls, which no census knows, are among them."""
         plan = self.bench.plan
-        for number in range(len(plan.faults)):
+        for number, fault in enumerate(plan.faults):
+            if number and self.bench.left_s() < plan.trial_s(fault):
+                self.bench.tell(f"no time is left for the {fault}")
+                return
             apart_s = len(contenders) * sum(plan.trial_s(left) + JUDGE_S for left in plan.faults[number:])
             together = plan.together or self.bench.left_s() < apart_s
             if together and not plan.together:
