@@ -379,7 +379,7 @@ class KeeperProcess:
 
     def pause(self, child: int) -> None:
         kept = self.kept[child]
-        if not self.freeze(lambda table: self.tree(kept, table), PAUSE_S):
+        if not self.freeze(lambda table: self.tree(kept, table), PAUSE_S, self.deserted):
             raise TimeoutError("not all of its processes stopped")
 
     def resume(self, child: int) -> None:
@@ -392,7 +392,7 @@ class KeeperProcess:
                 return
             for pid in stopped:
                 send_signal(pid, signal.SIGCONT)
-            if time.monotonic() > until:
+            if time.monotonic() > until or self.deserted():
                 raise TimeoutError("not all of its processes went on")
             time.sleep(0.0005)  # /proc gives no event to wait for
 
@@ -406,7 +406,18 @@ class KeeperProcess:
 
     # Ends -----------------------------------------------------------------------------------------------------
 
-    def freeze(self, tree: Callable[[dict[int, Process]], set[int]], within_s: float) -> bool:
+    def deserted(self) -> bool:
+        """Say whether the other end of the socket is closed: then there is more to do than what we were asked."""
+        look = select.poll()
+        look.register(CONTROL, 0)
+        return bool(look.poll(0))
+
+    def freeze(
+        self,
+        tree: Callable[[dict[int, Process]], set[int]],
+        within_s: float,
+        give_up: Callable[[], bool] = lambda: False,
+    ) -> bool:
         """Stop a tree of processes.
 
         Two looks in a row must find the same ones, all stopped: then none can have forked meanwhile.
@@ -422,7 +433,7 @@ class KeeperProcess:
             before = None if running else found
             for pid in running:
                 send_signal(pid, signal.SIGSTOP)
-            if time.monotonic() > until:
+            if time.monotonic() > until or give_up():
                 return False
             time.sleep(0.0005)  # /proc gives no event to wait for
 
