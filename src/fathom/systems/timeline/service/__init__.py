@@ -28,9 +28,10 @@ __all__ = ["Copies", "Service", "open"]
 
 log = logging.getLogger("fathom.timeline")
 
-FALLBACKS_MAX = 12  # reads from the truth at once while Redis is shut; the rest of its connections is for writes
-FALLBACKS_WAITING_MAX = 2_000
-FALLBACK_S = 1.0  # who would wait longer is asked to come again
+TRUTH_READERS_MAX = 12  # homes read from the truth at once; the rest of its connections is for writes
+TRUTH_WAITING_MAX = 2_000
+TRUTH_S = 2.0  # who would wait longer is asked to come again
+STANDBY_S = 0.1  # for the newest posts to be read, which takes a fifth of that
 REFILLS_MAX = 8  # looks for more posts when some of a page were not to be shown
 OPENING_S = 2.0  # a Redis that takes longer is not waited for: reads go to the truth
 TIDY_S = 30.0
@@ -89,8 +90,8 @@ class Service:
         self._courier, self._mender = Courier(stores), Mender(stores)
         self._mint = mint
         self._ids = Ids()
-        self._fallbacks = asyncio.Semaphore(FALLBACKS_MAX)
-        self._fallbacks_waiting = 0
+        self._truth_readers = asyncio.Semaphore(TRUTH_READERS_MAX)
+        self._truth_waiting = 0
 
     # Accounts
 
@@ -275,25 +276,28 @@ class Service:
     async def _from_truth(self, reader: UserId, page: Page, source: Source) -> Slice:
         """Read without any feed: from what stands by, else from the truth, but only so many at once."""
         with asked:
-            found = await self._standby.home(reader, page)
+            found = await self._standby.home(reader, page, wait_s=STANDBY_S)
         if found is not None:
             return sliced(found, page, source)
-        if self._fallbacks_waiting >= FALLBACKS_WAITING_MAX:
+        if self._truth_waiting >= TRUTH_WAITING_MAX:
             raise Refusal("unavailable", "too many read at once while a store recovers, try again", retry_s=1.0)
-        self._fallbacks_waiting += 1
+        self._truth_waiting += 1
         try:
-            try:
-                async with asyncio.timeout(FALLBACK_S):
-                    await self._fallbacks.acquire()
-            except TimeoutError:
-                raise Refusal("unavailable", "a store is down and the other is busy, try again", retry_s=1.0) from None
-            try:
-                with asked:
-                    return sliced(await self._graph.pull_posts(reader, page, FALLBACK_S), page, source)
-            finally:
-                self._fallbacks.release()
+            async with asyncio.timeout(TRUTH_S):
+                await self._truth_readers.acquire()
+        except TimeoutError:
+            raise Refusal("unavailable", "a store is down and the other is busy, try again", retry_s=1.0) from None
         finally:
-            self._fallbacks_waiting -= 1
+            self._truth_waiting -= 1
+        try:
+            with asked:
+                # While we waited the posts that stand by may have been read: then the whole queue is served by them.
+                found = await self._standby.home(reader, page)
+                if found is None:
+                    found = await self._graph.pull_posts(reader, page, TRUTH_S)
+                return sliced(found, page, source)
+        finally:
+            self._truth_readers.release()
 
     async def settled(self) -> None:
         await self._outbox.settled()
@@ -355,7 +359,7 @@ class Service:
                 await self._stores.feeds.remove(generation, list(stars))
                 await self._stores.generations.retire(generation)
 
-        self._stores.chores.once("retire", retire)
+        self._stores.chores.once(("retire", current), retire)
 
     async def _tidy(self) -> None:
         """Now and then: take up rows that a lost answer hid, put sleepy readers' feeds away, forget what expired."""

@@ -139,6 +139,8 @@ _UNFOLLOW = f"""
 def _between(page: Page) -> tuple[int, int]:
     """Return the ids that a page lies between."""
     return TOP if page.max_id is None else page.max_id, max(page.since_id or 0, page.min_id or 0)
+
+
 _ADD = """
     WITH wanted AS (
         SELECT follower, followee FROM unnest($1::bigint[], $2::bigint[]) AS pair (follower, followee)

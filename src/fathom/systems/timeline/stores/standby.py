@@ -18,7 +18,7 @@ __all__ = ["Standby"]
 
 log = logging.getLogger("fathom.timeline.standby")
 
-NEWEST = 3_000  # posts that are kept
+NEWEST = 2_000  # posts that are kept
 SCANNED_MAX = 1_000  # of them are looked at for one page; whose page needs more is better asked of the truth
 READERS_MAX = 20_000  # whose followees are kept
 FOLLOWEES_MAX = 2_000
@@ -123,8 +123,10 @@ class Standby:
 
     # Reading
 
-    async def home(self, reader: UserId, page: Page) -> list[Post] | None:
-        """Return a page of a reader's home; None: the truth has to be asked."""
+    async def home(self, reader: UserId, page: Page, *, wait_s: float = 0.0) -> list[Post] | None:
+        """Return a page of a reader's home; None: the truth has to be asked. Wait that long for the newest posts."""
+        if wait_s and not self._ready and self._loading is not None and not self._loading.done():
+            await asyncio.wait([self._loading], timeout=wait_s)
         if not self._ready or page.min_id is not None:
             return None
         followees = self._followees.get(reader)

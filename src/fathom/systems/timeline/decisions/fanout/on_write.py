@@ -88,13 +88,13 @@ class OnWrite(Fanout):
         generation = self.generation
         self.chores.once(("rebuild", generation, reader), lambda: self.rebuild(reader))
 
-    async def rebuild(self, reader: UserId) -> None:
-        """Make a reader's feed from the truth."""
+    async def rebuild(self, reader: UserId) -> bool:
+        """Make a reader's feed from the truth; return False if that was not needed."""
         generation = self.generation
         key = self.feeds.key(generation, reader)
         async with self._turns.of(reader):
             if await self.feeds.marks(key) is not None:
-                return  # somebody was quicker
+                return False  # somebody was quicker
             for _ in range(REBUILDS_MAX):
                 # Live first, then read: a post that is not in the snapshot is committed later, so its delivery finds
                 # the reader live. It may come before `make`, which merges, or after.
@@ -104,8 +104,9 @@ class OnWrite(Fanout):
                 await self.feeds.make(key, found.ids, floor, hidden=found.ended, stars=found.stars)
                 # An edge or a star that changed after the snapshot was told to a feed that was not whole: again.
                 if await self.graph.version(reader, generation) == (found.version, found.stars):
-                    return
+                    return True
             await self.feeds.drop(key)
+            return True
 
     async def changed(self, reader: UserId, author: UserId) -> None:
         await self._agree(self.generation, reader, author)
