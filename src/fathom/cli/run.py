@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -25,11 +24,26 @@ def complete(body: Coroutine[Any, Any, T]) -> T:
 
 
 async def _with_signals(body: Coroutine[Any, Any, T]) -> T:
-    loop = asyncio.get_running_loop()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    ended = False
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+        task.cancel()
+
     for number in (signal.SIGTERM, signal.SIGHUP):
-        with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread: then they are not ours
-            loop.add_signal_handler(number, os.kill, os.getpid(), signal.SIGINT)
-    return await body
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has asked that a closed terminal means nothing
+            with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread: then they are not ours
+                loop.add_signal_handler(number, end)
+    try:
+        return await body
+    except asyncio.CancelledError:
+        # Not by way of SIGINT: a shell has its background jobs ignore that one.
+        if ended:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _loop() -> Any:
