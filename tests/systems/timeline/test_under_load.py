@@ -52,7 +52,7 @@ RATES = {"home": 1_000, "page": 10, "post": 12, "follow": 6, "unfollow": 4, "del
 async def test_redis_killed_and_wiped_under_a_thousand_reads_a_second(world: World, approach: str):
     readers, actors, given = await town(world, seed=7)
     async with world.open(approach) as timeline:
-        await world.choices.fanout.warm(readers)
+        await world.choices.fanout.warm(sorted({*readers, *actors}))
         crowd = Crowd(timeline, readers, actors, seed=7, given=given)
         made: Counter[int] = Counter()
         fanout = world.choices.fanout

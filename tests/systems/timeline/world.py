@@ -85,11 +85,20 @@ class World:
 
     @asynccontextmanager
     async def open(
-        self, approach: str = "on-write", knobs: Mapping[str, Any] | None = None, **more: Any
+        self,
+        approach: str = "on-write",
+        knobs: Mapping[str, Any] | None = None,
+        *,
+        seed: Callable[[Stores, Any], object] = lambda stores, fanout: None,
+        **more: Any,
     ) -> AsyncIterator[service.Service]:
-        """Open a service, as a process would that begins now: nothing is remembered but what the engines hold."""
+        """Open a service, as a process would that begins now: nothing is remembered but what the engines hold.
+
+        `seed` may put a bug into the stores or the approach beforehand.
+        """
         self.stores = Stores(self.stores.truth, self.stores.cache, self.stores.queue)
         self.choices = Choices(self.system, self.stores, {"fanout": Choice(approach, dict(knobs or {}))})
+        seed(self.stores, self.choices.fanout)
         more.setdefault("passwords", Passwords(time_cost=1, memory_kib=8))
         async with service.open(self.stores, self.choices, **more) as opened:
             yield opened

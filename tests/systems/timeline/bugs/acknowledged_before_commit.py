@@ -1,0 +1,47 @@
+"""A post is acknowledged as soon as it is on its way to the truth."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from fathom.engines.engine import EngineError
+from fathom.errors import Refusal
+from fathom.systems.timeline.api import Post
+
+from ..crowd import Crowd
+from ..test_outages import without
+from ..world import World
+from . import Seed, people
+
+breaks = "no_acknowledged_post_is_lost"
+
+
+def seed(stores: Any, fanout: Any) -> None:
+    write, later = stores.posts.write, []
+
+    async def write_later(author: int, body: str, now_ms: int, mint: Any, key: str | None = None) -> Any:
+        id = mint(0)
+
+        async def on_its_way() -> None:
+            with suppress(EngineError):
+                await write(author, body, now_ms, lambda after: id, key)
+
+        later.append(asyncio.ensure_future(on_its_way()))
+        return Post(id=id, author=author, name="?", body=body, at_ms=now_ms), None
+
+    stores.posts.write = write_later
+
+
+async def story(world: World, seed: Seed) -> Crowd:
+    async with people(world, "ann", "bob", seed=seed) as town:
+        ann, bob = town.users
+        await town.as_(bob).follow(bob, ann)
+        await town.reads(bob, ann)
+        async with without(world.engines.truth):
+            with suppress(Refusal, TimeoutError):
+                await town.as_(ann).post(ann, "written, they said")
+        await town.stores.truth.ready()
+        await town.crowd.look_around(town.users)
+        return town.crowd
