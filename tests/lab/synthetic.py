@@ -190,7 +190,7 @@ def _work(
     jitter = 1 + noise * float(dice.standard_normal())
     used = {"service": 0.6 * cpu * jitter + IDLE_S * lasts_s, "cache": 0.3 * cpu * jitter, "truth": 0.1 * cpu * jitter}
     commands = sum(c.get("commands", 0) for c in counts.values())
-    return counts, {**used, "generator": 0.4}, {"cache": {"cmd": commands + 1, "cmd.info": 1}}
+    return counts, {**used, "generator": 0.4}, {"cache": {"cmd": commands}}
 
 
 def _csv(

@@ -218,7 +218,7 @@ def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windo
     inside = np.isin((at_s // WINDOW_S) * WINDOW_S, list(bad))
     first = np.nonzero(hurt & inside & (at_s >= began_s))[0]
     shown_s = trial.extra.get("degraded_from_ms", np.inf) / 1000  # an answer that said that something was wrong
-    if shown_s >= began_s and (not len(first) or shown_s < samples.done_ns[first].min() / 1e9):
+    if shown_s >= began_s and (not len(first) or shown_s < _told_ns(samples, limits)[first].min() / 1e9):
         after = shown_s - began_s
         if np.isfinite(after):
             fine = {"low": after - 0.0005, "high": after + 0.0005, "n": len(samples)}
@@ -227,21 +227,34 @@ def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windo
     if not len(first):
         book.add(id("noticed_s"), measure="noticed_s", unit="s", n=len(samples), verdict="never", **fields)
         return
-    told = first[samples.done_ns[first] > 0]  # one that was never answered tells its user nothing, as yet
-    row = told[np.argmin(samples.done_ns[told])] if len(told) else first[np.argmin(at_s[first])]
-    due = float(at_s[row]) - began_s
-    ended = float(samples.done_ns[row]) / 1e9 - began_s if len(told) else due
+    told_ns = _told_ns(samples, limits)[first]
+    row = first[np.argmin(told_ns)]
+    due, told = float(at_s[row]) - began_s, float(told_ns.min()) / 1e9 - began_s
     book.add(
         id("noticed_s"),
         measure="noticed_s",
         unit="s",
-        value=ended,
+        value=max(due, told),
         low=due,
-        high=max(due, ended),
+        high=max(due, told),
         n=len(samples),
         verdict="noticed",
-        **{**fields, "over": "one injection; between when that request was due and when it ended"},
+        **{
+            **fields,
+            "over": "one injection; between when that request was due and when it had failed or its goal had passed",
+        },
     )
+
+
+def _told_ns(samples: Samples, limits: dict[str, tuple[float, float]]) -> np.ndarray:
+    """When each request's user knew: when it had failed, or when the time that its goal allows had passed."""
+    never = np.iinfo(np.int64).max
+    told = np.where((samples.outcome == 1) & (samples.done_ns > 0), samples.done_ns, never)
+    for op, (limit, _) in limits.items():
+        patient = samples.intended_ns + int(limit * 1e9)
+        told = np.where(samples.of(op), np.minimum(told, patient), told)
+    ended = np.where(samples.done_ns > 0, samples.done_ns, samples.intended_ns)
+    return np.where(told == never, ended, told)
 
 
 def _healed(book: Book, id, fields: dict, trial: Trial, segment: Segment, windows: list[_Window]) -> None:

@@ -46,7 +46,8 @@ def decision(facts: Facts) -> Section:
         caption = [_undecided(facts, flips)] if len(told) < len(flips) else []
         section.blocks.append(Table(head, rows, caption, 3))
         checked = facts.of("flip check")
-        point = checked[0].point if checked else told[len(told) // 2].point
+        raced = [f.point for f in told if f.point == facts.duelled]
+        point = checked[0].point if checked else raced[0] if raced else told[len(told) // 2].point
         section.blocks.append(
             Chart(
                 "flip",

@@ -11,7 +11,8 @@ from fathom.lab.runs import MIX, Finding, Point
 
 __all__ = ["tradeoffs", "verdict_line"]
 
-_FLOWS = ("in_bytes", "out_bytes")  # what went by since the engine began is no storage
+_STORED = ("bytes", "keys", "rows_live", "size")  # states that say what is kept …
+_FLOWS = ("in_bytes", "out_bytes")  # … and what only went by since the engine began
 Grid = dict[Point, list[Finding | None]]  # a row per swept value, a column per approach
 
 
@@ -208,7 +209,7 @@ def verdict_line(facts: Facts, ratio: Finding) -> Item:
     if verdict is None:
         why = ratio.says or "the interval lies across the margin"
         needs = ratio.detail.get("needs")
-        more = f"; about {needs} blocks would tell" if needs else ""
+        more = f"; about {needs} blocks would tell" if needs and not ratio.says else ""
         number: list[Span] = [" (", Num(ratio), ")"] if ratio.value is not None else []
         return [start, Strong("can't tell"), *number, f": {why}{more}"]
     p = f", p = {figures.digits(ratio.detail['p'], 2)} over all measures" if ratio.verdict != "equivalent" else ""
@@ -223,7 +224,7 @@ def _kept(facts: Facts) -> list[Block]:
     last = facts.points[-1]
     for name in _states(facts) if plan.load.rates else ():
         row = [facts.get("state", approach, last, name) for approach in plan.names]
-        if not name.endswith(_FLOWS):
+        if name.endswith(_STORED) and not name.endswith(_FLOWS):
             rows.append([[f"{words(name.replace('.', ' '))}, after {facts.at(last)}", common(row)], *cells(row)])
     for aim in plan.goals:
         marks = [_goal_cell(facts, approach, str(aim)) for approach in plan.names]
