@@ -79,7 +79,9 @@ async def test_a_dive_counts_exactly_and_judges_what_was_foretold(tmp_path):
     assert len(pure) == 3 and all(s.counts["say"]["rows"] == 20 * s.done["say"] for s in pure)
     assert {mark.did for mark in run.faults} == {"pause", "resume"}
     assert all("1 of 1 processes are stopped" in mark.proof for mark in run.faults if mark.did == "pause")
-    assert len(run.trials) == 2 and all(trial.settled for trial in run.trials)
+    assert len(run.trials) == 3 and all(trial.settled for trial in run.trials)
+    assert verdicts(ended, "control") == {"control/forgetful": "held"}  # it is there to be caught, and was
+    assert not any(s.part == "census" for s in run.segments if s.approach == "forgetful")
 
 
 async def test_a_duel_runs_every_approach_and_the_twin_in_every_block(tmp_path):
@@ -100,10 +102,10 @@ async def test_words_that_a_dead_service_forgot_break_the_law_and_void_the_numbe
     ended = await dive("crash", tmp_path, told)
     run = Run(ended.folder)
     assert ended.exit == 3 and ended.state == "void"
-    assert all(trial.lost == 1 for trial in run.trials)
+    assert [trial.lost for trial in run.trials] == [1, 1, 1]
     assert any("breaks a law" in line for line in told)
     kills = [mark for mark in run.faults if mark.did == "kill"]
-    assert len(kills) == 2 and all("0 of 1 processes are left" in mark.proof for mark in kills)
+    assert len(kills) == 3 and all("0 of 1 processes are left" in mark.proof for mark in kills)
 
 
 async def test_a_dive_without_load_counts_by_itself(tmp_path):
