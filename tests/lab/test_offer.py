@@ -61,7 +61,7 @@ async def offered(who: Contender, rate: float = 50, *, kept: float = 0.0, seed: 
 async def test_everything_is_offered_and_every_acknowledgement_probed():
     client = Memory()
     got = await offered(contender(client=client))
-    assert got.offered == got.done == {"say": 5} and got.open_probes == 0 and got.censored == 0
+    assert got.offered == got.done == {"say": 5} and got.censored == 0
     assert sorted(got.samples.ops) == ["say", "seen"] and int(got.samples.of("seen").sum()) == 5
     assert client.asked >= 7  # one of the five had to ask three times
     assert len(got.degraded_s) == 5
@@ -103,7 +103,7 @@ async def test_what_fails_is_counted_and_is_no_fault_of_the_dive():
         async def seen(self, client, turn, answer): ...
 
     got = await offered(contender(Failing))
-    assert got.done == {"say": 0} and got.open_probes == 0
+    assert got.done == {"say": 0} and list(got.samples.ops) == ["say"]
     assert {int(code) for code in got.samples.outcome} == {1, 2}
 
 
@@ -126,9 +126,12 @@ async def test_a_probe_that_never_comes_true_stays_open():
     client = Memory()
     client.shows_after = 10**9
     schedule = Schedule.draw({"say": 20}, 0.1, 1)
-    got = await Offering(contender(client=client), 1, "7/test", None).through(schedule, drain_s=0.1)
-    assert got.open_probes == 2
+    offering = Offering(contender(client=client), 1, "7/test", None)
+    got = await offering.through(schedule, drain_s=0.1)
     assert list(got.samples.outcome[got.samples.of("seen")]) == [3, 3]
+    assert await offering.still_open() == 2
+    client.shows_after = 0  # it was only slow
+    assert await offering.still_open() == 0
 
 
 # ── the record of what was asked ──────────────────────────────────────────────────────────────────────────────────

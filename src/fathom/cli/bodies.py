@@ -12,6 +12,7 @@ from fathom.cli.lent import Lent
 from fathom.design import Choice, Question, System
 from fathom.engines.engine import Engine, Killable, Pausable
 from fathom.engines.keeper import Keeper
+from fathom.engines.postgres import Postgres
 from fathom.errors import FathomError
 from fathom.lab.body import Service
 from fathom.lab.dive import engines_of
@@ -38,8 +39,12 @@ class Embodied:
     async def settled(self, within_s: float) -> None:
         await self._served.settled(within_s)
 
-    async def collect(self) -> None:
+    async def tidy(self) -> None:
+        """Collect the service's garbage, and have PostgreSQL make the checkpoint that would come sooner or later."""
         await self._served.collect()
+        for engine in self.engines.values():
+            if isinstance(engine, Postgres) and isinstance(engine, Killable):  # ours: nobody else's may be hurried
+                await engine.client.execute("CHECKPOINT", within_s=30.0)
 
     async def pause(self) -> None:
         """Stop the service first, so that it sees no engine fall silent."""

@@ -85,7 +85,7 @@ class Bench:
         await asyncio.sleep(WAKE_S)
         machine.sync()
         gc.collect()  # the collector is off while anything is timed
-        await contender.body.collect()
+        await contender.body.tidy()
         yield
         await contender.body.pause()
 
@@ -208,7 +208,7 @@ class Bench:
             rates=rates,
             **more,
         )
-        await self.judge(contender, segment, offered.open_probes)
+        await self.judge(contender, segment, await offering.still_open())
         return segment
 
     def write(self, segment: Segment) -> None:
@@ -227,12 +227,12 @@ class Bench:
         changes = [call for call in contender.recorder.calls if call.changes]
         history = contender.recorder.history(contender.dive.given(who), [*changes, *looks])
         found = self.hold(contender, history, part=segment.part, segment=segment.id)
-        if self.plan.dive.probes:
-            found += self._probes(contender, segment, open_probes)
-        return found
+        return found + self.seen(contender, segment, open_probes)
 
-    def _probes(self, contender: Contender, segment: Segment, still_open: int) -> list[Broken]:
-        """A probe that is still open when all has settled is a broken promise of its own."""
+    def seen(self, contender: Contender, segment: Segment, still_open: int) -> list[Broken]:
+        """Hold the lab's own law: a probe that is false even when all has settled is a broken promise."""
+        if not self.plan.dive.probes:
+            return []
         says = f"{still_open} looked for what they should see and had not seen it when all had settled"
         broken = [Broken(law=SEEN, says=says)] if still_open else []
         checked = sum(segment.done.get(probe.after.name, 0) for probe in self.plan.dive.probes.values())
@@ -244,6 +244,7 @@ class Bench:
                 checked=checked,
                 broken=broken,
                 segment=segment.id,
+                fault=segment.fault,
             )
         )
         return broken

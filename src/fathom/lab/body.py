@@ -58,8 +58,8 @@ class Body(Protocol):
         """Return when everything accepted has taken effect; raise TimeoutError when it has not in time."""
         ...
 
-    async def collect(self) -> None:
-        """Let the service collect its garbage now, not while it is measured."""
+    async def tidy(self) -> None:
+        """Let the service collect its garbage and the engines write out what waits: now, not while it is measured."""
         ...
 
     async def pause(self) -> None:

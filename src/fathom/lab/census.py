@@ -54,7 +54,7 @@ class Census:
 
     async def first(self, contender: Contender) -> None:
         """Count a contender that has just come up and is running: sit idle, then warm up and count as one goes."""
-        await contender.body.collect()
+        await contender.body.tidy()
         await self._idle(contender)
         await self._round(contender, 0)
 

@@ -88,6 +88,8 @@ class Meter:
         engine, counts = await self._counters(), await self._body.ledger()
         flows, state = _apart(self._engine, engine, self._own)
         spent, gone = _spent(self._cpu, clocks)
+        if gone:
+            state["processes.gone"] = float(gone)  # nobody saw what they used at last
         return Used(
             covers_s=covers,
             counts=_grown(self._counts, counts),

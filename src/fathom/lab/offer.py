@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from fathom.engines.engine import EngineError
-from fathom.errors import Refusal
 from fathom.history import Outcome
 from fathom.lab.body import Contender, outcome_of
 from fathom.lab.dive import Operation, Probe, Turn
@@ -33,7 +31,6 @@ class Offered:
     samples: Samples
     offered: dict[str, int]
     done: dict[str, int]
-    open_probes: int
     degraded_s: list[float]  # when an answer showed users that something was wrong
 
     @property
@@ -64,6 +61,8 @@ class _Watch:
     """A probe under way: what it waits for, and since when."""
 
     probe: Probe
+    turn: Turn
+    answer: Any
     since_ns: int
     sent_ns: int = 0
     done_ns: int = 0
@@ -105,9 +104,15 @@ class Offering:
             samples.plus(rows),
             offered,
             done,
-            sum(1 for watch in self._watches if watch.outcome is not Outcome.OK),
             [ns / 1e9 for ns in self._degraded_ns],
         )
+
+    async def still_open(self) -> int:
+        """Ask every probe that had not come true once more, now that all has settled; return how many still do not."""
+        waiting = [watch for watch in self._watches if watch.outcome is not Outcome.OK]
+        answers = [await self._ask(watch) for watch in waiting]
+        self._contender.no_faults()
+        return answers.count(False)
 
     # ── one request ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -135,27 +140,27 @@ class Offering:
         if contender.dive.degraded(op.name, answer):
             self._degraded_ns.append(self._now_ns())
         for probe in self._after[op.name]:
-            watch = _Watch(probe, self._now_ns())
+            after = Turn(f"{self._key}/{probe.name}", index, self._swept, self._point)
+            watch = _Watch(probe, after, answer, self._now_ns())
             self._watches.append(watch)
-            self._start(self._watch(watch, turn, answer))
+            self._start(self._watch(watch))
 
-    async def _watch(self, watch: _Watch, turn: Turn, answer: Any) -> None:
+    async def _watch(self, watch: _Watch) -> None:
         """Ask again until it is true; what could not be asked is asked again too."""
-        contender = self._contender
-        turn = Turn(f"{self._key}/{watch.probe.name}", turn.index, self._swept, self._point)
-        caller = f"{self._key}/{watch.probe.name}/{turn.index}"
         watch.sent_ns = self._now_ns()
-        while True:
-            try:
-                if await contender.ask(watch.probe, turn, caller, answer, kept=self._kept > 0):
-                    watch.done_ns, watch.outcome = self._now_ns(), Outcome.OK
-                    return
-            except (Refusal, EngineError, TimeoutError, OSError):
-                pass
+        while not await self._ask(watch):
             waited_s = (self._now_ns() - watch.since_ns) / 1e9
             if waited_s > PROBE_S:
                 return
             await asyncio.sleep(max(GAP_S, GAP * waited_s))
+        watch.done_ns, watch.outcome = self._now_ns(), Outcome.OK
+
+    async def _ask(self, watch: _Watch) -> bool:
+        caller = f"{self._key}/{watch.probe.name}/{watch.turn.index}"
+        try:
+            return bool(await self._contender.ask(watch.probe, watch.turn, caller, watch.answer, kept=self._kept > 0))
+        except Exception:  # the system said no or nothing; or the dive is wrong, which its contender remembers
+            return False
 
     async def _probes_end(self, within_s: float) -> None:
         if self._tasks:

@@ -98,6 +98,7 @@ class _Trial:
         breaking = asyncio.create_task(self._break())
         try:
             self._offered = await offering.through(schedule, drain_s=DRAIN_S)
+            self._offering = offering
         finally:
             if not breaking.done() and self.now_s < fault.until_s:
                 breaking.cancel()
@@ -181,6 +182,7 @@ class _Trial:
             fault=self.number,
         )
         bench.write(segment)
+        bench.seen(contender, segment, await self._offering.still_open())
         about = {"part": "trial", "segment": segment.id, "fault": self.number}
         broken = bench.hold(contender, history, file=file, **about)
         extra = {"together": int(self.together)}
