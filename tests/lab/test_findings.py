@@ -232,6 +232,19 @@ def test_what_users_saw_of_a_fault_is_read_from_their_requests(tmp_path, found):
     assert found["trial/hybrid/1/rebuilds"].value == 1_000
 
 
+def test_nothing_is_told_of_a_trial_that_was_bad_before_anything_was_broken(tmp_path):
+    run = write_run(tmp_path, World(blocks=0))
+    file = run.folder / "samples" / "trial-hybrid-0.csv"
+    lines = file.read_text().splitlines()
+    early = [line.replace(",ok", ",failed") if int(line.split(",")[1]) < 2e9 else line for line in lines[1:]]
+    file.write_text("\n".join([lines[0], *early]) + "\n")
+    found = {f.id: f for f in compute(Run(run.folder))}
+    for measure in ("noticed_s", "healed_s"):
+        assert found[f"trial/hybrid/0/{measure}"].verdict == "can't tell"
+        assert found[f"trial/hybrid/0/{measure}"].says == "users suffered before anything was broken"
+    assert found["trial/hybrid/1/healed_s"].verdict == "healed"
+
+
 def test_what_is_still_bad_at_the_end_does_not_recover(tmp_path):
     found = of(tmp_path, recovers=False, blocks=0)
     assert found["trial/hybrid/0/healed_s"].verdict == "does not recover"

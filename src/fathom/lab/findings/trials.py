@@ -115,8 +115,14 @@ def _one(book: Book, trial: Trial, segment: Segment, samples: Samples) -> None:
             fine = {"low": after - 0.0005, "high": after + 0.0005, "n": trial.extra.get("degraded", 0)}
             book.add(id(f"{name}_s"), measure=f"{name}_s", unit="s", value=after, **fine, **fields)
     windows = _windows(book, trial, segment, samples)
-    _noticed(book, id, fields, trial, samples, windows)
-    _healed(book, id, fields, trial, segment, windows)
+    already = _bad_before(book, trial, segment, windows)
+    if already:  # what follows cannot be told from what was
+        cant_tell = {"unit": "s", "n": len(samples), "verdict": "can't tell", "says": already, **fields}
+        for measure in ("noticed_s", "healed_s"):
+            book.add(id(measure), measure=measure, **cant_tell)
+    else:
+        _noticed(book, id, fields, trial, samples, windows)
+        _healed(book, id, fields, trial, segment, windows)
     counts = {"lost": trial.lost, **{name: n for name, n in trial.extra.items() if not name.endswith("_ms")}}
     for name, count in counts.items():
         if count is not None:
@@ -127,6 +133,7 @@ def _one(book: Book, trial: Trial, segment: Segment, samples: Samples) -> None:
         n=len(samples),
         detail={
             "window_s": WINDOW_S,
+            "began_s": _began_s(book, trial),
             "from_s": trial.from_s,
             "until_s": trial.until_s,
             "lasts_s": segment.lasts_s,
@@ -199,11 +206,22 @@ def _bad(book: Book, windows: list[_Window], trial: Trial) -> list[_Window]:
     for w in windows:
         if w.at_s + WINDOW_S <= began_s:
             allowed = {op: max(share, w.slow[op][1]) for op, share in allowed.items()}
+    return [w for w in windows if w.at_s + WINDOW_S > began_s and _is_bad(w, allowed)]
 
-    def late(w: _Window) -> bool:
-        return any(n >= STRAY and share > allowed[op] for op, (n, share) in w.slow.items())
 
-    return [w for w in windows if w.at_s + WINDOW_S > began_s and (w.failed or w.unknown or late(w))]
+def _bad_before(book: Book, trial: Trial, segment: Segment, windows: list[_Window]) -> str:
+    """Say why nothing can be told from this trial: it was void, or users suffered before anything was broken."""
+    if not segment.valid:
+        return f"a gate tripped: {', '.join(gate.name for gate in segment.gates if not gate.ok) or 'not said which'}"
+    before = [w for w in windows if w.at_s + WINDOW_S <= _began_s(book, trial)]
+    allowed = {op: share for op, (_, share) in _limits(book).items()}
+    bad = sum(_is_bad(w, allowed) for w in before)
+    return "users suffered before anything was broken" if bad * 4 > len(before) else ""
+
+
+def _is_bad(w: _Window, allowed: dict[str, float]) -> bool:
+    late = any(n >= STRAY and share > allowed[op] for op, (n, share) in w.slow.items())
+    return bool(w.failed or w.unknown or late)
 
 
 def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windows: list[_Window]) -> None:

@@ -361,9 +361,8 @@ def _trial_panel(
     facts: Facts, drawing: Drawing, name: str, f: Finding, x: Linear, y: Log, frame: _Frame, most: int
 ) -> None:
     detail, kind = f.detail, _colour(facts, name)
-    drawing.rect(
-        x(detail["from_s"]), frame.top, x(detail["until_s"]) - x(detail["from_s"]), frame.bottom - frame.top, "fault"
-    )
+    left, right = x(detail["began_s"]), x(min(detail["until_s"], detail["lasts_s"]))
+    drawing.rect(left, frame.top, right - left, frame.bottom - frame.top, "fault")
     ticks = y.ticks(3)
     frame.grid(drawing, y, ticks, [short_time(t) for t in ticks])
     step, windows = detail["window_s"], detail["windows"]
@@ -396,7 +395,7 @@ def _trial_marks(
     noticed, healed = (facts.get("trial", name, number, m) for m in ("noticed_s", "healed_s"))
     places: list[tuple[float, str, Finding]] = []
     if noticed and noticed.value is not None:
-        places.append((line.detail["from_s"] + noticed.value, f"noticed {figures.value_of(noticed)}", noticed))
+        places.append((line.detail["began_s"] + noticed.value, f"noticed {figures.value_of(noticed)}", noticed))
     if healed and healed.verdict == "healed" and healed.value is not None:
         places.append((line.detail["until_s"] + healed.value, f"healed {figures.value_of(healed)}", healed))
     if healed and healed.verdict == "does not recover":
@@ -408,10 +407,10 @@ def _trial_marks(
         drawing.line(x(at), frame.top - 4, x(at), frame.bottom, "mark")
         drawing.text(left, frame.top - 8, words, "note", finding=f.id)
         rights = left + long
-    if not places:
-        drawing.text(
-            x(line.detail["from_s"]), frame.top - 8, "nobody noticed", "note", finding=noticed.id if noticed else ""
-        )
+    if noticed and noticed.verdict in ("never", "can't tell"):
+        words = "nobody noticed" if noticed.verdict == "never" else f"can't tell: {noticed.says}"
+        left = min(x(line.detail["began_s"]), frame.right - len(words) * LETTER)
+        drawing.text(left, frame.top - 8, words, "note", finding=noticed.id)
 
 
 def _size(width: float) -> str:

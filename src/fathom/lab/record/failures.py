@@ -60,9 +60,16 @@ def _failure(facts: Facts, group: list[int]) -> list[Block]:
     together = " All went through it side by side, sharing the machine." if any(f and f.value for f in side) else ""
     return [
         Paragraph([Strong(title[:1].upper() + title[1:]), f"{times}{seen}.{together}"]),
-        Table(["", *names], rows),
+        Table(["", *names], rows, _untold(facts, names, number)),
         Chart("trial", {"fault": number}, f"{title}: latency and failures of each approach over time"),
     ]
+
+
+def _untold(facts: Facts, names: list[str], number: int) -> Item:
+    """Why it cannot be told whether users noticed, or whether it healed."""
+    found = [facts.get("trial", name, number, m) for name in names for m in ("noticed_s", "healed_s")]
+    why = dict.fromkeys(f.says for f in found if f and f.verdict == "can't tell" and f.says)
+    return [f"Can't tell: {'; '.join(why)}."] if why else []
 
 
 def _trial_cells(found: list[Finding | None]) -> list[list[Span]]:

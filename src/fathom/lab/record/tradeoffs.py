@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fathom.lab import figures
-from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Num, Section, Span, Strong, Table
+from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Num, Paragraph, Section, Span, Strong, Table
 from fathom.lab.record.facts import Facts, cells, common, engines_of, goal_limit, mix_words, point_of, words
 from fathom.lab.runs import MIX, Finding, Point
 
@@ -188,8 +188,8 @@ def _latency(facts: Facts) -> list[Block]:
                 ["From when a request was due, on a calm system; absolute values belong to this machine."],
             )
         )
-    ratios = [f for f in facts.of("ratio") if f.value is not None]
-    if ratios:
+    ratios = [f for f in facts.of("ratio") if f.value is not None and not f.detail.get("twin")]
+    if any(f.low is not None for f in ratios):
         blocks.append(
             Chart(
                 "duel",
@@ -197,7 +197,10 @@ def _latency(facts: Facts) -> list[Block]:
                 f"Each approach against {plan.default}, ratio and interval by measure; the grey band is no difference",
             )
         )
-    items = [verdict_line(facts, f) for f in ratios if not f.detail.get("twin")]
+    alike = {f.says for f in ratios}
+    if len(alike) == 1 and ratios[0].low is None:  # nobody is compared on anything, and for one reason
+        return [*blocks, Paragraph([Strong("No comparison"), f": {ratios[0].says}."])]
+    items = [verdict_line(facts, f) for f in ratios]
     return [*blocks, Bullets(items)] if items else blocks
 
 
