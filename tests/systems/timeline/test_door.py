@@ -111,6 +111,20 @@ async def test_walking_up_by_min_id_closes_a_gap_of_any_length(ann: Visitor, bob
     assert [post["id"] for post in newest] == ids[:-4:-1], "since_id gives the newest, min_id the oldest of the newer"
 
 
+@pytest.mark.feature("SOCIAL-07")
+async def test_there_is_no_offset_because_it_repeats_what_moved_down(ann: Visitor, bob: Visitor) -> None:
+    await ann.put("/api/v1/users/bob/follow")
+    ids = [await bob.writes(f"post {n}") for n in range(6)]
+    everything = [post["id"] for post in (await ann.get("/api/v1/home")).json()["posts"]]
+    first = (await ann.get("/api/v1/home?limit=3")).json()
+    await bob.writes("meanwhile")
+    moved = [post["id"] for post in (await ann.get("/api/v1/home")).json()["posts"]]
+    assert moved[3:6] != everything[3:6], "by offset, the second page would repeat a post"
+    second = (await ann.get(f"/api/v1/home?limit=3&max_id={first['pagination']['older']}")).json()
+    assert [post["id"] for post in first["posts"] + second["posts"]] == ids[::-1]
+    assert (await ann.get("/api/v1/home?limit=3&offset=3")).code == "invalid"
+
+
 @pytest.mark.parametrize(
     "query",
     [
