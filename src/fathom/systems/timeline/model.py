@@ -109,7 +109,7 @@ class TimelineModel:
             id, first_body, at_ms = self._keys[author, key]
             if now_ms - at_ms < DAY_MS:
                 if body != first_body:
-                    raise Refusal("conflict", "this key was used for another post")
+                    raise Refusal("invalid", "this key was used for another post")
                 return self._post(self._written[id], body)
         post = _Written(PostId(self._mint()), author, body, now_ms)
         self._written[post.id] = post
@@ -302,6 +302,8 @@ def checked_id(id: Id) -> Id:
 
 def checked_page(page: Page) -> Page:
     """Return a page that can be asked for, or refuse."""
+    if 1 <= page.limit <= PAGE_POSTS_MAX and page.max_id is None and page.since_id is None and page.min_id is None:
+        return page  # nearly all of them
     if not 1 <= page.limit <= PAGE_POSTS_MAX:
         raise Refusal("invalid", f"a page has 1 to {PAGE_POSTS_MAX} posts, not {page.limit}")
     for name in ("max_id", "since_id", "min_id"):

@@ -181,7 +181,7 @@ class Posts:
         except UniqueViolationError:
             return minted
         if first is None or first["fingerprint"] != fingerprint:
-            raise Refusal("conflict", "this key was used for another post")
+            raise Refusal("invalid", "this key was used for another post")
         # The body is the same, as its fingerprint is; a deleted post's own body is no longer there.
         return Post(
             id=first["id"], author=author, name=first["name"], body=body, at_ms=first["at_ms"], likes=first["likes"]
