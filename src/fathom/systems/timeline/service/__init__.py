@@ -318,11 +318,11 @@ class Service:
         fanout: Fanout = self._choices.fanout
         async with AsyncExitStack() as stack:
             with charging(RESIDUAL):
+                await stack.enter_async_context(stores.chores.open())
                 await fanout.begin()
                 stores.generations.targets = [fanout]
                 self._outbox.took(await self._outbox.load(self._clock() + 1))
                 self._courier.resume()
-                await stack.enter_async_context(stores.chores.open())
                 await stack.enter_async_context(self._mender.working())
                 await stack.enter_async_context(self._courier.working())
                 tasks = [

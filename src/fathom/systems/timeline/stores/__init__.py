@@ -74,7 +74,7 @@ class Stores:
 
     @cached_property
     def chores(self) -> Chores:
-        return Chores()
+        return Chores(self.memory)
 
     @cached_property
     def deliveries(self) -> Deliveries:

@@ -10,13 +10,14 @@ from contextlib import asynccontextmanager
 from fathom.engines.engine import EngineError
 from fathom.engines.ledger import RESIDUAL, charging
 
-from .memory import MemoryShut
+from .memory import Memory
 
 __all__ = ["Chores"]
 
 log = logging.getLogger("fathom.timeline.chores")
 
 AT_ONCE = 4  # of work that readers' own requests compete with
+RETRY_S = 0.2
 WAITING_MAX = 50_000  # pieces that may wait; who asks for another is asked to come again
 
 
@@ -27,18 +28,22 @@ class Chores:
     lies in the outbox.
     """
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
-        self._at_once = at_once
+    def __init__(self, memory: Memory, at_once: int = AT_ONCE) -> None:
+        self._memory, self._at_once = memory, at_once
+        self._later: set[asyncio.Task[None]] = set()
         self._named: dict[Hashable, asyncio.Future[None]] = {}
-        self._waiting: asyncio.Queue[tuple[Hashable, Callable[[], Awaitable[object]]]] = asyncio.Queue()
+        self._waiting: asyncio.Queue[tuple[Hashable, Callable[[], Awaitable[object]], bool]] = asyncio.Queue()
         self._open = False
 
-    def once(self, name: Hashable, work: Callable[[], Awaitable[object]]) -> bool:
-        """Have some work done soon; return False if the same waits or runs already, or cannot be taken now."""
+    def once(self, name: Hashable, work: Callable[[], Awaitable[object]], *, again: bool = False) -> bool:
+        """Have some work done soon; return False if the same waits or runs already, or cannot be taken now.
+
+        Work that fails because an engine does is left undone, or tried `again` when Redis is back.
+        """
         if not self._open or name in self._named or len(self._named) >= WAITING_MAX:
             return False
         self._named[name] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait((name, work))
+        self._waiting.put_nowait((name, work, again))
         return True
 
     async def settled(self) -> None:
@@ -55,24 +60,34 @@ class Chores:
             yield
         finally:
             self._open = False
-            for worker in workers:
-                worker.cancel()
-            await asyncio.wait(workers)
+            tasks = [*workers, *self._later]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             for future in self._named.values():
                 future.cancel()
             self._named.clear()
 
     async def _work(self) -> None:
         while True:
-            name, work = await self._waiting.get()
+            name, work, again = await self._waiting.get()
             try:
                 with charging(RESIDUAL):
                     await work()
-            except (EngineError, MemoryShut) as failure:
+            except EngineError as failure:
                 log.info("%s was left undone: %s", name, failure)
+                if again:
+                    task = asyncio.create_task(self._retry(name, work))
+                    self._later.add(task)
+                    task.add_done_callback(self._later.discard)
+                    continue
             except Exception:
                 log.exception("%s failed", name)
-            finally:
-                future = self._named.pop(name, None)
-                if future is not None and not future.done():
-                    future.set_result(None)
+            future = self._named.pop(name, None)
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    async def _retry(self, name: Hashable, work: Callable[[], Awaitable[object]]) -> None:
+        await asyncio.sleep(RETRY_S)  # it may have been the truth, and that gives no sign when it is back
+        await self._memory.opened()
+        self._waiting.put_nowait((name, work, True))

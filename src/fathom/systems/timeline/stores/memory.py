@@ -21,8 +21,11 @@ STALL_S = 0.05  # a timer later than this says more about us than about Redis
 _mending: ContextVar[bool] = ContextVar("mending", default=False)
 
 
-class MemoryShut(Exception):
+class MemoryShut(EngineError):
     """Redis may not be used now: read the truth instead, and leave what was to be written to the outbox."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("Redis is not used now", why=why, fix="wait until it is back and was told what it missed")
 
 
 class Memory:

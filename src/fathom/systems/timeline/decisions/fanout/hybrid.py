@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from fathom.design import knob
 
@@ -88,9 +88,12 @@ class Hybrid(OnWrite):
             if mode == edge.mode:
                 break  # else the crossing may have told this feed before we did, and we have just undone it
         if mode is None and edge.followers >= self.fame:
-            self.chores.once(("cross", generation, author), lambda: self._rise(generation, author))
+            self._cross(self._rise, generation, author)
         elif mode == "star" and edge.followers < FALLS_BELOW * self.fame:
-            self.chores.once(("cross", generation, author), lambda: self._fall(generation, author))
+            self._cross(self._fall, generation, author)
+
+    def _cross(self, over: Callable[[int, UserId], Awaitable[None]], generation: int, author: UserId) -> None:
+        self.chores.once(("cross", generation, author), lambda: over(generation, author), again=True)
 
     async def _rise(self, generation: int, author: UserId) -> None:
         """Let an author's posts be pulled from now on."""
@@ -130,11 +133,11 @@ class Hybrid(OnWrite):
         generation = self.generation
         for author, mode in (await self.generations.stars(generation)).items():
             if mode == "rising":
-                self.chores.once(("cross", generation, author), lambda author=author: self._rise(generation, author))
+                self._cross(self._rise, generation, author)
             elif mode == "falling":
-                self.chores.once(("cross", generation, author), lambda author=author: self._fall(generation, author))
+                self._cross(self._fall, generation, author)
         for author in await self.generations.famous(self.fame, generation):
-            self.chores.once(("cross", generation, author), lambda author=author: self._rise(generation, author))
+            self._cross(self._rise, generation, author)
 
     async def afresh(self) -> None:
         generation = await self.generations.next(self)

@@ -1,0 +1,125 @@
+"""An author becomes famous, and is forgotten again: nobody's home loses or repeats a post meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from fathom.systems.timeline.api import Page
+
+from .crowd import Crowd
+from .world import World
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
+
+
+def bodies(piece: Any) -> list[str]:
+    return [post.body for post in piece.posts]
+
+
+async def mode(world: World, author: int) -> str | None:
+    return await world.stores.generations.mode(world.choices.fanout.generation, author)
+
+
+@pytest.mark.feature("TL-08", "TL-09", "TL-15")
+async def test_an_author_crosses_up_and_down_and_every_post_is_found_once(world: World):
+    async with world.open("hybrid", {"fame": 5, "chunk": 2}) as timeline:
+        star, other, *fans = await world.town(timeline, "star", "other", *(f"fan{n}" for n in range(8)))
+        for fan in fans:
+            await timeline.home(fan, Page())
+            await timeline.follow(fan, other)
+        told: list[str] = []
+
+        async def writes(body: str) -> None:
+            told.insert(0, body)
+            await timeline.post(star if len(told) % 3 else other, body)
+
+        async def agrees(who: list[int]) -> None:
+            await timeline.settled()
+            for fan in who:
+                assert bodies(await timeline.home(fan, Page(limit=40))) == told, fan
+
+        for n, fan in enumerate(fans):
+            await timeline.follow(fan, star)
+            await writes(f"rising {n}")
+        await agrees(fans)
+        assert await mode(world, star) == "star"
+        feed = await world.stores.feeds.marks(world.stores.feeds.key(world.choices.fanout.generation, fans[0]))
+        assert feed is not None and star in feed.stars
+        for n in range(5):
+            await writes(f"famous {n}")
+        await agrees(fans)
+        for n, fan in enumerate(fans[:6]):
+            await timeline.unfollow(fan, star)
+            await writes(f"falling {n}")
+        await agrees(fans[6:])
+        assert await mode(world, star) is None
+        generation = world.choices.fanout.generation
+        assert await world.stores.cache.client("EXISTS", f"author:{generation}:{star}") == 0  # nobody looks there now
+        for n in range(3):
+            await writes(f"pushed again {n}")
+        await agrees(fans[6:])
+
+
+@pytest.mark.feature("TL-15", "TL-19")
+async def test_crossing_up_and_down_all_the_time_under_load_breaks_no_law(world: World):
+    async with world.open("hybrid", {"fame": 4, "chunk": 2, "cap": 12, "depth": 6}) as timeline:
+        people = await world.town(timeline, *(f"user{n}" for n in range(9)))
+        crowd = Crowd(timeline, people, people, seed=21)
+        set_mode, crossed = world.stores.generations.set_mode, []
+
+        async def counted(generation: int, author: int, mode: str | None) -> None:
+            crossed.append(mode)
+            await set_mode(generation, author, mode)
+
+        world.stores.generations.set_mode = counted  # type: ignore[method-assign]
+        rates = {
+            "home": 60,
+            "page": 30,
+            "post": 40,
+            "follow": 60,
+            "unfollow": 45,
+            "delete": 5,
+            "block": 1,
+            "unblock": 2,
+        }
+        await crowd.live(8.0, rates)
+        await crowd.look_around(people)
+        crowd.check()
+        assert all("follow" in failed for failed in crowd.failed), crowd.failed  # who blocks cannot follow
+        assert crossed.count("star") >= 10 and crossed.count(None) >= 10, crossed  # it was worth looking
+
+
+async def test_a_process_that_dies_while_an_author_crosses_over_is_gone_on_with(world: World):
+    knobs = {"fame": 4, "chunk": 1}
+    async with world.open("hybrid", knobs) as timeline:
+        star, *fans = await world.town(timeline, "star", *(f"fan{n}" for n in range(5)))
+        for fan in fans:
+            await timeline.home(fan, Page())
+        await timeline.settled()
+        for fan in fans[:3]:
+            await timeline.follow(fan, star)
+        mark_star, stuck = world.stores.feeds.mark_star, asyncio.Event()
+        marked: list[int] = []
+
+        async def mark_two(generation: int, readers: list[int], author: int) -> None:
+            if len(marked) == 2:
+                stuck.set()
+                await asyncio.Event().wait()
+            marked.extend(readers)
+            await mark_star(generation, readers, author)
+
+        world.stores.feeds.mark_star = mark_two  # type: ignore[method-assign]
+        await timeline.follow(fans[3], star)
+        await stuck.wait()
+        await timeline.post(star, "in the middle of it")
+        assert await mode(world, star) == "rising"
+    async with world.open("hybrid", knobs) as timeline:
+        await timeline.settled()
+        assert await mode(world, star) == "star"
+        await timeline.post(star, "afterwards")
+        await timeline.settled()
+        for fan in fans[:4]:
+            assert bodies(await timeline.home(fan, Page())) == ["afterwards", "in the middle of it"]
