@@ -26,7 +26,7 @@ BODY_CHARS_MAX = 500
 PAGE_POSTS_MAX = 40
 
 
-class User(msgspec.Struct, frozen=True, kw_only=True):
+class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An account as others see it."""
 
     id: UserId
@@ -36,7 +36,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     posts: int = 0
 
 
-class Post(msgspec.Struct, frozen=True, kw_only=True):
+class Post(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A post. `at_ms` is Unix time in milliseconds; `name` is its author's, which never changes."""
 
     id: PostId

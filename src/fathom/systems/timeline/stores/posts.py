@@ -29,8 +29,8 @@ DAY_MS = 86_400_000
 COPY_S = 86_400  # a cached post lives a day, give or take a tenth, so that what was cached together does not expire so
 MINT_TRIES = 50
 
-# A cached post is eight hex digits of version and the JSON of the post. GONE stands for what is deleted, or never was.
-PREFIX = 8
+# A cached post is the JSON of the post with its version in front, in eight hex digits, so that it can be compared as it
+# stands and passed on as it lies. GONE stands for what is deleted, or never was.
 GONE = b"-"
 
 _TURN = """
@@ -103,7 +103,7 @@ _UNLIKE = f"""
 """
 _KEEP_NEWER = """
     local old = redis.call('GET', KEYS[1])
-    if old and (old == '-' or string.sub(old, 1, 8) >= string.sub(ARGV[1], 1, 8)) then return 0 end
+    if old and (old == '-' or string.sub(old, 1, 14) >= string.sub(ARGV[1], 1, 14)) then return 0 end
     redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
     return 1
 """
@@ -115,7 +115,7 @@ _decode_all = msgspec.json.Decoder(list[Post]).decode
 class Known(NamedTuple):
     """What became of some ids: the JSON of those that are there, and which are gone."""
 
-    json: list[bytes]  # in the order of the ids asked for, without the gone
+    json: list[bytes]  # each a Post's, and its version; in the order of the ids asked for, without the gone
     gone: frozenset[PostId] | None  # None: nobody
 
 
@@ -311,7 +311,7 @@ class Posts:
         keys = (b"post:%d:%%d " % self.era * len(ids) % tuple(ids)).split()
         copies = await self._memory.ask("MGET", *keys)
         if None not in copies and GONE not in copies:
-            return Known([copy[PREFIX:] for copy in copies], None)
+            return Known(copies, None)
         missing = [id for id, copy in zip(ids, copies, strict=True) if copy is None]
         filled = await self._fill(missing) if missing else {}
         known: list[bytes] = []
@@ -321,7 +321,7 @@ class Posts:
             if copy == GONE:
                 gone.add(id)
             else:
-                known.append(copy[PREFIX:])
+                known.append(copy)
         return Known(known, frozenset(gone))
 
     async def _fill(self, missing: list[PostId]) -> dict[PostId, bytes]:
@@ -427,7 +427,7 @@ def _post(row: Any) -> Post:
 
 
 def _copy(post: Post, version: int) -> bytes:
-    return b"%08x" % version + _encode(post)
+    return b'{"v":"%08x",' % version + _encode(post)[1:]
 
 
 def _life_s(post: int) -> int:
