@@ -52,14 +52,15 @@ def test_a_system_elsewhere_is_dived_into_by_its_path(fathom_process, my_system:
     assert verified.json["numbers"] == len(result["findings"])
     compared = fathom_process("compare", result["run"], result["run"], "--json")
     assert compared.code == 0 and not compared.json["differs"]
-    samples = sorted((folder / "samples").iterdir())[0]
-    text = samples.read_text().splitlines()
-    op, intended, sent, done, outcome = text[1].split(",")
-    text[1] = ",".join([op, intended, sent, str(int(done) + 10**9), outcome])
-    samples.write_text("\n".join(text) + "\n")
+    raw = folder / "segments.jsonl"
+    segments = [json.loads(line) for line in raw.read_text().splitlines()]
+    counted = next(segment for segment in segments if segment["valid"] and segment["done"].get("sign"))
+    counted["cpu_s"]["service"] *= 2
+    raw.write_text("".join(json.dumps(segment) + "\n" for segment in segments))
     altered = fathom_process("verify")
     assert altered.code == 1
-    assert f"changed file: samples/{samples.name}" in altered.out and "concerns" in altered.out
+    assert "changed file: segments.jsonl" in altered.out
+    assert f"number: findings.json: census/{counted['approach']}/0/sign.cpu_s" in altered.out
 
 
 @pytest.mark.slow
