@@ -30,7 +30,8 @@ def exact(values: list[int], q: float) -> int:
 @given(several, shares)
 def test_a_quantile_is_off_by_less_than_half_a_thousandth(values, q):
     found, true = Histogram.of(values).quantile(q), exact(values, q)
-    assert abs(found - true) <= RELATIVE_ERROR * true
+    rounded = 2 if true >= 2**53 else 0  # ns: a double does not hold every whole number beyond 104 days
+    assert abs(found - true) <= RELATIVE_ERROR * true + rounded
     assert RELATIVE_ERROR < 0.0005
 
 
