@@ -1,0 +1,97 @@
+"""The service is killed without warning, again and again: what was acknowledged is there, once, and delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from fathom.design import Choice
+from fathom.systems.timeline.api import Page
+from fathom.web.served import Served
+
+from .crowd import Crowd
+from .test_outages import without
+from .world import SMALL, World
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
+
+
+@asynccontextmanager
+async def served(world: World, approach: str, knobs: Mapping[str, Any]) -> AsyncIterator[Served]:
+    """Serve the timeline from a process of its own."""
+    stores = world.stores
+    urls = {"truth": stores.truth.where, "cache": stores.cache.where, "queue": stores.queue.where}
+    choices = {"fanout": Choice(approach, dict(knobs))}
+    async with Served.start(world.engines.keeper, world.system, engines=urls, choices=choices) as process:
+        yield process
+
+
+async def crash(process: Served) -> None:
+    await process.kill()
+    await process.restart()
+
+
+@pytest.mark.parametrize("approach", ["on-write", "hybrid"])
+async def test_a_service_killed_in_the_middle_of_a_delivery_goes_on_where_it_was(world: World, approach: str):
+    people = await world.stores.accounts.bulk(["star", *(f"fan{n}" for n in range(3_000))])
+    star, fans = people[0], people[1:]
+    await world.stores.graph.bulk([(fan, star) for fan in fans])
+    dice = random.Random(31)
+    async with served(world, approach, {"chunk": 20}) as process, process.client() as timeline:
+        question = world.system.decision("fanout")
+        await question.build(Choice(approach, {"chunk": 20}), world.stores).warm(people)
+        crowd = Crowd(timeline, fans, [star], seed=31, given={"follows": {str(fan): [star] for fan in fans}})
+        for n in range(4):
+            await crowd.as_(star).post(star, f"post {n}")
+            await asyncio.sleep(dice.random() * 0.15)  # a random moment of the delivery
+            await crash(process)
+        await process.settled()
+        for fan in dice.sample(fans, 150):
+            await crowd.as_(fan, final=True).home(fan, Page())
+        await crowd.as_(star, final=True).home(star, Page())
+        crowd.check()
+        generation = await world.stores.truth.client.fetchval("SELECT max(generation) FROM generations")
+        sizes = [await world.stores.cache.client("ZCARD", f"feed:{generation}:{fan}") for fan in fans]
+        assert set(sizes) == {4 + 1}  # each post once, and the mark that the feed is whole
+        assert await world.stores.truth.client.fetchval("SELECT count(*) FROM posts") == 4
+
+
+async def test_a_service_killed_again_and_again_under_load_breaks_no_law(world: World):
+    async with served(world, "hybrid", SMALL["hybrid"]) as process, process.client() as timeline:
+        people = []
+        for n in range(10):
+            people.append((await timeline.join(f"user{n}", "a password")).id)
+        crowd = Crowd(timeline, people, people, seed=32)
+        rates = {
+            "home": 100, "page": 20, "post": 30, "follow": 25, "unfollow": 10, "delete": 6, "like": 10, "unlike": 4,
+            "block": 1, "unblock": 2,
+        }  # fmt: skip
+        going_on = asyncio.create_task(crowd.live(9.0, rates))
+        for n in range(4):
+            await asyncio.sleep(0.7)  # load in between
+            if n == 2:  # and once the queue forgets everything meanwhile
+                await process.kill()
+                async with without(world.engines.queue, wiped=True):
+                    pass
+                await process.restart()
+            else:
+                await crash(process)
+        await going_on
+        await crowd.look_around(people)
+        crowd.check()
+        assert crowd.sources.total() > 100, crowd.failed
+
+
+async def test_only_one_service_serves_the_same_data(world: World):
+    stores = world.stores
+    async with stores.alone():
+        with pytest.raises(Exception, match="another timeline serves these data"):
+            async with stores.alone(within_s=0.1):
+                raise AssertionError("there were two")
+    async with stores.alone(within_s=1.0):
+        pass
