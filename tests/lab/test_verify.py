@@ -12,10 +12,11 @@ import pytest
 import fathom
 from fathom.errors import FathomError
 from fathom.history import Broken, Op
+from fathom.lab.dive import Dive
 from fathom.lab.record import voices
 from fathom.lab.runs import Manifest, Run, Writing
 from fathom.lab.verdicts import conclude
-from fathom.lab.verify import Verification, summary, verify
+from fathom.lab.verify import Verification, _laws, _lost, summary, verify
 from tests.lab.synthetic import LAW, World, altered, write_finished, write_run
 
 pytestmark = pytest.mark.slow
@@ -182,7 +183,81 @@ def test_laws_are_held_against_the_histories_that_were_kept(tmp_path):
     assert verify(Run(run.folder)).skipped == ["the histories: the laws were not given"]
 
 
-@pytest.mark.parametrize("state", ["running", "interrupted"])
+def test_laws_are_held_by_how_often_they_were_broken(tmp_path):
+    """One breach more or less is another result, also where it was broken before; of more than are kept, at least."""
+    run = write_run(tmp_path, World(blocks=0, faults=False, broken="hybrid"))
+    name = Writing(run.folder, run.manifest).history("hybrid-0", [Op(index=0, caller="c", call="home")])
+    result = next(law for law in run.laws if law.broken)
+    result.history, result.checked, result.broken = name, 1, result.broken * 2
+
+    def law(count: int):
+        return {LAW: lambda history: [Broken(law=LAW, says="twice")] * count}
+
+    def counts(given: int) -> list[str]:
+        run.manifest.state = "void"
+        return [p.says for p in _laws(run, law(given))]
+
+    assert not counts(2) and "2 broken in 1 operations, the history gives 3" in counts(3)[0]
+    result.broken = result.broken * 10
+    assert not counts(57), "more than are kept, and nothing says how many"
+    assert "at least 20" in counts(19)[0]
+    result.breaches = 57
+    assert not counts(57) and counts(58) and counts(20)
+
+
+def test_what_was_lost_is_counted_again_from_the_histories(tmp_path):
+    run = write_run(tmp_path, World(blocks=0))
+    ops = [Op(index=n, caller=f"trial/{n % 2}/post/{n}", call="post") for n in range(6)]
+    trial = run.trials[0]
+    trial.history = Writing(run.folder, run.manifest).history("hybrid-0", ops)
+
+    def keeps(history):
+        return [Broken(law="keeps", says="gone", ops=(op.index,)) for op in history.ops[:5]]
+
+    class Kept(Dive[object]):
+        trial = None  # without load
+
+    Kept.keeps = keeps
+
+    trial.fault, trial.lost = 1, 2
+    assert not list(_lost(run, Kept, {"keeps": keeps}))
+    trial.lost = 1
+    assert [p.says for p in _lost(run, Kept, {"keeps": keeps})] == [
+        "trials.jsonl says 1 lost by fault 1, the history gives 2"
+    ]
+
+
+def unfinished(run: Run, state: str, exit: int, why: str) -> Run:
+    """The same measurements in a run that ended otherwise, as a dive leaves it behind."""
+    for name in ("record.md", "record.html"):
+        (run.folder / name).unlink()
+    Writing(run.folder, run.manifest).finish(state, exit=exit, why=why)
+    return Run(run.folder)
+
+
+@pytest.mark.parametrize(("state", "exit"), [("void", 3), ("interrupted", 130), ("interrupted", 70)])
+def test_a_void_or_interrupted_run_that_nobody_touched_agrees_without_a_record(run, state, exit):
+    result = verify(unfinished(run, state, exit, "too noisy"))
+    assert result.agrees, result.problems
+    assert result.numbers > 300 and f"the record: a run that is {state} has none (too noisy)" in result.skipped
+
+
+def test_a_void_run_has_no_record_and_ends_with_3(run):
+    altered(run.folder / "manifest.json", '"state": "complete"', '"state": "void"')
+    problems = verify(Run(run.folder)).problems
+    assert {p.where for p in problems} == {"manifest.json", "record.md", "record.html"}
+    assert any("exit 2; it should be 3" in p.says for p in problems)
+
+
+@pytest.mark.parametrize("state", ["complete", "void"])
+def test_findings_that_are_gone_are_missed_also_when_the_manifest_forgot_them(run, state):
+    (run.folder / "findings.json").unlink()
+    (unfinished(run, "void", 3, "x") if state == "void" else Writing(run.folder, run.manifest).finish(state, exit=2))
+    problems = verify(Run(run.folder)).problems
+    assert [(p.kind, p.where) for p in problems] == [("missing file", "findings.json")]
+
+
+@pytest.mark.parametrize("state", ["running"])
 def test_a_run_without_an_end_is_refused_in_three_lines(run, state):
     altered(run.folder / "manifest.json", '"state": "complete"', f'"state": "{state}"')
     with pytest.raises(FathomError) as refused:

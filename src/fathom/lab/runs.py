@@ -40,6 +40,8 @@ from fathom.history import Broken, Op
 
 __all__ = [
     "ACTS",
+    "BREACHES_MAX",
+    "EXAMPLES_MAX",
     "IDLE",
     "MIX",
     "NOT_THE_SYSTEM",
@@ -83,6 +85,9 @@ IDLE = "idle"  # a slice in which nothing is asked: what it uses per second is t
 NOT_THE_SYSTEM = frozenset({"generator", "runner", "link"})  # process groups whose CPU is no cost of an approach
 ACTS = ("kill", "restart", "wipe", "pause", "resume", "cut", "heal")  # what a FaultMark can say was done
 RECORD_FILES = ("findings.json", "record.md", "record.html")  # made from the raw files, never read to make them
+
+EXAMPLES_MAX = 20  # breaches of one law in one check that are written down …
+BREACHES_MAX = 10_000  # … and that are looked for
 
 _JSON_BYTES_MAX = 64_000_000
 _CSV_BYTES_MAX = 256_000_000
@@ -278,7 +283,8 @@ class FaultMark(Struct):
     fault: int
     did: str
     target: str
-    at_s: float  # since the trial's segment began
+    at_s: float  # since the trial's segment began: when it had been done
+    issued_s: float | None = None  # when it was begun, where that was noted
     pids: list[int] = []
     proof: str = ""
 
@@ -309,10 +315,22 @@ class LawResult(Struct):
     approach: str
     part: Part
     checked: int  # operations that it looked at
-    broken: list[Broken] = []
+    broken: list[Broken] = []  # the first of them, as examples
+    breaches: int | None = None  # all of them; absent: the examples are all, unless they are as many as are kept
     segment: str | None = None
     fault: int | None = None
     history: str | None = None
+
+    @property
+    def count(self) -> int:
+        """How many breaches there were, at least."""
+        return max(len(self.broken), self.breaches or 0)
+
+    @property
+    def counted(self) -> bool:
+        """Whether that many is all of them, and not only as many as are kept or looked for."""
+        most = EXAMPLES_MAX if self.breaches is None else BREACHES_MAX
+        return self.count < most
 
 
 # What was made of it -------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,9 +22,10 @@ from fathom.errors import FathomError
 from fathom.history import History, Law
 from fathom.lab.figures import value_of
 from fathom.lab.findings.book import name_of
+from fathom.lab.findings.trials import lost_of
 from fathom.lab.record import voices
-from fathom.lab.runs import Finding, Run, hashes
-from fathom.lab.verdicts import conclude, exit_of
+from fathom.lab.runs import BREACHES_MAX, Finding, Run, hashes
+from fathom.lab.verdicts import EXIT_VOID, conclude, exit_of
 
 if TYPE_CHECKING:
     from fathom.lab.dive import Dive
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Problem", "Verification", "summary", "verify"]
 
 SAME = 1e-9  # relative: sums may be added in another order elsewhere
+EXIT_INTERRUPTED = 130  # 128 + SIGINT: it was asked to stop, and concluded what it had
 SHOWN = 20  # ids of one kind that a problem names; the rest are counted
 
 _FROM_SAMPLES = ("quantile", "mean", "ratio", "trial", "goal")
@@ -64,16 +67,20 @@ class Verification(msgspec.Struct, kw_only=True):
 def verify(run: Run, dive: type[Dive[Any]] | None = None, laws: Mapping[str, Law] | None = None) -> Verification:
     """Compute a run's findings and record again; with the dive also its predictions, with the laws its histories."""
     manifest, problems, skipped = run.manifest, [], []
-    if manifest.state in ("running", "interrupted"):
-        why = f" ({manifest.why})" if manifest.why else ""
+    why = f" ({manifest.why})" if manifest.why else ""
+    if manifest.state == "running":
         raise FathomError(
             f"{run.folder} has no finished record",
-            why=f"its dive {'still runs, or was killed' if manifest.state == 'running' else 'was interrupted'}{why}",
+            why=f"its dive still runs, or was killed{why}",
             fix="verify a run that was completed, or dive again",
         )
     problems += _files(run)
     if not (run.folder / "findings.json").exists():
-        skipped.append(f"no numbers: the run is {manifest.state}" + (f" ({manifest.why})" if manifest.why else ""))
+        if not _has_numbers(run):
+            skipped.append(f"no numbers: the run is {manifest.state}{why}")
+        elif not any(p.where == "findings.json" for p in problems):
+            says = f"the run is {manifest.state}, and has no findings"
+            problems.append(Problem(kind="missing file", where="findings.json", says=says))
         return _result(run, 0, problems, skipped)
     fresh = conclude(run, dive)
     written = run.findings
@@ -86,13 +93,38 @@ def verify(run: Run, dive: type[Dive[Any]] | None = None, laws: Mapping[str, Law
     if laws is None and any(result.history for result in run.laws):
         skipped.append("the histories: the laws were not given")
     problems += _laws(run, laws or {})
+    problems += _lost(run, dive, laws or {})
     predicted = dive is not None or not any(f.how == "prediction" for f in written)
-    if predicted and manifest.exit is not None and manifest.exit != exit_of(run.plan, fresh):
-        code = exit_of(run.plan, fresh)
-        problems.append(Problem(kind="state", where="manifest.json", says=f"exit {manifest.exit}; it should be {code}"))
-    # The record is held against the findings that were written: what changed in the raw files has been said above.
-    problems += _record(run, _in_order_of(fresh, written) if not changed else written, skipped)
+    problems += _state(run, fresh if predicted else None)
+    if manifest.state == "complete":
+        # The record is held against the findings that were written: what changed in the raw files has been said above.
+        problems += _record(run, _in_order_of(fresh, written) if not changed else written, skipped)
+    else:
+        skipped.append(f"the record: a run that is {manifest.state} has none{why}")
+        problems += [
+            Problem(kind="state", where=name, says=f"the run is {manifest.state}, and has a record")
+            for name in ("record.md", "record.html")
+            if (run.folder / name).exists()
+        ]
     return _result(run, len(written), problems, skipped)
+
+
+def _has_numbers(run: Run) -> bool:
+    """Whether this run must have findings: not one in which nothing was measured, or that broke off."""
+    ended = run.manifest.state == "void" or run.manifest.exit == EXIT_INTERRUPTED
+    return run.manifest.state == "complete" or (ended and bool(run.segments))
+
+
+def _state(run: Run, found: Sequence[Finding] | None) -> Iterator[Problem]:
+    """Hold the exit code against what was found; of a run that was not completed, against its state."""
+    manifest = run.manifest
+    due = None
+    if manifest.state == "void":
+        due = EXIT_VOID
+    elif manifest.state == "complete" and found is not None:
+        due = exit_of(run.plan, found)
+    if due is not None and manifest.exit is not None and manifest.exit != due:
+        yield Problem(kind="state", where="manifest.json", says=f"exit {manifest.exit}; it should be {due}")
 
 
 def _result(run: Run, numbers: int, problems: list[Problem], skipped: list[str]) -> Verification:
@@ -195,12 +227,28 @@ def _laws(run: Run, laws: Mapping[str, Law]) -> Iterator[Problem]:
         if law is None or result.history is None:
             continue
         history = History(run.history(result.history))
-        found = sum(1 for _ in law(history))
-        if bool(found) != bool(result.broken) or len(history) != result.checked:
-            was = f"{len(result.broken)} broken in {result.checked:,}"
-            says = f"{result.law}: laws.jsonl says {was} operations, the history gives {found} in {len(history):,}"
+        found = sum(1 for _ in islice(law(history), BREACHES_MAX))
+        same = found == result.count if result.counted else found >= result.count
+        if not same or len(history) != result.checked:
+            was = f"{'' if result.counted else 'at least '}{result.count:,} broken in {result.checked:,}"
+            says = f"{result.law}: laws.jsonl says {was} operations, the history gives {found:,} in {len(history):,}"
             id = name_of("law", result.approach, result.law)
             yield Problem(kind="law", where=result.history, says=says, findings=[id])
+
+
+def _lost(run: Run, dive: type[Dive[Any]] | None, laws: Mapping[str, Law]) -> Iterator[Problem]:
+    """Count again what every trial lost, where its history was kept: breaches of the law that the dive names."""
+    law = laws.get(dive.keeps.__name__) if dive is not None and dive.keeps is not None else None
+    for trial in run.trials:
+        if law is None or trial.history is None or trial.lost is None:
+            continue
+        history = History(run.history(trial.history))
+        broken = list(islice(law(history), BREACHES_MAX))
+        own = len(lost_of(history, broken, trial.fault))
+        if trial.lost not in (own, len(broken)):  # some counted what earlier trials had lost as well
+            says = f"trials.jsonl says {trial.lost:,} lost by fault {trial.fault}, the history gives {own:,}"
+            id = name_of("trial", trial.approach, trial.fault, "lost")
+            yield Problem(kind="law", where=trial.history, says=says, findings=[id])
 
 
 # Record --------------------------------------------------------------------------------------------------------------

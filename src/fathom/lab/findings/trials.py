@@ -8,15 +8,17 @@ there is none, or most of the last third of the time is bad again, it *does not 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from fathom.history import Broken, History
 from fathom.lab.findings.book import Book, name_of
 from fathom.lab.findings.census import QUANTILES
 from fathom.lab.runs import OUTCOMES, Finding, Plan, Samples, Segment, Trial
 
-__all__ = ["WINDOW_S", "alike", "trials"]
+__all__ = ["WINDOW_S", "alike", "lost_of", "trials"]
 
 WINDOW_S = 0.25
 STRAY = 2  # one late request in a window is a stray
@@ -43,6 +45,12 @@ def alike(plan: Plan) -> list[list[int]]:
         same = (fault.kind, fault.target, fault.from_s, fault.until_s, fault.wiped)
         groups.setdefault(same, []).append(number)
     return list(groups.values())
+
+
+def lost_of(history: History, broken: Sequence[Broken], fault: int) -> list[Broken]:
+    """Return the breaches about what was done in this trial: its history has all that was done before, too."""
+    mine = {op.index for op in history if op.caller.startswith(f"trial/{fault}/") and not op.final}
+    return [breach for breach in broken if mine & set(breach.ops)]
 
 
 def _together(book: Book, approach: str, numbers: list[int]) -> None:
