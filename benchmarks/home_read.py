@@ -28,6 +28,7 @@ from fathom.engines.wire import Answer, Wire, request
 from fathom.lab.machine import Placement, cpu_s
 
 CONNECTIONS = 32
+APPROACH = "hybrid"  # the default; nobody here is famous enough to be pulled
 GOAL = 0.6
 POSTS = 20
 ROOT = Path(__file__).parent.parent
@@ -178,7 +179,7 @@ async def _check(wire: Wire, ask: bytes, name: str) -> None:
 
 async def _layout(world: World) -> tuple[list[str], str]:
     """Return the keys of the readers' feeds, and what the keys of cached posts begin with, as Redis has them."""
-    async with serving(world, "on-write"), Redis.at(world.urls["cache"]).connected() as client:
+    async with serving(world, APPROACH), Redis.at(world.urls["cache"]).connected() as client:
         feeds = {int(key.rpartition(b":")[2]): key.decode() for key in await client("KEYS", "feed:*")}
         post = (await client("KEYS", "post:*"))[0]
         return [feeds[reader] for reader in world.readers], post.rpartition(b":")[0].decode() + ":"
@@ -227,7 +228,7 @@ async def _door(told: dict[str, Any], stack: AsyncExitStack) -> str:
 
     system = find("timeline")
     stores = await stack.enter_async_context(stores_at(system, told["urls"]))
-    choices = choices_of(system, stores, "on-write")
+    choices = choices_of(system, stores, APPROACH)
     service = await stack.enter_async_context(system.service.open(stores, choices))
     plenty = Rate(per_s=1e6, burst=1_000_000)  # counted as ever, but never reached: few readers ask a great deal here
     door = app(service, choices, limits=Limits(per_address=plenty, per_identity=plenty))

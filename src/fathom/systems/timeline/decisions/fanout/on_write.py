@@ -65,7 +65,7 @@ class OnWrite(Fanout):
             return None
         self.feeds.came(self.generation, reader)
         ids, marks = feed
-        if marks.floor:
+        if marks.floor and (len(ids) < page.limit or page.min_id is not None):
             ids = await self._go_on(reader, page, ids, marks.floor)
         return Scan(ids, marks.hidden)
 
@@ -93,8 +93,8 @@ class OnWrite(Fanout):
         generation = self.generation
         key = self.feeds.key(generation, reader)
         async with self._turns.of(reader):
-            if await self.feeds.marks(key) is not None:
-                return False  # somebody was quicker
+            if self not in self.generations.targets or await self.feeds.marks(key) is not None:
+                return False  # another approach serves by now, or somebody was quicker
             for _ in range(REBUILDS_MAX):
                 # Live first, then read: a post that is not in the snapshot is committed later, so its delivery finds
                 # the reader live. It may come before `make`, which merges, or after.
