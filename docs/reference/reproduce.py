@@ -17,10 +17,10 @@ def cpu(segment, group=""):  # what the lab itself used is no cost of the system
     return sum(t for name, t in segment["cpu_s"].items() if name == (group or name) and name not in lab)
 
 
-def measure(segments, op, name):  # CPU, outcomes, or seconds from when each request was due; what failed took forever
+def measure(segments, ops, name):  # CPU, outcomes, or seconds from when each request was due; what failed took forever
     if name == "cpu_s":
         return st.fmean(cpu(s) / sum(s["done"].values()) for s in segments)
-    rows = [r for s in segments for r in csv.DictReader((RUN / s["samples"]).open()) if op in (None, r["op"])]
+    rows = [r for s in segments for r in csv.DictReader((RUN / s["samples"]).open()) if r["op"] in ops]
     if name in ("ok", "failed", "unknown", "censored"):
         return sum(r["outcome"] == name for r in rows)
     took = [(int(r["done_ns"]) - int(r["intended_ns"])) / 1e9 if r["outcome"] == "ok" else math.inf for r in rows]
@@ -47,11 +47,11 @@ def value(f):
         writes, reads = (unit(f, f["versus"], s) - unit(f, f["approach"], s) for s in sides)
         return -writes / reads
     if f["part"] == "duel" and how != "goal" and "pooled" not in f["over"]:  # beside the default in the same block
-        mine = {(s["block"], s["approach"] + "'" * s["twin"]): measure([s], op, name) for s in source}
+        mine = {(s["block"], s["approach"] + "'" * s["twin"]): measure([s], [op], name) for s in source}
         logs = [math.log(v / mine[b, f["versus"]]) for (b, n), v in mine.items() if how == "ratio" and n != f["versus"]]
         return math.exp(st.fmean(logs)) if how == "ratio" else st.median(mine.values())
     known = how in ("quantile", "mean") or (how == "trial" and name in ("mean", "ok", "failed", "unknown", "censored"))
-    return measure(source, op, name) if known else None
+    return measure(source, more.get("ops") or [op], name) if known else None
 
 
 MINE = {id: v for id, f in FOUND.items() if f["value"] is not None and (v := value(f)) is not None}

@@ -245,6 +245,68 @@ def test_nothing_is_told_of_a_trial_that_was_bad_before_anything_was_broken(tmp_
     assert found["trial/hybrid/1/healed_s"].verdict == "healed"
 
 
+def trial_files(run: Run, **changes) -> dict[str, Finding]:
+    """Change every line of trials.jsonl, faults.jsonl or segments.jsonl by text; return what is found then."""
+    for file, (old, new) in changes.items():
+        altered_all(run.folder / f"{file}.jsonl", old, new)
+    return {f.id: f for f in compute(Run(run.folder))}
+
+
+def altered_all(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def test_of_a_void_trial_nothing_is_told_but_why(tmp_path):
+    run = write_run(tmp_path, World(blocks=0))
+    lines = (run.folder / "segments.jsonl").read_text().splitlines()
+    one = next(line for line in lines if '"id":"trial-hybrid-0"' in line)
+    bad = one.replace('"ok":true', '"ok":false', 1).replace('"valid":true', '"valid":false')
+    found = trial_files(run, segments=(one, bad))
+    mine = {id: f for id, f in found.items() if id.startswith("trial/hybrid/0/")}
+    assert list(mine) == ["trial/hybrid/0/void"] and mine.popitem()[1].says == "a gate tripped: steal"
+    assert found["trial/on-write/0/ok"].value and found[f"law/hybrid/{LAW}"].verdict == "held"
+
+
+def test_users_noticed_since_the_fault_was_done_and_at_most_since_it_was_begun(tmp_path):
+    planned = write_run(tmp_path / "a", World(blocks=0))
+    before = trial_files(planned)["trial/hybrid/0/noticed_s"]
+    assert before.low < before.value == before.high and "nothing says when it was begun" in before.over
+    run = write_run(tmp_path / "b", World(blocks=0))
+    late = trial_files(run, faults=('"at_s":4,', '"at_s":4.15,'), trials=('"from_s":4,', '"from_s":4.15,'))
+    assert late["trial/hybrid/0/noticed_s"].value == pytest.approx(before.value - 0.15), "it took so long to be done"
+    both = trial_files(run, faults=('4.15,"issued_s":null', '4.15,"issued_s":4.05'))["trial/hybrid/0/noticed_s"]
+    assert (both.value, both.high) == pytest.approx((before.value - 0.15, before.value - 0.05))
+    assert "at most since it was begun" in both.over
+    slow = trial_files(run, faults=('"at_s":4.15', '"at_s":5.0'), trials=('"from_s":4.15', '"from_s":5.0'))
+    assert slow["trial/hybrid/0/noticed_s"].low == slow["trial/hybrid/0/noticed_s"].value == 0.0, "never before it"
+
+
+def test_probes_are_counted_apart_from_requests(tmp_path):
+    run = write_run(tmp_path, World(blocks=0))
+    file = run.folder / "samples" / "trial-hybrid-0.csv"
+    file.write_text(file.read_text() + "seen,1,2,0,censored\nseen,3,4,9,ok\nhome,5,6,0,censored\n")
+    found = trial_files(run)
+    censored, unseen = found["trial/hybrid/0/censored"], found["trial/hybrid/0/unseen"]
+    assert (censored.value, censored.n, unseen.value, unseen.n) == (1, 3_201, 1, 2)
+    assert "trial/on-write/0/unseen" not in found
+
+
+def test_a_trial_that_did_not_settle_says_so(tmp_path):
+    run = write_run(tmp_path, World(blocks=0))
+    assert trial_files(run)["trial/hybrid/0/settled_s"].value == 0.4
+    found = trial_files(run, trials=('"settled":true', '"settled":false'))["trial/hybrid/0/settled_s"]
+    assert found.verdict == "did not settle" and found.value is None and found.low == 0.4
+
+
+def test_an_answer_that_showed_trouble_before_the_fault_leaves_it_untold(tmp_path):
+    run = write_run(tmp_path, World(blocks=0))
+    shown = '"extra":{"degraded":40,"degraded_from_ms":2038,"degraded_until_ms":7600,'
+    found = trial_files(run, trials=('"extra":{', shown))["trial/on-read/0/noticed_s"]
+    assert found.verdict == "can't tell" and "before anything was broken" in found.says
+
+
 def test_what_is_still_bad_at_the_end_does_not_recover(tmp_path):
     found = of(tmp_path, recovers=False, blocks=0)
     assert found["trial/hybrid/0/healed_s"].verdict == "does not recover"

@@ -2,8 +2,9 @@
 
 Read from the requests alone, in windows of a quarter of a second. A window is bad if a request in it failed, or its
 outcome stayed unknown, or more requests than before the fault took longer than the goal of their operation. Users
-notice at the first bad request after the fault. It has healed when the first calm second after the return begins; if
-there is none, or most of the last third of the time is bad again, it *does not recover*.
+notice when the first of them has failed or taken too long, counted from when the fault had been done. It has healed
+when the first calm second after the return begins; if there is none, or most of the last third of the time is bad
+again, it *does not recover*. Of a trial that a gate voided only the laws count.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ __all__ = ["WINDOW_S", "alike", "lost_of", "trials"]
 
 WINDOW_S = 0.25
 STRAY = 2  # one late request in a window is a stray
+BREAKS = ("kill", "pause", "cut")  # what a FaultMark says when something was broken, and not mended
+_SHOWN = ("degraded_from", "degraded_until")  # when answers showed users that something was wrong
 CALM_S = 1.0  # so much calm shows that it healed
 
 
@@ -61,7 +64,7 @@ def _together(book: Book, approach: str, numbers: list[int]) -> None:
             every.setdefault(str(f.measure if not f.op else f"{f.op}.{f.measure}"), []).append(f)
     for measure, found in every.items():
         values = sorted(f.value for f in found if f.value is not None)
-        if measure == "timeline" or not found:
+        if measure in ("timeline", "void") or not found:
             continue
         worst = next((f.verdict for f in found if f.verdict == "does not recover"), found[0].verdict)
         whole = len(values) == len(found)
@@ -98,9 +101,18 @@ def _one(book: Book, trial: Trial, segment: Segment, samples: Samples) -> None:
     def id(measure: str) -> str:
         return name_of("trial", trial.approach, trial.fault, measure)
 
+    if not segment.valid:  # what a gate voided is in no number; its laws are judged all the same
+        book.add(id("void"), measure="void", n=len(samples), verdict="can't tell", says=_tripped(segment), **fields)
+        return
+    asked = _asked(book, samples)
     for place, outcome in enumerate(OUTCOMES):
-        count = int((samples.outcome == place).sum())
-        book.add(id(outcome), measure=outcome, value=count, low=count, high=count, exact=True, n=len(samples), **fields)
+        count = int((samples.outcome[asked] == place).sum())
+        exactly = {"value": count, "low": count, "high": count, "exact": True, "n": int(asked.sum())}
+        book.add(id(outcome), measure=outcome, detail={"ops": book.plan.ops}, **exactly, **fields)
+    if not asked.all():  # a probe asks again until it is true, so it cannot fail: it can only never come true
+        count = int((samples.outcome[~asked] != 0).sum())
+        exactly = {"value": count, "low": count, "high": count, "exact": True, "n": int((~asked).sum())}
+        book.add(id("unseen"), measure="unseen", detail={"ops": list(book.plan.probes)}, **exactly, **fields)
     for op in samples.ops:
         ns = samples.took_ns(op)
         good = ns[ns != np.iinfo(np.int64).max] / 1e9
@@ -116,14 +128,19 @@ def _one(book: Book, trial: Trial, segment: Segment, samples: Samples) -> None:
                 n=len(good),
                 **{**fields, "over": f"least to greatest of {len(good)}"},
             )
-    for name, since in (("degraded_from", _began_s(book, trial)), ("degraded_until", trial.until_s)):
-        shown = trial.extra.get(f"{name}_ms")
-        if shown is not None and shown / 1000 >= since:
-            after = shown / 1000 - since
-            fine = {"low": after - 0.0005, "high": after + 0.0005, "n": trial.extra.get("degraded", 0)}
-            book.add(id(f"{name}_s"), measure=f"{name}_s", unit="s", value=after, **fine, **fields)
+    began = _Began.of(book, trial)
+    shown_s = {name: trial.extra[f"{name}_ms"] / 1000 for name in _SHOWN if f"{name}_ms" in trial.extra}
+    if shown_s.get("degraded_from", -1) >= began.issued_s:
+        at_s = shown_s["degraded_from"]
+        after = began.until(at_s, at_s - 0.0005, at_s + 0.0005)
+        more = {**fields, "over": began.over, "n": trial.extra.get("degraded", 0)}
+        book.add(id("degraded_from_s"), measure="degraded_from_s", unit="s", **after, **more)
+    if shown_s.get("degraded_until", -1) >= trial.until_s:
+        after = shown_s["degraded_until"] - trial.until_s
+        fine = {"low": after - 0.0005, "high": after + 0.0005, "n": trial.extra.get("degraded", 0)}
+        book.add(id("degraded_until_s"), measure="degraded_until_s", unit="s", value=after, **fine, **fields)
     windows = _windows(book, trial, segment, samples)
-    already = _bad_before(book, trial, segment, windows)
+    already = _bad_before(book, trial, windows)
     if already:  # what follows cannot be told from what was
         cant_tell = {"unit": "s", "n": len(samples), "verdict": "can't tell", "says": already, **fields}
         for measure in ("noticed_s", "healed_s"):
@@ -135,13 +152,15 @@ def _one(book: Book, trial: Trial, segment: Segment, samples: Samples) -> None:
     for name, count in counts.items():
         if count is not None:
             book.add(id(name), measure=name, value=count, low=count, high=count, exact=True, n=len(samples), **fields)
+    _settled(book, id, fields, trial)
     book.add(
         id("timeline"),
         measure="timeline",
         n=len(samples),
         detail={
             "window_s": WINDOW_S,
-            "began_s": _began_s(book, trial),
+            "began_s": began.issued_s,
+            "done_s": began.done_s,
             "from_s": trial.from_s,
             "until_s": trial.until_s,
             "lasts_s": segment.lasts_s,
@@ -175,7 +194,7 @@ def _limits(book: Book) -> dict[str, tuple[float, float]]:
 
 def _windows(book: Book, trial: Trial, segment: Segment, samples: Samples) -> list[_Window]:
     limits = _limits(book)
-    asked = np.isin(samples.op, [samples.ops.index(op) for op in samples.ops if op in book.plan.ops])
+    asked = _asked(book, samples)
     place = (samples.intended_ns / 1e9 // WINDOW_S).astype(int)
     good = (samples.outcome == 0) & (samples.done_ns > 0)
     took = np.where(good, (samples.done_ns - samples.intended_ns) / 1e9, np.inf)
@@ -202,29 +221,67 @@ def _windows(book: Book, trial: Trial, segment: Segment, samples: Samples) -> li
     return windows
 
 
-def _began_s(book: Book, trial: Trial) -> float:
-    """When the fault was begun; `from_s` is when its target was really gone."""
-    return min(book.plan.faults[trial.fault].from_s, trial.from_s)
+@dataclass(frozen=True)
+class _Began:
+    """When the fault was begun (at the earliest) and when it had been done: in between it took effect."""
+
+    issued_s: float
+    done_s: float
+    noted: bool  # whether it was noted when it was begun; else it was not before its planned second
+
+    @classmethod
+    def of(cls, book: Book, trial: Trial) -> _Began:
+        marks = [m for m in book.run.faults if (m.approach, m.fault) == (trial.approach, trial.fault)]
+        broke = [m for m in marks if m.did in BREAKS]
+        done_s = min([trial.from_s, *(m.at_s for m in broke)])
+        issued = [m.issued_s for m in broke if m.issued_s is not None]
+        if issued:
+            return cls(min(*issued, done_s), done_s, True)
+        return cls(min(book.plan.faults[trial.fault].from_s, done_s), done_s, False)
+
+    def until(self, at_s: float, least_s: float, most_s: float) -> dict[str, float]:
+        """How long after it something was: from when it had been done at the least, from when it was begun at most."""
+        value, low = max(0.0, at_s - self.done_s), max(0.0, least_s - self.done_s)
+        high = max(0.0, most_s - (self.issued_s if self.noted else self.done_s))
+        return {"value": value, "low": min(low, value), "high": high}
+
+    @property
+    def over(self) -> str:
+        if self.noted:
+            return "one injection; since the fault had been done, at most since it was begun"
+        return "one injection; since the fault had been done, as nothing says when it was begun"
+
+
+def _asked(book: Book, samples: Samples) -> np.ndarray:
+    """Which rows are requests; the others are probes."""
+    return np.isin(samples.op, [samples.ops.index(op) for op in samples.ops if op in book.plan.ops])
 
 
 def _bad(book: Book, windows: list[_Window], trial: Trial) -> list[_Window]:
     """The windows from the fault on in which users suffered more than they did before it."""
     allowed = {op: share for op, (_, share) in _limits(book).items()}
-    began_s = _began_s(book, trial)
+    began_s = _Began.of(book, trial).issued_s
     for w in windows:
         if w.at_s + WINDOW_S <= began_s:
             allowed = {op: max(share, w.slow[op][1]) for op, share in allowed.items()}
     return [w for w in windows if w.at_s + WINDOW_S > began_s and _is_bad(w, allowed)]
 
 
-def _bad_before(book: Book, trial: Trial, segment: Segment, windows: list[_Window]) -> str:
-    """Say why nothing can be told from this trial: it was void, or users suffered before anything was broken."""
-    if not segment.valid:
-        return f"a gate tripped: {', '.join(gate.name for gate in segment.gates if not gate.ok) or 'not said which'}"
-    before = [w for w in windows if w.at_s + WINDOW_S <= _began_s(book, trial)]
+def _tripped(segment: Segment) -> str:
+    return f"a gate tripped: {', '.join(gate.name for gate in segment.gates if not gate.ok) or 'not said which'}"
+
+
+def _bad_before(book: Book, trial: Trial, windows: list[_Window]) -> str:
+    """Say why nothing can be told from this trial, where users suffered before anything was broken."""
+    began_s = _Began.of(book, trial).issued_s
+    before = [w for w in windows if w.at_s + WINDOW_S <= began_s]
     allowed = {op: share for op, (_, share) in _limits(book).items()}
     bad = sum(_is_bad(w, allowed) for w in before)
-    return "users suffered before anything was broken" if bad * 4 > len(before) else ""
+    if bad * 4 > len(before):
+        return "users suffered before anything was broken"
+    if trial.extra.get("degraded_from_ms", np.inf) / 1000 < began_s:
+        return "an answer showed that something was wrong before anything was broken"
+    return ""
 
 
 def _is_bad(w: _Window, allowed: dict[str, float]) -> bool:
@@ -233,43 +290,39 @@ def _is_bad(w: _Window, allowed: dict[str, float]) -> bool:
 
 
 def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windows: list[_Window]) -> None:
-    """When the first request that was due after the fault ended badly: failed, unknown, or late."""
-    bad, began_s = {w.at_s for w in _bad(book, windows, trial)}, _began_s(book, trial)
+    """When users first knew: from when a request was due until it had failed or its goal had passed, or was shown."""
+    bad, began = {w.at_s for w in _bad(book, windows, trial)}, _Began.of(book, trial)
     limits = _limits(book)
-    asked = np.isin(samples.op, [samples.ops.index(op) for op in samples.ops if op in book.plan.ops])
+    asked = _asked(book, samples)
     hurt = asked & (samples.outcome > 0)
     for op, (limit, _) in limits.items():
         hurt |= samples.of(op) & (samples.outcome == 0) & (samples.done_ns - samples.intended_ns > limit * 1e9)
     at_s = samples.intended_ns / 1e9
     inside = np.isin((at_s // WINDOW_S) * WINDOW_S, list(bad))
-    first = np.nonzero(hurt & inside & (at_s >= began_s))[0]
-    shown_s = trial.extra.get("degraded_from_ms", np.inf) / 1000  # an answer that said that something was wrong
-    if shown_s >= began_s and (not len(first) or shown_s < _told_ns(samples, limits)[first].min() / 1e9):
-        after = shown_s - began_s
-        if np.isfinite(after):
-            fine = {"low": after - 0.0005, "high": after + 0.0005, "n": len(samples)}
-            book.add(id("noticed_s"), measure="noticed_s", unit="s", value=after, verdict="noticed", **fine, **fields)
-            return
-    if not len(first):
-        book.add(id("noticed_s"), measure="noticed_s", unit="s", n=len(samples), verdict="never", **fields)
+    told_s = _told_ns(samples, limits) / 1e9
+    first = np.nonzero(hurt & inside & (told_s >= began.issued_s))[0]
+    shown_s = trial.extra.get("degraded_from_ms", np.inf) / 1000
+    row = first[np.argmin(told_s[first])] if len(first) else 0
+    due_s, known_s = (float(at_s[row]), float(told_s[row])) if len(first) else (np.inf, np.inf)
+    if shown_s < known_s:
+        due_s, known_s = shown_s - 0.0005, shown_s + 0.0005
+    fields = {**fields, "measure": "noticed_s", "unit": "s", "n": int(asked.sum())}
+    if not np.isfinite(known_s):
+        book.add(id("noticed_s"), verdict="never", **fields)
         return
-    told_ns = _told_ns(samples, limits)[first]
-    row = first[np.argmin(told_ns)]
-    due, told = float(at_s[row]) - began_s, float(told_ns.min()) / 1e9 - began_s
-    book.add(
-        id("noticed_s"),
-        measure="noticed_s",
-        unit="s",
-        value=max(due, told),
-        low=due,
-        high=max(due, told),
-        n=len(samples),
-        verdict="noticed",
-        **{
-            **fields,
-            "over": "one injection; between when that request was due and when it had failed or its goal had passed",
-        },
-    )
+    after = began.until(min(known_s, shown_s), due_s, known_s)
+    book.add(id("noticed_s"), verdict="noticed", **after, **{**fields, "over": began.over})
+
+
+def _settled(book: Book, id, fields: dict, trial: Trial) -> None:
+    """Whether all that was accepted had taken effect when everyone took their last look."""
+    fields = {**fields, "measure": "settled_s", "unit": "s", "n": 1}
+    if not trial.settled:
+        late = "what was accepted had not all taken effect when everyone looked"
+        book.add(id("settled_s"), low=trial.settled_s or 0.0, verdict="did not settle", says=late, **fields)
+    elif trial.settled_s is not None:
+        took_s = trial.settled_s
+        book.add(id("settled_s"), value=took_s, low=took_s, high=took_s, exact=True, **fields)
 
 
 def _told_ns(samples: Samples, limits: dict[str, tuple[float, float]]) -> np.ndarray:
@@ -289,7 +342,7 @@ def _healed(book: Book, id, fields: dict, trial: Trial, segment: Segment, window
     shown_s = trial.extra.get("degraded_until_ms", 0) / 1000
     over = {**fields, "n": sum(w.ok + w.failed + w.unknown for w in windows), "measure": "healed_s", "unit": "s"}
     over["over"] = "one injection; read in windows of 0.25 s"
-    if not bad and shown_s <= _began_s(book, trial):
+    if not bad and shown_s <= _Began.of(book, trial).issued_s:
         book.add(id("healed_s"), value=0.0, low=0.0, high=0.0, verdict="nothing to heal", **over)
         return
     if segment.lasts_s < trial.until_s + CALM_S:

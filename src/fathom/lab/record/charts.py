@@ -395,7 +395,7 @@ def _trial_marks(
     noticed, healed = (facts.get("trial", name, number, m) for m in ("noticed_s", "healed_s"))
     places: list[tuple[float, str, Finding]] = []
     if noticed and noticed.value is not None:
-        places.append((line.detail["began_s"] + noticed.value, f"noticed {figures.value_of(noticed)}", noticed))
+        places.append((line.detail["done_s"] + noticed.value, f"noticed {figures.value_of(noticed)}", noticed))
     if healed and healed.verdict == "healed" and healed.value is not None:
         places.append((line.detail["until_s"] + healed.value, f"healed {figures.value_of(healed)}", healed))
     if healed and healed.verdict == "does not recover":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fathom.lab.findings.trials import alike
-from fathom.lab.record.blocks import Block, Chart, Item, Mark, Paragraph, Section, Span, Strong, Table
+from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Paragraph, Section, Span, Strong, Table
 from fathom.lab.record.facts import Facts, cells, common, fault_words, words
 from fathom.lab.runs import Finding
 
-__all__ = ["failures"]
+__all__ = ["failures", "voided"]
 
 
 _TRIAL_ROWS = (
@@ -17,6 +17,8 @@ _TRIAL_ROWS = (
     ("noticed_s", "users noticed after"),
     ("healed_s", "healed, after the return, in"),
     ("bad_again", "quarter-seconds that were bad again"),
+    ("unseen", "looked for what never came"),
+    ("settled_s", "all accepted had taken effect, after the load, in"),
     ("lost", "acknowledged and lost"),
     ("degraded", "answers that showed it"),
     ("degraded_until_s", "the last of them, after the return"),
@@ -27,7 +29,7 @@ _UNTOLD = {"ok", "together", "degraded_from_s"}
 def failures(facts: Facts) -> Section:
     section = Section("Failure modes")
     plan = facts.plan
-    groups = [g for g in alike(plan) if any(facts.get("trial", a, g[0], "ok") for a in plan.names)]
+    groups = [g for g in alike(plan) if any(facts.get("trial", a, n, m) for a in plan.names for n in g for m in _RAN)]
     if not groups:
         section.blocks.append(Paragraph(["Nothing was broken in this run, so nothing is known."]))
     for group in groups:
@@ -39,7 +41,7 @@ def _failure(facts: Facts, group: list[int]) -> list[Block]:
     """One fault: a table over all its injections, and the course of the first."""
     plan, number = facts.plan, group[0]
     kind = "trials" if len(group) > 1 else "trial"
-    names = [name for name in plan.names if facts.get("trial", name, number, "ok")]
+    names = [name for name in plan.names if any(facts.get("trial", name, n, "ok") for n in group)]
     proof = {pid for mark in facts.run.faults if mark.fault in group and mark.did == "kill" for pid in mark.pids}
     seen = f" ({len(proof)} process{'es' if len(proof) > 1 else ''} seen to die)" if proof else ""
     rows: list[list[Item]] = []
@@ -51,24 +53,46 @@ def _failure(facts: Facts, group: list[int]) -> list[Block]:
     ]
     for measure, label in [*_TRIAL_ROWS, *((str(m), words(m)) for m in dict.fromkeys(extras))]:
         found = [facts.get(kind, name, number, measure) for name in names]
-        quiet = measure in ("censored", "bad_again") and not any(f and f.value for f in found)
+        quiet = measure in ("censored", "bad_again", "unseen") and not any(f and f.value for f in found)
         if any(found) and not quiet:
             rows.append([[label, common(found)], *_trial_cells(found)])
     title = fault_words(facts, number)
     times = f", {len(group)} times" if len(group) > 1 else ""
     side = [facts.get("trial", name, number, "together") for name in names]
     together = " All went through it side by side, sharing the machine." if any(f and f.value for f in side) else ""
-    return [
-        Paragraph([Strong(title[:1].upper() + title[1:]), f"{times}{seen}.{together}"]),
-        Table(["", *names], rows, _untold(facts, names, number)),
-        Chart("trial", {"fault": number}, f"{title}: latency and failures of each approach over time"),
-    ]
+    blocks: list[Block] = [Paragraph([Strong(title[:1].upper() + title[1:]), f"{times}{seen}.{together}"])]
+    void = voided(facts, group)
+    if void:
+        blocks.append(Bullets(void))
+    if names:
+        blocks.append(Table(["", *names], rows, _untold(facts, names, number)))
+    if any(facts.get("trial", name, number, "timeline") for name in names):
+        blocks.append(Chart("trial", {"fault": number}, f"{title}: latency and failures of each approach over time"))
+    return blocks
+
+
+_RAN = ("ok", "void")
+
+
+def voided(facts: Facts, group: list[int]) -> list[Item]:
+    """Say of every trial that a gate voided why, and what became of the laws: they are all that counts of it."""
+    items: list[Item] = []
+    for name in facts.plan.names:
+        for number in group:
+            found = facts.get("trial", name, number, "void")
+            if found is not None:
+                which = f" (injection {group.index(number) + 1} of {len(group)})" if len(group) > 1 else ""
+                laws = [law for law in facts.run.laws if (law.approach, law.fault) == (name, number)]
+                broken = [words(law.law) for law in laws if law.count]
+                kept = f"it broke {' and '.join(broken)}" if broken else "its laws held" if laws else "no law was held"
+                items.append([Mark("can't tell", found), f" {name}{which}: void, {found.says}; {kept}"])
+    return items
 
 
 def _untold(facts: Facts, names: list[str], number: int) -> Item:
-    """Why it cannot be told whether users noticed, or whether it healed."""
-    found = [facts.get("trial", name, number, m) for name in names for m in ("noticed_s", "healed_s")]
-    why = dict.fromkeys(f.says for f in found if f and f.verdict == "can't tell" and f.says)
+    """Why it cannot be told whether users noticed, or whether it healed, or whether the laws saw the end of it."""
+    found = [facts.get("trial", name, number, m) for name in names for m in ("noticed_s", "healed_s", "settled_s")]
+    why = dict.fromkeys(f.says for f in found if f and _WORDS.get(f.verdict or "") == "can't tell" and f.says)
     return [f"Can't tell: {'; '.join(why)}."] if why else []
 
 
@@ -86,5 +110,6 @@ _WORDS = {
     "nothing to heal": "held",
     "with the return": "held",
     "does not recover": "failed",
+    "did not settle": "can't tell",
     "can't tell": "can't tell",
 }

@@ -13,6 +13,7 @@ from fathom.lab.findings.trials import alike
 from fathom.lab.record.blocks import Code, Item, Mark, Note, Num, Span, Strong
 from fathom.lab.record.decision import decision_line
 from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, point_of, words
+from fathom.lab.record.failures import voided
 from fathom.lab.record.tradeoffs import verdict_line
 from fathom.lab.runs import Finding
 from fathom.lab.verdicts import statements
@@ -187,8 +188,10 @@ def _laws_kept(facts: Facts) -> Iterator[Item]:
 
 def _broken(facts: Facts, group: list[int]) -> Iterator[Item]:
     number, kind = group[0], "trials" if len(group) > 1 else "trial"
-    if any(facts.get("trial", name, number, "ok") for name in facts.plan.names):
+    void = voided(facts, group)
+    if void or any(facts.get("trial", name, number, "ok") for name in facts.plan.names):
         yield [Strong(fault_words(facts, number)), f", {len(group)} times" if len(group) > 1 else ""]
+    yield from void
     for name in facts.plan.names:
         failed, unknown, healed = (facts.get(kind, name, number, m) for m in ("failed", "unknown", "healed_s"))
         if failed is None or unknown is None:
@@ -206,6 +209,9 @@ def _broken(facts: Facts, group: list[int]) -> Iterator[Item]:
             line.append(f"; {_HEALED.get(str(healed.verdict), healed.verdict)}")
         if lost and lost.value is not None:
             line.append(f"; {_count(lost)} acknowledged lost")
+        settled = facts.get(kind, name, number, "settled_s")
+        if settled and settled.verdict == "did not settle":
+            line.append(f"; did not settle: {settled.says}")
         yield line
 
 
