@@ -6,11 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 
 from fathom.blocks.ids import Ids
-from fathom.engines.engine import EngineError, EngineUnknown
+from fathom.engines.engine import EngineError
 from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import Refusal
 
@@ -21,6 +21,7 @@ from ..stores import Stores
 from ..stores.memory import MemoryShut
 from ..stores.posts import posts_of
 from .delivery import Courier
+from .housekeeping import Housekeeper, unavailable
 from .mending import Mender
 from .passwords import Passwords
 
@@ -34,8 +35,6 @@ TRUTH_S = 2.0  # who would wait longer is asked to come again
 STANDBY_S = 0.1  # for the newest posts to be read, which takes a fifth of that
 REFILLS_MAX = 8  # looks for more posts when some of a page were not to be shown
 OPENING_S = 2.0  # a Redis that takes longer is not waited for: reads go to the truth
-TIDY_S = 30.0
-STRAY_MS = 5_000  # a row of the outbox this old that nobody here knows was committed behind a lost answer
 
 
 def now_ms() -> int:
@@ -88,8 +87,8 @@ class Service:
         self._accounts, self._graph, self._posts = stores.accounts, stores.graph, stores.posts
         self._memory, self._outbox, self._standby = stores.memory, stores.outbox, stores.standby
         self._courier, self._mender = Courier(stores), Mender(stores)
-        self._mint = mint
-        self._ids = Ids()
+        self._house = Housekeeper(stores, choices, self._mender, self._courier, clock)
+        self._mint, self._ids = mint, Ids()
         self._truth_readers = asyncio.Semaphore(TRUTH_READERS_MAX)
         self._truth_waiting = 0
 
@@ -99,11 +98,11 @@ class Service:
         checked_name(name)
         checked_password(password)
         kept = await self._passwords.hash(password)
-        with asked:
-            return await self._accounts.join(UserId(self._next()), name, kept, self._clock())
+        with self._house:
+            return await self._accounts.join(self._next, name, kept, self._clock())
 
     async def login(self, name: str, password: str) -> str:
-        with asked:
+        with self._house:
             known = await self._accounts.login(name) if len(name) <= 100 else None
             if not await self._passwords.fits(password[:1_000], known and known.password):
                 raise Refusal("unauthorised", "no account has this name and password")
@@ -111,24 +110,24 @@ class Service:
             return await self._accounts.token(known.user, self._clock())
 
     async def logout(self, token: str) -> None:
-        with asked:
+        with self._house:
             await self._accounts.forget(token)
 
     async def whoami(self, token: str) -> UserId:
-        with asked:
+        with self._house:
             user = await self._accounts.whose(token, self._clock())
         if user is None:
             raise Refusal("unauthorised", "this token is not, or no longer, valid")
         return user
 
     async def profile(self, viewer: UserId, name: str) -> User:
-        with asked:
+        with self._house:
             return await self._accounts.profile(viewer, name)
 
     async def users(self, viewer: UserId, ids: list[UserId]) -> list[User]:
         if len(ids) > 1_000:
             raise Refusal("invalid", "at most 1,000 accounts can be asked for at once")
-        with asked:
+        with self._house:
             return await self._accounts.users(viewer, [checked_id(id) for id in ids])
 
     # Posts
@@ -136,17 +135,17 @@ class Service:
     async def post(self, author: UserId, body: str, key: str | None = None) -> Post:
         checked_body(body)
         checked_key(key)
-        with asked:
+        with self._house:
             post, entry = await self._posts.write(checked_id(author), body, self._clock(), self._next, key)
         if entry is not None:
             self._outbox.took([entry])
             await self._mender.show(entry, post)
-            self._prune()
+            self._house.prune()
             self._courier.take(entry)
         return post
 
     async def delete(self, author: UserId, post: PostId) -> None:
-        with asked:
+        with self._house:
             entry = await self._posts.delete(author, checked_id(post), self._clock())
         await self._gone(post, entry)
 
@@ -158,7 +157,7 @@ class Service:
         await self._mender.show(entry)
 
     async def read(self, viewer: UserId, post: PostId) -> Post:
-        with asked:
+        with self._house:
             return await self._posts.read(viewer, checked_id(post))
 
     async def like(self, user: UserId, post: PostId) -> int:
@@ -168,7 +167,7 @@ class Service:
         return await self._like(user, post, take_back=True)
 
     async def _like(self, user: UserId, post: PostId, *, take_back: bool) -> int:
-        with asked:
+        with self._house:
             likes, entry = await self._posts.like(user, checked_id(post), self._clock(), take_back=take_back)
         if entry is not None:
             self._outbox.took([entry])
@@ -176,7 +175,7 @@ class Service:
         return likes
 
     async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:
-        with asked:
+        with self._house:
             return await self._posts.likers(viewer, checked_id(post))
 
     # Edges
@@ -184,27 +183,27 @@ class Service:
     async def follow(self, follower: UserId, followee: UserId) -> None:
         if follower == followee:
             raise Refusal("invalid", "nobody can follow themselves")
-        with asked:
+        with self._house:
             entry = await self._graph.follow(checked_id(follower), checked_id(followee), self._clock())
         await self._edge(follower, followee, entry)
 
     async def unfollow(self, follower: UserId, followee: UserId) -> None:
         if follower == followee:
             raise Refusal("invalid", "nobody can follow themselves")
-        with asked:
+        with self._house:
             entry = await self._graph.unfollow(checked_id(follower), checked_id(followee), self._clock())
         await self._edge(follower, followee, entry)
 
     async def block(self, blocker: UserId, blocked: UserId) -> None:
         if blocker == blocked:
             raise Refusal("invalid", "nobody can block themselves")
-        with asked:
+        with self._house:
             ended = await self._graph.block(checked_id(blocker), checked_id(blocked), self._clock())
         for reader, author in ((blocker, blocked), (blocked, blocker)):
             await self._edge(reader, author, next((entry for entry in ended if entry.who == reader), None))
 
     async def unblock(self, blocker: UserId, blocked: UserId) -> None:
-        with asked:
+        with self._house:
             await self._graph.unblock(checked_id(blocker), checked_id(blocked))
 
     async def _edge(self, reader: UserId, author: UserId, entry: Any) -> None:
@@ -218,7 +217,7 @@ class Service:
 
     async def posts(self, viewer: UserId, author: UserId, page: Page) -> Slice:
         checked_page(page)
-        with asked:
+        with self._house:
             return sliced(await self._posts.by(viewer, checked_id(author), page), page, "pull")
 
     async def home(self, reader: UserId, page: Page) -> Slice:
@@ -243,7 +242,7 @@ class Service:
             except MemoryShut:
                 pass
             except EngineError as failure:
-                raise _unavailable(failure) from failure
+                raise unavailable(failure) from failure
         if not self._standby.on:
             self._standby.begin()
         return await self._from_truth(reader, page, "fallback")
@@ -275,7 +274,7 @@ class Service:
 
     async def _from_truth(self, reader: UserId, page: Page, source: Source) -> Slice:
         """Read without any feed: from what stands by, else from the truth, but only so many at once."""
-        with asked:
+        with self._house:
             found = await self._standby.home(reader, page, wait_s=STANDBY_S)
         if found is not None:
             return sliced(found, page, source)
@@ -290,7 +289,7 @@ class Service:
         finally:
             self._truth_waiting -= 1
         try:
-            with asked:
+            with self._house:
                 # While we waited the posts that stand by may have been read: then the whole queue is served by them.
                 found = await self._standby.home(reader, page)
                 if found is None:
@@ -321,88 +320,16 @@ class Service:
                 await stack.enter_async_context(stores.chores.open())
                 await fanout.begin()
                 stores.generations.targets = [fanout]
-                self._outbox.took(await self._outbox.load(self._clock() + 1))
+                while left := await self._outbox.load():
+                    self._outbox.took(left)
                 self._courier.resume()
+                self._ids.pass_over(await self._accounts.last_id())
                 await stack.enter_async_context(self._mender.working())
                 await stack.enter_async_context(self._courier.working())
-                tasks = [
-                    asyncio.create_task(self._outbox.remove_done(), name="outbox"),
-                    asyncio.create_task(self._tidy(), name="tidying"),
-                ]
-                stack.push_async_callback(self._end, tasks)
+                await stack.enter_async_context(self._house.working())
                 try:
                     async with asyncio.timeout(OPENING_S):
                         await self._memory.opened()
                 except TimeoutError:
                     log.warning("Redis is not ready: %s", self._memory.why)
-                self._retire_old(fanout.generation)
             yield
-
-    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        with charging(RESIDUAL), suppress(EngineError):  # the next process repeats what is still there
-            await self._outbox.flush()
-
-    def _prune(self) -> None:
-        """After a switch, let approaches that no longer serve hear no more, and remove their feeds."""
-        targets = self._stores.generations.targets
-        if len(targets) > 1 and targets[-1] is self._choices.fanout:
-            self._stores.generations.targets = targets[-1:]
-            self._retire_old(targets[-1].generation)
-
-    def _retire_old(self, current: int) -> None:
-        async def retire() -> None:
-            for generation in await self._stores.generations.old(current):
-                stars = await self._stores.generations.stars(generation)
-                await self._stores.feeds.remove(generation, list(stars))
-                await self._stores.generations.retire(generation)
-
-        self._stores.chores.once(("retire", current), retire)
-
-    async def _tidy(self) -> None:
-        """Now and then: take up rows that a lost answer hid, put sleepy readers' feeds away, forget what expired."""
-        with charging(RESIDUAL):
-            while True:
-                await asyncio.sleep(TIDY_S)
-                try:
-                    await self._tidy_once()
-                except (EngineError, MemoryShut) as failure:
-                    log.info("not tidied now: %s", failure)
-                except Exception:
-                    log.exception("tidying failed")
-
-    async def _tidy_once(self) -> None:
-        self._prune()
-        strays = await self._outbox.load(self._clock() - STRAY_MS)
-        self._outbox.took(strays)
-        for entry in strays:
-            await self._mender.show(entry)
-            if entry.kind == "post":
-                self._courier.take(entry)
-        for target in self._stores.generations.targets:
-            await self._stores.feeds.put_to_sleep(target.generation)
-        await self._accounts.forget_expired(self._clock())
-        await self._posts.forget_keys(self._clock() - 86_400_000)
-        await self._graph.forget_ended()
-
-
-class _Asked:
-    """Around what asks the truth: an engine's failure becomes the answer that the caller can act on."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, failure: BaseException | None, trace: Any) -> None:
-        if isinstance(failure, EngineUnknown):
-            raise TimeoutError(f"it is unknown whether this was done: {failure.why}") from failure
-        if isinstance(failure, EngineError):
-            raise _unavailable(failure) from failure
-
-
-asked = _Asked()
-
-
-def _unavailable(failure: EngineError) -> Refusal:
-    return Refusal("unavailable", f"a store cannot be reached, try again: {failure.what}", retry_s=1.0)

@@ -11,9 +11,11 @@ from typing import Any
 from fathom.engines.engine import EngineError
 from fathom.engines.ledger import RESIDUAL, charging
 from fathom.engines.redis_client import RedisError
+from fathom.errors import FathomError
 
 from ..api import Post, PostId
 from ..stores import Stores
+from ..stores.generations import Trust
 from ..stores.memory import MemoryShut
 from ..stores.outbox import Entry
 
@@ -24,6 +26,7 @@ log = logging.getLogger("fathom.timeline.mending")
 AT_ONCE = 32  # changes applied together
 UNSHOWN_MAX = 20_000  # beyond, it is quicker to forget all of Redis than to mend it
 RETRY_S = (0.01, 0.5)
+UNFIT_S = 10.0  # until a Redis that must not be used as it is set is looked at again
 
 
 class Mender:
@@ -34,7 +37,6 @@ class Mender:
         self._memory, self._outbox = stores.memory, stores.outbox
         self._posts, self._generations, self._standby = stores.posts, stores.generations, stores.standby
         self._shut = asyncio.Event()
-        self._connection: int | None = None  # our last connection to Redis, by Redis' own number
 
     async def show(self, entry: Entry, post: Post | None = None) -> None:
         """Apply a committed change, if Redis is open; otherwise leave it to the mending, where reads do not see Redis.
@@ -113,14 +115,18 @@ class Mender:
         """Open Redis, and again whenever it was shut, for the length of a block."""
         self._memory.on_shut = self._shut.set
         self._shut.set()
-        task = asyncio.create_task(self._work(), name="mending")
+        self._task = asyncio.create_task(self._work(), name="mending")
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
-            self._memory.shut("the service has ended")
-            self._standby.end()
+            self.give_up()
+            await asyncio.wait([self._task])
+
+    def give_up(self) -> None:
+        """Use Redis no more."""
+        self._task.cancel()
+        self._memory.shut("the service has ended")
+        self._standby.end()
 
     async def _work(self) -> None:
         with charging(RESIDUAL), self._memory.mending():
@@ -130,20 +136,22 @@ class Mender:
                 while not self._memory.open:
                     try:
                         await self._mend()
-                    except (EngineError, MemoryShut, RedisError, TimeoutError) as failure:
+                    except (EngineError, RedisError, TimeoutError) as failure:
                         log.info("Redis is not used yet: %s", failure)
+                    except FathomError as unfit:
+                        log.error("Redis is not used: %s", unfit)
+                        pause_s = UNFIT_S
                     except Exception:
                         log.exception("Redis could not be mended")
                     else:
                         break
                     await asyncio.sleep(pause_s)  # an engine that is starting does not say when it is ready
-                    pause_s = min(2 * pause_s, RETRY_S[1])
+                    pause_s = max(pause_s, min(2 * pause_s, RETRY_S[1]))
 
     async def _mend(self) -> None:
         client = self._memory.client
         await client.wait_up()
-        await self._fence()
-        await self._check_trust()
+        await self._fence_and_check()
         self._posts.forget_scripts()
         self._shut.clear()
         while self._outbox.unshown:
@@ -158,50 +166,56 @@ class Mender:
         self._memory.reopen()
         self._standby.linger()
 
-    async def _fence(self) -> None:
-        """Have nothing carried out any more that was sent on the connection before this one.
+    async def _fence_and_check(self) -> None:
+        """See to it that Redis is the one we knew, and does nothing any more that was asked for before.
 
-        A command that we gave up may still lie in a socket, and would undo what is applied now. On one connection the
-        order is kept; a new one needs the old one ended.
+        A command that we, or a process before us, gave up may still lie in a socket, and would undo what is applied
+        now. On one connection the order is kept; a new one needs the old one ended. And a Redis that was restarted is
+        believed only if it keeps every write before it acknowledges it.
         """
-        client = self._memory.client
-        now = await client("CLIENT", "ID")
-        if self._connection not in (None, now):
-            with suppress(RedisError):  # it is gone already
-                await client("CLIENT", "KILL", "ID", self._connection)
-        self._connection = now
-
-    async def _check_trust(self) -> None:
-        """Believe a Redis that was restarted only if it keeps every write before it acknowledges it."""
-        client = self._memory.client
+        client, generations = self._memory.client, self._generations
+        known = await generations.trusted()
+        self._posts.era = known.era
         info = await client("INFO", "server")
         run = next((line[7:] for line in info.decode().splitlines() if line.startswith("run_id:")), "")
-        known, era = await self._generations.trusted()
-        self._posts.era = era
-        if run == known:
+        ours = await client("CLIENT", "ID")
+        if (run, ours) == (known.run, known.client):
             return
-        if known and not await self._keeps_all():
-            log.warning("Redis was restarted and may have forgotten some writes: feeds and copies begin anew")
-            await self._forget_everything(run)
+        if run == known.run:
+            with suppress(RedisError):  # it is gone already
+                await client("CLIENT", "KILL", "ID", known.client)
         else:
-            await self._generations.trust(run, era)
-        self._stores.feeds.forget()
+            await self._check_eviction()
+            if known.run and not await self._keeps_all():
+                log.warning("Redis was restarted and may have forgotten some writes: feeds and copies begin anew")
+                await self._forget_everything()
+            self._stores.feeds.forget()
+        await generations.trust(Trust(run, ours, self._posts.era))
+
+    async def _settings(self, pattern: str) -> dict[bytes, bytes]:
+        try:
+            pairs = await self._memory.client("CONFIG", "GET", pattern)
+        except RedisError:  # a managed Redis may not tell
+            return {}
+        return dict(zip(pairs[::2], pairs[1::2], strict=True))
 
     async def _keeps_all(self) -> bool:
-        client = self._memory.client
-        try:
-            kept = await client("CONFIG", "GET", "append*")
-        except RedisError:  # a managed Redis may not tell
-            return False
-        settings = dict(zip(kept[::2], kept[1::2], strict=True))
+        settings = await self._settings("append*")
         return settings.get(b"appendonly") == b"yes" and settings.get(b"appendfsync") == b"always"
 
-    async def _forget_everything(self, run: str | None = None) -> None:
+    async def _check_eviction(self) -> None:
+        """Refuse a Redis that may drop the list of who has a feed while it keeps the feeds: they would stand still."""
+        policy = (await self._settings("maxmemory-policy")).get(b"maxmemory-policy", b"")
+        if policy.startswith(b"allkeys"):
+            raise FathomError(
+                f"Redis may drop any key when its memory is full ({policy.decode()})",
+                why="who has a feed is kept in one key that must not be lost alone; feeds and copies may be",
+                fix="set its maxmemory-policy to volatile-lru or noeviction",
+            )
+
+    async def _forget_everything(self) -> None:
         """Let nobody see anything that Redis holds now: readers' feeds are made anew when they come."""
-        if run is None:
-            run, _ = await self._generations.trusted()
-        self._posts.era += 1
-        await self._generations.trust(run, self._posts.era)
+        self._posts.era = await self._generations.next_era()
         for target in self._generations.targets:
             await target.afresh()
         self._stores.feeds.forget()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 
+from fathom.engines.database import Session
 from fathom.engines.engine import EngineError
 from fathom.engines.nats import Nats
 from fathom.engines.postgres import Postgres
@@ -115,21 +116,33 @@ class Stores:
         Approaches are switched, and feeds changed, by one process; a second one would not hear of it. The lock goes
         with the connection, so also with a process that is killed: its successor need only wait a moment.
         """
-        async with self.truth.client.session() as session:
-            until = asyncio.get_running_loop().time() + within_s
-            while not await session.fetchval("SELECT pg_try_advisory_lock($1)", SERVING):
-                if asyncio.get_running_loop().time() > until:
-                    raise FathomError(
-                        "another timeline serves these data",
-                        why=f"it has held their lock for the last {within_s:g} s",
-                        fix="stop it, or give this one its own database",
-                    )
-                await asyncio.sleep(0.05)  # the lock of another session gives no sign
+        async with AsyncExitStack() as self._lock:
+            self._locked = await self._take_lock(self._lock, within_s)
             try:
                 yield
             finally:
                 with suppress(EngineError):  # then the lock is gone with its connection
-                    await session.execute("SELECT pg_advisory_unlock($1)", SERVING)
+                    await self._locked.execute("SELECT pg_advisory_unlock($1)", SERVING)
+
+    async def still_alone(self) -> None:
+        """Take the lock again if it was lost with its connection; raise when another service has it by now."""
+        try:
+            await self._locked.execute("SELECT 1")
+        except EngineError:
+            self._locked = await self._take_lock(self._lock, 0.0)
+
+    async def _take_lock(self, stack: AsyncExitStack, within_s: float) -> Session:
+        session = await stack.enter_async_context(self.truth.client.session())
+        until = asyncio.get_running_loop().time() + within_s
+        while not await session.fetchval("SELECT pg_try_advisory_lock($1)", SERVING):
+            if asyncio.get_running_loop().time() >= until:
+                raise FathomError(
+                    "another timeline serves these data",
+                    why=f"it has held their lock for the last {within_s:g} s",
+                    fix="stop it, or give this one its own database",
+                )
+            await asyncio.sleep(0.05)  # the lock of another session gives no sign
+        return session
 
 
 def _steps() -> list[tuple[str, str]]:

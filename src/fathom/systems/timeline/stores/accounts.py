@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fathom.blocks.ids import Ids
@@ -20,6 +20,7 @@ __all__ = ["Accounts", "Login"]
 
 TOKEN_BYTES = 32
 TOKEN_MS = 30 * 86_400_000
+MINT_TRIES = 50
 TOKENS_MAX = 50  # of one user; the oldest go
 
 _JOIN = """
@@ -52,11 +53,23 @@ class Accounts:
     def _db(self) -> Database:
         return self._truth.client
 
-    async def join(self, user: UserId, name: str, password: str, now_ms: int) -> User:
+    async def join(self, mint: Callable[[], int], name: str, password: str, now_ms: int) -> User:
         """Open an account, unless the name is taken."""
-        if await self._db.fetchval(_JOIN, user, name, password, now_ms) is None:
-            raise Refusal("conflict", f"the name {name} is taken")
-        return User(id=user, name=name)
+        from asyncpg import UniqueViolationError
+
+        for _ in range(MINT_TRIES):
+            user = UserId(mint())
+            try:
+                if await self._db.fetchval(_JOIN, user, name, password, now_ms) is None:
+                    raise Refusal("conflict", f"the name {name} is taken")
+            except UniqueViolationError:  # somebody else has this number
+                continue
+            return User(id=user, name=name)
+        raise Refusal("unavailable", "no number for this account could be found, try again", retry_s=1.0)
+
+    async def last_id(self) -> int:
+        """Return the highest number that any account or post has."""
+        return await self._db.fetchval("SELECT greatest((SELECT max(id) FROM users), (SELECT max(id) FROM posts), 0)")
 
     async def login(self, name: str) -> Login | None:
         """Return what a password for this name is checked against; None: there is no such name."""

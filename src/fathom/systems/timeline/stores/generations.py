@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -14,7 +14,23 @@ from ..api import UserId
 if TYPE_CHECKING:
     from fathom.engines.database import Database
 
-__all__ = ["Generations"]
+__all__ = ["Generations", "Trust"]
+
+
+# Never used before, not even by data that were since replaced by a backup of theirs: Redis may still know those.
+_NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_NEXT = f"""
+    INSERT INTO generations (generation, approach, knobs)
+    SELECT greatest(coalesce(max(generation), 0) + 1, {_NOW_MS}), $1, $2 FROM generations RETURNING generation
+"""
+
+
+class Trust(NamedTuple):
+    """The Redis that was last used: its run, our connection to it by its number, and the era of the copies in it."""
+
+    run: str
+    client: int
+    era: int
 
 
 class Generations:
@@ -45,13 +61,11 @@ class Generations:
 
     async def next(self, approach: object) -> int:
         """Begin a generation, with no feed in it yet."""
-        return await self._db.fetchval(
-            "INSERT INTO generations (approach, knobs) VALUES ($1, $2) RETURNING generation", *_named(approach)
-        )
+        return await self._db.fetchval(_NEXT, *_named(approach))
 
     async def end(self) -> None:
         """Let nobody go on with the newest generation: the next service that is opened begins another."""
-        await self._db.execute("INSERT INTO generations (approach, knobs) VALUES ('', '')")
+        await self._db.fetchval(_NEXT, "", "")
 
     async def old(self, current: int) -> list[int]:
         """Return the generations whose feeds nobody reads any more, and that are still to be removed."""
@@ -112,15 +126,19 @@ class Generations:
 
     # Which Redis we last used
 
-    async def trusted(self) -> tuple[str, int]:
-        """Return the run of Redis that was last used, and the era of the cached posts."""
-        row = await self._db.fetchrow("SELECT redis_run, era FROM trust")
+    async def trusted(self) -> Trust:
+        """Return what is known of the Redis that was last used."""
+        row = await self._db.fetchrow("SELECT redis_run, redis_client, era FROM trust")
         assert row is not None
-        return row["redis_run"], row["era"]
+        return Trust(*row)
 
-    async def trust(self, redis_run: str, era: int) -> None:
+    async def trust(self, it: Trust) -> None:
         """Keep which Redis is used from now on."""
-        await self._db.execute("UPDATE trust SET redis_run = $1, era = $2", redis_run, era)
+        await self._db.execute("UPDATE trust SET redis_run = $1, redis_client = $2, era = $3", *it)
+
+    async def next_era(self) -> int:
+        """Begin an era: no copy of a post that was made before is believed."""
+        return await self._db.fetchval(f"UPDATE trust SET era = greatest(era + 1, {_NOW_MS}) RETURNING era")
 
 
 def _named(approach: object) -> tuple[str, str]:

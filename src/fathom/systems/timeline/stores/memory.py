@@ -36,7 +36,7 @@ class Memory:
     opened again only after every change that readers must see has been applied (see service/mending).
     """
 
-    def __init__(self, engine: Redis, *, deadline_s: float = 0.15) -> None:
+    def __init__(self, engine: Redis, *, deadline_s: float = 0.18) -> None:
         self._engine, self.deadline_s = engine, deadline_s
         self.open = False
         self.openings = 0  # raised at every opening: what was read from the truth before one is not written after it

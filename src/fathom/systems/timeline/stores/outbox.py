@@ -91,7 +91,7 @@ class Outbox:
 
     # The table
 
-    async def load(self, older_than_ms: int, most: int = 10_000) -> list[Entry]:
+    async def load(self, older_than_ms: int = 1 << 62, most: int = 10_000) -> list[Entry]:
         """Return the oldest rows that nobody here knows: left by a crash, or by an answer that was lost."""
         rows = await self._db.fetch(
             "SELECT seq, kind, who, what, at_ms FROM outbox WHERE at_ms < $1 AND seq <> ALL($2::bigint[])"

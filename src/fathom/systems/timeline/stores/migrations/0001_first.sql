@@ -77,14 +77,14 @@ CREATE TABLE outbox (                       -- what was accepted and has not yet
 ) WITH (fillfactor = 100, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
 
 CREATE TABLE generations (                  -- feeds are made anew when the approach, its knobs or our trust changes
-    generation integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    generation bigint PRIMARY KEY,
     approach text NOT NULL,
     knobs text NOT NULL,
     retired boolean NOT NULL DEFAULT false
 );
 
 CREATE TABLE stars (                        -- authors whose posts are pulled, by generation of feeds
-    generation integer NOT NULL,
+    generation bigint NOT NULL,
     author bigint NOT NULL,
     mode text NOT NULL,                     -- 'rising' (pushed and pulled), 'star' (pulled), 'falling' (both)
     PRIMARY KEY (generation, author)
@@ -93,6 +93,7 @@ CREATE TABLE stars (                        -- authors whose posts are pulled, b
 CREATE TABLE trust (                        -- one row: which Redis we last used, so that one that forgot is noticed
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     redis_run text NOT NULL DEFAULT '',
-    era integer NOT NULL DEFAULT 1          -- of the cached posts; raised to forget them all at once
+    redis_client bigint NOT NULL DEFAULT 0, -- our connection: what still lies in its socket must not be carried out
+    era bigint NOT NULL DEFAULT 1           -- of the cached posts; raised to forget them all at once
 );
 INSERT INTO trust DEFAULT VALUES;

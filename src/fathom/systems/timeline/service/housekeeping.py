@@ -1,0 +1,147 @@
+"""What nobody asks for and somebody has to do: strays taken up, old feeds put away, what expired forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from fathom.engines.engine import EngineError, EngineUnknown
+from fathom.engines.ledger import RESIDUAL, charging
+from fathom.errors import FathomError, Refusal
+
+from ..stores import Stores
+from .delivery import Courier
+from .mending import Mender
+
+__all__ = ["Housekeeper", "unavailable"]
+
+log = logging.getLogger("fathom.timeline.housekeeping")
+
+LOOK_S = 1.0
+TIDY_S = 30.0
+STRAY_MS = 5_000  # a row of the outbox this old that nobody here knows was committed behind a lost answer
+DAY_MS = 86_400_000
+
+
+class Housekeeper:
+    """Looks around every second, and tidies up now and then.
+
+    `with housekeeper:` goes around what asks the truth: an engine's failure becomes an answer that the caller can act
+    on, and if nobody knows whether something was committed, it is looked for a little later.
+    """
+
+    def __init__(
+        self, stores: Stores, choices: Any, mender: Mender, courier: Courier, clock: Callable[[], int]
+    ) -> None:
+        self._stores, self._choices, self._mender, self._courier, self._clock = stores, choices, mender, courier, clock
+        self._suspected = float("-inf")  # when an answer was last lost
+        self._stuck: set[int] = set()  # rows that were not shown at the last look
+        self._replaced = False  # another service serves these data
+
+    def __enter__(self) -> None:
+        if self._replaced:
+            raise Refusal("unavailable", "another service has taken over, ask that one")
+
+    def __exit__(self, kind: Any, failure: BaseException | None, trace: Any) -> None:
+        if failure is None or isinstance(failure, Refusal):
+            return
+        if isinstance(failure, (EngineUnknown, asyncio.CancelledError)):
+            self._suspected = asyncio.get_running_loop().time()
+        if isinstance(failure, EngineUnknown):
+            raise TimeoutError(f"it is unknown whether this was done: {failure.why}") from failure
+        if isinstance(failure, EngineError):
+            raise unavailable(failure) from failure
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Keep house for the length of a block."""
+        with charging(RESIDUAL):
+            tasks = [
+                asyncio.create_task(self._stores.outbox.remove_done(), name="outbox"),
+                asyncio.create_task(self._look_around(), name="housekeeping"),
+            ]
+        self._retire(self._stores.generations.targets[-1].generation)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            with charging(RESIDUAL), suppress(EngineError):  # the next process repeats what is still there
+                await self._stores.outbox.flush()
+
+    def prune(self) -> None:
+        """After a switch, let approaches that no longer serve hear no more, and remove their feeds."""
+        targets = self._stores.generations.targets
+        if len(targets) > 1 and targets[-1] is self._choices.fanout:
+            self._stores.generations.targets = targets[-1:]
+            self._retire(targets[-1].generation)
+
+    def _retire(self, current: int) -> None:
+        async def retire() -> None:
+            generations = self._stores.generations
+            for generation in await generations.old(current):
+                await self._stores.feeds.remove(generation, list(await generations.stars(generation)))
+                await generations.retire(generation)
+
+        self._stores.chores.once(("retire", current), retire, again=True)
+
+    async def _look_around(self) -> None:
+        loop = asyncio.get_running_loop()
+        tidied = loop.time()
+        with charging(RESIDUAL):
+            while True:
+                await asyncio.sleep(LOOK_S)
+                try:
+                    self.prune()
+                    await self._show_stuck()
+                    if self._suspected > float("-inf") and loop.time() - self._suspected > STRAY_MS / 1000 + LOOK_S:
+                        self._suspected = float("-inf")
+                        await self._take_strays()
+                    if loop.time() - tidied > TIDY_S:
+                        tidied = loop.time()
+                        await self._tidy()
+                except EngineError as failure:
+                    log.info("not tidied now: %s", failure)
+                except FathomError as replaced:
+                    log.critical("this service answers no more: %s", replaced)
+                    self._replaced = True
+                    self._mender.give_up()
+                    return
+                except Exception:
+                    log.exception("housekeeping failed")
+
+    async def _show_stuck(self) -> None:
+        """Show Redis what was committed by calls that were given up before they had done so."""
+        unshown = self._stores.outbox.unshown
+        stuck, self._stuck = self._stuck & unshown.keys(), set(unshown)
+        for seq in stuck:
+            if (entry := unshown.get(seq)) is not None:
+                await self._mender.show(entry)
+
+    async def _take_strays(self) -> None:
+        outbox = self._stores.outbox
+        strays = await outbox.load(self._clock() - STRAY_MS)
+        outbox.took(strays)
+        for entry in strays:
+            await self._mender.show(entry)
+            if entry.kind == "post":
+                self._courier.take(entry)
+
+    async def _tidy(self) -> None:
+        stores = self._stores
+        await stores.still_alone()
+        await self._take_strays()
+        for target in stores.generations.targets:
+            await stores.feeds.put_to_sleep(target.generation)
+        await stores.accounts.forget_expired(self._clock())
+        await stores.posts.forget_keys(self._clock() - DAY_MS)
+        await stores.graph.forget_ended()
+
+
+def unavailable(failure: EngineError) -> Refusal:
+    """Return what a caller is told when an engine fails and nothing was done."""
+    return Refusal("unavailable", f"a store cannot be reached, try again: {failure.what}", retry_s=1.0)
