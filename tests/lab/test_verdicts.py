@@ -104,12 +104,88 @@ def verdict(id: str, how: str, verdict: str, approach: str = "hybrid") -> Findin
         ([("prediction", "held"), ("closed form", "failed")], 1),
         ([("prediction", "held"), ("trial", "does not recover")], 1),
         ([("prediction", "held"), ("ratio", "can't tell"), ("goal", "failed"), ("decision", "can't tell")], 0),
+        ([("prediction", "held"), ("decision", "none")], 1),
+        ([("prediction", "held"), ("prediction", "can't tell"), ("decision", "none")], 1),
         ([("law", "held")], 2),
     ],
 )
 def test_a_dive_exits_as_its_worst_statement(found, code):
     listed = [verdict(f"{how}/{n}", how, said) for n, (how, said) in enumerate(found)]
-    assert exit_of(plan_of(World()), listed) == code
+    assert exit_of(plan_of(World(faults=False)), listed) == code
+
+
+def told(how: str, said: str, **fields) -> Finding:
+    finding = verdict(f"{how}/{fields}", how, said)
+    for name, value in fields.items():
+        setattr(finding, name, value)
+    return finding
+
+
+TAKES = {"point": 3_000, "versus": "on-read"}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [told("trial", "can't tell", measure="void")],
+        [told("trial", "did not settle", measure="settled_s")],
+        [told("trial", "can't tell", measure="healed_s")],
+        [told("decision", "can't tell", point=3_000)],
+        [told("goal", "can't tell", point=3_000)],
+        [told("goal", "can't tell", point=3_000, low=0.1, high=0.3)],
+        [told("decision", "takes", **TAKES), told("flip", "can't tell", point=3_000, versus="on-read")],
+    ],
+)
+def test_what_was_promised_and_cannot_be_told_is_never_held(found):
+    plan = plan_of(World(faults=False))
+    assert exit_of(plan, [verdict("prediction/1", "prediction", "held"), *found]) == 2
+    assert exit_of(plan, [verdict("prediction/1", "prediction", "failed"), *found]) == 1
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [told("trial", "never", measure="noticed_s"), told("trial", "healed", measure="healed_s")],
+        [told("decision", "can't tell", point=100), told("goal", "can't tell", point=100)],
+        [told("flip", "can't tell", point=3_000, versus="on-read")],
+        [
+            told("decision", "takes", point=3_000, detail={"out": {"hybrid": "it misses a goal"}}),
+            told("goal", "can't tell", point=3_000),
+        ],
+        [
+            told("decision", "equivalent", point=3_000, detail={"same": ["on-write"]}),
+            told("flip", "can't tell", point=3_000, versus="on-write"),
+        ],
+    ],
+)
+def test_what_was_not_promised_or_does_not_matter_may_stay_untold(found):
+    plan = plan_of(World(faults=False))
+    assert exit_of(plan, [verdict("prediction/1", "prediction", "held"), *found]) == 0
+
+
+def test_a_plan_without_a_duel_promises_no_samples_for_its_goals():
+    plan = plan_of(World(faults=False))
+    plan.duel = None
+    held = verdict("prediction/1", "prediction", "held")
+    assert exit_of(plan, [held, told("goal", "can't tell", point=3_000)]) == 0
+    assert exit_of(plan, [held, told("goal", "can't tell", point=3_000, low=0.1, high=0.3)]) == 2
+
+
+def test_a_fault_that_somebody_was_not_taken_through_is_untold():
+    plan = plan_of(World())
+    ran = [told("trial", "", id=f"trial/{name}/{n}/ok", measure="ok") for name in plan.names for n in (0, 1)]
+    held = verdict("prediction/1", "prediction", "held")
+    assert exit_of(plan, [held, *ran]) == 0
+    assert exit_of(plan, [held, *ran[1:]]) == 2
+
+
+def test_a_goal_that_could_not_be_judged_where_the_duel_ran_is_not_passed(tmp_path):
+    run = write_run(tmp_path, World(faults=False, blocks=4))  # 84 posts are too few for seen.p90
+    found = {f.id: f for f in conclude(run)}
+    assert found["goal/hybrid/3000/seen.p90"].value is None
+    decision = found["decision/3000"]
+    assert decision.verdict == "can't tell" and decision.says == "on-read costs least, but seen.p90 could not be judged"
+    assert found["decision/30000"].verdict == "takes", "nobody promised it there: its line says what was not judged"
 
 
 def test_no_number_stands_where_every_approach_broke_a_law():
@@ -120,7 +196,7 @@ def test_no_number_stands_where_every_approach_broke_a_law():
 
 
 def test_without_a_prediction_the_decision_is_what_was_asked_for():
-    plan = plan_of(World())
+    plan = plan_of(World(faults=False))
     plan.predictions = []
     assert exit_of(plan, [verdict("decision/100", "decision", "takes")]) == 0
     assert exit_of(plan, [verdict("decision/100", "decision", "can't tell")]) == 2

@@ -7,7 +7,7 @@ that its cost may be is over 5 % below the best that the next one's may be; othe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +19,7 @@ from fathom.lab.stats import Interval, ratio_of
 if TYPE_CHECKING:
     from fathom.lab.dive import Dive
 
-__all__ = ["CANT_TELL", "EXIT_VOID", "FAILED", "HELD", "Statement", "conclude", "exit_of", "statements"]
+__all__ = ["CANT_TELL", "EXIT_VOID", "FAILED", "HELD", "Statement", "conclude", "exit_of", "statements", "untold"]
 
 HELD, FAILED, CANT_TELL = "held", "failed", "can't tell"
 EXIT_HELD, EXIT_FAILED, EXIT_CANT_TELL, EXIT_VOID = 0, 1, 2, 3
@@ -75,11 +75,27 @@ def _decide(plan: Plan, found: Mapping[str, Finding], point: Point) -> Finding:
         _beside(decision, best, able[1:])
     else:
         decision.verdict, decision.says = "takes", "no other approach meets the goals" if out else "it is the only one"
-    if decision.verdict == "takes" and not best.sure:
-        unsure = _unsure(plan, found, best.name, point)
-        decision.verdict = CANT_TELL
-        decision.says = f"{best.name} costs least, but {' and '.join(unsure)} may lie on either side of its goal"
+    _beside_goals(plan, found, decision, best)
     return decision
+
+
+def _beside_goals(plan: Plan, found: Mapping[str, Finding], decision: Finding, best: _Candidate) -> None:
+    """Take back what was decided by cost, where a goal of the cheapest was to be judged and could not be."""
+    if decision.verdict not in ("takes", "equivalent"):
+        return
+    point = decision.point if decision.point is not None else ""
+    if not best.sure:
+        unsure = _unsure(plan, found, best.name, point)
+        why = f"{' and '.join(unsure)} may lie on either side of its goal"
+    elif (
+        plan.duel
+        and point == operating_point(plan, found.values())
+        and (missing := _unjudged_of(plan, found, best.name, point))
+    ):
+        why = f"{' and '.join(missing)} could not be judged"
+    else:
+        return
+    decision.verdict, decision.says = CANT_TELL, f"{best.name} costs least, but {why}"
 
 
 def _beside(decision: Finding, best: _Candidate, others: Sequence[_Candidate]) -> None:
@@ -100,6 +116,7 @@ def _beside(decision: Finding, best: _Candidate, others: Sequence[_Candidate]) -
     names = " and ".join([best.name, *unclear])
     if set(unclear) <= set(same):
         decision.verdict, decision.says = "equivalent", f"{names} cost the same within {DELTA:.0%}"
+        decision.detail["same"] = same
     else:
         decision.verdict = CANT_TELL
         decision.says = (
@@ -137,14 +154,22 @@ def _unsure(plan: Plan, found: Mapping[str, Finding], name: str, point: Point) -
     return [f"{g.op}.{g.measure}" for g in goals if g.verdict == CANT_TELL and g.low is not None]
 
 
+def _unjudged_of(plan: Plan, found: Mapping[str, Finding], name: str, point: Point) -> list[str]:
+    goals = _goals(plan, found, name, point)
+    return [f"{g.op}.{g.measure}" for g in goals if g.verdict == CANT_TELL and g.low is None]
+
+
 def _unjudged(plan: Plan, found: Mapping[str, Finding], point: Point) -> list[str]:
-    missing = {
-        f"{g.op}.{g.measure}"
-        for name in plan.names
-        for g in _goals(plan, found, name, point)
-        if g.verdict == CANT_TELL and g.low is None
-    }
-    return sorted(missing)
+    return sorted({goal for name in plan.names for goal in _unjudged_of(plan, found, name, point)})
+
+
+def operating_point(plan: Plan, found: Collection[Finding]) -> Point | None:
+    """The swept value at which the duel ran, else the trial, else at which they were to run."""
+    ran = [f for part in ("duel", "trial") for f in found if f.part == part and f.point is not None]
+    if ran:
+        return ran[0].point
+    values = plan.swept.values
+    return plan.duel.point if plan.duel else values[len(values) // 2] if values else None
 
 
 # Where it flips along the swept value --------------------------------------------------------------------------------
@@ -224,12 +249,53 @@ def statements(found: Sequence[Finding]) -> list[Statement]:
     return said
 
 
+def untold(plan: Plan, found: Sequence[Finding]) -> list[Statement]:
+    """Return what the plan promised to tell at its operating point or of its trials, and what cannot be told."""
+    if not plan.load.rates:
+        return []
+    by_id = {f.id: f for f in found}
+    point = operating_point(plan, found)
+    silent = [Statement(CANT_TELL, "untold trial", f) for f in found if f.how == "trial" and _is_untold(f)]
+    decision = next((f for f in found if f.how == "decision" and f.point == point), None)
+    out: Mapping[str, str] = (decision.detail.get("out") or {}) if decision else {}
+    if decision and decision.verdict == CANT_TELL:
+        silent.append(Statement(CANT_TELL, "untold decision", decision))
+    for f in found:
+        here = f.point == point and not f.void and f.verdict == CANT_TELL
+        judged = f.low is not None or plan.duel is not None  # without a duel in the plan nobody promised the samples
+        if f.how == "goal" and here and judged and f.approach not in out:
+            silent.append(Statement(CANT_TELL, "untold goal", f))
+        if f.how == "flip" and here and decision and _stands_on(decision, f):
+            silent.append(Statement(CANT_TELL, "untold flip", f))
+    for name in plan.names:
+        for number, fault in enumerate(plan.faults):
+            if not any(name_of("trial", name, number, m) in by_id for m in ("ok", "void")):
+                says = f"{name} was not taken through the fault of {fault.target} at {fault.from_s:g} s"
+                lacks = Finding(id=name_of("trial", name, number), part="trial", how="trial", command=plan.command)
+                lacks.approach, lacks.says = name, says
+                silent.append(Statement(CANT_TELL, "untold trial", lacks))
+    return silent
+
+
+def _is_untold(f: Finding) -> bool:
+    """Whether this says that a trial was void, did not settle, or does not show when it healed."""
+    healed = f.measure == "healed_s" and f.verdict == CANT_TELL
+    return not f.void and (f.measure == "void" or f.verdict == "did not settle" or healed)
+
+
+def _stands_on(decision: Finding, flip: Finding) -> bool:
+    """Whether this flip is between the one that was named and one that does not cost the same as it."""
+    pair = {flip.approach, flip.versus}
+    return decision.approach in pair and not pair <= {decision.approach, *decision.detail.get("same", [])}
+
+
 def exit_of(plan: Plan, found: Sequence[Finding]) -> int:
     """Return how the dive ends: 0 all held, 1 one failed, 2 can't tell, 3 no number stands."""
     broke = {f.approach for f in found if f.how == "law" and f.verdict == FAILED}
     if broke >= set(plan.names):
         return EXIT_VOID
-    verdicts = [said.verdict for said in statements(found)]
+    verdicts = [said.verdict for said in [*statements(found), *untold(plan, found)]]
+    verdicts += [FAILED for f in found if f.how == "decision" and f.verdict == "none"]
     if not plan.predictions:  # nothing was foretold: then the decision is what was asked for
         verdicts += [CANT_TELL for f in found if f.how == "decision" and f.verdict == CANT_TELL]
     elif not any(f.how == "prediction" for f in found):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fathom.lab import figures
 from fathom.lab.findings.flips import axis_of
-from fathom.lab.record.blocks import Bullets, Chart, Item, Mark, Num, Paragraph, Section, Strong, Table
+from fathom.lab.record.blocks import Bullets, Chart, Item, Mark, Num, Paragraph, Section, Span, Strong, Table
 from fathom.lab.record.facts import Facts, mix_words, point_of
 from fathom.lab.runs import Finding
 
@@ -14,10 +14,11 @@ __all__ = ["decision", "decision_line"]
 def decision_line(facts: Facts, decision: Finding) -> Item:
     """Say which approach to take at one swept value, and by how much."""
     where = f"At {facts.at(decision.point)} " if decision.point is not None else ""
-    if decision.verdict == "takes" and decision.versus:
-        return [where, Strong(f"take {decision.approach}"), f": the next, {decision.versus}, costs ", Num(decision)]
+    unjudged = decision.detail.get("unjudged") or []
     if decision.verdict == "takes":
-        return [where, Strong(f"take {decision.approach}"), f": {decision.says}"]
+        line: list[Span] = [where, Strong(f"take {decision.approach}")]
+        line += [f": the next, {decision.versus}, costs ", Num(decision)] if decision.versus else [f": {decision.says}"]
+        return [*line, f"; not judged there, for want of samples: {', '.join(unjudged)}"] if unjudged else line
     if decision.verdict == "equivalent":
         return [where, Strong("it does not matter"), f": {decision.says}"]
     if decision.verdict == "none":
@@ -81,7 +82,7 @@ def _decided(facts: Facts, decision: Finding) -> Item:
     if out:
         line.append("; out: " + ", ".join(f"{name} ({why})" for name, why in out.items()))
     unjudged = decision.detail.get("unjudged") or []
-    if unjudged:
+    if unjudged and decision.verdict != "takes":
         line.append(f"; not judged here for want of samples: {', '.join(unjudged)}")
     return line
 

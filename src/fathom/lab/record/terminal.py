@@ -16,7 +16,7 @@ from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, po
 from fathom.lab.record.failures import voided
 from fathom.lab.record.tradeoffs import verdict_line
 from fathom.lab.runs import Finding
-from fathom.lab.verdicts import statements
+from fathom.lab.verdicts import statements, untold
 
 __all__ = ["show", "terminal"]
 
@@ -144,6 +144,9 @@ def _verdicts(facts: Facts) -> Iterator[Item]:
         line = _said(facts, said.kind, said.finding)
         if line:
             yield [Mark(said.verdict, said.finding), *line]
+    for said in untold(facts.plan, facts.found):
+        if line := _silent(facts, said.kind, said.finding):
+            yield [Mark(said.verdict, said.finding), *line]
     yield from _laws_kept(facts)
     for ratio in facts.of("ratio"):
         if not ratio.detail.get("twin") and ratio.verdict in ("better", "worse"):
@@ -173,6 +176,17 @@ def _said(facts: Facts, kind: str, finding: Finding) -> Item:
     if kind == "trial":
         return [f"{finding.approach} does not recover after fault {finding.id.split('/')[2]}"]
     return []
+
+
+def _silent(facts: Facts, kind: str, finding: Finding) -> Item:
+    """One line for what was to be told and cannot be; decisions and trials that ran have their own lines."""
+    if kind == "untold goal":
+        number: list[Span] = [" (", Num(finding), ")"] if finding.value is not None else []
+        why = finding.says or "it lies on either side of the goal"
+        return [f"{finding.approach}, goal for {finding.op} {finding.measure}", *number, f": {why}"]
+    if kind == "untold flip":
+        return [f"at {facts.at(point_of(finding))}, where the cost of {finding.approach} and {finding.versus} flips"]
+    return [finding.says] if kind == "untold trial" and finding.measure is None else []
 
 
 def _laws_kept(facts: Facts) -> Iterator[Item]:
