@@ -210,6 +210,45 @@ async def test_the_keeper_does_not_hear_the_terminal(keeper: Keeper):
 
 
 @pytest.mark.slow
+def cpu_s(pid: int) -> float:
+    """The CPU time of a process so far."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+@pytest.mark.slow
+async def test_a_keeper_with_nothing_to_do_does_nothing(keeper: Keeper):
+    # One that has ended, one whose grandchild holds its pipes, one that closed them, and one that stands still.
+    ended = await keeper.spawn(["true"], name="ended")
+    await ended.wait()
+    left = await keeper.spawn([*PYTHON, f"import os\nif os.fork() == 0: {SLEEP}\nos._exit(0)"], name="left")
+    await left.wait()
+    closed = await keeper.spawn([*PYTHON, f"import os; print(flush=True); os.closerange(0, 3); {SLEEP}"], name="closed")
+    paused = await keeper.spawn(["sleep", "3600"], name="paused")
+    await paused.pause()
+    await closed.first_line(10.0)
+    await asyncio.sleep(0.1)
+    before = cpu_s(keeper.process_id)
+    await asyncio.sleep(1.0)
+    assert cpu_s(keeper.process_id) - before < 0.01
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_FIFO"), reason="Linux has real-time priorities")
+async def test_a_keeper_takes_no_real_time_priority_from_who_started_it_but_its_children_do():
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        pytest.skip("this user may have no real-time priority")
+    try:
+        async with Keeper.open() as keeper:
+            child = await keeper.spawn(["sleep", "3600"], name="child")
+            assert os.sched_getscheduler(keeper.process_id) == os.SCHED_OTHER
+            assert os.sched_getscheduler(child.pid) == os.SCHED_FIFO
+            assert os.sched_getparam(child.pid).sched_priority == 1
+    finally:
+        os.sched_setscheduler(0, *before)
+
+
 async def test_children_die_with_a_keeper_that_is_killed():
     async with Keeper.open() as keeper:
         child = await keeper.spawn(["sleep", "3600"], name="child")

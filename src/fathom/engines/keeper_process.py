@@ -202,8 +202,9 @@ class Kept:
 class KeeperProcess:
     """The children, and the one who asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, urgency: Any = None) -> None:
         self.me = os.getpid()
+        self.urgency = urgency  # the real-time priority that children are to have, not we
         self.kept: dict[int, Kept] = {}
         self.pipes: dict[int, Kept] = {}
         self.killed: set[int] = set()  # numbers of processes that may have left shared memory behind
@@ -335,6 +336,8 @@ class KeeperProcess:
         pid = os.fork()
         if pid == 0:
             try:
+                if self.urgency is not None:
+                    os.sched_setscheduler(0, *self.urgency)
                 become(self.me, cwd, cores, uid, (given, out_end, err_end))
                 os.execvpe(argv[0], argv, {**(os.environ if env is None else env), MARK: str(child)})
             except BaseException as fault:
@@ -583,13 +586,29 @@ def become(
             os._exit(127)  # the keeper has died meanwhile
 
 
+def step_back() -> Any:
+    """Give up a real-time priority that we inherited; return it, for the children, or None.
+
+    To ask the kernel about processes, and to bury them, can mean to wait in it, spinning, for somebody on the same core
+    who is just removing the same entries of /proc. At a real-time priority that one would never get the core again, nor
+    would the one who started us.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        return None
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    if policy & ~os.SCHED_RESET_ON_FORK not in (os.SCHED_FIFO, os.SCHED_RR):
+        return None
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    return policy, parameters
+
+
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)  # they are meant for the one who asks
     if _libc is not None:
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.chdir("/")
-    keeper = KeeperProcess()
+    keeper = KeeperProcess(step_back())
     try:
         keeper.run()
     except Exception as fault:
