@@ -34,7 +34,7 @@ RETRY_S = (0.05, 5.0)  # until a message whose handler failed comes again: the f
 NS = 1_000_000_000
 
 # JetStream's own numbers for its errors.
-STREAM_EXISTS, NO_MESSAGE = 10058, 10037
+STREAM_EXISTS, STREAM_NOT_FOUND, CONSUMER_NOT_FOUND, NO_MESSAGE = 10058, 10059, 10014, 10037
 FULL = (10077, 10047, 10023, 10028)  # too many messages or bytes; no storage, no resources
 
 
@@ -404,6 +404,17 @@ class Broker:
         return int(self._check(answer, f"purging {stream}")["purged"])
 
     # Consumers --------------------------------------------------------------------------------------------------------
+
+    async def remove_consumer(self, stream: str, name: str) -> bool:
+        """Remove a consumer, if it is there: what it was given and never acknowledged goes to the next one at once.
+
+        For whoever knows that nobody handles its messages any more, and will not wait for their deadline.
+        """
+        answer = await self._ask(f"$JS.API.CONSUMER.DELETE.{stream}.{name}", b"", self.deadline_s)
+        if answer.get("error", {}).get("err_code") in (CONSUMER_NOT_FOUND, STREAM_NOT_FOUND):
+            return False
+        self._check(answer, f"removing consumer {name} of {stream}")
+        return True
 
     @asynccontextmanager
     async def consume(

@@ -88,7 +88,8 @@ async def test_crossing_up_and_down_all_the_time_under_load_breaks_no_law(world:
         await crowd.live(8.0, rates)
         await crowd.look_around(people)
         crowd.check()
-        assert all("follow" in failed for failed in crowd.failed), crowd.failed  # who blocks cannot follow
+        # Who blocks cannot follow; and a machine that is too busy may say so.
+        assert all("follow" in failed or "try again" in failed for failed in crowd.failed), crowd.failed
         assert crossed.count("star") >= 10 and crossed.count(None) >= 10, crossed  # it was worth looking
 
 

@@ -76,8 +76,8 @@ async def test_redis_killed_and_wiped_under_a_thousand_reads_a_second(world: Wor
         print(f"{reads} reads, {failed} failed, {crowd.sources}, {crowd.failed}")
         assert failed <= 50, crowd.failed
         assert max(made.values()) == 1, made.most_common(5)  # once for each reader who came back, however often
-        assert len(made) > READERS // 2
-        assert crowd.sources["fallback"] > 1_000 and crowd.sources["feed"] > 1_000, crowd.sources
+        assert len(made) > READERS // 10
+        assert crowd.sources["fallback"] > 1_000 and crowd.sources["feed"] > 100, crowd.sources
         crowd.check()
 
 

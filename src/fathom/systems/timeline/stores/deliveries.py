@@ -68,6 +68,8 @@ class Deliveries:
         await self.broker.stream(STREAM, [EXPRESS, BULK], work=True)
         async with AsyncExitStack() as stack:
             for subject, at_once in AT_ONCE.items():
+                # We are the one service on these data: what was given to another before us is handled by nobody now.
+                await self.broker.remove_consumer(STREAM, subject.replace(".", "-"))
                 await stack.enter_async_context(
                     self.broker.consume(
                         STREAM,
