@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from fathom.design import Decision
+from fathom.history import Broken
 from fathom.lab.dive import Dive, op, probe, sweep
 from fathom.lab.dive import Load as Offered
 from fathom.lab.findings import compute, flips
-from fathom.lab.runs import Finding, Run, Writing
+from fathom.lab.runs import Finding, LawResult, Run, Writing
 from tests.lab.synthetic import FANS, LAW, World, altered, write_run
 
 pytestmark = pytest.mark.slow  # a whole run is written and read
@@ -340,10 +341,44 @@ def test_several_injections_of_one_fault_are_told_by_their_median_and_range(tmp_
 def test_a_broken_law_voids_every_number_of_its_approach(tmp_path):
     found = of(tmp_path, broken="on-write", blocks=6)
     law = found[f"law/on-write/{LAW}"]
-    assert law.verdict == "failed" and law.says == "reader 7 sees post 12 twice" and law.value == 3
+    assert law.verdict == "failed" and law.says == "reader 7 sees post 12 twice"
+    assert (law.value, law.high) == (1, 3) and not law.exact, "each check looks at all that was ever written"
     mine = [f for f in found.values() if "on-write" in (f.approach, f.versus) and f.how != "law"]
     assert mine and all(f.void for f in mine)
     assert not any(f.void for f in found.values() if "on-write" not in (f.approach, f.versus))
+
+
+def test_breaches_are_all_counted_or_said_to_be_more(tmp_path):
+    def law(count: int, name: str = LAW, checked: int = 100, **more) -> LawResult:
+        broken = [Broken(law=name, says="twice")] * min(count, 20)
+        return LawResult(law=name, approach="hybrid", part="census", checked=checked, broken=broken, **more)
+
+    def counted(*results: LawResult) -> tuple:
+        run = write_run(tmp_path / str(len(list(tmp_path.iterdir()))), World(blocks=0, faults=False))
+        run.laws = list(results)
+        found = next(f for f in compute(run) if f.how == "law")
+        return found.value, found.high, found.exact, found.n
+
+    assert counted(law(3), law(0)) == (3, 3, True, 100), "a law's n is not summed over checks of the same operations"
+    assert counted(law(3), law(5, checked=140)) == (5, 8, False, 140)
+    assert counted(law(70)) == (20, None, False, 100), "so many are kept as examples"
+    assert counted(law(70, breaches=70)) == (70, 70, True, 100)
+    assert counted(law(70, breaches=10_000)) == (10_000, None, False, 100), "nobody looked for more"
+    seen = "what_is_done_is_seen"
+    assert counted(law(1, seen), law(1, seen)) == (2, 2, True, 200), "each segment has probes of its own"
+
+
+def test_what_an_earlier_trial_lost_is_not_lost_again(tmp_path):
+    run = write_run(tmp_path, World(blocks=0, lost=3))
+    for trial in run.trials:
+        trial.lost = 5 if trial.fault else 3
+    found = {f.id: f for f in compute(run)}
+    first, second = (found[f"trial/hybrid/{n}/lost"] for n in (0, 1))
+    assert first.exact and first.value == 3
+    assert (second.value, second.low, second.high, second.exact) == (5, 2, 5, False) and "before it" in second.over
+    for trial in run.trials:
+        trial.alone = True
+    assert {f.id: f for f in compute(run)}["trial/hybrid/1/lost"].exact
 
 
 def test_a_goal_is_held_missed_or_cannot_be_told(tmp_path, found):

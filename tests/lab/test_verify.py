@@ -219,7 +219,9 @@ def test_what_was_lost_is_counted_again_from_the_histories(tmp_path):
 
     Kept.keeps = keeps
 
-    trial.fault, trial.lost = 1, 2
+    trial.fault, trial.lost = 1, 5
+    assert not list(_lost(run, Kept, {"keeps": keeps})), "with what was lost before"
+    trial.alone, trial.lost = True, 2
     assert not list(_lost(run, Kept, {"keeps": keeps}))
     trial.lost = 1
     assert [p.says for p in _lost(run, Kept, {"keeps": keeps})] == [

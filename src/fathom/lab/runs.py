@@ -304,6 +304,7 @@ class Trial(Struct):
     settled: bool = True  # whether everything accepted had taken effect in the time it was given
     settled_s: float | None = None
     lost: int | None = None
+    alone: bool = False  # whether `lost` counts what was done in this trial alone; else what earlier ones lost as well
     history: str | None = None  # "histories/<approach>-<fault>.jsonl"
     extra: dict[str, int] = {}  # what the system counted: {"rebuilds": 1_000, "fallback": 2_981}
 

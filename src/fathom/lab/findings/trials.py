@@ -17,7 +17,7 @@ import numpy as np
 from fathom.history import Broken, History
 from fathom.lab.findings.book import Book, name_of
 from fathom.lab.findings.census import QUANTILES
-from fathom.lab.runs import OUTCOMES, Finding, Plan, Samples, Segment, Trial
+from fathom.lab.runs import BREACHES_MAX, OUTCOMES, Finding, Plan, Samples, Segment, Trial
 
 __all__ = ["WINDOW_S", "alike", "lost_of", "trials"]
 
@@ -148,9 +148,9 @@ def _one(book: Book, trial: Trial, segment: Segment, samples: Samples) -> None:
     else:
         _noticed(book, id, fields, trial, samples, windows)
         _healed(book, id, fields, trial, segment, windows)
-    counts = {"lost": trial.lost, **{name: n for name, n in trial.extra.items() if not name.endswith("_ms")}}
-    for name, count in counts.items():
-        if count is not None:
+    _lost(book, id, fields, trial, int(asked.sum()))
+    for name, count in trial.extra.items():
+        if not name.endswith("_ms"):
             book.add(id(name), measure=name, value=count, low=count, high=count, exact=True, n=len(samples), **fields)
     _settled(book, id, fields, trial)
     book.add(
@@ -312,6 +312,19 @@ def _noticed(book: Book, id, fields: dict, trial: Trial, samples: Samples, windo
         return
     after = began.until(min(known_s, shown_s), due_s, known_s)
     book.add(id("noticed_s"), verdict="noticed", **after, **{**fields, "over": began.over})
+
+
+def _lost(book: Book, id, fields: dict, trial: Trial, n: int) -> None:
+    """What was acknowledged in this trial and was not there at its end; where earlier losses are in it, a range."""
+    if trial.lost is None:
+        return
+    earlier = [t.lost or 0 for t in book.run.trials if t.approach == trial.approach and t.fault < trial.fault]
+    before = 0 if trial.alone else max(earlier, default=0)
+    low, high = max(0, trial.lost - before), trial.lost if trial.lost < BREACHES_MAX else None
+    number = {"value": trial.lost, "low": low, "high": high, "exact": low == high, "n": n}
+    if before and low != high:
+        fields = {**fields, "over": f"one injection; up to {before:,} of them may have been lost before it"}
+    book.add(id("lost"), measure="lost", **number, **fields)
 
 
 def _settled(book: Book, id, fields: dict, trial: Trial) -> None:

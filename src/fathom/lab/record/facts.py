@@ -21,6 +21,7 @@ __all__ = [
     "goal_limit",
     "joined",
     "mix_words",
+    "often",
     "point_of",
     "words",
 ]
@@ -102,6 +103,12 @@ def fault_words(facts: Facts, number: int) -> str:
     wiped = ", and wiped" if fault.wiped else ""
     who = f"{fault.target} ({engine})" if engine else fault.target
     return f"{who} {did} from {fault.from_s:g} to {fault.until_s:g} s{wiped}"
+
+
+def often(finding: Finding) -> str:
+    """Say how often something was counted, where it was not all counted at least."""
+    times = f"{int(finding.value or 0):,} time{'' if finding.value == 1 else 's'}"
+    return times if finding.exact else f"at least {times}"
 
 
 def joined(text: str) -> str:

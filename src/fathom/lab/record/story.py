@@ -22,7 +22,17 @@ from fathom.lab.record.blocks import (
     Table,
 )
 from fathom.lab.record.decision import decision, decision_line
-from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, goal_limit, joined, mix_words, words
+from fathom.lab.record.facts import (
+    Facts,
+    cores_of,
+    engines_of,
+    fault_words,
+    goal_limit,
+    joined,
+    mix_words,
+    often,
+    words,
+)
 from fathom.lab.record.failures import failures
 from fathom.lab.record.tradeoffs import tradeoffs
 from fathom.lab.runs import Finding
@@ -58,7 +68,9 @@ def _short(facts: Facts) -> list[Item]:
         lines.append(decision_line(facts, found))
     failed = [f for f in facts.of("law") if f.verdict == "failed"]
     for law in failed:
-        lines.append([Mark("failed", law), f" {law.approach} broke {words(law.measure)}: its numbers are void."])
+        lines.append(
+            [Mark("failed", law), f" {law.approach} broke {words(law.measure)} {often(law)}: its numbers are void."]
+        )
     return lines
 
 

@@ -12,7 +12,7 @@ from fathom.lab import figures
 from fathom.lab.findings.trials import alike
 from fathom.lab.record.blocks import Code, Item, Mark, Note, Num, Span, Strong
 from fathom.lab.record.decision import decision_line
-from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, point_of, words
+from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, often, point_of, words
 from fathom.lab.record.failures import voided
 from fathom.lab.record.tradeoffs import verdict_line
 from fathom.lab.runs import Finding
@@ -160,7 +160,8 @@ def _said(facts: Facts, kind: str, finding: Finding) -> Item:
     if kind == "prediction":
         return [finding.says]
     if kind == "law" and finding.verdict != "held":
-        return [f"{finding.approach} keeps '{words(finding.measure)}': {finding.says}"]
+        broken = f"broken {often(finding)}: " if finding.verdict == "failed" else ""
+        return [f"{finding.approach} keeps '{words(finding.measure)}': {broken}{finding.says}"]
     if kind == "closed form" and (finding.verdict != "held" or finding.point == facts.points[-1]):
         what = f"{finding.measure} per {finding.op}, {finding.approach}, {facts.at(point_of(finding))}"
         return [f"{what}: ", Num(finding), " by theory and by count" if finding.verdict == "held" else " by theory"]
