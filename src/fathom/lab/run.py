@@ -159,6 +159,11 @@ async def _come_up(bench: Bench, census: Census, bodies: Bodies, alive: AsyncExi
         if name in plan.choices:
             await census.first(contender)
         await contender.body.pause()
+        if bench.elapsed_s > plan.budget_s:
+            raise Void(
+                f"the budget of {plan.budget_s:.0f} s was spent when {name} had come up: "
+                "this machine is too slow for the plan, or busy with something else"
+            )
     return contenders
 
 
