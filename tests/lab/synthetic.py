@@ -405,6 +405,12 @@ def _trial(run: Writing, plan: Plan, world: World, dice: np.random.Generator, nu
         run.law(_law(approach, "trial", 1_240, [], number))
 
 
+def at_the_load_of_the_duel(run: Run) -> None:
+    """Declare as load what the duel offered, so that its goals are judged at the load."""
+    for old, new in (('"home": 200.0', '"home": 350.0'), ('"post": 5.0', '"post": 7.0')):
+        altered(run.folder / "plan.json", old, new)
+
+
 def altered(file: Path, old: str, new: str) -> None:
     """Change one place in a file, as somebody would who wants another number."""
     text = file.read_text()

@@ -10,7 +10,7 @@ from fathom.lab.dive import Dive, op, probe, sweep
 from fathom.lab.dive import Load as Offered
 from fathom.lab.findings import compute, flips
 from fathom.lab.runs import Finding, LawResult, Run, Writing
-from tests.lab.synthetic import FANS, LAW, World, altered, write_run
+from tests.lab.synthetic import FANS, LAW, World, altered, at_the_load_of_the_duel, write_run
 
 pytestmark = pytest.mark.slow  # a whole run is written and read
 
@@ -348,6 +348,13 @@ def test_a_broken_law_voids_every_number_of_its_approach(tmp_path):
     assert not any(f.void for f in found.values() if "on-write" not in (f.approach, f.versus))
 
 
+def test_what_was_offered_is_read_from_the_segments_and_not_from_the_plan(found):
+    assert found["offered/census/mix/on-read"].detail["rates"] == {"home": [200, 200], "post": [5, 5]}
+    assert found["offered/census/alone/on-read"].detail["rates"] == {"home": [100, 100], "post": [10, 10]}
+    assert found["offered/duel/mix/hybrid"].detail["rates"] == {"home": [350, 350], "post": [7, 7]}
+    assert "offered/flip/mix/hybrid" not in found
+
+
 def test_breaches_are_all_counted_or_said_to_be_more(tmp_path):
     def law(count: int, name: str = LAW, checked: int = 100, **more) -> LawResult:
         broken = [Broken(law=name, says="twice")] * min(count, 20)
@@ -388,6 +395,10 @@ def test_a_goal_is_held_missed_or_cannot_be_told(tmp_path, found):
     assert thin.verdict == "can't tell" and thin.value is None and "takes 100 samples; there are 30" in thin.says
     run = write_run(tmp_path, World(faults=False))
     altered(run.folder / "plan.json", '"less_than": 0.2', '"less_than": 0.005')
+    stretched = {f.id: f for f in compute(Run(run.folder))}["goal/on-read/3000/home.p99"]
+    assert stretched.verdict == "can't tell" and stretched.detail["rates"] == {"home": [350, 350], "post": [7, 7]}
+    assert stretched.says == "missed at 350 home/s, 7 post/s, not at the load of 200 home/s, 5 post/s"
+    at_the_load_of_the_duel(run)
     strict = {f.id: f for f in compute(Run(run.folder))}
     assert strict["goal/on-read/3000/home.p99"].verdict == "failed"
 

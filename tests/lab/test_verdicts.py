@@ -6,7 +6,7 @@ import pytest
 
 from fathom.lab.runs import Finding, Run
 from fathom.lab.verdicts import conclude, exit_of, statements
-from tests.lab.synthetic import World, altered, plan_of, write_run
+from tests.lab.synthetic import World, altered, at_the_load_of_the_duel, plan_of, write_run
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +60,7 @@ def test_costs_that_overlap_cannot_be_told_apart_and_it_says_what_would(tmp_path
 
 def test_the_cheapest_is_not_taken_if_it_misses_a_goal(tmp_path):
     run = write_run(tmp_path, World(faults=False))
+    at_the_load_of_the_duel(run)
     altered(run.folder / "plan.json", '"less_than": 0.2', '"less_than": 0.008')  # on-read's p99 is 11 ms
     found = {f.id: f for f in conclude(Run(run.folder))}
     decision = found["decision/3000"]
@@ -68,6 +69,7 @@ def test_the_cheapest_is_not_taken_if_it_misses_a_goal(tmp_path):
 
 def test_the_cheapest_is_not_taken_if_a_goal_lies_inside_its_interval(tmp_path):
     run = write_run(tmp_path, World(faults=False))
+    at_the_load_of_the_duel(run)
     altered(run.folder / "plan.json", '"less_than": 0.2', '"less_than": 0.011')
     decision = next(f for f in conclude(Run(run.folder)) if f.id == "decision/3000")
     assert decision.verdict == "can't tell" and "home.p99 may lie on either side" in decision.says
@@ -75,9 +77,19 @@ def test_the_cheapest_is_not_taken_if_a_goal_lies_inside_its_interval(tmp_path):
 
 def test_none_is_taken_where_none_meets_the_goals(tmp_path):
     run = write_run(tmp_path, World(faults=False))
+    at_the_load_of_the_duel(run)
     altered(run.folder / "plan.json", '"less_than": 0.2', '"less_than": 0.001')
     decision = next(f for f in conclude(Run(run.folder)) if f.id == "decision/3000")
     assert decision.verdict == "none" and decision.says == "no approach meets the goals"
+
+
+def test_a_goal_that_held_at_a_lower_load_than_the_declared_one_decides_nothing(tmp_path):
+    run = write_run(tmp_path, World(faults=False))
+    altered(run.folder / "plan.json", '"home": 200.0', '"home": 400.0')
+    found = {f.id: f for f in conclude(Run(run.folder))}
+    decision = found["decision/3000"]
+    assert decision.verdict == "can't tell" and "home.p99 was held at 350 home/s" in decision.says
+    assert exit_of(run.plan, [verdict("prediction/1", "prediction", "held"), *found.values()]) == 2
 
 
 def test_one_that_broke_a_law_is_out_and_the_dive_has_failed(tmp_path):

@@ -86,7 +86,7 @@ def _beside_goals(plan: Plan, found: Mapping[str, Finding], decision: Finding, b
     point = decision.point if decision.point is not None else ""
     if not best.sure:
         unsure = _unsure(plan, found, best.name, point)
-        why = f"{' and '.join(unsure)} may lie on either side of its goal"
+        why = " and ".join(unsure)
     elif (
         plan.duel
         and point == operating_point(plan, found.values())
@@ -149,9 +149,13 @@ def _why_not(plan: Plan, found: Mapping[str, Finding], name: str, point: Point) 
 
 
 def _unsure(plan: Plan, found: Mapping[str, Finding], name: str, point: Point) -> list[str]:
-    """Goals that were measured and lie across their limit; those without enough samples are named apart."""
+    """Goals that were measured and lie across their limit, or at another load; without samples they are named apart."""
     goals = _goals(plan, found, name, point)
-    return [f"{g.op}.{g.measure}" for g in goals if g.verdict == CANT_TELL and g.low is not None]
+    return [
+        f"{g.op}.{g.measure} {(g.says and f'was {g.says}') or 'may lie on either side of its goal'}"
+        for g in goals
+        if g.verdict == CANT_TELL and g.low is not None
+    ]
 
 
 def _unjudged_of(plan: Plan, found: Mapping[str, Finding], name: str, point: Point) -> list[str]:

@@ -9,6 +9,7 @@ from fathom.lab.findings.census import census, unit_cost
 from fathom.lab.findings.duel import duel
 from fathom.lab.findings.flips import Flip, axis_of, cost_at, flips, note_costs, note_flips
 from fathom.lab.findings.judgements import gates, goals, judged, laws
+from fathom.lab.findings.offered import offered
 from fathom.lab.findings.trials import trials
 from fathom.lab.runs import Finding, Run
 
@@ -26,6 +27,7 @@ def compute(run: Run, dive: type[Dive[Any]] | None = None) -> list[Finding]:
     book = Book(run)
     broke = laws(book)
     gates(book)
+    offered(book)
     census(book)
     note_costs(book)
     note_flips(book)

@@ -9,6 +9,7 @@ from fathom.lab import figures
 from fathom.lab.dive import Estimate, Found, predictions
 from fathom.lab.findings.book import Book, name_of
 from fathom.lab.findings.census import QUANTILES
+from fathom.lab.findings.offered import Rates, beyond, rates_of_segments, said
 from fathom.lab.runs import Aim, Finding, Gate, LawResult, Point, Segment
 from fathom.lab.stats import samples_needed
 
@@ -165,6 +166,14 @@ def _goal(book: Book, approach: str, point: Point, aim: Aim) -> None:
         return
     high = found.high if found.high is not None else float("inf")  # some were never answered
     verdict = HELD if high < aim.less_than else FAILED if found.low >= aim.less_than else CANT_TELL
+    rates = _judged_at(book, aim, found)
+    lower, higher = beyond(book.plan, rates)
+    says = ""
+    if (verdict == HELD and lower) or (verdict == FAILED and higher):
+        declared = said({op: (rate, rate) for op, rate in book.plan.load.rates.items()})
+        says = f"{'held' if verdict == HELD else 'missed'} at {said(rates)}, not at the load of {declared}"
+        verdict = CANT_TELL
+    fields["detail"] = {**fields["detail"], "rates": {op: list(ends) for op, ends in rates.items()}}
     book.add(
         id,
         value=found.value,
@@ -175,9 +184,18 @@ def _goal(book: Book, approach: str, point: Point, aim: Aim) -> None:
         over=found.over,
         unit=found.unit,
         verdict=verdict,
+        says=says,
         sources=list(found.sources),
         **fields,
     )
+
+
+def _judged_at(book: Book, aim: Aim, found: Finding) -> Rates:
+    """At which rates a time was measured that a goal is for; what is counted per operation depends on none."""
+    if aim.measure not in QUANTILES and aim.measure != "mean":
+        return {}
+    ids = set(found.sources)
+    return rates_of_segments(book.plan, (segment for segment in book.segments if segment.id in ids))
 
 
 def _best(book: Book, approach: str, point: Point, op: str, measure: str) -> Finding | None:

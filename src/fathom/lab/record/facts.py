@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fathom.lab import figures
 from fathom.lab.findings.book import name_of
 from fathom.lab.findings.flips import axis_of, rates_of
+from fathom.lab.findings.offered import said
 from fathom.lab.record.blocks import Note, Num, Span
 from fathom.lab.runs import Finding, Machine, Manifest, Plan, Point, Run
 
@@ -16,6 +17,7 @@ __all__ = [
     "cells",
     "common",
     "cores_of",
+    "declared",
     "engines_of",
     "fault_words",
     "goal_limit",
@@ -86,6 +88,11 @@ def mix_words(plan: Plan) -> str:
         return f"{next(iter(rates), 'the operation')} alone"
     others = sum(rates[op] for op in axis.others)
     return f"{figures.digits(rates[axis.often] / others)} {axis.says}"
+
+
+def declared(plan: Plan) -> str:
+    """Say which load the dive declares: `400 home/s, 2 post/s`."""
+    return said({op: (rate, rate) for op, rate in plan.load.rates.items()})
 
 
 def goal_limit(limit: float, measure: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fathom.lab import figures
+from fathom.lab.findings.offered import said
 from fathom.lab.findings.trials import alike
 from fathom.lab.record.blocks import (
     Block,
@@ -25,6 +26,7 @@ from fathom.lab.record.decision import decision, decision_line
 from fathom.lab.record.facts import (
     Facts,
     cores_of,
+    declared,
     engines_of,
     fault_words,
     goal_limit,
@@ -86,9 +88,9 @@ def _problem(facts: Facts) -> Section:
         per_s = ", ".join(f"{figures.si(rate)} {op}/s" for op, rate in plan.target.per_s.items())
         users = f"{figures.si(plan.target.users)} users, " if plan.target.users else ""
         rows.append([["Asked for"], [f"{users}{per_s}: {mix_words(plan)}"]])
-    rates = ", ".join(f"{figures.si(rate)} {op}/s" for op, rate in plan.load.rates.items())
-    if rates:
-        rows.append([["Offered here"], [f"{rates}, arriving when they will (open loop)"]])
+    if plan.load.rates:
+        rows.append([["The load"], [f"{declared(plan)}, arriving when they will (open loop)"]])
+        rows.append([["Offered here"], [_offered(facts)]])
     if plan.swept.name:
         rows.append([["Varied"], [f"{plan.swept.name} = {', '.join(figures.point(v) for v in plan.swept.values)}"]])
     if plan.goals:
@@ -97,6 +99,33 @@ def _problem(facts: Facts) -> Section:
         rows.append([["Broken on purpose"], ["; ".join(fault_words(facts, group[0]) for group in alike(plan))]])
     section.blocks.append(Table(["", ""], rows, words=2))
     return section
+
+
+_PARTS = {
+    ("census", "alone"): "one operation at a time",
+    ("census", "mix"): "in the mix of the census",
+    ("flip", "mix"): "beside the flip",
+    ("duel", "mix"): "in the duel",
+    ("trial", "mix"): "in the trials",
+}
+
+
+def _offered(facts: Facts) -> str:
+    """At which rates each part really offered it, in one row; approaches are named where they differ."""
+    parts: list[str] = []
+    for (part, slices), label in _PARTS.items():
+        found = facts.of("offered", part=part, measure=slices)
+        by_rates: dict[str, list[str]] = {}
+        for f in found:
+            by_rates.setdefault(said({op: tuple(ends) for op, ends in f.detail["rates"].items()}), []).append(
+                str(f.approach)
+            )
+        if len(by_rates) == 1:
+            parts.append(f"{label} {next(iter(by_rates))}")
+        elif by_rates:
+            each = ", ".join(f"{' and '.join(names)} {rates}" for rates, names in by_rates.items())
+            parts.append(f"{label} {each}")
+    return "; ".join(parts) or "nothing"
 
 
 def _approaches(facts: Facts) -> Section:

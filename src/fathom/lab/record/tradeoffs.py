@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fathom.lab import figures
+from fathom.lab.findings.offered import beyond, said
 from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Num, Paragraph, Section, Span, Strong, Table
-from fathom.lab.record.facts import Facts, cells, common, engines_of, goal_limit, mix_words, point_of, words
+from fathom.lab.record.facts import Facts, cells, common, declared, engines_of, goal_limit, mix_words, point_of, words
 from fathom.lab.runs import MIX, Finding, Point
 
 __all__ = ["tradeoffs", "verdict_line"]
@@ -236,10 +237,24 @@ def _kept(facts: Facts) -> list[Block]:
     if not rows:
         return []
     laws = dict.fromkeys(words(f.measure) for f in facts.of("law"))
-    says = [f"Laws: {', '.join(laws)}."] if laws else []
+    says = [*_goals_at(facts), *([f"Laws: {', '.join(laws)}."] if laws else [])]
     if facts.machine.engines:
         says.append(f"Engines needed by all: {', '.join(engines_of(facts))}.")
     return [Table(["Kept", *plan.names], rows, [" ".join(says)] if says else [])]
+
+
+def _goals_at(facts: Facts) -> list[str]:
+    """Say where goals were judged at other rates than those of the load."""
+    elsewhere: dict[str, list[Finding]] = {}
+    for goal in facts.of("goal"):
+        rates = {op: tuple(ends) for op, ends in goal.detail.get("rates", {}).items()}
+        if any(beyond(facts.plan, rates)):
+            elsewhere.setdefault(said(rates), []).append(goal)
+    told = []
+    for rates, goals in elsewhere.items():
+        points = dict.fromkeys(facts.at(point_of(g)) for g in goals)
+        told.append(f"at {' and '.join(points)} at {rates}")
+    return [f"Goals were judged {'; '.join(told)}; the load is {declared(facts.plan)}."] if told else []
 
 
 def _laws(facts: Facts) -> list[list[Item]]:
