@@ -59,6 +59,9 @@ class Embodied:
                 await engine.resume()
         await self.service.resume()
 
+    def last_words(self) -> str:
+        return self._served.child.tail()
+
 
 class Maker:
     """Makes the bodies of one dive (`fathom.lab.body.Bodies`): all of its children are one keeper's."""

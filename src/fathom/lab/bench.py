@@ -179,9 +179,7 @@ class Bench:
         used = await meter.stop()
         late = await self.hiccups.end()
         if not settled:
-            raise Void(
-                f"{contender.name} does not settle after {lasts_s:g} s of its load: what it accepted has no effect"
-            )
+            raise Void(contender.unsettled(f"{lasts_s:g} s of its load"))
         p50_s = {op: p50 for op in rates if math.isfinite(p50 := offered.p50_s(op))}
         checks = [
             *gates.machine(

@@ -68,6 +68,10 @@ class Body(Protocol):
 
     async def resume(self) -> None: ...
 
+    def last_words(self) -> str:
+        """Return what the service said last in its log, for whoever must say why it does not do what it should."""
+        ...
+
 
 class Bodies(Protocol):
     """Makes a body: starts engines and service of a choice under a name; both are gone when the block is left."""
@@ -252,6 +256,10 @@ class Contender:
                 why=f"{type(fault).__name__}: {fault}",
                 fix="mend the dive: an operation raises only what its client raises",
             ) from fault
+
+    def unsettled(self, after: str) -> str:
+        """Say that it does not settle, with the service's last words."""
+        return f"{self.name} does not settle after {after}; its service said last: {self.body.last_words()}"
 
     async def settled(self, within_s: float = SETTLE_S) -> bool:
         """Return whether everything accepted has taken effect within the time."""

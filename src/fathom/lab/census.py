@@ -187,7 +187,7 @@ class Census:
 
     async def _settle(self, contender: Contender, op: Operation) -> None:
         if not await contender.settled():
-            raise Void(f"{contender.name} does not settle after {op.name}: what it accepted does not take effect")
+            raise Void(contender.unsettled(op.name))
 
 
 def _row(segment: Segment, op: str) -> str:

@@ -151,7 +151,7 @@ async def _come_up(bench: Bench, census: Census, bodies: Bodies, alive: AsyncExi
             Contender.made(bodies, choice, name, plan.dive, plan.points, plan.system.protocol, plan.placement.system)
         )
         if not await contender.settled():
-            raise Void(f"{name} does not settle after its data was laid out")
+            raise Void(contender.unsettled("its data was laid out"))
         contender.own = await own_share(contender.body)
         contenders[name] = contender
         for fault in plan.faults:
