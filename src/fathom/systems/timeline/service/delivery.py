@@ -24,6 +24,8 @@ RELAY_WAITING_MAX = 20_000  # beyond, a post waits in the outbox alone, until th
 RETRY_S = (0.02, 1.0)
 LOOK_S = 1.0  # how often posts that should long be delivered are looked for
 OVERDUE_S = 3.0
+PATIENCE_LOOKS = (10, 300)  # that a line which is never empty is waited for, before the oldest in it are put there anew
+ANEW_MAX = 100  # then: the line is long already
 WORKING_S = 10.0  # well below the queue's own patience
 
 
@@ -45,6 +47,7 @@ class Courier:
         self._unheard: set[int] = set()  # rows that nobody had taken up at the last look
         self._again = 0
         self._resuming = False
+        self._waited, self._patience = 0, PATIENCE_LOOKS[0]  # looks at a line that was not empty, of how many
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -87,6 +90,8 @@ class Courier:
             try:
                 with charging(op):
                     await self._publish(delivery, again)
+            except Exception:  # the second look finds it
+                log.exception("%s could not be put in line", delivery)
             finally:
                 self._relayed -= 1
 
@@ -146,6 +151,8 @@ class Courier:
                     await self._look()
                 except EngineError as failure:
                     log.info("no second look now: %s", failure)
+                except Exception:
+                    log.exception("the second look failed")
                 await asyncio.sleep(LOOK_S / 20 if self._resuming else LOOK_S)
 
     async def _look(self, overdue_s: float = OVERDUE_S) -> None:
@@ -157,10 +164,17 @@ class Courier:
         unheard, self._unheard = untaken & self._unheard, untaken
         if not overdue and not unheard:
             self._resuming = False
+            self._waited, self._patience = 0, PATIENCE_LOOKS[0]
             return
-        # While anything is in line it may be just that. (A piece's rest is put in line before it is acknowledged.)
+        # While anything is in line it may be just that. (A piece's rest is put in line before it is acknowledged.) But
+        # a line may never be empty: then the oldest are put there again, which is harmless, and less often each time.
         if self._relayed or not self._relaying.empty() or await self._deliveries.left():
-            return
+            self._waited += 1
+            if self._waited < self._patience:
+                return
+            self._patience = min(2 * self._patience, PATIENCE_LOOKS[1])
+            overdue = sorted(overdue, key=lambda seq: self._since.get(seq, now))[:ANEW_MAX]
+        self._waited = 0
         self._again += 1  # other ids, which the queue has not seen yet
         self._resuming = False
         for seq in overdue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fathom.engines.engine import EngineError, EngineUnknown
@@ -70,8 +70,11 @@ class Housekeeper:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-            with charging(RESIDUAL), suppress(EngineError):  # the next process repeats what is still there
-                await self._stores.outbox.flush()
+            with charging(RESIDUAL):
+                try:
+                    await self._stores.outbox.flush()
+                except Exception as failure:  # the next process repeats what is still there
+                    log.info("the outbox was left as it is: %s", failure)
 
     def prune(self) -> None:
         """After a switch, let approaches that no longer serve hear no more, and remove their feeds."""

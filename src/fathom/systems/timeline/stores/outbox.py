@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "Kind", "Outbox"]
 
+log = logging.getLogger("fathom.timeline.outbox")
+
 Kind = Literal["post", "delete", "edge", "tally"]
 FLUSH_ROWS = 256  # rows that are done are removed together: this many at a time …
 FLUSH_S = 0.2  # … or after this long
+RETRY_MAX_S = 5.0  # while the truth does not let them be removed
 
 
 class Entry(NamedTuple):
@@ -106,12 +110,20 @@ class Outbox:
     async def remove_done(self) -> None:
         """Remove the rows that are done, in batches, for as long as this runs."""
         with charging(RESIDUAL):
+            pause_s = FLUSH_S
             while True:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(FLUSH_S):
                         await self._full.wait()
-                with suppress(EngineError):  # then they stay in the list
+                try:
                     await self.flush()
+                except Exception as failure:  # whatever PostgreSQL says (its disk is full, it is a standby): they stay
+                    if not isinstance(failure, EngineError):
+                        log.exception("what is done could not be removed from the outbox now")
+                    await asyncio.sleep(pause_s)  # nobody tells when it can be
+                    pause_s = min(2 * pause_s, RETRY_MAX_S)
+                else:
+                    pause_s = FLUSH_S
 
     async def flush(self) -> None:
         """Remove the rows that are done now."""
