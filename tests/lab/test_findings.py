@@ -206,7 +206,19 @@ def test_nobody_is_compared_on_a_measure_on_which_the_twin_differs(tmp_path):
     assert found["duel/hybrid'~hybrid/3000/home.p99"].verdict == "worse"
     rival = found["duel/on-read~hybrid/3000/home.p99"]
     assert rival.verdict == "can't tell" and "twin" in rival.says
-    assert found["duel/on-read~hybrid/3000/mix.cpu_s"].verdict == "worse", "CPU is not touched by it"
+    at_the_load_of_the_duel(run)
+    assert {f.id: f for f in compute(Run(run.folder))}["duel/on-read~hybrid/3000/mix.cpu_s"].verdict == "worse"
+
+
+def test_cpu_of_a_stretched_mix_compares_nobody_and_names_its_mix(tmp_path):
+    """With more posts than the load has, pushing costs most; at the load's mix it may be the other way round."""
+    run = write_run(tmp_path, World(faults=False))
+    ratio = {f.id: f for f in compute(run)}["duel/on-read~hybrid/3000/mix.cpu_s"]
+    assert ratio.verdict == "can't tell" and ratio.low is not None
+    assert ratio.says == "the duel ran at 50 home per post, and its load has 40"
+    at_the_load_of_the_duel(run)
+    ratio = {f.id: f for f in compute(Run(run.folder))}["duel/on-read~hybrid/3000/mix.cpu_s"]
+    assert ratio.verdict in ("better", "worse") and ratio.detail["mix"] == "50 home per post" and not ratio.says
 
 
 def test_nothing_is_called_the_same_where_the_twin_shows_how_noisy_it_was(tmp_path):

@@ -7,7 +7,7 @@ Where the twin of the default differs from the default, the measure compares not
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,8 @@ import numpy as np
 
 from fathom.lab.findings.book import Book, name_of
 from fathom.lab.findings.census import QUANTILES
-from fathom.lab.runs import IDLE, MIX, NOT_THE_SYSTEM, Point, Segment
+from fathom.lab.findings.offered import ALIKE, rates_of_segments
+from fathom.lab.runs import IDLE, MIX, NOT_THE_SYSTEM, Finding, Point, Segment
 from fathom.lab.stats import (
     BLOCKS_MIN,
     Interval,
@@ -202,19 +203,28 @@ def _ratios(book: Book, race: _Race, measures: list[Measured]) -> None:
         if name != default
         for m in usable
     }
-    rivals = [key for key in logs if key[0] != twin]
+    mix, stretched = _mix(book, race)
+    aside = {(MIX, "cpu_s")} if stretched else set()  # of another mix than the load's: it compares nothing
+    rivals = [key for key in logs if key[0] != twin and key[1] not in aside]
     several = bool(rivals) and len(race.blocks) > 1
     adjusted = max_t(np.stack([logs[key] for key in rivals], axis=1)) if several else np.ones(len(rivals))
     drifting: set[Measured] = set()
     for m in usable:
         if (twin, m) in logs:
             alone = float(max_t(logs[twin, m][:, None])[0])
-            verdict = _compare(book, race, twin, m, _Logs(logs[twin, m], logs[twin, m], alone))
-            if verdict in (Verdict.BETTER, Verdict.WORSE):
+            found = _compare(book, race, twin, m, _Logs(logs[twin, m], logs[twin, m], alone))
+            if found.verdict in (Verdict.BETTER, Verdict.WORSE):
                 drifting.add(m)
     for (name, m), p in zip(rivals, adjusted, strict=True):
         beside = logs.get((twin, m), np.zeros(0))
         _compare(book, race, name, m, _Logs(logs[name, m], beside, float(p)), m in drifting)
+    for name, m in logs:
+        if m in aside and name != twin:
+            found = _compare(book, race, name, m, _Logs(logs[name, m], logs.get((twin, m), np.zeros(0)), 1.0))
+            found.verdict, found.says = str(Verdict.CANT_TELL), f"the duel ran at {mix}, and its load has {stretched}"
+    for finding in book.all:
+        if finding.part == "duel" and finding.op == MIX:
+            finding.detail["mix"] = mix
     for m in measures:
         for name in race.names:
             if m not in usable and name not in (default, twin):
@@ -230,7 +240,7 @@ class _Logs:
     p: float
 
 
-def _compare(book: Book, race: _Race, name: str, measured: Measured, logs: _Logs, drifting: bool = False) -> Verdict:
+def _compare(book: Book, race: _Race, name: str, measured: Measured, logs: _Logs, drifting: bool = False) -> Finding:
     """Note one ratio to the default, on the scale on which it is told: 1.3 is 30 % more."""
     op, measure = measured
     default = book.plan.default
@@ -253,7 +263,7 @@ def _compare(book: Book, race: _Race, name: str, measured: Measured, logs: _Logs
     number: dict[str, Any] = {"value": math.exp(float(logs.own.mean()))}
     if interval is not None:
         number = {"interval": _as_ratio(interval)}
-    book.add(
+    return book.add(
         name_of("duel", f"{name}~{default}", race.point, f"{op}.{measure}"),
         part="duel",
         how="ratio",
@@ -278,7 +288,31 @@ def _compare(book: Book, race: _Race, name: str, measured: Measured, logs: _Logs
         },
         sources=[s.id for block in both for s in block.segments],
     )
-    return verdict
+
+
+def _mix(book: Book, race: _Race) -> tuple[str, str]:
+    """Say which mix was raced; and which one the load has, where it is another: a rare operation may be stretched.
+
+    What the excess cost cannot be taken off: the census' unit costs have spreads that the blocks do not show, and of a
+    stretched operation that is dear they are most of what would be left.
+    """
+    ran = rates_of_segments(book.plan, (s for block in race.table.values() for s in block.segments))
+    declared = book.plan.load.rates
+    if len(declared) < 2 or not ran:
+        return "", ""
+    often = max(declared, key=lambda op: declared[op])
+    axis = f"{often} per {' + '.join(op for op in declared if op != often)}"
+
+    def share(rates: Mapping[str, float]) -> float:
+        return rates.get(often, 0.0) / max(sum(rate for op, rate in rates.items() if op != often), 1e-9)
+
+    def alike(rates: Mapping[str, float]) -> bool:
+        whole, other = sum(rates.values()), sum(declared.values())
+        return all(abs(rates.get(op, 0.0) / whole * other / rate - 1) <= ALIKE for op, rate in declared.items())
+
+    mine = {op: (low + high) / 2 for op, (low, high) in ran.items()}
+    said = f"{share(mine):.3g} {axis}"
+    return said, "" if alike(mine) else f"{share(declared):.3g}"
 
 
 def _as_ratio(interval: Interval) -> Interval:

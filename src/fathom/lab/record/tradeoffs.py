@@ -207,7 +207,9 @@ def _latency(facts: Facts) -> list[Block]:
 
 def verdict_line(facts: Facts, ratio: Finding) -> Item:
     """Say how an approach compares with the default on one measure of the duel."""
-    what = "CPU of the whole mix" if ratio.op == MIX else f"{ratio.op} {ratio.measure}"
+    mix = ratio.detail.get("mix")
+    whole = f"CPU at {mix}" if mix else "CPU of the whole mix"
+    what = whole if ratio.op == MIX else f"{ratio.op} {ratio.measure}"
     start = f"{ratio.approach}, {what}: "
     verdict = {"better": "lower than", "worse": "higher than", "equivalent": "the same as"}.get(ratio.verdict or "")
     if verdict is None:
