@@ -20,6 +20,9 @@ def before(tmp_path_factory) -> Run:
     return write_finished(tmp_path_factory.mktemp("before"), QUIET)
 
 
+FAULT = '"faults": [{"kind": "outage", "target": "cache", "from_s": 4, "until_s": 7}]'
+
+
 def by_id(before: Run, after: Run) -> dict[str, str]:
     return {line.id: line.verdict for line in compare(before, after).lines}
 
@@ -78,6 +81,10 @@ def test_latencies_are_compared_from_the_duel_alone(before, tmp_path):
         ("machine.json", "PostgreSQL 18.1", "PostgreSQL 18.2", "engines differ"),
         ("plan.json", '"dive": "celebrity"', '"dive": "other"', "dives differ: celebrity and other"),
         ("plan.json", '"home": 200.0', '"home": 100.0', "loads differ"),
+        ("plan.json", '"lasts_s": 3.0', '"lasts_s": 2.0', "lengths of a segment differ: 3.0 and 2.0"),
+        ("plan.json", '"post": 14000', '"post": 1400', "targets differ: home 300,000/s, post 14,000/s and home"),
+        ("plan.json", '"less_than": 0.2', '"less_than": 0.3', "goals differ: home.p99 < 0.2"),
+        ("plan.json", '"faults": []', FAULT, "faults differ: none and outage of cache 4-7 s"),
         ("plan.json", '"fame": 10000', '"fame": 500', "knobs differ"),
         ("manifest.json", '"state": "complete"', '"state": "void"', "it is void"),
     ],
@@ -88,3 +95,23 @@ def test_runs_of_other_plans_or_machines_are_refused_with_the_reason(before, tmp
     with pytest.raises(FathomError) as refused:
         compare(before, Run(copy))
     assert why in refused.value.why and refused.value.fix
+
+
+def test_latencies_of_duels_that_ran_elsewhere_are_not_compared(before, tmp_path):
+    """The census may move a duel to lower rates; what it then measured is another question's answer."""
+    copy = Path(shutil.copytree(before.folder, tmp_path / "copy"))
+    lines = (copy / "segments.jsonl").read_text().splitlines()
+    slower = [x.replace('"home":350.0', '"home":150.0') if '"part":"duel"' in x else x for x in lines]
+    (copy / "segments.jsonl").write_text("\n".join(slower) + "\n")
+    result = compare(before, Run(copy))
+    raced = {line.verdict for line in result.lines if line.id.startswith("duel/")}
+    assert raced == {"can't tell"} and any("150 home/s" in note for note in result.notes)
+
+
+def test_a_comparison_in_which_nothing_can_be_told_ends_with_2(before):
+    result = compare(before, before)
+    assert result.exit == 0
+    result.lines = [line for line in result.lines if line.verdict == "can't tell"]
+    assert result.exit == 2
+    result.lines = []
+    assert result.exit == 2

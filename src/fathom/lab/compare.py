@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from fathom.errors import FathomError
+from fathom.lab.findings.offered import rates_of_segments, said
 from fathom.lab.runs import Finding, Plan, Point, Run
 from fathom.lab.stats import Interval, ratio_of
 
@@ -20,6 +21,7 @@ __all__ = ["Compared", "Line", "compare"]
 
 Verdict = Literal["equal", "different", "better", "worse", "equivalent", "can't tell", "only before", "only after"]
 
+EXIT_CANT_TELL = 2
 _COUNTED = ("count", "closed form")
 _MEASURED = ("cpu", "cost", "quantile")
 
@@ -47,6 +49,12 @@ class Compared(msgspec.Struct, kw_only=True):
     def differs(self) -> bool:
         return any(line.verdict not in ("equal", "equivalent", "can't tell") for line in self.lines)
 
+    @property
+    def exit(self) -> int:
+        """How the comparison ends: 0 no difference was seen, 1 something differs, 2 of nothing can it be told."""
+        told = any(line.verdict != "can't tell" for line in self.lines)
+        return int(self.differs) if told else EXIT_CANT_TELL
+
 
 def compare(before: Run, after: Run) -> Compared:
     """Compare two finished runs of the same dive with the same plan on the same machine, or say why not."""
@@ -55,13 +63,15 @@ def compare(before: Run, after: Run) -> Compared:
     _same_plan(before, after)
     _same_machine(before, after)
     margin = before.plan.duel.delta_floor if before.plan.duel else 0.05
-    lines = list(_lines(before, after, margin))
+    apart = _raced_apart(before, after)
+    lines = list(_lines(before, after, margin, bool(apart)))
     totals = dict(Counter(line.verdict for line in lines))
     notes = [f"{which} was made by Fathom {run.plan.fathom}" for which, run in (("before", before), ("after", after))]
     if before.plan.fathom == after.plan.fathom:
         notes = []
     if before.plan.seed != after.plan.seed:
         notes.append(f"the seeds differ ({before.plan.seed} and {after.plan.seed}), so counts may")
+    notes += [f"no latency is compared: {apart}"] if apart else []
     return Compared(before=str(before.folder), after=str(after.folder), lines=lines, totals=totals, notes=notes)
 
 
@@ -94,6 +104,10 @@ def _plan_differences(a: Plan, b: Plan) -> Iterator[tuple[str, object, object]]:
         ("modes", a.mode, b.mode),
         (f"values of {a.swept.name or 'the sweep'}", a.swept.values, b.swept.values),
         ("loads", a.load.rates, b.load.rates),
+        ("lengths of a segment", a.load.lasts_s, b.load.lasts_s),
+        ("targets", _target(a), _target(b)),
+        ("goals", _goals(a), _goals(b)),
+        ("faults", _faults(a), _faults(b)),
         ("knobs", {o.name: o.knobs for o in a.approaches}, {o.name: o.knobs for o in b.approaches}),
     ]
     shared = {o.name for o in a.approaches} & {o.name for o in b.approaches}
@@ -103,6 +117,32 @@ def _plan_differences(a: Plan, b: Plan) -> Iterator[tuple[str, object, object]]:
             other = {name: knobs for name, knobs in dict(other).items() if name in shared}  # pyright: ignore
         if one != other:
             yield what, one, other
+
+
+def _target(plan: Plan) -> str:
+    per_s = plan.target.per_s if plan.target else {}
+    return ", ".join(f"{op} {rate:,g}/s" for op, rate in sorted(per_s.items())) or "none"
+
+
+def _goals(plan: Plan) -> str:
+    return ", ".join(sorted(f"{aim} < {aim.less_than:g}" for aim in plan.goals)) or "none"
+
+
+def _faults(plan: Plan) -> str:
+    said = (f"{f.kind} of {f.target} {f.from_s:g}-{f.until_s:g} s{', wiped' * f.wiped}" for f in plan.faults)
+    return "; ".join(said) or "none"
+
+
+def _raced_apart(before: Run, after: Run) -> str:
+    """Say where the duels did not run at one point and at the same rates: what the census found may move them."""
+    grounds = []
+    for run in (before, after):
+        ran = [s for s in run.segments if s.part == "duel" and s.valid]
+        grounds.append((sorted({str(s.point) for s in ran}), said(rates_of_segments(run.plan, ran))))
+    if not all(points for points, _ in grounds) or grounds[0] == grounds[1]:
+        return ""
+    where = [f"{' and '.join(points)} with {rates or 'no rates'}" for points, rates in grounds]
+    return f"the duels ran at {where[0]} before, and at {where[1]} after"
 
 
 def _same_machine(before: Run, after: Run) -> None:
@@ -130,7 +170,7 @@ def _brief(value: object) -> str:
 # Line by line --------------------------------------------------------------------------------------------------------
 
 
-def _lines(before: Run, after: Run, margin: float) -> Iterator[Line]:
+def _lines(before: Run, after: Run, margin: float, raced_apart: bool) -> Iterator[Line]:
     was, now = ({f.id: f for f in run.findings if _compared(f)} for run in (before, after))
     for id in dict.fromkeys([*was, *now]):
         a, b = was.get(id), now.get(id)
@@ -138,6 +178,8 @@ def _lines(before: Run, after: Run, margin: float) -> Iterator[Line]:
             yield Line(id=id, verdict="only after" if a is None else "only before", before=a, after=b)
         elif a.how in _COUNTED:
             yield _counted(id, a, b)
+        elif raced_apart and a.part == "duel":
+            yield Line(id=id, verdict="can't tell", before=a, after=b)
         else:
             yield _measured(id, a, b, margin)
 

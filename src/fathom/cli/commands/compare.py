@@ -26,7 +26,7 @@ _COLOURS = {"better": "green", "worse": "red", "different": "red"}
 def command(before: str, after: str, every: bool, runs: Path, as_json: bool) -> int:
     """Hold two runs of one dive against each other: counts exactly, CPU and latency by their intervals.
 
-    The first RUN is the older one. Exit code 0: no difference was seen; 1: something differs.
+    The first RUN is the older one. Exit code 0: no difference was seen; 1: something differs; 2: can't tell.
     """
     import msgspec
 
@@ -36,7 +36,7 @@ def command(before: str, after: str, every: bool, runs: Path, as_json: bool) -> 
     compared = compare(records.find(before, runs), records.find(after, runs))
     if as_json:
         voice.say_json({**msgspec.to_builtins(compared), "differs": compared.differs})
-        return int(compared.differs)
+        return compared.exit
     print(f"before  {compared.before}\nafter   {compared.after}\n")
     lines = [line for line in compared.lines if every or line.verdict not in _QUIET]
     if lines:
@@ -44,7 +44,7 @@ def command(before: str, after: str, every: bool, runs: Path, as_json: bool) -> 
     print(", ".join(f"{n} {verdict}" for verdict, n in sorted(compared.totals.items())) or "nothing to compare")
     for note in compared.notes:
         print(note)
-    return int(compared.differs)
+    return compared.exit
 
 
 def _row(line: Line) -> list[str]:
