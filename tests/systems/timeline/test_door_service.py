@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fathom.engines.nats import Nats
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.systems.timeline.doors import app
@@ -116,6 +117,37 @@ async def home_of(visitor: Visitor) -> Answer:
     await visitor.get("/api/v1/home")
     await visitor.timeline.settled()
     return await visitor.get("/api/v1/home")
+
+
+@pytest.mark.feature("TL-14")
+async def test_metrics_tell_how_far_homes_lag_behind(world: World) -> None:
+    async with AsyncExitStack() as stack:
+        own = await stack.enter_async_context(Nats.start(world.engines.keeper, name="mortal-queue"))
+        queue = Nats.at(own.where)
+        await stack.enter_async_context(queue.connected())
+        world.stores = Stores(world.stores.truth, world.stores.cache, queue)
+        visitor = await stack.enter_async_context(visited(world))
+        ann, bob = await visitor.joins("ann"), await visitor.joins("bob")
+        await ann.put("/api/v1/users/bob/follow")
+        await visitor.timeline.settled()
+
+        async def told() -> dict[str, float]:
+            lines = (await visitor.get("/metrics")).body.decode().splitlines()
+            return {name: float(value) for name, value in (line.split() for line in lines if line[:9] == "timeline_")}
+
+        assert await told() == {
+            "timeline_pending": 0,
+            "timeline_pending_oldest_seconds": 0,
+            "timeline_redis_used": 1,
+        }
+        await own.pause()
+        await bob.writes("waits for its delivery")
+        during = await told()
+        await own.resume()
+        assert during["timeline_pending"] == 1
+        assert during["timeline_pending_oldest_seconds"] > 0
+        await visitor.timeline.settled()
+        assert (await told())["timeline_pending"] == 0
 
 
 async def test_without_the_truth_nothing_is_ready_and_a_write_is_asked_to_come_again(world: World) -> None:

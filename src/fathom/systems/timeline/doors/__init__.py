@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from fathom.web.app import Door, Gate, api
@@ -12,6 +13,8 @@ from . import accounts, follows, home, posts
 
 if TYPE_CHECKING:
     from fathom.web.serve import Settings
+
+    from ..stores.outbox import Entry
 
 __all__ = ["LIMITS", "UNDER", "app"]
 
@@ -25,6 +28,8 @@ LIMITS = Limits(
 
 def app(service: Timeline, choices: Any = None, settings: Settings | None = None, *, limits: Limits = LIMITS) -> Door:
     """Return the ASGI application that lets the world in."""
+    if settings is not None:
+        _measure(settings)
     gate: Gate[UserId] = Gate(service.whoami, limits)
     rooms = (accounts, posts, follows, home)
     return api(
@@ -37,4 +42,23 @@ def app(service: Timeline, choices: Any = None, settings: Settings | None = None
         ready=settings.stores.ready if settings else None,
         quick=home.quick(service, gate, UNDER),
         says="A social timeline: posts, follows, and a home that shows each follower each post once, newest first.",
+    )
+
+
+def _measure(settings: Settings) -> None:
+    """Tell whoever runs it how far homes lag behind what was written, and whether they come from Redis."""
+    stores = settings.stores
+    pending: dict[int, Entry] = stores.outbox.pending
+
+    def oldest_s() -> float:
+        first = next(iter(pending.values()), None)
+        return 0.0 if first is None else max(0.0, time.time() - first.at_ms / 1000)
+
+    metrics = settings.metrics
+    metrics.gauge(
+        "timeline_pending", "Changes that are kept, and have not yet taken effect everywhere.", lambda: len(pending)
+    )
+    metrics.gauge("timeline_pending_oldest_seconds", "How long the oldest of them has waited.", oldest_s)
+    metrics.gauge(
+        "timeline_redis_used", "1 while homes come from Redis, 0 while from the truth.", lambda: int(stores.memory.open)
     )
