@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httptools
 import msgspec
 
+from fathom.engines.engine import EngineUnknown
 from fathom.engines.ledger import HEADER, RESIDUAL, operation
 from fathom.errors import EXIT_BROKE, REFUSALS, FathomError, Refusal
 from fathom.web import tracing
@@ -39,14 +40,15 @@ _BITE_BYTES = 4096
 _LINGER_S = 1.0
 
 
-class Broke(Exception):
+class Broke(EngineUnknown):
     """The service failed in the middle of a call: whether it took effect is unknown, like after a timeout.
 
     `error_id` is where its log tells more.
     """
 
     def __init__(self, says: str, error_id: str | None = None) -> None:
-        super().__init__(f"{says} (in its log: {error_id})" if error_id else says)
+        told = f"{says} (in its log: {error_id})" if error_id else says
+        super().__init__(told, why="the service failed in the middle of a call", fix="read its log, then look again")
         self.error_id = error_id
 
 

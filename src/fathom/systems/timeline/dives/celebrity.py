@@ -59,6 +59,7 @@ class Celebrity(Dive[Timeline]):
         until_ms = int(time.time() * 1_000) - DAY_MS
         posts = await stores.posts.bulk(written, from_ms=until_ms - 30 * DAY_MS, until_ms=until_ms)
         self.posts_of: dict[UserId, list[PostId]] = {}
+        self.newest_before = max(posts)
         for (author, _), post in zip(written, posts, strict=True):
             self.posts_of.setdefault(author, []).append(post)
         with stores.memory.mending():  # it is shut here: only the service opens it
@@ -89,7 +90,13 @@ class Celebrity(Dive[Timeline]):
         return list(dict.fromkeys([*self.readers, *self.fans_of[point]]))
 
     async def look(self, timeline: Timeline, who: UserId) -> None:
-        await timeline.home(who, Page(limit=PAGE_POSTS_MAX))
+        """Go down the home until all that was written since the dive began lies above."""
+        page = Page(limit=PAGE_POSTS_MAX)
+        while True:
+            seen = await timeline.home(who, page)
+            if seen.older is None or seen.older <= self.newest_before:
+                return
+            page = Page(limit=PAGE_POSTS_MAX, max_id=seen.older)
 
     def degraded(self, op: str, answer: Any) -> bool:
         return isinstance(answer, Slice) and answer.source == "fallback"
