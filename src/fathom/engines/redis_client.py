@@ -474,9 +474,10 @@ class RedisClient:
         """Call this whenever a connection has been made (again)."""
         self._on_up.append(callback)
 
-    def on_down(self, callback: Callable[[], object]) -> None:
-        """Call this whenever the connection has been lost."""
+    def on_down(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call this whenever the connection has been lost; return what undoes it."""
         self._on_down.append(callback)
+        return lambda: self._on_down.remove(callback)
 
     # Asking
 

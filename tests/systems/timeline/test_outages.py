@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from fathom.engines.redis import Redis
 from fathom.errors import Refusal
 from fathom.systems.timeline.api import Page
+from fathom.systems.timeline.stores import Stores
 
 from .crowd import Crowd, until
 from .world import SMALL, World
@@ -172,3 +174,32 @@ async def test_every_law_holds_while_all_engines_come_and_go(world: World, appro
         await crowd.look_around(people)
         crowd.check()
         assert crowd.sources["fallback"] > 0 or approach == "on-read", crowd.sources
+
+
+async def test_a_redis_that_restarts_while_nobody_asks_is_not_believed_unless_it_keeps_all(world: World):
+    async with (
+        Redis.start(world.engines.keeper, name="forgetful", sync="no") as forgetful,
+        (cache := Redis.at(forgetful.where)).connected() as redis,
+    ):
+        world.stores = Stores(world.stores.truth, cache, world.stores.queue)
+        async with world.open("on-write") as timeline:
+            ann, bob, cat = await world.town(timeline, "ann", "bob", "cat")
+            for author in (ann, cat):
+                await timeline.follow(bob, author)
+            deleted = await timeline.post(ann, "deleted")
+            await timeline.post(cat, "unfollowed")
+            await timeline.home(bob, Page())
+            await timeline.settled()
+            assert bodies(await timeline.home(bob, Page())) == ["unfollowed", "deleted"]
+            await redis("CONFIG", "SET", "appendonly", "no")  # what comes now will not have been written when it dies
+            await timeline.delete(ann, deleted.id)
+            await timeline.unfollow(bob, cat)
+            await timeline.settled()
+            made, openings = redis.connections, world.stores.memory.openings
+            await forgetful.restart()
+            await until(lambda: redis.connections > made)
+            assert bodies(await timeline.home(bob, Page())) == []
+            await until(lambda: world.stores.memory.open and world.stores.memory.openings > openings)
+            assert bodies(await timeline.home(bob, Page())) == []
+            await timeline.settled()
+            assert bodies(await timeline.home(bob, Page())) == []

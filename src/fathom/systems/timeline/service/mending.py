@@ -114,11 +114,14 @@ class Mender:
     async def working(self) -> AsyncIterator[None]:
         """Open Redis, and again whenever it was shut, for the length of a block."""
         self._memory.on_shut = self._shut.set
+        # Also when nobody asks for anything: who is there when the connection is made again may be another Redis.
+        unheard = self._memory.client.on_down(lambda: self._memory.shut("the connection was lost"))
         self._shut.set()
         self._task = asyncio.create_task(self._work(), name="mending")
         try:
             yield
         finally:
+            unheard()
             self.give_up()
             await asyncio.wait([self._task])
 
@@ -151,6 +154,7 @@ class Mender:
     async def _mend(self) -> None:
         client = self._memory.client
         await client.wait_up()
+        connection = client.connections
         await self._fence_and_check()
         self._posts.forget_scripts()
         self._shut.clear()
@@ -162,6 +166,8 @@ class Mender:
             for result in results:
                 if isinstance(result, BaseException):
                     raise result
+        if not client.up or client.connections != connection:
+            raise MemoryShut("the connection was lost while it was told what it missed")
         # No await between the last look and the opening: a change that is committed now finds Redis open.
         self._memory.reopen()
         self._standby.linger()
