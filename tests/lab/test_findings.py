@@ -459,6 +459,8 @@ def test_a_prediction_about_an_approach_that_was_left_out_cannot_be_told(tmp_pat
     costs = {name: cost for name, cost in World().costs.items() if name != "on-read"}
     found = {f.id: f for f in compute(write_run(tmp_path, World(faults=False, costs=costs)), Celebrity)}
     assert [found[f"prediction/{n}"].verdict for n in (1, 2, 4)] == ["can't tell"] * 3
+    assert [found[f"prediction/{n}"].detail["compared"] for n in (1, 2, 4)] == ["on-read was not compared"] * 3
+    assert "not compared" not in found["prediction/3"].detail["compared"]
 
 
 def test_every_number_names_its_segments_its_count_and_its_command(tmp_path, found):

@@ -269,13 +269,23 @@ def estimates(book: Book) -> Any:
 
 def judged(book: Book, dive: type[Dive[Any]]) -> None:
     """Note what became of every sentence of the prediction."""
-    found = Found(dive, None, estimates(book))  # its names were checked when it was rehearsed
+    absent: dict[str, None] = {}  # approaches that a sentence asks for and that were left out of this dive
+    known = estimates(book)
+
+    def look(approach: str, *what: Any) -> Estimate | None:
+        if approach not in book.plan.names:
+            absent[approach] = None
+        return known(approach, *what)
+
+    found = Found(dive, None, look)  # its names were checked when it was rehearsed
     for number, (sentence, comparison) in enumerate(predictions(dive, found), 1):
+        left_out = f"{' and '.join(absent)} {'was' if len(absent) == 1 else 'were'} not compared" if absent else ""
+        absent.clear()
         book.add(
             name_of("prediction", number),
             part="prediction",
             how="prediction",
             verdict=str(comparison.verdict),
             says=sentence,
-            detail={"compared": comparison.says},
+            detail={"compared": left_out if left_out and str(comparison.verdict) == CANT_TELL else comparison.says},
         )
