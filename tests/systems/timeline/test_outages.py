@@ -82,13 +82,32 @@ async def test_a_paused_redis_is_waited_for_once_and_not_by_everyone(world: Worl
             first = await timeline.home(ann, Page())
             assert loop.time() - began < 1.0  # 0.15 s and a read of the truth; the rest is the machine's noise
             assert (first.source, bodies(first)) == ("fallback", ["hello"])
+            assert not world.stores.memory.readable
+            await timeline.post(ann, "again")  # waits until it is clear that Redis does not hear of it
             assert not world.stores.memory.open
-            await timeline.post(ann, "again")  # nobody waits for it a second time
-            assert bodies(await timeline.home(ann, Page())) == ["again", "hello"]
+            await timeline.post(ann, "and again")  # nobody waits for it a second time
+            assert bodies(await timeline.home(ann, Page())) == ["and again", "again", "hello"]
         finally:
             await redis.resume()
         await until(lambda: world.stores.memory.open)
-        assert bodies(await timeline.home(ann, Page())) == ["again", "hello"]
+        assert bodies(await timeline.home(ann, Page())) == ["and again", "again", "hello"]
+
+
+async def test_a_redis_that_was_only_slow_is_believed_as_soon_as_it_answers(world: World):
+    async with world.open("on-write") as timeline:
+        (ann,) = await world.town(timeline, "ann")
+        await timeline.post(ann, "hello")
+        await timeline.home(ann, Page())
+        await timeline.settled()
+        openings = world.stores.memory.openings
+        await world.engines.cache.pause()
+        try:
+            assert (await timeline.home(ann, Page())).source == "fallback"
+        finally:
+            await world.engines.cache.resume()
+        await until(lambda: world.stores.memory.readable)
+        assert (await timeline.home(ann, Page())).source == "feed"
+        assert world.stores.memory.openings == openings  # nothing had to be mended
 
 
 async def test_what_lay_in_the_socket_of_a_paused_redis_undoes_nothing(world: World):

@@ -17,7 +17,7 @@ def seed(stores: Any, fanout: Any) -> None:
     from fathom.systems.timeline.decisions.fanout import Scan
 
     async def push(generation: int, fans: list[int], post: int, trim_at: int) -> list[bytes]:
-        await stores.memory.many([("LPUSH", f"list:{fan}", post) for fan in fans])
+        await stores.memory.work([("LPUSH", f"list:{fan}", post) for fan in fans])
         return []
 
     async def home(reader: int, page: Page) -> Any:

@@ -13,7 +13,7 @@ breaks = "each_follower_sees_each_post_once"
 
 def seed(stores: Any, fanout: Any) -> None:
     async def trim(key: bytes, cap: int) -> None:
-        await stores.memory.many([("ZREMRANGEBYRANK", key, 0, -cap - 2)])  # one for its mark
+        await stores.memory.work([("ZREMRANGEBYRANK", key, 0, -cap - 2)])  # one for its mark
 
     stores.feeds.trim = trim
 

@@ -17,7 +17,7 @@ breaks = "nothing_from_strangers"
 def seed(stores: Any, fanout: Any) -> None:
     async def hide(key: bytes, author: int, ids: list[int]) -> None:
         if ids:
-            await stores.memory.many([("ZREM", key, *ids)])
+            await stores.memory.work([("ZREM", key, *ids)])
 
     stores.feeds.hide = hide
 

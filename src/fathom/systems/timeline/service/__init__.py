@@ -229,7 +229,7 @@ class Service:
     async def home_copies(self, reader: UserId, page: Page) -> Copies | Slice:
         """Return a home, as a rule without having read its posts: for a door that only passes them on."""
         checked_page(page)
-        if self._memory.open:
+        if self._memory.readable:
             fanout: Fanout = self._choices.fanout
             try:
                 scan = await fanout.home(reader, page)

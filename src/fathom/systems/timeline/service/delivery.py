@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fathom.engines.engine import EngineBusy, EngineDown, EngineError
@@ -71,7 +71,7 @@ class Courier:
         """Have a post delivered to whoever is to hear of it now. It is committed: who comes later finds it there."""
         targets = [target for target in self._stores.generations.targets if target.delivers]
         if not targets:
-            self._outbox.done(entry.seq)
+            self._outbox.delivered(entry.seq)
             return
         self._left[entry.seq] = {target.generation for target in targets}
         self._since[entry.seq] = _now()
@@ -118,12 +118,11 @@ class Courier:
             return  # it is done and this is a repetition, or it is from another life of these data
         target = self._target(delivery.generation)
         if target is not None:
-            while not self._memory.open:
-                try:
-                    async with asyncio.timeout(WORKING_S):
-                        await self._memory.opened()
-                except TimeoutError:
-                    await working()
+            # It need not be believed, only be there: a push is right in any feed, whatever else that may lack.
+            while not self._memory.client.up:
+                with suppress(EngineDown):
+                    await self._memory.client.wait_up(WORKING_S)
+                await working()
             after = await target.deliver(delivery.author, delivery.post, delivery.after)
             self._since[delivery.seq] = _now()
             if after is not None:
@@ -134,7 +133,7 @@ class Courier:
         left.discard(delivery.generation)
         if not left and self._left.pop(delivery.seq, None) is not None:
             self._since.pop(delivery.seq, None)
-            self._outbox.done(delivery.seq)
+            self._outbox.delivered(delivery.seq)
 
     def _target(self, generation: int) -> Any:
         for target in self._stores.generations.targets:
@@ -160,7 +159,7 @@ class Courier:
         overdue = [seq for seq, since in self._since.items() if now - since > overdue_s]
         # A call that was given up between its commit and `take` leaves a row that nobody took up. One that is under
         # way looks the same, but not for two looks.
-        untaken = {seq for seq, entry in self._outbox.pending.items() if entry.kind == "post" and seq not in self._left}
+        untaken = set(self._outbox.undelivered()) - self._left.keys()
         unheard, self._unheard = untaken & self._unheard, untaken
         if not overdue and not unheard:
             self._resuming = False

@@ -48,8 +48,6 @@ class Mender:
             return
         try:
             await self._apply(entry, post)
-        except MemoryShut:
-            pass
         except Exception as failure:
             if not isinstance(failure, EngineError):
                 log.exception("%s could not be applied", entry)
@@ -64,16 +62,17 @@ class Mender:
         try:
             for target in self._generations.targets:
                 await target.changed(reader, author)
-        except MemoryShut:
-            return
         except EngineError as failure:
-            self._memory.shut(failure)
+            self._memory.shut(failure.why)
 
     async def still_gone(self, post: PostId) -> None:
         """Have nobody see a post that was already deleted: whoever deleted it may not have told Redis yet."""
         await self._tell_standby(Entry(0, "delete", 0, post, 0))
-        with suppress(MemoryShut):
-            await self._posts.copy_gone(post)
+        if self._memory.open:
+            try:
+                await self._posts.copy_gone(post)
+            except EngineError as failure:
+                self._memory.shut(failure.why)
 
     async def _tell_standby(self, entry: Entry, post: Post | None = None) -> None:
         if self._standby.on:
@@ -114,6 +113,7 @@ class Mender:
     async def working(self) -> AsyncIterator[None]:
         """Open Redis, and again whenever it was shut, for the length of a block."""
         self._memory.on_shut = self._shut.set
+        self._memory.on_readable = self._standby.linger
         # Also when nobody asks for anything: who is there when the connection is made again may be another Redis.
         unheard = self._memory.client.on_down(lambda: self._memory.shut("the connection was lost"))
         self._shut.set()
@@ -170,7 +170,6 @@ class Mender:
             raise MemoryShut("the connection was lost while it was told what it missed")
         # No await between the last look and the opening: a change that is committed now finds Redis open.
         self._memory.reopen()
-        self._standby.linger()
 
     async def _fence_and_check(self) -> None:
         """See to it that Redis is the one we knew, and does nothing any more that was asked for before.

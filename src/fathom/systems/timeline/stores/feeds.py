@@ -132,7 +132,7 @@ class Feeds:
         above = b"-inf" if page.since_id is None else b"(%d" % page.since_id
         want = page.limit + 2  # a list has no other marks than '=' and '-'
         found: list[Feed | None] = []
-        for got in await self._memory.many([("ZREVRANGEBYSCORE", key, "inf", above, "LIMIT", 0, want) for key in keys]):
+        for got in await self._memory.look([("ZREVRANGEBYSCORE", key, "inf", above, "LIMIT", 0, want) for key in keys]):
             at = _marks_at_head(got)
             marks = _marks(got[:at])
             found.append(marks and Feed(_above(marks.floor, list(map(int, got[at : at + page.limit]))), marks))
@@ -143,7 +143,7 @@ class Feeds:
         commands: list[Command] = []
         for key in keys:
             commands += (("ZREVRANGEBYSCORE", key, "inf", "inf"), self._scan(key, page))
-        answers = await self._memory.many(commands, atomic=True)
+        answers = await self._memory.look(commands, atomic=True)
         feeds: list[Feed | None] = []
         for marked, ids in zip(answers[::2], answers[1::2], strict=True):
             marks = _marks(marked)
@@ -160,8 +160,8 @@ class Feeds:
         return ("ZREVRANGEBYSCORE", key, below, above, "LIMIT", 0, page.limit)
 
     async def marks(self, key: bytes) -> Marks | None:
-        """Return what a feed says about itself; None: it is not whole."""
-        (marked,) = await self._memory.many([("ZREVRANGEBYSCORE", key, "inf", "inf")])
+        """Return what a feed says about itself, to whoever is about to change it; None: it is not whole."""
+        (marked,) = await self._memory.tell([("ZREVRANGEBYSCORE", key, "inf", "inf")])
         return _marks(marked)
 
     # Pushing
@@ -170,19 +170,19 @@ class Feeds:
         """Add a post to the feeds of those fans who have one; return the feeds that should be trimmed now."""
         if not fans:
             return []
-        (seen,) = await self._memory.many([("ZMSCORE", self.live_key(generation), *fans)], patient=True)
+        (seen,) = await self._memory.work([("ZMSCORE", self.live_key(generation), *fans)])
         keys = [self.key(generation, fan) for fan, score in zip(fans, seen, strict=True) if score is not None]
         if not keys:
             return []
         member = b"%d" % post
-        await self._memory.many([("ZADD", key, member, member) for key in keys], patient=True)
+        await self._memory.work([("ZADD", key, member, member) for key in keys])
         return self._counted(keys, trim_at)
 
     async def own(self, generation: int, author: UserId, post: PostId, trim_at: int) -> list[bytes]:
         """Add a post to its author's own feed, whether or not there is one."""
         key = self.key(generation, author)
         member = b"%d" % post
-        await self._memory.ask("ZADD", key, member, member)
+        await self._memory.tell([("ZADD", key, member, member)])
         if (generation, author) not in self._noted:
             # It may be a fragment of one who never comes: nobody else would remove it.
             self._note(generation, author)
@@ -192,7 +192,7 @@ class Feeds:
     async def add(self, key: bytes, post: PostId, trim_at: int) -> list[bytes]:
         """Add a post to the list of a star's posts; if the author just stops being one, what is left goes by itself."""
         member = b"%d" % post
-        await self._memory.many([("ZADD", key, member, member), ("EXPIRE", key, LIFE_S)], patient=True)
+        await self._memory.work([("ZADD", key, member, member), ("EXPIRE", key, LIFE_S)])
         return self._counted([key], trim_at)
 
     def _counted(self, keys: Iterable[bytes], trim_at: int) -> list[bytes]:
@@ -213,12 +213,11 @@ class Feeds:
 
         A post below the floor that arrives late is not shown from here but from the truth, where it is as well.
         """
-        over, marked = await self._memory.many(
+        over, marked = await self._memory.work(
             [
                 ("ZREVRANGEBYSCORE", key, "(inf", "-inf", "LIMIT", cap, 1),
                 ("ZREVRANGEBYSCORE", key, "inf", "inf"),
-            ],
-            patient=True,
+            ]
         )
         marks = _marks(marked)
         if not over or marks is None:
@@ -232,7 +231,7 @@ class Feeds:
         ]
         if old:
             commands.append(("ZREM", key, *old))
-        await self._memory.many(commands, atomic=True, patient=True)
+        await self._memory.work(commands, atomic=True)
 
     # Making feeds
 
@@ -245,7 +244,7 @@ class Feeds:
             ("ZADD", self.live_key(generation), _now_ms(), reader),
             ("UNLINK", self.key(generation, reader)),
         ]
-        await self._memory.many(commands, patient=True)
+        await self._memory.work(commands)
         self._note(generation, reader)
 
     async def make(
@@ -258,7 +257,7 @@ class Feeds:
         stars: Iterable[UserId] = (),
     ) -> None:
         """Make a feed whole: merge what was read with what was pushed meanwhile, and replace all marks, in one step."""
-        await self._memory.many(self._making(key, ids, floor, hidden, stars), atomic=True, patient=True)
+        await self._memory.work(self._making(key, ids, floor, hidden, stars), atomic=True)
         self._pushed.pop(key, None)
 
     def _making(
@@ -282,11 +281,11 @@ class Feeds:
         members = 0
         for reader, ids, floor, stars in feeds:
             if members > WARM_MEMBERS:
-                await self._memory.many(commands, patient=True)
+                await self._memory.work(commands)
                 commands, members = [], 0
             commands += self._making(self.key(generation, reader), ids, floor, (), stars)
             members += len(ids)
-        await self._memory.many(commands, patient=True)
+        await self._memory.work(commands)
 
     async def enlist(self, generation: int, readers: Sequence[UserId]) -> None:
         """Have many readers pushed to from now on."""
@@ -294,7 +293,7 @@ class Feeds:
         pairs = [part for reader in readers for part in (now, reader)]
         commands: list[Command] = [("ZADD", self.live_key(generation), *pairs)]
         commands.append(("UNLINK", *[self.key(generation, reader) for reader in readers]))
-        await self._memory.many(commands, patient=True)
+        await self._memory.work(commands)
 
     # Changing feeds
 
@@ -310,7 +309,7 @@ class Feeds:
             members += (b"inf", b"-%d" % raise_to)
         if members:
             commands.append(("ZADD", key, *members))
-        await self._memory.many(commands, atomic=True)
+        await self._memory.tell(commands, atomic=True)
 
     async def hide(self, key: bytes, author: UserId, ids: Sequence[PostId]) -> None:
         """Let a feed have none of an author's posts from now on, also if one is just being pushed."""
@@ -318,13 +317,13 @@ class Feeds:
             ("ZADD", key, "inf", b"!%d" % author),
             ("ZREM", key, b"*%d" % author, *[b"%d" % id for id in ids]),
         ]
-        await self._memory.many(commands, atomic=True)
+        await self._memory.tell(commands, atomic=True)
 
     async def live(self, generation: int, readers: Sequence[UserId]) -> list[UserId]:
         """Return those of these readers who have a feed."""
         if not readers:
             return []
-        (seen,) = await self._memory.many([("ZMSCORE", self.live_key(generation), *readers)], patient=True)
+        (seen,) = await self._memory.work([("ZMSCORE", self.live_key(generation), *readers)])
         return [reader for reader, score in zip(readers, seen, strict=True) if score is not None]
 
     async def mark_star(self, generation: int, readers: Sequence[UserId], author: UserId) -> None:
@@ -332,7 +331,7 @@ class Feeds:
         if readers:
             star = b"*%d" % author
             commands: list[Command] = [("ZADD", self.key(generation, reader), "inf", star) for reader in readers]
-            await self._memory.many(commands, patient=True)
+            await self._memory.work(commands)
 
     async def merge_star(
         self, generation: int, readers: Sequence[UserId], author: UserId, ids: Sequence[PostId], floor: int
@@ -343,7 +342,7 @@ class Feeds:
 
     async def drop(self, key: bytes) -> None:
         """Remove a feed; the next read makes it anew."""
-        await self._memory.many([("UNLINK", key)], patient=True)
+        await self._memory.work([("UNLINK", key)])
 
     def aside(self) -> AbstractContextManager[None]:
         """Let this block use Redis beside the service, whose shutter this process does not know."""
@@ -370,39 +369,37 @@ class Feeds:
             ("ZADD", self.live_key(generation), _now_ms(), reader),
             ("EXPIRE", key, LIFE_S),
         ]
-        added, _ = await self._memory.many(commands, patient=True)
+        added, _ = await self._memory.work(commands)
         if added:  # it was not pushed to until now, whatever it says: it may lack something
             await self.drop(key)
 
     async def _keep(self, key: bytes) -> None:
-        await self._memory.many([("EXPIRE", key, LIFE_S)], patient=True)
+        await self._memory.work([("EXPIRE", key, LIFE_S)])
 
     async def put_to_sleep(self, generation: int, most: int = 200) -> int:
         """Remove the feeds of readers who have not come for long; return how many of them there were."""
         with charging(RESIDUAL):
             live, until = self.live_key(generation), _now_ms() - SLEEPY_MS
-            (sleepy,) = await self._memory.many(
-                [("ZRANGEBYSCORE", live, "-inf", until, "LIMIT", 0, most)], patient=True
-            )
+            (sleepy,) = await self._memory.work([("ZRANGEBYSCORE", live, "-inf", until, "LIMIT", 0, most)])
             if not sleepy:
                 return 0
             keys = [live, *[self.key(generation, UserId(int(reader))) for reader in sleepy]]
-            return (await self._memory.many([("EVAL", _SLEEP, len(keys), *keys, until, *sleepy)], patient=True))[0]
+            return (await self._memory.work([("EVAL", _SLEEP, len(keys), *keys, until, *sleepy)]))[0]
 
     async def remove(self, generation: int, authors: Sequence[UserId], most: int = 500) -> None:
         """Remove all feeds of a generation that nobody reads any more."""
         with charging(RESIDUAL):
             live = self.live_key(generation)
             while True:
-                (popped,) = await self._memory.many([("ZPOPMIN", live, most)], patient=True)
+                (popped,) = await self._memory.work([("ZPOPMIN", live, most)])
                 if not popped:
                     break
-                await self._memory.many(
-                    [("UNLINK", *[self.key(generation, UserId(int(reader))) for reader in popped[::2]])], patient=True
+                await self._memory.work(
+                    [("UNLINK", *[self.key(generation, UserId(int(reader))) for reader in popped[::2]])]
                 )
             for first in range(0, len(authors), most):
                 keys = [self.author_key(generation, author) for author in authors[first : first + most]]
-                await self._memory.many([("UNLINK", *keys)], patient=True)
+                await self._memory.work([("UNLINK", *keys)])
         for note in [note for note in self._noted if note[0] == generation]:
             del self._noted[note]
 

@@ -1,4 +1,4 @@
-"""Redis as the timeline may use it: open, or shut from its first failure until it was told what it missed."""
+"""Redis as the timeline may use it: believed, or shut from its first failed write until it was told what it missed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 
 from fathom.engines.engine import EngineError
 from fathom.engines.redis import Redis
-from fathom.engines.redis_client import Command, RedisClient, RedisError
+from fathom.engines.redis_client import Command, RedisClient, RedisError, RedisTimeout
 
 __all__ = ["Memory", "MemoryShut"]
 
-PATIENT_S = 5.0  # for work in the background, which nobody waits for
+TELL_S = 1.0  # an acknowledgement waits that long for Redis to agree, once: then it is shut, and nobody waits
+WORK_S = 5.0  # for work in the background, which nobody waits for
 STALL_S = 0.05  # a timer later than this says more about us than about Redis
 
 _mending: ContextVar[bool] = ContextVar("mending", default=False)
@@ -29,22 +30,28 @@ class MemoryShut(EngineError):
 
 
 class Memory:
-    """The one way to Redis, with a deadline for reads and a shutter.
+    """The one way to Redis. What became of a failure depends on what was asked:
 
-    A write that failed may or may not be in Redis, so what Redis holds can no longer be believed: one failure, of any
-    command, shuts it for everybody. Reads go to the truth meanwhile and nobody waits for a dead Redis twice. It is
-    opened again only after every change that readers must see has been applied (see service/mending).
+    * `ask`, `look` (reads that somebody waits for): no answer in `deadline_s`, and reads go to the truth until Redis
+      has answered again. It missed nothing, so it is believed at once. Nobody else waits meanwhile.
+    * `tell` (changes that the next read must see): a failed one may or may not be in Redis, so it is *shut*: all reads
+      go to the truth, changes stay in the outbox, and it is opened again only when all of them are applied
+      (service/mending). A lost connection shuts it too: the Redis that comes back may be another.
+    * `work` (pushes, feeds in the making: safe to repeat, and never half believed): fails, and is done again.
     """
 
     def __init__(self, engine: Redis, *, deadline_s: float = 0.18) -> None:
         self._engine, self.deadline_s = engine, deadline_s
-        self.open = False
+        self.open = False  # it is believed
+        self.readable = False  # and it answers
         self.openings = 0  # raised at every opening: what was read from the truth before one is not written after it
         self.why = "it was not opened yet"
         self.on_shut: Callable[[], object] = lambda: None
+        self.on_readable: Callable[[], object] = lambda: None
         self._opened = asyncio.Event()
         self._asked: deque[tuple[asyncio.Future[Any], float]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
+        self._waking: asyncio.Task[None] | None = None
 
     @property
     def client(self) -> RedisClient:
@@ -53,23 +60,19 @@ class Memory:
     # The shutter
 
     def shut(self, why: object) -> None:
-        """Let nobody use Redis until it was mended; who waits for an answer is sent to the truth at once."""
-        if not self.open:
-            return
-        self.open = False
-        self.why = str(why)
-        self._opened.clear()
-        asked, self._asked = self._asked, deque()
-        for future, _ in asked:
-            if not future.done():
-                future.set_exception(MemoryShut(self.why))
-        self.on_shut()
+        """Let nobody believe Redis until it was mended; who waits for an answer is sent to the truth at once."""
+        self._pause(str(why))
+        if self.open:
+            self.open = False
+            self._opened.clear()
+            self.on_shut()
 
     def reopen(self) -> None:
         """Let everybody use it. Call it in the same turn of the loop in which nothing was left to apply."""
-        self.open = True
+        self.open = self.readable = True
         self.openings += 1
         self._opened.set()
+        self.on_readable()
 
     async def opened(self) -> None:
         """Return once it is open."""
@@ -84,11 +87,37 @@ class Memory:
         finally:
             _mending.reset(token)
 
+    def _pause(self, why: str) -> None:
+        self.readable, self.why = False, why
+        asked, self._asked = self._asked, deque()
+        for future, _ in asked:
+            if not future.done():
+                future.set_exception(MemoryShut(why))
+
+    def _slow(self, why: str) -> None:
+        """It does not answer: send reads to the truth until it does."""
+        self._pause(why)
+        if self.open and (self._waking is None or self._waking.done()):
+            self._waking = asyncio.create_task(self._wake(), name="Redis is slow")
+
+    async def _wake(self) -> None:
+        while self.open and not self.readable:
+            try:
+                await self.client("PING")
+            except RedisTimeout:
+                continue
+            except (EngineError, RedisError) as failure:
+                self._failed(failure)
+            else:
+                if self.open:
+                    self.readable = True
+                    self.on_readable()
+
     # Asking
 
     async def ask(self, *command: Any) -> Any:
-        """Send one command that somebody waits for."""
-        if not self.open and not _mending.get():
+        """Send one command that only reads."""
+        if not self.readable and not _mending.get():
             raise MemoryShut(self.why)
         try:
             # Where there is room, the client gives a plain future at once; else something to await that ends in time.
@@ -96,21 +125,47 @@ class Memory:
             if isinstance(answer, asyncio.Future):
                 self._watch(answer)
             return await answer
+        except MemoryShut:
+            raise
         except (EngineError, RedisError) as failure:
             raise self._failed(failure) from failure
 
-    async def many(self, commands: Sequence[Command], *, atomic: bool = False, patient: bool = False) -> list[Any]:
-        """Send several commands at once; `patient` where nobody waits for the answer."""
+    async def look(self, commands: Sequence[Command], *, atomic: bool = False) -> list[Any]:
+        """Send several commands that only read."""
+        if not self.readable and not _mending.get():
+            raise MemoryShut(self.why)
+        try:
+            async with asyncio.timeout(self.deadline_s):
+                return await self._engine.client.many(commands, atomic=atomic)
+        except (EngineError, RedisError) as failure:
+            raise self._failed(failure) from failure
+        except TimeoutError as slow:
+            why = f"no answer for {self.deadline_s * 1000:.0f} ms"
+            self._slow(why)
+            raise MemoryShut(why) from slow
+
+    async def tell(self, commands: Sequence[Command], *, atomic: bool = False) -> list[Any]:
+        """Send commands that change what the next read must see, and what they depend on."""
         if not self.open and not _mending.get():
             raise MemoryShut(self.why)
         try:
-            async with asyncio.timeout(PATIENT_S if patient or _mending.get() else self.deadline_s):
+            async with asyncio.timeout(TELL_S):
                 return await self._engine.client.many(commands, atomic=atomic)
         except (EngineError, RedisError, TimeoutError) as failure:
             raise self._failed(failure) from failure
 
+    async def work(self, commands: Sequence[Command], *, atomic: bool = False) -> list[Any]:
+        """Send commands that nobody waits for and that may be sent again, also while Redis is shut but there."""
+        try:
+            async with asyncio.timeout(WORK_S):
+                return await self._engine.client.many(commands, atomic=atomic)
+        except RedisError as failure:
+            raise self._failed(failure) from failure
+        except (EngineError, TimeoutError) as failure:
+            raise MemoryShut(_why(failure)) from failure
+
     def _failed(self, failure: BaseException) -> MemoryShut:
-        why = failure.why if isinstance(failure, EngineError) else str(failure) or "no answer in time"
+        why = _why(failure)
         self.shut(why)
         return MemoryShut(why)
 
@@ -140,11 +195,9 @@ class Memory:
             expires = max(expires, now + STALL_S)
         if now < expires:
             self._alarm = loop.call_at(expires, self._ring, expires)
-            return
-        why = f"no answer for {self.deadline_s * 1000:.0f} ms"
-        if self.open:
-            self.shut(why)
-        else:  # while it is mended
-            for future, _ in asked:
-                if not future.done():
-                    future.set_exception(MemoryShut(why))
+        else:
+            self._slow(f"no answer for {self.deadline_s * 1000:.0f} ms")
+
+
+def _why(failure: BaseException) -> str:
+    return failure.why if isinstance(failure, EngineError) else str(failure) or "no answer in time"

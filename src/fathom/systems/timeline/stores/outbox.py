@@ -38,16 +38,17 @@ class Entry(NamedTuple):
 class Outbox:
     """The rows not yet done, in memory as in the table: the table is for the next process, should this one die.
 
-    A row is *shown* once Redis agrees with it (deletes, edges, likes, an author's own post), and *done* once its
-    followers have it too. Rows are removed in batches; to remove one late only costs some repetition after a crash.
+    A row is *shown* once Redis agrees with it (deletes, edges, likes, an author's own post), and a post's is *delivered*
+    once its followers have it, whichever comes first; then it is *done*. Rows are removed in batches; to remove one
+    late only costs some repetition after a crash.
     """
 
     def __init__(self, truth: Postgres) -> None:
         self._truth = truth
         self.pending: dict[int, Entry] = {}
         self.unshown: dict[int, Entry] = {}
+        self._delivered: set[int] = set()  # and not yet shown
         self._done: list[int] = []
-        self._idle = asyncio.Event()
         self._full = asyncio.Event()
         self._waiting: list[tuple[set[int], asyncio.Future[None]]] = []
 
@@ -64,14 +65,24 @@ class Outbox:
     def shown(self, entry: Entry) -> None:
         """Redis agrees with it. For all but posts that is all there is to do."""
         self.unshown.pop(entry.seq, None)
-        if entry.kind != "post":
-            self.done(entry.seq)
+        if entry.kind != "post" or entry.seq in self._delivered:
+            self._delivered.discard(entry.seq)
+            self._finish(entry.seq)
 
-    def done(self, seq: int) -> None:
-        """It has taken effect everywhere."""
+    def delivered(self, seq: int) -> None:
+        """A post's followers have it."""
+        if seq in self.unshown:
+            self._delivered.add(seq)
+        else:
+            self._finish(seq)
+
+    def undelivered(self) -> list[int]:
+        """Return the posts whose followers may not have them yet."""
+        return [seq for seq, entry in self.pending.items() if entry.kind == "post" and seq not in self._delivered]
+
+    def _finish(self, seq: int) -> None:
         if self.pending.pop(seq, None) is None:
             return
-        self.unshown.pop(seq, None)
         self._done.append(seq)
         if len(self._done) >= FLUSH_ROWS:
             self._full.set()

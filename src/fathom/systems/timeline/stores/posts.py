@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
 from ..api import Page, Post, PostId, UserId
-from .memory import Memory
+from .memory import Memory, MemoryShut
 from .outbox import Entry
 
 if TYPE_CHECKING:
@@ -281,11 +282,11 @@ class Posts:
 
     async def copy_new(self, post: Post) -> None:
         """Cache a post that was just written, unless there already is a copy: that can only be newer."""
-        await self._memory.many([self._setting(post.id, _copy(post, 0))])
+        await self._memory.tell([self._setting(post.id, _copy(post, 0))])
 
     async def copy_gone(self, post: PostId) -> None:
         """Cache that a post is gone: no copy can replace that."""
-        await self._memory.many([("SET", self._key(post), GONE, "EX", _life_s(post))])
+        await self._memory.tell([("SET", self._key(post), GONE, "EX", _life_s(post))])
 
     async def copy_newer(self, post: PostId) -> None:
         """Cache a post as it is now, unless what is cached is newer still."""
@@ -295,9 +296,9 @@ class Posts:
             return
         if self._keep_newer is None:
             self._keep_newer = self._memory.client.script(_KEEP_NEWER)
-            await self._memory.many([("SCRIPT", "LOAD", _KEEP_NEWER)])
+            await self._memory.tell([("SCRIPT", "LOAD", _KEEP_NEWER)])
         copy = self._keep_newer.command(keys=[self._key(post)], args=[_copy(*found[post]), _life_s(post)])
-        await self._memory.many([copy])
+        await self._memory.tell([copy])
 
     def forget_scripts(self) -> None:
         """Redis was restarted and may have forgotten our script."""
@@ -360,7 +361,8 @@ class Posts:
         fills = [self._setting(id, copies.get(id, GONE)) for id in ids]
         # What was read before Redis was last opened may be older than what was applied to it then.
         if self._memory.open and opening == self._memory.openings and era == self.era:
-            await self._memory.many(fills)
+            with suppress(MemoryShut):  # then the next reader fills it
+                await self._memory.look(fills)
         return copies
 
     def _setting(self, post: PostId, copy: bytes) -> Command:
@@ -400,7 +402,7 @@ class Posts:
             for first in range(0, len(ids), 1_000):
                 there = await self.true(ids[first : first + 1_000])
                 fills = [self._setting(id, _copy(post, version)) for id, (post, version) in there.items()]
-                await self._memory.many(fills, patient=True)
+                await self._memory.work(fills)
 
 
 class MissedFlight(Exception):
