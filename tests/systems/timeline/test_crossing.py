@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fathom.systems.timeline.api import Page
+from fathom.systems.timeline.stores.memory import MemoryShut
 
 from .crowd import Crowd
 from .world import World
@@ -124,3 +125,77 @@ async def test_a_process_that_dies_while_an_author_crosses_over_is_gone_on_with(
         await timeline.settled()
         for fan in fans[:4]:
             assert bodies(await timeline.home(fan, Page())) == ["afterwards", "in the middle of it"]
+
+
+@pytest.mark.parametrize("way", ["rises", "falls"])
+@pytest.mark.parametrize("ends", ["unfollow", "block"])
+async def test_who_stops_following_while_an_author_crosses_over_sees_nothing_of_theirs_again(
+    world: World, way: str, ends: str
+):
+    async with world.open("hybrid", {"fame": 10}) as timeline:
+        star, *fans = await world.town(timeline, "star", *(f"fan{n}" for n in range(10)))
+        for fan in fans[:9]:
+            await timeline.follow(fan, star)
+        for fan in fans:
+            await timeline.home(fan, Page())
+        if way == "falls":
+            await timeline.follow(fans[9], star)
+            await timeline.settled()
+            for fan in fans[7:9]:
+                await timeline.unfollow(fan, star)
+        await timeline.post(star, "hello")
+        await timeline.settled()
+        assert await mode(world, star) == ("star" if way == "falls" else None)
+        live, stopped = world.stores.feeds.live, []
+        gone = fans[0]
+
+        async def stops(generation: int, readers: list[int]) -> list[int]:
+            found = await live(generation, readers)
+            if gone in found and not stopped:  # the crossing knows who follows; now one of them does not any more
+                stopped.append(gone)
+                await (timeline.unfollow(gone, star) if ends == "unfollow" else timeline.block(star, gone))
+            return found
+
+        world.stores.feeds.live = stops  # type: ignore[method-assign]
+        await (timeline.unfollow(fans[9], star) if way == "falls" else timeline.follow(fans[9], star))
+        await timeline.settled()
+        assert stopped == [gone]
+        there = await timeline.home(gone, Page())
+        assert (there.source, bodies(there)) == ("feed", [])
+        key = world.stores.feeds.key(world.choices.fanout.generation, gone)
+        marks = await world.stores.feeds.marks(key)
+        assert marks is not None and marks.stars == ()
+        assert bodies(await timeline.home(fans[1], Page())) == ["hello"]
+
+
+async def test_a_list_left_by_a_fall_that_was_cut_short_is_not_believed_when_the_author_rises_again(world: World):
+    async with world.open("hybrid", {"fame": 3}) as timeline:
+        star, *fans, new = await world.town(timeline, "star", "ann", "bob", "cat", "new")
+        for fan in fans:
+            await timeline.follow(fan, star)
+        await timeline.settled()
+        await timeline.post(star, "famous")
+        await timeline.settled()
+        generation, drop = world.choices.fanout.generation, world.stores.feeds.drop
+        list_key = world.stores.feeds.author_key(generation, star)
+
+        async def dies(key: bytes) -> None:
+            if key == list_key:
+                raise MemoryShut("this process dies just here")
+            await drop(key)
+
+        world.stores.feeds.drop = dies  # type: ignore[method-assign]
+        await timeline.unfollow(fans[2], star)
+        await timeline.settled()
+        world.stores.feeds.drop = drop  # type: ignore[method-assign]
+        assert await mode(world, star) is None
+        await timeline.post(star, "forgotten")
+        await timeline.settled()
+        await timeline.follow(fans[2], star)
+        await timeline.settled()
+        assert await mode(world, star) == "star"
+        await timeline.follow(new, star)
+        await timeline.home(new, Page())
+        await timeline.settled()
+        there = await timeline.home(new, Page())
+        assert (there.source, bodies(there)) == ("feed", ["forgotten", "famous"])

@@ -104,6 +104,9 @@ _FANS_AND_MODE = """
     (SELECT follower, NULL FROM follows WHERE followee = $1 AND ended_ms IS NULL AND follower > $2
         AND NOT EXISTS (SELECT FROM star WHERE mode = 'star') ORDER BY follower LIMIT $3)
 """
+_WHO_FOLLOWS = """
+    SELECT follower FROM follows WHERE followee = $1 AND ended_ms IS NULL AND follower = ANY($2::bigint[])
+"""
 _BOTH = "SELECT user_id FROM counts WHERE user_id = ANY($1::bigint[]) ORDER BY user_id FOR UPDATE"
 _FOLLOW = """
     WITH edge AS (
@@ -254,6 +257,10 @@ class Graph:
             "SELECT id FROM posts WHERE author = $1 AND deleted_ms IS NULL ORDER BY id DESC LIMIT $2", author, most
         )
         return [row[0] for row in rows]
+
+    async def who_follows(self, author: UserId, readers: Sequence[UserId]) -> list[UserId]:
+        """Return those of these readers who follow an author now."""
+        return [row[0] for row in await self._db.fetch(_WHO_FOLLOWS, author, readers)]
 
     # Changes. All lock both users' counts in the order of their ids, so two of them never wait for each other, and
     # look at blocks only afterwards: a block that was committed meanwhile is seen.

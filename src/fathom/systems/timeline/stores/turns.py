@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Hashable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 __all__ = ["Turns"]
 
@@ -29,3 +29,14 @@ class Turns:
                 del self._locks[key]
             else:
                 self._locks[key] = (lock, users - 1)
+
+    @asynccontextmanager
+    async def of_all(self, keys: Iterable[int]) -> AsyncIterator[None]:
+        """Wait for several turns, in the order of their keys, so that two who want the same never wait for each other.
+
+        Nobody may wait for another turn while they have one.
+        """
+        async with AsyncExitStack() as stack:
+            for key in sorted(keys):
+                await stack.enter_async_context(self.of(key))
+            yield

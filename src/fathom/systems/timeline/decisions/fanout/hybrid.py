@@ -11,6 +11,7 @@ from ...stores.feeds import Feed
 from . import Scan
 from .on_write import OnWrite
 
+TOLD_AT_ONCE = 50  # feeds whose readers cannot change them meanwhile
 FALLS_BELOW = 0.8  # of `fame`: who rises and sinks by a few followers does not change sides each time
 
 
@@ -69,11 +70,11 @@ class Hybrid(OnWrite):
         else:
             await self._make_list(generation, author)
 
-    async def _make_list(self, generation: int, author: UserId) -> None:
+    async def _make_list(self, generation: int, author: UserId, *, anew: bool = False) -> None:
         """Make the list of a star's posts. The author has a mode, so every post that comes later is added to it."""
         key = self.feeds.author_key(generation, author)
         async with self._turns.of(key):
-            if await self.feeds.marks(key) is None:
+            if anew or await self.feeds.marks(key) is None:
                 await self.feeds.drop(key)
                 ids = await self.graph.newest(author, self.depth)
                 await self.feeds.make(key, ids, ids[-1] - 1 if len(ids) == self.depth else 0)
@@ -101,12 +102,9 @@ class Hybrid(OnWrite):
             if await self.generations.mode(generation, author) not in (None, "rising"):
                 return
             await self.generations.set_mode(generation, author, "rising")
-            await self._make_list(generation, author)
-            after = UserId(0)
-            while fans := await self.graph.fans(author, after, self.chunk):
-                # Who is not live now makes a feed later, and finds the mode then.
-                await self.feeds.mark_star(generation, await self.feeds.live(generation, fans), author)
-                after = fans[-1]
+            # A list that is there may be left from a fall that was cut short: it lacks what was written since.
+            await self._make_list(generation, author, anew=True)
+            await self._tell_fans(generation, author, lambda fans: self.feeds.mark_star(generation, fans, author))
             await self.generations.set_mode(generation, author, "star")
 
     async def _fall(self, generation: int, author: UserId) -> None:
@@ -118,13 +116,27 @@ class Hybrid(OnWrite):
             # Every post that is not among these is delivered later, and pushed.
             ids = await self.graph.newest(author, self.depth)
             floor = ids[-1] - 1 if len(ids) == self.depth else 0
-            after = UserId(0)
-            while fans := await self.graph.fans(author, after, self.chunk):
-                live = await self.feeds.live(generation, fans)
-                await self.feeds.merge_star(generation, live, author, ids, floor)
-                after = fans[-1]
+            await self._tell_fans(
+                generation, author, lambda fans: self.feeds.merge_star(generation, fans, author, ids, floor)
+            )
             await self.generations.set_mode(generation, author, None)
             await self.feeds.drop(self.feeds.author_key(generation, author))
+
+    async def _tell_fans(
+        self, generation: int, author: UserId, tell: Callable[[Sequence[UserId]], Awaitable[None]]
+    ) -> None:
+        """Have the feeds of an author's followers told, each in its reader's turn and only if they still follow.
+
+        Who is not live now makes a feed later, and finds the mode then.
+        """
+        after = UserId(0)
+        while fans := await self.graph.fans(author, after, self.chunk):
+            live = await self.feeds.live(generation, fans)
+            for first in range(0, len(live), TOLD_AT_ONCE):
+                some = live[first : first + TOLD_AT_ONCE]
+                async with self._turns.of_all(some):  # whoever stops following from here on waits until we are done
+                    await tell(await self.graph.who_follows(author, some))
+            after = fans[-1]
 
     # Beginning
 
