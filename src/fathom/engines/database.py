@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,6 +59,10 @@ class Session:
 
     def __init__(self, connection: asyncpg.Connection, deadline_s: float, *, all_or_nothing: bool) -> None:
         self._connection, self._deadline_s, self._all_or_nothing = connection, deadline_s, all_or_nothing
+
+    def on_lost(self, told: Callable[[], object]) -> None:
+        """Have `told` called when the connection has ended, whoever ended it: what it had locked is free by then."""
+        self._connection.add_termination_listener(lambda _: told())
 
     async def fetch(self, query: str, *args: Any, within_s: float | None = None) -> list[asyncpg.Record]:
         """Return all rows."""

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from fathom.errors import FathomError, Refusal
 from fathom.systems.timeline.api import Page
 from fathom.systems.timeline.service import delivery
+from fathom.systems.timeline.stores import Stores, seat
+from fathom.systems.timeline.stores.deliveries import Delivery
 
 from .crowd import until
-from .test_outages import bodies
+from .test_outages import bodies, without
 from .world import World
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
@@ -51,6 +54,49 @@ async def test_a_post_whose_message_was_lost_is_delivered_although_the_line_is_n
         finally:
             going_on.set()
         await timeline.settled()
+
+
+async def test_a_service_whose_postgresql_restarted_is_still_the_only_one(world: World):
+    async with world.open("on-write") as timeline:
+        (ann,) = await world.town(timeline, "ann")
+        async with without(world.engines.truth):
+            pass
+        other = Stores(world.stores.truth, world.stores.cache, world.stores.queue)
+        await timeline.post(ann, "hello")  # it is surely alone when it writes
+        with pytest.raises(FathomError, match="another timeline serves these data"):
+            async with other.alone(within_s=0.3):
+                raise AssertionError("there were two")
+
+
+async def test_a_service_that_lost_its_data_to_another_ends_all_that_it_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(seat, "GHOST_S", 0.3)
+    async with world.open("on-write") as timeline, world.stores.truth.client.session() as other:
+        ann, bob = await world.town(timeline, "ann", "bob")
+        await timeline.follow(bob, ann)
+        await timeline.post(ann, "hello")
+        await timeline.settled()
+        held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted"
+        holder = await world.stores.truth.client.fetchval(held, seat.SERVING)
+        taking = asyncio.create_task(other.execute("SELECT pg_advisory_lock($1)", seat.SERVING))
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        await until(lambda: world.stores.truth.client.fetchval(waits))
+        await world.stores.truth.client.execute("SELECT pg_terminate_backend($1)", holder)
+        await taking  # it stood in line, so no one was quicker
+        await until(lambda: world.stores.seat.lost.is_set())  # the end of the connection is news a moment later
+        with pytest.raises(Refusal):
+            await timeline.post(ann, "nobody should take this")
+        await until(lambda: timeline._house._replaced)
+        with pytest.raises(Refusal, match="another service has taken over"):
+            await timeline.post(ann, "nor this")
+        with pytest.raises(Refusal, match="another service has taken over"):
+            await timeline.home(bob, Page())
+        # What the other one puts in line is left to it.
+        await world.stores.deliveries.publish(Delivery(1_000_000, 1, ann, 1))
+        await asyncio.sleep(0.2)
+        assert await world.stores.deliveries.left() == 1
+        await other.execute("SELECT pg_advisory_unlock($1)", seat.SERVING)
 
 
 FULL = """

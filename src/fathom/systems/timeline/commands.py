@@ -178,6 +178,9 @@ async def _import(edges: list[tuple[str, str]], folder: Path, engine: str | None
                 ids, made = await _accounts(stores, sorted({name for edge in edges for name in edge}))
                 added = 0
                 for first in range(0, len(edges), EDGES_AT_ONCE):
+                    await stores.seat.check()
+                    if stores.seat.lost.is_set():
+                        await stores.seat.retake()
                     some = edges[first : first + EDGES_AT_ONCE]
                     added += await stores.graph.add([(ids[follower], ids[followee]) for follower, followee in some])
                 return made, added

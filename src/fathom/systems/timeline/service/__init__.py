@@ -98,7 +98,7 @@ class Service:
         checked_name(name)
         checked_password(password)
         kept = await self._passwords.hash(password)
-        with self._house:
+        async with self._house:
             return await self._accounts.join(self._next, name, kept, self._clock())
 
     async def login(self, name: str, password: str) -> str:
@@ -110,7 +110,7 @@ class Service:
             return await self._accounts.token(known.user, self._clock())
 
     async def logout(self, token: str) -> None:
-        with self._house:
+        async with self._house:
             await self._accounts.forget(token)
 
     async def whoami(self, token: str) -> UserId:
@@ -135,7 +135,7 @@ class Service:
     async def post(self, author: UserId, body: str, key: str | None = None) -> Post:
         checked_body(body)
         checked_key(key)
-        with self._house:
+        async with self._house:
             post, entry = await self._posts.write(checked_id(author), body, self._clock(), self._next, key)
         if entry is not None:
             self._outbox.took([entry])
@@ -145,7 +145,7 @@ class Service:
         return post
 
     async def delete(self, author: UserId, post: PostId) -> None:
-        with self._house:
+        async with self._house:
             entry = await self._posts.delete(author, checked_id(post), self._clock())
         await self._gone(post, entry)
 
@@ -167,7 +167,7 @@ class Service:
         return await self._like(user, post, take_back=True)
 
     async def _like(self, user: UserId, post: PostId, *, take_back: bool) -> int:
-        with self._house:
+        async with self._house:
             likes, entry = await self._posts.like(user, checked_id(post), self._clock(), take_back=take_back)
         if entry is not None:
             self._outbox.took([entry])
@@ -183,27 +183,27 @@ class Service:
     async def follow(self, follower: UserId, followee: UserId) -> None:
         if follower == followee:
             raise Refusal("invalid", "nobody can follow themselves")
-        with self._house:
+        async with self._house:
             entry = await self._graph.follow(checked_id(follower), checked_id(followee), self._clock())
         await self._edge(follower, followee, entry)
 
     async def unfollow(self, follower: UserId, followee: UserId) -> None:
         if follower == followee:
             raise Refusal("invalid", "nobody can follow themselves")
-        with self._house:
+        async with self._house:
             entry = await self._graph.unfollow(checked_id(follower), checked_id(followee), self._clock())
         await self._edge(follower, followee, entry)
 
     async def block(self, blocker: UserId, blocked: UserId) -> None:
         if blocker == blocked:
             raise Refusal("invalid", "nobody can block themselves")
-        with self._house:
+        async with self._house:
             ended = await self._graph.block(checked_id(blocker), checked_id(blocked), self._clock())
         for reader, author in ((blocker, blocked), (blocked, blocker)):
             await self._edge(reader, author, next((entry for entry in ended if entry.who == reader), None))
 
     async def unblock(self, blocker: UserId, blocked: UserId) -> None:
-        with self._house:
+        async with self._house:
             await self._graph.unblock(checked_id(blocker), checked_id(blocked))
 
     async def _edge(self, reader: UserId, author: UserId, entry: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from fathom.engines.engine import EngineBusy, EngineDown, EngineError
@@ -47,14 +47,16 @@ class Courier:
         self._unheard: set[int] = set()  # rows that nobody had taken up at the last look
         self._again = 0
         self._resuming = False
+        self._lines = AsyncExitStack()
         self._waited, self._patience = 0, PATIENCE_LOOKS[0]  # looks at a line that was not empty, of how many
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Deliver for the length of a block."""
-        tasks = [asyncio.create_task(self._relay(), name=f"relay {n}") for n in range(RELAYS)]
+        self._tasks = tasks = [asyncio.create_task(self._relay(), name=f"relay {n}") for n in range(RELAYS)]
         try:
-            async with self._deliveries.consumed(self._deliver):
+            async with self._lines:
+                await self._lines.enter_async_context(self._deliveries.consumed(self._deliver))
                 tasks.append(asyncio.create_task(self._look_again(), name="second look"))
                 try:
                     yield
@@ -64,6 +66,12 @@ class Courier:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    async def end(self) -> None:
+        """Take nothing more out of the line, and put nothing into it: another delivers."""
+        for task in self._tasks:
+            task.cancel()
+        await self._lines.aclose()
 
     # Into the queue
 

@@ -23,14 +23,17 @@ log = logging.getLogger("fathom.timeline.housekeeping")
 LOOK_S = 1.0
 TIDY_S = 30.0
 STRAY_MS = 5_000  # a row of the outbox this old that nobody here knows was committed behind a lost answer
+SEAT_S = 1.0  # that a change waits, when PostgreSQL has just come back
+RETRY_S = 0.05
 DAY_MS = 86_400_000
 
 
 class Housekeeper:
     """Looks around every second, and tidies up now and then.
 
-    `with housekeeper:` goes around what asks the truth: an engine's failure becomes an answer that the caller can act
-    on, and if nobody knows whether something was committed, it is looked for a little later.
+    `with housekeeper:` goes around what asks the truth, `async with` around what changes it: an engine's failure
+    becomes an answer that the caller can act on, and if nobody knows whether something was committed, it is looked for
+    a little later.
     """
 
     def __init__(
@@ -44,6 +47,20 @@ class Housekeeper:
     def __enter__(self) -> None:
         if self._replaced:
             raise Refusal("unavailable", "another service has taken over, ask that one")
+
+    async def __aenter__(self) -> None:
+        """Wait, should PostgreSQL have been away, until we are surely the one service again."""
+        held = self._stores.seat.held
+        if not held.is_set() and not self._replaced:
+            try:
+                async with asyncio.timeout(SEAT_S):
+                    await held.wait()
+            except TimeoutError:
+                raise Refusal("unavailable", "a store is down, try again", retry_s=1.0) from None
+        self.__enter__()
+
+    async def __aexit__(self, kind: Any, failure: BaseException | None, trace: Any) -> None:
+        self.__exit__(kind, failure, trace)
 
     def __exit__(self, kind: Any, failure: BaseException | None, trace: Any) -> None:
         if failure is None or isinstance(failure, Refusal):
@@ -62,6 +79,7 @@ class Housekeeper:
             tasks = [
                 asyncio.create_task(self._stores.outbox.remove_done(), name="outbox"),
                 asyncio.create_task(self._look_around(), name="housekeeping"),
+                asyncio.create_task(self._keep_the_seat(), name="seat"),
             ]
         self._retire(self._stores.generations.targets[-1].generation)
         try:
@@ -98,6 +116,10 @@ class Housekeeper:
         with charging(RESIDUAL):
             while True:
                 await asyncio.sleep(LOOK_S)
+                if self._replaced:
+                    return
+                if not self._stores.seat.held.is_set():
+                    continue  # what lies in the outbox may be another's
                 try:
                     self.prune()
                     await self._show_stuck()
@@ -109,13 +131,31 @@ class Housekeeper:
                         await self._tidy()
                 except EngineError as failure:
                     log.info("not tidied now: %s", failure)
+                except Exception:
+                    log.exception("housekeeping failed")
+
+    async def _keep_the_seat(self) -> None:
+        """Sit down again whenever our connection is lost; if another service was quicker, end all that we do."""
+        seat = self._stores.seat
+        with charging(RESIDUAL):
+            while True:
+                await seat.lost.wait()
+                try:
+                    await seat.retake()
+                except EngineError as failure:
+                    log.info("these data may be another's until PostgreSQL is back: %s", failure)
                 except FathomError as replaced:
                     log.critical("this service answers no more: %s", replaced)
                     self._replaced = True
                     self._mender.give_up()
+                    await self._courier.end()
                     return
                 except Exception:
-                    log.exception("housekeeping failed")
+                    log.exception("the lock could not be taken again")
+                else:
+                    log.warning("PostgreSQL was away; no other service has these data")
+                    continue
+                await asyncio.sleep(RETRY_S)  # nobody tells when it is back
 
     async def _show_stuck(self) -> None:
         """Show Redis what was committed by calls that were given up before they had done so."""
@@ -136,7 +176,7 @@ class Housekeeper:
 
     async def _tidy(self) -> None:
         stores = self._stores
-        await stores.still_alone()
+        await stores.seat.check()
         await self._take_strays()
         for target in stores.generations.targets:
             await stores.feeds.put_to_sleep(target.generation)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 
-from fathom.engines.database import Session
-from fathom.engines.engine import EngineError
 from fathom.engines.nats import Nats
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
@@ -26,11 +22,12 @@ from .graph import Graph
 from .memory import Memory
 from .outbox import Outbox
 from .posts import Posts
+from .seat import Seat
 from .standby import Standby
 
 __all__ = ["Stores"]
 
-MIGRATING, SERVING = 7_401_001, 7_401_002  # advisory locks: the numbers only have to be ours
+MIGRATING = 7_401_001  # an advisory lock: the number only has to be ours
 
 
 @dataclass
@@ -40,6 +37,10 @@ class Stores:
     truth: Postgres
     cache: Redis
     queue: Nats
+
+    @cached_property
+    def seat(self) -> Seat:
+        return Seat(self.truth)
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -109,40 +110,9 @@ class Stores:
                 await session.execute("SELECT pg_advisory_unlock($1)", MIGRATING)
         return len(steps)
 
-    @asynccontextmanager
-    async def alone(self, within_s: float = 10.0) -> AsyncIterator[None]:
-        """Be the one service on these data for the length of a block.
-
-        Approaches are switched, and feeds changed, by one process; a second one would not hear of it. The lock goes
-        with the connection, so also with a process that is killed: its successor need only wait a moment.
-        """
-        async with AsyncExitStack() as self._lock:
-            self._locked = await self._take_lock(self._lock, within_s)
-            try:
-                yield
-            finally:
-                with suppress(EngineError):  # then the lock is gone with its connection
-                    await self._locked.execute("SELECT pg_advisory_unlock($1)", SERVING)
-
-    async def still_alone(self) -> None:
-        """Take the lock again if it was lost with its connection; raise when another service has it by now."""
-        try:
-            await self._locked.execute("SELECT 1")
-        except EngineError:
-            self._locked = await self._take_lock(self._lock, 0.0)
-
-    async def _take_lock(self, stack: AsyncExitStack, within_s: float) -> Session:
-        session = await stack.enter_async_context(self.truth.client.session())
-        until = asyncio.get_running_loop().time() + within_s
-        while not await session.fetchval("SELECT pg_try_advisory_lock($1)", SERVING):
-            if asyncio.get_running_loop().time() >= until:
-                raise FathomError(
-                    "another timeline serves these data",
-                    why=f"it has held their lock for the last {within_s:g} s",
-                    fix="stop it, or give this one its own database",
-                )
-            await asyncio.sleep(0.05)  # the lock of another session gives no sign
-        return session
+    def alone(self, within_s: float = 10.0) -> AbstractAsyncContextManager[None]:
+        """Be the one service on these data for the length of a block."""
+        return self.seat.kept(within_s)
 
 
 def _steps() -> list[tuple[str, str]]:
