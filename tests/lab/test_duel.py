@@ -9,10 +9,12 @@ import pytest
 from fathom.design import System
 from fathom.lab.census import Need
 from fathom.lab.duel import demand_s, operating_point
-from fathom.lab.flip import worth_running
+from fathom.lab.findings import Flip
+from fathom.lab.flip import sides, worth_running
 from fathom.lab.machine import Placement
 from fathom.lab.plan import Plan, draw
 from fathom.lab.runs import Segment
+from fathom.lab.stats import Interval
 
 TALLY = System.at(Path(__file__).parent / "tally")
 CONTENDERS: Any = {name: SimpleNamespace(approach=name) for name in ("running", "written")}
@@ -92,6 +94,11 @@ def test_an_operation_that_costs_much_is_done_seldom():
     assert Need.of(0.3, 0.45).n == 3 and Need.of(0.001, 0.45).n == 225 and Need.of(0.0, 0.45).n == 1_000
 
 
+def test_a_flip_is_run_outside_of_its_own_interval():
+    wide = Flip(5, "flips", "a", "b", Interval(10.0, 4.0, 30.0), 60, ())
+    assert sides(wide) == pytest.approx((0.32, 3.75))
+
+
 def pure(approach: str, slice: str, point: int, cpu_s: float) -> list[Segment]:
     return [
         Segment(
@@ -115,5 +122,6 @@ def test_the_dive_is_run_near_a_flip_that_is_sure_and_nowhere_else():
     flip = worth_running(census({}, of, dear_words + dear_counts).bench, 5)
     assert flip is not None and (flip.below, flip.above) == ("written", "running")
     assert flip.ratio is not None and flip.ratio.value == pytest.approx(9, rel=0.1)
+    assert sides(flip) == (0.5, 2.0)
     cheaper = pure("written", "say", 5, 0.001) + pure("written", "count", 5, 0.0005)
     assert worth_running(census({}, of, dear_words + cheaper).bench, 5) is None
