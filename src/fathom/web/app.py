@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from litestar import Litestar, Request, Response
@@ -23,6 +23,7 @@ from fathom.web.limits import Admission, Limits, Throttle, address_of
 from fathom.web.metrics import MEDIA_TYPE as METRICS_TYPE
 from fathom.web.metrics import Metrics
 from fathom.web.problems import FieldProblem, Problem
+from fathom.web.reply import Reply
 
 __all__ = ["SECURITY", "Door", "Gate", "Quick", "Reply", "Visit", "api"]
 
@@ -45,15 +46,6 @@ _HEAD = b"content-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n" + b"".
 )
 _SECURITY_NAMES = frozenset(name for name, _ in SECURITY)
 _BODIES = ("POST", "PUT", "PATCH", "DELETE")
-
-
-class Reply(NamedTuple):
-    """What a quick route answers: a body of bytes, and headers beside the usual ones."""
-
-    status: int
-    body: bytes
-    headers: Sequence[tuple[bytes, bytes]] = ()
-    media_type: bytes = b"application/json"
 
 
 class Gate(Generic[Id]):

@@ -6,16 +6,14 @@ import base64
 import hashlib
 import html
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from litestar import Litestar
 from litestar.openapi import OpenAPIConfig
 
 from fathom.web.problems import MEDIA_TYPE, STATUS, Problem
-
-if TYPE_CHECKING:
-    from fathom.web.app import Reply
+from fathom.web.reply import Reply
 
 __all__ = ["document", "operations", "page"]
 
@@ -75,8 +73,6 @@ def operations(document: dict[str, Any]) -> dict[tuple[str, str], str]:
 
 def page(document: dict[str, Any]) -> Reply:
     """Return the document as one page of HTML that loads nothing."""
-    from fathom.web.app import Reply
-
     rows: list[str] = []
     for method, path, operation in _each(document):
         asks = [f"{it['name']} ({it['in']})" for it in operation.get("parameters", ())]

@@ -19,7 +19,7 @@ from fathom.errors import FathomError
 from fathom.systems import find
 from fathom.systems.timeline import service
 from fathom.systems.timeline.api import Page
-from fathom.systems.timeline.commands import app, home, read_graph
+from fathom.systems.timeline.commands import _without_password, app, home, read_graph
 from fathom.systems.timeline.stores import Stores
 from fathom.web.choices import Choices
 
@@ -221,3 +221,25 @@ def test_the_commands_look_where_up_keeps_its_data(monkeypatch: pytest.MonkeyPat
     for value in (str(tmp_path), ""):
         monkeypatch.setenv("XDG_DATA_HOME", value)
         assert home() == of_system(find("timeline"), None).folder
+
+
+@pytest.mark.parametrize(
+    ("url", "plain", "password"),
+    [
+        ("postgresql://ann:s%40cret@db:5432/shop", "postgresql://ann@db:5432/shop", "s@cret"),
+        (
+            "postgresql://ann@db/shop?password=s%40cret&sslmode=require",
+            "postgresql://ann@db/shop?sslmode=require",
+            "s@cret",
+        ),
+        (
+            "postgresql://ann:one@db/shop?sslmode=require&password=two",
+            "postgresql://ann@db/shop?sslmode=require",
+            "two",
+        ),
+        ("postgresql://ann:a#b:c@db/shop", "postgresql://ann@db/shop", "a#b:c"),
+        ("postgresql:///shop?host=/run/pg", "postgresql:///shop?host=/run/pg", ""),
+    ],
+)
+def test_no_password_is_an_argument_that_everybody_can_read(url: str, plain: str, password: str) -> None:
+    assert _without_password(url) == (plain, password)

@@ -141,3 +141,18 @@ async def test_a_second_look_that_failed_is_not_the_last(world: World):
         async with asyncio.timeout(20):
             await timeline.settled()
         assert looks[0] > 1
+
+
+async def test_what_the_world_is_told_of_an_outage_does_not_say_where_the_stores_lie(
+    world: World, caplog: pytest.LogCaptureFixture
+):
+    async with world.open("on-write") as timeline:
+        async with without(world.engines.truth):
+            with pytest.raises((Refusal, TimeoutError)) as told:
+                await timeline.whoami("made up")
+            with pytest.raises((Refusal, TimeoutError)) as also:
+                await timeline.profile(1, "ann")
+        for said in (str(told.value), str(also.value)):
+            assert "127.0.0.1" not in said
+            assert "postgres" not in said.lower()
+        assert "127.0.0.1" in caplog.text

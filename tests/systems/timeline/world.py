@@ -19,8 +19,8 @@ from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.systems import find
 from fathom.systems.timeline import service
-from fathom.systems.timeline.service.passwords import Passwords
 from fathom.systems.timeline.stores import Stores
+from fathom.web.auth import Passwords
 from fathom.web.choices import Choices
 
 __all__ = ["APPROACHES", "SMALL", "Clock", "Engines", "World", "engines", "world"]
@@ -99,7 +99,7 @@ class World:
         self.stores = Stores(self.stores.truth, self.stores.cache, self.stores.queue)
         self.choices = Choices(self.system, self.stores, {"fanout": Choice(approach, dict(knobs or {}))})
         seed(self.stores, self.choices.fanout)
-        more.setdefault("passwords", Passwords(time_cost=1, memory_kib=8))
+        more.setdefault("passwords", Passwords(passes=1, memory_kib=8))
         async with service.open(self.stores, self.choices, **more) as opened:
             yield opened
 

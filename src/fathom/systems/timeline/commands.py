@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import click
 
@@ -312,13 +312,8 @@ async def _run(keeper: Keeper, program: str, url: str, *arguments: str) -> None:
     """Run one of PostgreSQL's programs against a database; its password goes where `ps` does not show it."""
     installation = Installation(keeper)
     await installation.find()
-    parts = urlsplit(url)
-    environment = {
-        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-        "LC_ALL": "C",
-        "PGPASSWORD": unquote(parts.password or ""),
-    }
-    plain = url.replace(f":{parts.password}@", "@") if parts.password else url
+    plain, password = _without_password(url)
+    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "PGPASSWORD": password}
     child = await keeper.spawn(
         [installation.program(program), f"--dbname={plain}", *arguments], name=program, env=environment
     )
@@ -329,6 +324,19 @@ async def _run(keeper: Keeper, program: str, url: str, *arguments: str) -> None:
             fix="see that there is room on the disk, and that this PostgreSQL is not newer than 18",
             code=EXIT_BROKE,
         )
+
+
+def _without_password(url: str) -> tuple[str, str]:
+    """Part a URL and its password, which may stand before the host or in the query; there it counts more."""
+    address, mark, query = url.partition("?")  # as PostgreSQL reads it, to which a '#' is a sign like any other
+    scheme, _, place = address.partition("://")
+    login, slash, path = place.partition("/")
+    user, at, host = login.rpartition("@")
+    fields = [field for field in query.split("&") if field]
+    said = [field.partition("=")[2] for field in fields if unquote(field.partition("=")[0]) == "password"]
+    left = "&".join(field for field in fields if unquote(field.partition("=")[0]) != "password")
+    plain = f"{scheme}://{user.partition(':')[0]}{at}{host}{slash}{path}{mark if left else ''}{left}"
+    return plain, unquote(said[-1] if said else user.partition(":")[2])
 
 
 @contextlib.contextmanager

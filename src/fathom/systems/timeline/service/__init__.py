@@ -13,6 +13,7 @@ from fathom.blocks.ids import Ids
 from fathom.engines.engine import EngineError
 from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import Refusal
+from fathom.web.auth import Passwords
 
 from ..api import Page, Post, PostId, Slice, Source, User, UserId
 from ..decisions.fanout import Fanout
@@ -23,7 +24,6 @@ from ..stores.posts import posts_of
 from .delivery import Courier
 from .housekeeping import Housekeeper, unavailable
 from .mending import Mender
-from .passwords import Passwords
 
 __all__ = ["Copies", "Service", "open"]
 
@@ -104,7 +104,7 @@ class Service:
     async def login(self, name: str, password: str) -> str:
         with self._house:
             known = await self._accounts.login(name) if len(name) <= 100 else None
-            if not await self._passwords.fits(password[:1_000], known and known.password):
+            if not await self._passwords.verify(known and known.password, password):
                 raise Refusal("unauthorised", "no account has this name and password")
             assert known is not None
             return await self._accounts.token(known.user, self._clock())

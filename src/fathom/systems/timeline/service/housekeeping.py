@@ -68,7 +68,8 @@ class Housekeeper:
         if isinstance(failure, (EngineUnknown, asyncio.CancelledError)):
             self._suspected = asyncio.get_running_loop().time()
         if isinstance(failure, EngineUnknown):
-            raise TimeoutError(f"it is unknown whether this was done: {failure.why}") from failure
+            log.warning("%s (%s)", failure.what, failure.why)
+            raise TimeoutError("no answer in time: it is unknown whether this was done") from failure
         if isinstance(failure, EngineError):
             raise unavailable(failure) from failure
 
@@ -186,5 +187,6 @@ class Housekeeper:
 
 
 def unavailable(failure: EngineError) -> Refusal:
-    """Return what a caller is told when an engine fails and nothing was done."""
-    return Refusal("unavailable", f"a store cannot be reached, try again: {failure.what}", retry_s=1.0)
+    """Return what a caller is told when an engine fails and nothing was done: not where it lies. The log knows that."""
+    log.warning("%s (%s)", failure.what, failure.why)
+    return Refusal("unavailable", "a store cannot be reached, try again", retry_s=1.0)
