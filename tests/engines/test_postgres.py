@@ -136,6 +136,30 @@ async def test_it_is_durable_and_for_us_alone(keeper: Keeper):
         assert [row["auth_method"] for row in methods] == ["scram-sha-256"]
 
 
+@pytest.mark.parametrize("left", ["a stranger's", "empty"])
+async def test_the_number_that_a_dead_server_left_behind_may_be_anybodys(keeper: Keeper, spaced: Path, left: str):
+    async with Postgres.start(keeper, folder=spaced) as postgres, postgres.connected() as database:
+        await database.execute("CREATE TABLE kept (n integer)")
+        await postgres.kill()
+        file = spaced / "data" / "postmaster.pid"
+        number, _, rest = file.read_text().partition("\n")
+        # After a restart of the machine or the container another process of its user has the number.
+        stranger = await keeper.spawn(["sleep", "3600"], name="stranger", uid=postgres._installation.uid)
+        assert number != str(stranger.pid)
+        file.write_text(f"{stranger.pid}\n{rest}" if left == "a stranger's" else "")
+        await postgres.restart()
+        assert await database.fetchval("SELECT count(*) FROM kept") == 0
+        assert stranger.alive
+
+
+async def test_a_living_server_keeps_its_data_from_a_second_one(keeper: Keeper, spaced: Path):
+    async with Postgres.start(keeper, folder=spaced) as postgres:
+        file = spaced / "data" / "postmaster.pid"
+        before = file.read_text()
+        postgres._disown()  # pyright: ignore[reportAttributeAccessIssue]
+        assert file.read_text() == before
+
+
 async def test_the_environment_of_another_postgresql_does_not_reach_it(keeper: Keeper, monkeypatch: pytest.MonkeyPatch):
     for name, value in {"PGPORT": "1", "PGDATA": "/nowhere", "PGOPTIONS": "-c nonsense=1", "PGUSER": "ann"}.items():
         monkeypatch.setenv(name, value)

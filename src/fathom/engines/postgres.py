@@ -220,6 +220,7 @@ class OwnPostgres(Postgres, Killable, Pausable):
         until, had = loop.time() + PORT_S, self._port
         for attempt in range(1_000):
             port = had or free_port()
+            self._disown()
             self._child = await self._spawn(port)
             self.where = self._url(port)
             try:
@@ -237,6 +238,30 @@ class OwnPostgres(Postgres, Killable, Pausable):
             await self._make_own()
         else:
             self._password = (self._place / "password").read_text()
+
+    def _disown(self) -> None:
+        """Let a server that died without a word not keep the next one from its data.
+
+        It left its process's number behind, and after a restart of the machine or the container that may be anybody's:
+        PostgreSQL would take that one for a server on these data. We hold their lock, so it cannot be one of ours; we
+        put its parent's number there, which it never minds. The rest of the file stays: by it PostgreSQL sees whether
+        processes of the dead one still use its shared memory.
+        """
+        data = self._place / "data"
+        left = data / "postmaster.pid"
+        with on_disk(f"{left} cannot be read and written"):
+            if not left.exists():
+                return
+            number, _, rest = left.read_text().partition("\n")
+            if not number.strip().lstrip("-").isdigit():
+                left.unlink()  # the machine went down before it was written
+                return
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{abs(int(number))}/cwd").samefile(data):
+                    return  # a living server, whoever started it: PostgreSQL refuses to be a second one
+            with left.open("r+") as file:
+                file.write(f"{self._keeper.process_id}\n{rest}")
+                file.truncate()
 
     def _url(self, port: int) -> str:
         password = (self._place / "password").read_text()
