@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from fathom.engines.wire import Wire
 from fathom.errors import Refusal
-from fathom.systems.timeline.api import Page, Slice
+from fathom.systems.timeline.api import Page, Slice, Timeline
 from fathom.systems.timeline.model import TimelineModel
+from fathom.web.remote import Doorway, remote
 
 from .world import APPROACHES, SMALL, World
 
@@ -201,3 +203,15 @@ async def test_it_answers_as_the_model_does_when_it_is_opened_again_and_again(wo
     async with world.open("hybrid", SMALL["hybrid"], clock=world.clock, mint=world.clock.mint()) as timeline:
         them.service = timeline
         await them.at_last()
+
+
+@pytest.mark.parametrize("approach", APPROACHES)
+async def test_it_answers_as_the_model_does_through_the_remote_client(world: World, approach: str):
+    knobs, where = SMALL[approach], world.engines.keeper.folder / "conformance.sock"
+    async with world.open(approach, knobs, clock=world.clock, mint=world.clock.mint()) as timeline:
+        wire = Wire(f"unix:{where}", connections=4)
+        async with Doorway(Timeline, timeline).open(str(where)), wire.open():
+            them = await twins(world, remote(Timeline, wire), seed=8)
+            for _ in range(200):
+                await them.step()
+            await them.at_last()
