@@ -137,16 +137,21 @@ class Service:
         checked_key(key)
         async with self._house:
             post, entry = await self._posts.write(checked_id(author), body, self._clock(), self._next, key)
+            again = entry is None and key is not None
+            if again:
+                entry = await self._outbox.standing("post", author, post.id)
         if entry is not None:
             self._outbox.took([entry])
-            await self._mender.show(entry, post)
+            await self._mender.show(entry, None if again else post)  # it may have been deleted since
             self._house.prune()
-            self._courier.take(entry)
+            if not again or not self._courier.knows(entry):
+                self._courier.take(entry)
         return post
 
     async def delete(self, author: UserId, post: PostId) -> None:
         async with self._house:
             entry = await self._posts.delete(author, checked_id(post), self._clock())
+            entry = entry or await self._outbox.standing("delete", author, post)
         await self._gone(post, entry)
 
     async def _gone(self, post: PostId, entry: Any) -> None:
@@ -169,6 +174,7 @@ class Service:
     async def _like(self, user: UserId, post: PostId, *, take_back: bool) -> int:
         async with self._house:
             likes, entry = await self._posts.like(user, checked_id(post), self._clock(), take_back=take_back)
+            entry = entry or await self._outbox.standing("tally", user, post)
         if entry is not None:
             self._outbox.took([entry])
             await self._mender.show(entry)
@@ -199,6 +205,7 @@ class Service:
             raise Refusal("invalid", "nobody can block themselves")
         async with self._house:
             ended = await self._graph.block(checked_id(blocker), checked_id(blocked), self._clock())
+        self._outbox.took(ended)
         for reader, author in ((blocker, blocked), (blocked, blocker)):
             await self._edge(reader, author, next((entry for entry in ended if entry.who == reader), None))
 
@@ -207,6 +214,9 @@ class Service:
             await self._graph.unblock(checked_id(blocker), checked_id(blocked))
 
     async def _edge(self, reader: UserId, author: UserId, entry: Any) -> None:
+        if entry is None:
+            async with self._house:
+                entry = await self._outbox.standing("edge", reader, author)
         if entry is None:
             await self._mender.agree(reader, author)
             return

@@ -87,6 +87,10 @@ class Courier:
         for target in targets:
             self._put(Delivery(entry.seq, target.generation, entry.who, entry.what), op)
 
+    def knows(self, entry: Entry) -> bool:
+        """Tell whether it is being delivered."""
+        return entry.seq in self._left
+
     def _put(self, delivery: Delivery, op: str) -> None:
         if not self._relaying.full():
             self._relaying.put_nowait((delivery, op, self._again))

@@ -168,7 +168,8 @@ class Housekeeper:
 
     async def _take_strays(self) -> None:
         outbox = self._stores.outbox
-        strays = await outbox.load(self._clock() - STRAY_MS)
+        now = self._clock()
+        strays = await outbox.load((now - STRAY_MS, now))
         outbox.took(strays)
         for entry in strays:
             await self._mender.show(entry)

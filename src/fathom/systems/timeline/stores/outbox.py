@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 class Outbox:
     """The rows not yet done, in memory as in the table: the table is for the next process, should this one die.
 
-    A row is *shown* once Redis agrees with it (deletes, edges, likes, an author's own post), and a post's is *delivered*
+    A row is *shown* once Redis agrees with it (deletes, edges, likes, an author's own post); a post's is *delivered*
     once its followers have it, whichever comes first; then it is *done*. Rows are removed in batches; to remove one
     late only costs some repetition after a crash.
     """
@@ -106,12 +106,29 @@ class Outbox:
 
     # The table
 
-    async def load(self, older_than_ms: int = 1 << 62, most: int = 10_000) -> list[Entry]:
-        """Return the oldest rows that nobody here knows: left by a crash, or by an answer that was lost."""
+    async def standing(self, kind: Kind, who: int, what: int) -> Entry | None:
+        """Return the row of a change that was already made when somebody asked for it again, if it is not yet done.
+
+        Its answer may have been lost, and then nobody here knows of it.
+        """
+        row = await self._db.fetchrow(
+            "SELECT seq, kind, who, what, at_ms FROM outbox WHERE kind = $1 AND who = $2 AND what = $3"
+            " ORDER BY seq DESC LIMIT 1",
+            kind,
+            who,
+            what,
+        )
+        return None if row is None or row["seq"] in self._done else Entry(*row)
+
+    async def load(self, under_way_ms: tuple[int, int] = (1, 0), most: int = 10_000) -> list[Entry]:
+        """Return the oldest rows that nobody here knows: left by a crash, or by an answer that was lost.
+
+        Not those of a span of time, whose calls may be under way. Later ones are from before a clock stepped back.
+        """
         rows = await self._db.fetch(
-            "SELECT seq, kind, who, what, at_ms FROM outbox WHERE at_ms < $1 AND seq <> ALL($2::bigint[])"
-            " ORDER BY seq LIMIT $3",
-            older_than_ms,
+            "SELECT seq, kind, who, what, at_ms FROM outbox WHERE at_ms NOT BETWEEN $1 AND $2"
+            " AND seq <> ALL($3::bigint[]) ORDER BY seq LIMIT $4",
+            *under_way_ms,
             [*self.pending, *self._done],
             most,
         )
