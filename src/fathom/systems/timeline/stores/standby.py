@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 
 from fathom.engines.engine import EngineError
 from fathom.engines.ledger import RESIDUAL, charging
@@ -38,9 +38,11 @@ class Standby:
         self._graph, self._posts = graph, posts
         self._ending: asyncio.TimerHandle | None = None
         self._loading: asyncio.Task[None] | None = None
+        self._epoch = 0  # raised whenever all is forgotten: what was asked of the truth before is not kept after it
         self._clear()
 
     def _clear(self) -> None:
+        self._epoch += 1
         self.on = self._ready = False
         self._floor = 0  # all posts above this id are here
         self._ids: list[PostId] = []  # rising
@@ -81,11 +83,12 @@ class Standby:
                 newest = await self._posts.newest(NEWEST)
             except EngineError as failure:
                 log.info("cannot stand by: %s", failure)
+                self._clear()  # whoever reads next begins anew
                 return
         # What changed since that was read was told to us meanwhile.
         for post, version in newest:
             self._keep(post, version)
-        self._floor = newest[-1][0].id - 1 if len(newest) == NEWEST else 0
+        self._raise_floor(newest[-1][0].id - 1 if len(newest) == NEWEST else 0)
         self._ready = True
 
     # Changes, after their commit and before they are acknowledged
@@ -105,21 +108,29 @@ class Standby:
             case "post" if post is not None:
                 self._keep(post, 0)
             case _:
-                for post, version in (await self._posts.true([id])).values():
-                    self._keep(post, version)
+                epoch = self._epoch
+                there = await self._posts.true([id])
+                if epoch == self._epoch:
+                    for post, version in there.values():
+                        self._keep(post, version)
 
     def _keep(self, post: Post, version: int) -> None:
         known = self._known.get(post.id)
-        if post.id in self._gone or (known is not None and known[1] >= version):
+        if post.id in self._gone or post.id <= self._floor or (known is not None and known[1] >= version):
             return
         self._known[post.id] = post, version
         if known is None:
             insort(self._ids, post.id)
             if len(self._ids) > 2 * NEWEST:
-                for id in self._ids[:NEWEST]:
-                    del self._known[id]
-                self._floor = max(self._floor, self._ids[NEWEST - 1])
-                del self._ids[:NEWEST]
+                self._raise_floor(self._ids[NEWEST - 1])
+
+    def _raise_floor(self, floor: int) -> None:
+        """Forget all posts up to an id, because some of them are not here."""
+        below = bisect_right(self._ids, floor)
+        for id in self._ids[:below]:
+            del self._known[id]
+        del self._ids[:below]
+        self._floor = max(self._floor, floor)
 
     # Reading
 
@@ -131,7 +142,10 @@ class Standby:
             return None
         followees = self._followees.get(reader)
         if followees is None:
+            epoch = self._epoch
             followees = await self._read_followees(reader)
+            if epoch != self._epoch:
+                return None
         known, ids, above = self._known, self._ids, page.since_id or 0
         at = len(ids) if page.max_id is None else bisect_left(ids, page.max_id)
         found: list[Post] = []
@@ -147,9 +161,9 @@ class Standby:
         return found if at <= SCANNED_MAX and self._floor <= above else None
 
     async def _read_followees(self, reader: UserId) -> frozenset[UserId]:
-        changed = self._changed.get(reader, 0)
+        epoch, changed = self._epoch, self._changed.get(reader, 0)
         followees = frozenset(await self._graph.followees(reader))
-        if self.on and self._changed.get(reader, 0) == changed and len(followees) <= FOLLOWEES_MAX:
+        if epoch == self._epoch and self._changed.get(reader, 0) == changed and len(followees) <= FOLLOWEES_MAX:
             if len(self._followees) >= READERS_MAX:
                 self._followees.clear()
             self._followees[reader] = followees
