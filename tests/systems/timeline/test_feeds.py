@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -198,3 +199,29 @@ async def test_following_five_thousand_is_served_like_following_one(world: World
         there = await timeline.home(bob, Page(limit=40))
         assert there.source == "feed"
         assert [post.id for post in there.posts] == [post.id for post in reversed(last)]
+
+
+@pytest.mark.parametrize("strange", [b"00000000|{}", b"", b"null"])
+async def test_a_copy_in_another_form_is_no_copy(world: World, strange: bytes):
+    async with world.open("on-write") as timeline:
+        ann, bob, _ = await pair(world, timeline)
+        for n in range(3):
+            await timeline.post(ann, f"post {n}")
+        await timeline.settled()
+        redis = world.stores.cache.client
+        keys = sorted(await redis("KEYS", "post:*"))
+        assert len(keys) == 3
+        await redis("SET", keys[1], strange)
+        there = await timeline.home(bob, Page())
+        assert (there.source, bodies(there)) == ("feed", ["post 2", "post 1", "post 0"])
+
+
+async def test_copies_of_an_older_fathom_are_not_found(world: World):
+    async with world.open("on-write") as timeline:
+        ann, _, _ = await pair(world, timeline)
+        await timeline.post(ann, "hello")
+        await timeline.settled()
+        redis = world.stores.cache.client
+        (key,) = await redis("KEYS", "post:*")
+        assert key.split(b":")[1] == b"2"  # raise it with every change of what a copy is
+        assert json.loads(await redis("GET", key)).keys() == {"v", "id", "author", "name", "body", "at_ms", "likes"}

@@ -33,6 +33,8 @@ MINT_TRIES = 50
 # A cached post is the JSON of the post with its version in front, in eight hex digits, so that it can be compared as it
 # stands and passed on as it lies. GONE stands for what is deleted, or never was.
 GONE = b"-"
+HEAD = b'{"v":"'  # the six bytes that every other copy begins with
+FORM = 2  # of the copies, in their keys: a Redis that was kept may still have those of an older Fathom
 
 _TURN = """
     turn AS (
@@ -278,7 +280,7 @@ class Posts:
     # Copies in Redis
 
     def _key(self, post: int) -> bytes:
-        return b"post:%d:%d" % (self.era, post)
+        return b"post:%d:%d:%d" % (FORM, self.era, post)
 
     async def copy_new(self, post: Post) -> None:
         """Cache a post that was just written, unless there already is a copy: that can only be newer."""
@@ -309,10 +311,12 @@ class Posts:
         if not ids:
             return Known([], None)
         # All keys in one go: twenty of them one by one are a tenth of what a home costs us.
-        keys = (b"post:%d:%%d " % self.era * len(ids) % tuple(ids)).split()
+        keys = (b"post:%d:%d:%%d " % (FORM, self.era) * len(ids) % tuple(ids)).split()
         copies = await self._memory.ask("MGET", *keys)
-        if None not in copies and GONE not in copies:
+        if None not in copies and all([copy[:6] == HEAD for copy in copies]):
             return Known(copies, None)
+        # What is neither a copy nor GONE is as good as nothing.
+        copies = [copy if copy == GONE or (copy and copy[:6] == HEAD) else None for copy in copies]
         missing = [id for id, copy in zip(ids, copies, strict=True) if copy is None]
         filled = await self._fill(missing) if missing else {}
         known: list[bytes] = []
@@ -429,7 +433,7 @@ def _post(row: Any) -> Post:
 
 
 def _copy(post: Post, version: int) -> bytes:
-    return b'{"v":"%08x",' % version + _encode(post)[1:]
+    return HEAD + b'%08x",' % version + _encode(post)[1:]
 
 
 def _life_s(post: int) -> int:
