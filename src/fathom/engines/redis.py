@@ -59,12 +59,13 @@ class Redis(Engine):
         cores: set[int] | None = None,
         sync: str = "always",
         memory_bytes: int = 2 << 30,
-        eviction: str = "noeviction",
+        eviction: str = "volatile-lru",
     ) -> AbstractAsyncContextManager[OwnRedis]:
         """Start one of our own.
 
         `sync` is when it writes to disk for good: "always" before it acknowledges, "everysec" behind its back, "no"
-        when the kernel likes. At `memory_bytes` it does what `eviction` says (its own `maxmemory-policy`).
+        when the kernel likes. At `memory_bytes` it does what `eviction` says (its own `maxmemory-policy`): as a cache,
+        it drops what was to expire anyway and was not used for longest; what has no term, it keeps.
         """
         place = folder.absolute() if folder else None
         return OwnRedis._start(keeper, name, place, cores, _Knobs(sync, memory_bytes, eviction))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections import Counter
 from typing import Any
 
 import pytest
 
+from fathom.engines.postgres import Postgres
+from fathom.engines.redis import Redis
+from fathom.engines.redis_client import RedisError
 from fathom.errors import FathomError, Refusal
-from fathom.systems.timeline.api import Page
+from fathom.systems.timeline.api import Page, UserId
 from fathom.systems.timeline.service import delivery
-from fathom.systems.timeline.stores import Stores, seat
+from fathom.systems.timeline.stores import Stores, _steps, feeds, seat
 from fathom.systems.timeline.stores.deliveries import Delivery
 
 from .crowd import until
@@ -151,8 +156,122 @@ async def test_what_the_world_is_told_of_an_outage_does_not_say_where_the_stores
             with pytest.raises((Refusal, TimeoutError)) as told:
                 await timeline.whoami("made up")
             with pytest.raises((Refusal, TimeoutError)) as also:
-                await timeline.profile(1, "ann")
+                await timeline.profile(UserId(1), "ann")
         for said in (str(told.value), str(also.value)):
             assert "127.0.0.1" not in said
             assert "postgres" not in said.lower()
         assert "127.0.0.1" in caplog.text
+
+
+async def test_data_of_the_first_schema_are_opened(world: World):
+    stores = world.stores
+    first = Postgres.at(await world.engines.database("template0"))
+    async with first.connected():
+        name, script = _steps()[0]
+        await first.client.execute(script)
+        await first.client.execute("CREATE TABLE migrations (version integer PRIMARY KEY, name text NOT NULL)")
+        await first.client.execute("INSERT INTO migrations VALUES (1, $1)", name)
+        await first.client.execute("INSERT INTO users VALUES (7, 'ann', NULL, 0)")
+        await first.client.execute("INSERT INTO counts VALUES (7)")
+        world.stores = Stores(first, stores.cache, stores.queue)
+        assert await world.stores.migrate() == len(_steps()) > 1
+        async with world.open("on-write") as timeline:
+            assert (await timeline.profile(UserId(7), "ann")).id == 7
+        plan = "EXPLAIN SELECT hash FROM tokens WHERE user_id = 7 ORDER BY expires_ms DESC OFFSET 49"
+        await first.client.execute("SET enable_seqscan = off")
+        assert "tokens_by_user" in str(await first.client.fetch(plan))
+
+
+async def test_readers_do_not_notice_that_redis_is_full(world: World):
+    async with (
+        Redis.start(world.engines.keeper, name="small", memory_bytes=6 << 20, eviction="noeviction") as small,
+        (cache := Redis.at(small.where)).connected() as redis,
+    ):
+        world.stores = Stores(world.stores.truth, cache, world.stores.queue)
+        async with world.open("on-write") as timeline:
+            ann, bob, cat = await world.town(timeline, "ann", "bob", "cat")
+            await timeline.follow(bob, ann)
+            await timeline.follow(cat, ann)
+            await timeline.post(ann, "hello")
+            await timeline.settled()
+            await timeline.home(bob, Page())
+            await timeline.settled()
+            await fill(redis)
+            openings = world.stores.memory.openings
+            for _ in range(5):
+                there = await timeline.home(cat, Page())  # there is no room for a feed of hers
+                assert (there.source, bodies(there)) == ("pull", ["hello"])
+                await timeline.settled()
+                there = await timeline.home(bob, Page())
+                assert (there.source, bodies(there)) == ("feed", ["hello"])
+            assert world.stores.memory.openings == openings
+            assert world.stores.memory.open
+
+
+async def test_a_full_redis_as_we_start_it_makes_room_and_keeps_who_has_a_feed(world: World):
+    async with (
+        Redis.start(world.engines.keeper, name="small", memory_bytes=6 << 20) as small,
+        (cache := Redis.at(small.where)).connected() as redis,
+    ):
+        world.stores = Stores(world.stores.truth, cache, world.stores.queue)
+        async with world.open("on-write") as timeline:
+            ann, bob = await world.town(timeline, "ann", "bob")
+            await timeline.follow(bob, ann)
+            await timeline.home(bob, Page())
+            await timeline.settled()
+            openings = world.stores.memory.openings
+            for n in range(3_000):  # other readers' feeds
+                await redis("SET", f"ballast:{n}", b"x" * 3_000, "EX", 1_000)
+            assert int((await redis("INFO", "stats")).split(b"evicted_keys:")[1].split()[0]) > 0
+            kept = await timeline.post(ann, "hello")
+            await timeline.settled()
+            for _ in range(2):
+                assert [post.id for post in (await timeline.home(bob, Page())).posts] == [kept.id]
+                await timeline.settled()
+            assert (await timeline.home(bob, Page())).source == "feed"
+            live = world.stores.feeds.live_key(world.choices.fanout.generation)
+            assert await redis("ZSCORE", live, bob) is not None
+            assert world.stores.memory.openings == openings
+
+
+async def fill(redis: Any) -> None:
+    """Leave no room in a Redis that drops nothing."""
+    for size in (20_000, 500, 10):
+        n = 0
+        with pytest.raises(RedisError, match="OOM"):
+            while True:
+                await redis("SET", f"ballast:{size}:{n}", b"x" * size)
+                n += 1
+
+
+async def test_the_feed_of_an_author_who_never_reads_stays_small_and_goes_one_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    async with world.open("on-write", {"cap": 20}) as timeline:
+        (bot,) = await world.town(timeline, "bot")
+        redis, key = world.stores.cache.client, world.stores.feeds.key(world.choices.fanout.generation, bot)
+        await timeline.post(bot, "first")
+        await timeline.settled()
+        assert 0 < await redis("TTL", key) <= feeds.LIFE_S
+        await redis("UNLINK", key)  # the day has come
+        monkeypatch.setattr(feeds, "TOUCH_S", -1.0)  # and it is a while since it was last seen to
+        for n in range(60):
+            await timeline.post(bot, f"post {n}")
+        await timeline.settled()
+        assert await redis("ZCARD", key) <= 20 + 5
+        assert await redis("EXISTS", key) == 0 or 0 < await redis("TTL", key) <= feeds.LIFE_S
+        assert len((await timeline.home(bot, Page(limit=40))).posts) == 40
+
+
+async def test_feeds_are_trimmed_also_when_there_are_too_many_to_count_their_pushes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(feeds, "KEPT_MAX", 200)
+    random.seed(8)
+    keys = [b"feed:1:%d" % reader for reader in range(300)]
+    due: Counter[bytes] = Counter()
+    for _ in range(2_000):
+        due.update(world.stores.feeds._counted(keys, 200))
+    assert all(due[key] == 10 for key in keys[:200])
+    assert 0.5 < sum(due[key] for key in keys[200:]) / (100 * 10) < 1.5
+    assert len(world.stores.feeds._pushed) == 200

@@ -15,10 +15,11 @@ whoever removes one from there removes the feed in the same step. So no feed is 
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fathom.engines.ledger import RESIDUAL, charging
 
@@ -58,6 +59,13 @@ _SLEEP = """
     return n
 """
 
+# A fragment grows, and cannot be trimmed. It is removed, unless its reader has one made just now, which would lack what
+# was pushed meanwhile; then it goes when it is not made whole.
+_CLEAR = """
+    if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return redis.call('EXPIRE', KEYS[2], ARGV[2]) end
+    return redis.call('UNLINK', KEYS[2])
+"""
+
 
 class Marks(NamedTuple):
     """What a feed says about itself."""
@@ -83,6 +91,7 @@ class Feeds:
     def __init__(self, memory: Memory, chores: Chores) -> None:
         self._memory, self._chores = memory, chores
         self._noted: dict[tuple[int, UserId], float] = {}  # (generation, reader) → when its coming was last noted
+        self._owned: dict[UserId, float] = {}  # author → when it was last seen to that its own feed goes one day
         self._pushed: dict[bytes, int] = {}  # key → pushes since it was last trimmed
 
     @staticmethod
@@ -183,9 +192,10 @@ class Feeds:
         key = self.key(generation, author)
         member = b"%d" % post
         await self._memory.tell([("ZADD", key, member, member)])
-        if (generation, author) not in self._noted:
-            # It may be a fragment of one who never comes: nobody else would remove it.
-            self._note(generation, author)
+        now = time.monotonic()
+        if now - self._owned.get(author, float("-inf")) > TOUCH_S:
+            # It may be a fragment of one who never comes: nobody else would remove it. And it may be gone again by now.
+            _remember(self._owned, author, now)
             self._chores.once(("keep", key), lambda: self._keep(key))
         return self._counted([key], trim_at)
 
@@ -200,12 +210,14 @@ class Feeds:
         due = []
         for key in keys:
             n = pushed.get(key, 0) + 1
+            if n == 1 and len(pushed) >= KEPT_MAX and key not in pushed:  # too many to count; it comes to the same
+                if random.random() * trim_at < 1:
+                    due.append(key)
+                continue
             if n >= trim_at:
                 due.append(key)
                 n = 0
             pushed[key] = n
-        if len(pushed) > KEPT_MAX:  # then they are counted again from 0, and trimmed a little later
-            pushed.clear()
         return due
 
     async def trim(self, key: bytes, cap: int) -> None:
@@ -220,6 +232,10 @@ class Feeds:
             ]
         )
         marks = _marks(marked)
+        if marks is None and key.startswith(b"feed:"):
+            _, generation, reader = key.split(b":")
+            clear: Command = ("EVAL", _CLEAR, 2, self.live_key(int(generation)), key, reader, LIFE_S)
+            await self._memory.work([clear])
         if not over or marks is None:
             return
         floor = max(int(over[0]), marks.floor)
@@ -358,10 +374,7 @@ class Feeds:
             self._chores.once(("came", generation, reader), lambda: self._touch(generation, reader))
 
     def _note(self, generation: int, reader: UserId) -> None:
-        if len(self._noted) >= KEPT_MAX:
-            for key in list(self._noted)[: KEPT_MAX // 4]:  # the oldest: they are noted again when they come
-                del self._noted[key]
-        self._noted[generation, reader] = time.monotonic()
+        _remember(self._noted, (generation, reader), time.monotonic())
 
     async def _touch(self, generation: int, reader: UserId) -> None:
         key = self.key(generation, reader)
@@ -374,7 +387,9 @@ class Feeds:
             await self.drop(key)
 
     async def _keep(self, key: bytes) -> None:
-        await self._memory.work([("EXPIRE", key, LIFE_S)])
+        (left,) = await self._memory.work([("TTL", key)])
+        if left == -1:  # a whole feed's own, or an earlier one, holds
+            await self._memory.work([("EXPIRE", key, LIFE_S)])
 
     async def put_to_sleep(self, generation: int, most: int = 200) -> int:
         """Remove the feeds of readers who have not come for long; return how many of them there were."""
@@ -406,7 +421,17 @@ class Feeds:
     def forget(self) -> None:
         """Redis is another than before: note everybody's coming anew."""
         self._noted.clear()
+        self._owned.clear()
         self._pushed.clear()
+
+
+def _remember(times: dict[Any, float], key: object, now: float) -> None:
+    """Keep when something was done last; of too many, a quarter is forgotten, the oldest: those are done once more."""
+    if len(times) >= KEPT_MAX:
+        for old in list(times)[: KEPT_MAX // 4]:
+            del times[old]
+    times.pop(key, None)
+    times[key] = now
 
 
 def _marks_at_head(got: Sequence[bytes]) -> int:

@@ -18,6 +18,7 @@ __all__ = ["Memory", "MemoryShut"]
 TELL_S = 1.0  # an acknowledgement waits that long for Redis to agree, once: then it is shut, and nobody waits
 WORK_S = 5.0  # for work in the background, which nobody waits for
 STALL_S = 0.05  # a timer later than this says more about us than about Redis
+_FULL = ("OOM", "EXECABORT")  # how Redis says that it has no memory for that; for one of several, and so for none
 
 _mending: ContextVar[bool] = ContextVar("mending", default=False)
 
@@ -160,6 +161,8 @@ class Memory:
             async with asyncio.timeout(WORK_S):
                 return await self._engine.client.many(commands, atomic=atomic)
         except RedisError as failure:
+            if str(failure).startswith(_FULL):  # it says what it did not do, and what it holds is as right as before
+                raise MemoryShut(_why(failure)) from failure
             raise self._failed(failure) from failure
         except (EngineError, TimeoutError) as failure:
             raise MemoryShut(_why(failure)) from failure
