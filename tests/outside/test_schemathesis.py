@@ -32,14 +32,18 @@ ROOT = Path(__file__).parents[2]
 SEED = 20_260_101
 LASTS_S = int(os.environ.get("FATHOM_SCHEMATHESIS_S", "120"))
 
-# What a schema cannot say: nobody follows or blocks themselves, and since_id and min_id contradict each other.
-BEYOND_SCHEMAS = "".join(
+# What a schema cannot say: nobody follows or blocks themselves, since_id and min_id contradict each other, and a key
+# stands for one post. Sent again after that post was deleted, it is answered as the first time, and leads nowhere.
+BEYOND_SCHEMAS = """
+[checks]
+ensure_resource_availability.enabled = false
+""" + "".join(
     f"""
 [[operations]]
 include-operation-id = "{operation}"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "429"]
 """
-    for operation in ("follow", "unfollow", "block", "unblock", "home", "feed", "posts")
+    for operation in ("follow", "unfollow", "block", "unblock", "home", "feed", "posts", "post")
 )
 
 pytestmark = [pytest.mark.outside, pytest.mark.slow]
