@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fathom.design import Choice
 from fathom.engines.redis import Redis
 from fathom.errors import Refusal
 from fathom.systems.timeline.api import Page
@@ -222,3 +223,25 @@ async def test_a_redis_that_restarts_while_nobody_asks_is_not_believed_unless_it
             assert bodies(await timeline.home(bob, Page())) == []
             await timeline.settled()
             assert bodies(await timeline.home(bob, Page())) == []
+
+
+@pytest.mark.parametrize("approach", ["on-write", "hybrid", "on-read"])
+async def test_homes_are_prepared_in_bulk_however_slow_redis_is(world: World, approach: str):
+    people = await world.stores.accounts.bulk(["ann", "bob"])
+    await world.stores.graph.bulk([(people[1], people[0])])
+    await world.stores.posts.bulk([(people[0], "hello")], from_ms=1_790_000_000_000, until_ms=1_790_086_400_000)
+    beside = world.system.decision("fanout").build(Choice(approach), world.stores)
+    redis = world.engines.cache
+    await redis.pause()
+    warming = asyncio.create_task(beside.warm(people))
+    try:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(4.5):  # longer than a request waits, and than a silent connection is kept
+                await asyncio.shield(warming)
+    finally:
+        await redis.resume()
+    await warming
+    assert await world.stores.cache.client("KEYS", "post:*")
+    async with world.open(approach) as timeline:
+        there = await timeline.home(people[1], Page())
+        assert (there.source, bodies(there)) == ("pull" if approach == "on-read" else "feed", ["hello"])

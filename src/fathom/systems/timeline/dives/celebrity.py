@@ -62,7 +62,7 @@ class Celebrity(Dive[Timeline]):
         self.newest_before = max(posts)
         for (author, _), post in zip(written, posts, strict=True):
             self.posts_of.setdefault(author, []).append(post)
-        with stores.memory.mending():  # it is shut here: only the service opens it
+        async with stores.memory.beside():  # it is shut here: only the service opens it
             await approach.warm(list(self.follows))
 
     def given(self, who: Sequence[UserId]) -> Any:

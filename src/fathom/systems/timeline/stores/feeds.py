@@ -18,7 +18,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fathom.engines.ledger import RESIDUAL, charging
@@ -360,9 +360,9 @@ class Feeds:
         """Remove a feed; the next read makes it anew."""
         await self._memory.work([("UNLINK", key)])
 
-    def aside(self) -> AbstractContextManager[None]:
-        """Let this block use Redis beside the service, whose shutter this process does not know."""
-        return self._memory.mending()
+    def aside(self) -> AbstractAsyncContextManager[None]:
+        """Let this block use Redis in bulk beside the service, whose shutter this process does not know."""
+        return self._memory.beside()
 
     # Coming and going
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from fathom.engines.engine import EngineError
+from fathom.engines.ledger import RESIDUAL, charging
 from fathom.engines.redis import Redis
 from fathom.engines.redis_client import Command, RedisClient, RedisError, RedisTimeout
 
@@ -17,10 +18,12 @@ __all__ = ["Memory", "MemoryShut"]
 
 TELL_S = 1.0  # an acknowledgement waits that long for Redis to agree, once: then it is shut, and nobody waits
 WORK_S = 5.0  # for work in the background, which nobody waits for
+BESIDE_S = 60.0  # for work in bulk, before anybody reads
 STALL_S = 0.05  # a timer later than this says more about us than about Redis
 _FULL = ("OOM", "EXECABORT")  # how Redis says that it has no memory for that; for one of several, and so for none
 
 _mending: ContextVar[bool] = ContextVar("mending", default=False)
+_beside: ContextVar[RedisClient | None] = ContextVar("beside", default=None)
 
 
 class MemoryShut(EngineError):
@@ -88,6 +91,23 @@ class Memory:
         finally:
             _mending.reset(token)
 
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """Let this block use Redis in bulk beside the service, whose shutter this process does not know.
+
+        With a connection of its own that is patient: large pieces of work take their time on a slow machine.
+        """
+        if _beside.get() is not None:
+            yield
+            return
+        with self.mending(), charging(RESIDUAL):
+            async with RedisClient.open(self._engine.where, within_s=BESIDE_S, deadline_s=BESIDE_S) as client:
+                token = _beside.set(client)
+                try:
+                    yield
+                finally:
+                    _beside.reset(token)
+
     def _pause(self, why: str) -> None:
         self.readable, self.why = False, why
         asked, self._asked = self._asked, deque()
@@ -102,17 +122,18 @@ class Memory:
             self._waking = asyncio.create_task(self._wake(), name="Redis is slow")
 
     async def _wake(self) -> None:
-        while self.open and not self.readable:
-            try:
-                await self.client("PING")
-            except RedisTimeout:
-                continue
-            except (EngineError, RedisError) as failure:
-                self._failed(failure)
-            else:
-                if self.open:
-                    self.readable = True
-                    self.on_readable()
+        with charging(RESIDUAL):  # the reader who happened to notice did not ask for it
+            while self.open and not self.readable:
+                try:
+                    await self.client("PING")
+                except RedisTimeout:
+                    continue
+                except (EngineError, RedisError) as failure:
+                    self._failed(failure)
+                else:
+                    if self.open:
+                        self.readable = True
+                        self.on_readable()
 
     # Asking
 
@@ -150,22 +171,25 @@ class Memory:
         if not self.open and not _mending.get():
             raise MemoryShut(self.why)
         try:
-            async with asyncio.timeout(TELL_S):
-                return await self._engine.client.many(commands, atomic=atomic)
+            return await self._many(commands, atomic, TELL_S)
         except (EngineError, RedisError, TimeoutError) as failure:
             raise self._failed(failure) from failure
 
     async def work(self, commands: Sequence[Command], *, atomic: bool = False) -> list[Any]:
         """Send commands that nobody waits for and that may be sent again, also while Redis is shut but there."""
         try:
-            async with asyncio.timeout(WORK_S):
-                return await self._engine.client.many(commands, atomic=atomic)
+            return await self._many(commands, atomic, WORK_S)
         except RedisError as failure:
             if str(failure).startswith(_FULL):  # it says what it did not do, and what it holds is as right as before
                 raise MemoryShut(_why(failure)) from failure
             raise self._failed(failure) from failure
         except (EngineError, TimeoutError) as failure:
             raise MemoryShut(_why(failure)) from failure
+
+    async def _many(self, commands: Sequence[Command], atomic: bool, within_s: float) -> list[Any]:
+        patient = _beside.get()
+        async with asyncio.timeout(within_s if patient is None else BESIDE_S):
+            return await (patient or self._engine.client).many(commands, atomic=atomic)
 
     def _failed(self, failure: BaseException) -> MemoryShut:
         why = _why(failure)

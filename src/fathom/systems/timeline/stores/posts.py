@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from fathom.blocks.ids import Ids
-from fathom.engines.ledger import RESIDUAL, charging
 from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
@@ -402,7 +401,7 @@ class Posts:
 
     async def warm(self, ids: Sequence[PostId]) -> None:
         """Cache these posts, in bulk."""
-        with charging(RESIDUAL), self._memory.mending():
+        async with self._memory.beside():
             for first in range(0, len(ids), 1_000):
                 there = await self.true(ids[first : first + 1_000])
                 fills = [self._setting(id, _copy(post, version)) for id, (post, version) in there.items()]

@@ -160,7 +160,7 @@ class Hybrid(OnWrite):
     async def warm(self, readers: Sequence[UserId]) -> None:
         if not self.generation:
             await self.begin()
-        with self.feeds.aside():
+        async with self.feeds.aside():
             for author in await self.generations.famous(self.fame, self.generation):
                 await self._rise(self.generation, author)
         await super().warm(readers)

@@ -137,7 +137,7 @@ class OnWrite(Fanout):
             await self.begin()
         first_pages: set[PostId] = set()
         pieces = [readers[first : first + WARM_READERS] for first in range(0, len(readers), WARM_READERS)]
-        with self.feeds.aside():
+        async with self.feeds.aside():
             for first in range(0, len(pieces), WARM_AT_ONCE):  # one is read from the truth while another is written
                 for seen in await asyncio.gather(*map(self._warm, pieces[first : first + WARM_AT_ONCE])):
                     first_pages |= seen
