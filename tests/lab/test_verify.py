@@ -287,3 +287,22 @@ def test_a_script_of_sixty_lines_agrees_and_finds_what_was_altered(run):
     one_sample_slower(run.folder / "samples" / "duel-03-on-read.csv")
     result = reproduced(run)
     assert result.returncode == 1 and "duel/on-read/3000/home.mean-of-all: the record says" in result.stdout
+
+
+def test_the_script_takes_all_valid_segments_whatever_a_number_says_it_comes_from(run):
+    """Whoever picks the segments that suit them, and says so in `from`, is found out: block, slice or void one."""
+    found = run.findings
+    for id in ("duel/on-read/3000/home.mean-of-all", "census/on-write/3000/post.cpu_s"):
+        finding = next(f for f in found if f.id == id)
+        true = finding.value
+        finding.sources = [finding.sources[0], finding.sources[-1]]
+        Writing(run.folder, run.manifest).write("findings.json", found)
+        assert reproduced(run).returncode == 0, "it takes the others too"
+        finding.value *= 0.99
+        Writing(run.folder, run.manifest).write("findings.json", found)
+        assert f"{id}: the record says" in reproduced(run).stdout
+        finding.value = true
+    count = next(f for f in found if f.exact and f.how == "count")
+    count.high += 1
+    Writing(run.folder, run.manifest).write("findings.json", found)
+    assert f"{count.id}: the record says" in reproduced(run).stdout, "exact, and yet a range"
