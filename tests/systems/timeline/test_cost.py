@@ -10,6 +10,7 @@ import pytest
 from fathom.engines.ledger import charging, work
 from fathom.systems.timeline.api import Page
 
+from .crowd import until
 from .world import World
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
@@ -155,3 +156,52 @@ async def test_pulling_touches_a_hundred_times_the_rows_of_pushing_at_500_follow
     print(rows)
     assert rows["on-read"] >= 500
     assert rows["on-read"] >= 100 * max(1.0, rows["on-write"])
+
+
+async def test_a_slow_redis_costs_the_reader_who_notices_nothing_more(world: World):
+    async with world.open("on-write") as timeline:
+        _, followers = await star(world, 5, 5)
+        for _ in range(2):
+            await timeline.home(followers[0], Page())
+            await timeline.settled()
+        async with counted(world, "home") as spent:
+            await world.engines.cache.pause()
+            try:
+                assert (await timeline.home(followers[0], Page())).source == "fallback"
+            finally:
+                await world.engines.cache.resume()
+            await until(lambda: world.stores.memory.readable)
+        assert spent.ours["commands"] == 1
+
+
+@pytest.mark.feature("TL-02")
+async def test_what_is_asked_for_while_redis_is_away_costs_the_same_afterwards(world: World):
+    async with world.open("on-write") as timeline:
+        author, followers = await star(world, 5, 5)
+        old = await timeline.post(author, "old")
+        await timeline.home(author, Page())
+        await timeline.settled()
+        spent: dict[str, list[dict[str, int]]] = {"post": [], "like": [], "unfollow": []}
+        for away in (False, True):
+            for op, counts in spent.items():
+                before = work.snapshot().get(op, {})
+                if away:
+                    await world.engines.cache.kill()
+                    await until(lambda: not world.stores.memory.open)
+                with charging(op):
+                    if op == "post":
+                        await timeline.post(author, f"away: {away}")
+                    elif op == "like":
+                        await timeline.like(followers[away], old.id)
+                    else:
+                        await timeline.unfollow(followers[away], author)
+                if away:
+                    await world.engines.cache.restart()
+                    await until(lambda: world.stores.memory.open)
+                await timeline.settled()
+                counts.append({name: n - before.get(name, 0) for name, n in work.snapshot()[op].items()})
+        for op, (calm, away) in spent.items():
+            del calm["bytes"], away["bytes"]
+            fan_left = -1 if op == "post" else 0  # the first round's unfollow: one feed less is pushed to
+            assert away["commands"] == calm["commands"] + fan_left, op
+            assert away["statements"] == calm["statements"], op

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fathom.engines.engine import EngineError
-from fathom.engines.ledger import RESIDUAL, charging
+from fathom.engines.ledger import RESIDUAL, charging, operation
 from fathom.engines.redis_client import RedisError
 from fathom.errors import FathomError
 
@@ -37,6 +37,7 @@ class Mender:
         self._memory, self._outbox = stores.memory, stores.outbox
         self._posts, self._generations, self._standby = stores.posts, stores.generations, stores.standby
         self._shut = asyncio.Event()
+        self._asked_by: dict[int, str] = {}  # row that Redis was not told of at once → the operation it is charged to
 
     async def show(self, entry: Entry, post: Post | None = None) -> None:
         """Apply a committed change, if Redis is open; otherwise leave it to the mending, where reads do not see Redis.
@@ -45,6 +46,8 @@ class Mender:
         """
         await self._tell_standby(entry, post)
         if not self._memory.open:
+            if entry.seq in self._outbox.unshown:
+                self._asked_by[entry.seq] = operation.get()
             return
         try:
             await self._apply(entry, post)
@@ -96,7 +99,8 @@ class Mender:
 
     async def _written(self, entry: Entry, post: Post | None) -> None:
         if post is None:
-            found = await self._posts.true([PostId(entry.what)])
+            with charging(RESIDUAL):  # who wrote it had no need to ask
+                found = await self._posts.true([PostId(entry.what)])
             if not found:
                 return  # deleted since
             post, _ = found[PostId(entry.what)]
@@ -162,7 +166,7 @@ class Mender:
             if len(self._outbox.unshown) > UNSHOWN_MAX:
                 await self._forget_everything()
             entries = list(self._outbox.unshown.values())[:AT_ONCE]
-            results = await asyncio.gather(*map(self._apply, entries), return_exceptions=True)
+            results = await asyncio.gather(*map(self._make_up_for, entries), return_exceptions=True)
             for result in results:
                 if isinstance(result, BaseException):
                     raise result
@@ -170,6 +174,11 @@ class Mender:
             raise MemoryShut("the connection was lost while it was told what it missed")
         # No await between the last look and the opening: a change that is committed now finds Redis open.
         self._memory.reopen()
+
+    async def _make_up_for(self, entry: Entry) -> None:
+        """Apply a change that was missed. It costs whoever asked for it what it would have cost at once, once."""
+        with charging(self._asked_by.pop(entry.seq, RESIDUAL)):
+            await self._apply(entry)
 
     async def _fence_and_check(self) -> None:
         """See to it that Redis is the one we knew, and does nothing any more that was asked for before.
@@ -226,3 +235,4 @@ class Mender:
         self._stores.feeds.forget()
         for entry in list(self._outbox.unshown.values()):
             self._outbox.shown(entry)  # the truth shows it
+        self._asked_by.clear()

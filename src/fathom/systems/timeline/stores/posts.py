@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from fathom.blocks.ids import Ids
+from fathom.engines.ledger import RESIDUAL, charging
 from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
@@ -297,7 +298,8 @@ class Posts:
             return
         if self._keep_newer is None:
             self._keep_newer = self._memory.client.script(_KEEP_NEWER)
-            await self._memory.tell([("SCRIPT", "LOAD", _KEEP_NEWER)])
+            with charging(RESIDUAL):
+                await self._memory.tell([("SCRIPT", "LOAD", _KEEP_NEWER)])
         copy = self._keep_newer.command(keys=[self._key(post)], args=[_copy(*found[post]), _life_s(post)])
         await self._memory.tell([copy])
 
