@@ -275,3 +275,33 @@ async def test_feeds_are_trimmed_also_when_there_are_too_many_to_count_their_pus
     assert all(due[key] == 10 for key in keys[:200])
     assert 0.5 < sum(due[key] for key in keys[200:]) / (100 * 10) < 1.5
     assert len(world.stores.feeds._pushed) == 200
+
+
+async def test_a_call_that_is_given_up_while_redis_is_told_takes_effect_all_the_same(world: World):
+    async with world.open("on-write") as timeline:
+        ann, bob = await world.town(timeline, "ann", "bob")
+        await timeline.follow(bob, ann)
+        first = await timeline.post(ann, "first")
+        for reader in (ann, bob):
+            await timeline.home(reader, Page())
+        await timeline.settled()
+        await world.engines.cache.pause()
+        try:
+            given_up = [
+                asyncio.create_task(timeline.post(ann, "second", "key")),
+                asyncio.create_task(timeline.unfollow(bob, ann)),
+                asyncio.create_task(timeline.delete(ann, first.id)),
+            ]
+            await until(lambda: len(world.stores.outbox.unshown) == 3)  # committed, and Redis is being told
+            for task in given_up:
+                task.cancel()
+            await asyncio.wait(given_up)
+        finally:
+            await world.engines.cache.resume()
+        async with asyncio.timeout(20):
+            await timeline.settled()
+        await until(lambda: world.stores.memory.open)
+        assert bodies(await timeline.home(ann, Page())) == ["second"]
+        assert bodies(await timeline.home(bob, Page())) == []
+        assert (await timeline.post(ann, "second", "key")).body == "second"
+        assert bodies(await timeline.home(ann, Page())) == ["second"]
