@@ -114,7 +114,7 @@ def api(
     limits: Limits | None = None,
     metrics: Metrics | None = None,
     quick: Mapping[tuple[str, str], Quick] | None = None,
-    ready: Callable[[], Awaitable[None]] | None = None,
+    ready: Callable[[], Awaitable[Mapping[str, Any] | None]] | None = None,
     says: str = "",
 ) -> Door:
     """Return the ASGI application of a system's REST door.
@@ -122,7 +122,8 @@ def api(
     `handlers` are Litestar's; each needs an `operation_id`, which is its name in metrics, limits and the ledger.
     A handler with a parameter `viewer` is for those who are known: the gate fills it in.
     `quick` are hot routes that leave Litestar, by method and exact path; a handler of the same method and path
-    must be there too, which documents it. `ready` raises while the system cannot serve.
+    must be there too, which documents it. `ready` raises while the system cannot serve, and returns what else to
+    say of it.
     The door adds /openapi.json, /docs, /health, /ready and /metrics.
     """
     return Door(
@@ -151,7 +152,7 @@ class Door:
         limits: Limits,
         metrics: Metrics,
         quick: Mapping[tuple[str, str], Quick],
-        ready: Callable[[], Awaitable[None]] | None,
+        ready: Callable[[], Awaitable[Mapping[str, Any] | None]] | None,
         says: str,
     ) -> None:
         self.limits, self.metrics = limits, metrics
@@ -369,9 +370,8 @@ class Door:
     # The door's own routes.
 
     async def _is_ready(self, visit: Visit) -> Reply:
-        if self._ready is not None:
-            await self._ready()
-        return Reply(200, b'{"ready":true}')
+        said = await self._ready() if self._ready is not None else None
+        return Reply(200, msgspec.json.encode({"ready": True, **(said or {})}))
 
     async def _tell_metrics(self, visit: Visit) -> Reply:
         return Reply(200, self.metrics.text().encode(), media_type=METRICS_TYPE.encode())

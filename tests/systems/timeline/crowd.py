@@ -11,7 +11,7 @@ from typing import Any
 from fathom.history import Broken, History, Outcome, laws_of
 from fathom.lab.body import Recorder
 from fathom.systems.timeline import laws
-from fathom.systems.timeline.api import Page, Timeline
+from fathom.systems.timeline.api import Page, PostId, Timeline
 
 __all__ = ["Crowd", "until"]
 
@@ -91,6 +91,13 @@ class Crowd:
                 if found.older is None:
                     break
                 page = Page(limit=40, max_id=found.older)
+            above = PostId(0)
+            for _ in range(100):  # and once more from the oldest up
+                found = await self.as_(user, final=True).home(user, Page(limit=40, min_id=above))
+                if not found.posts:
+                    break
+                assert found.newer is not None
+                above = found.newer
         for actor in self.actors:
             for post in self.posts[actor][-3:]:
                 await self.as_(actor, final=True).likers(actor, post)

@@ -36,7 +36,8 @@ class Story:
 
     def home(self, reader: int, *posts: tuple[int, int], page: dict[str, int] | None = None, **more: Any) -> Op:
         shown = [{"id": post, "author": author, "likes": 0} for post, author in posts]
-        answer = {"posts": shown, "older": more.pop("older", None), "newer": None, "source": "feed"}
+        ends = {"older": more.pop("older", None), "newer": more.pop("newer", None)}
+        answer = {"posts": shown, **ends, "source": "feed"}
         return self.tell("home", reader, page or {}, answer=answer, **more)
 
     def breaks(self) -> dict[str, list[str]]:
@@ -201,6 +202,31 @@ def test_pages_that_overlap_or_leave_out_are_seen():
     story.home(FAN, (10, STAR), page={"max_id": 11}, final=True)
     broken = story.breaks()["paging_visits_each_post_once"]
     assert broken == ["at the end the home of 2 passes over post 11 by 1, which 2 had seen before"]
+
+
+def test_a_way_up_that_passes_over_posts_or_repeats_them_is_seen():
+    law = "paging_visits_each_post_once"
+    up = Story(GIVEN)
+    for post in range(10, 16):
+        up.post(STAR, post)
+    right = Story(*up.ops)
+    right.now_s = up.now_s
+    right.home(FAN, (12, STAR), (11, STAR), (10, STAR), page={"min_id": 9, "limit": 3}, newer=12, final=True)
+    right.home(FAN, (15, STAR), (14, STAR), (13, STAR), page={"min_id": 12, "limit": 3}, newer=15, final=True)
+    right.home(FAN, page={"min_id": 15, "limit": 3}, newer=15, final=True)
+    assert law not in right.breaks()
+
+    since = Story(*up.ops)  # min_id served as if it were since_id: the newest of what is newer
+    since.now_s = up.now_s
+    since.home(FAN, (15, STAR), (14, STAR), (13, STAR), page={"min_id": 9, "limit": 3}, newer=15, final=True)
+    since.home(FAN, page={"min_id": 15, "limit": 3}, newer=15, final=True)
+    passed_over = [f"at the end the home of 2 passes over post {post} by 1" for post in (10, 11, 12)]
+    assert since.breaks()[law] == [f"{says} on the way up from 9 to 15" for says in passed_over]
+
+    again = Story(*up.ops)
+    again.now_s = up.now_s
+    again.home(FAN, (12, STAR), (11, STAR), (10, STAR), page={"min_id": 10, "limit": 3}, newer=12)
+    assert again.breaks()[law] == ["the home of 2 was asked for posts above 10 and has 10"]
 
 
 def test_likes_that_differ_from_the_likers_are_seen():

@@ -10,6 +10,7 @@ A history may begin with `call="given"`, whose answer tells the world before it:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -145,8 +146,9 @@ def an_author_reads_their_own_post_at_once(history: History) -> Iterable[Broken]
 
 
 def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
-    """Going down page by page, each from where the last one ended, meets no post twice and leaves none out."""
+    """Going down or up page by page, each from where the last one ended, meets no post twice and leaves none out."""
     world = _world(history)
+    yield from _upward(world)
     for walk in world.walks:
         met: dict[int, _Look] = {}
         for look in walk:
@@ -232,6 +234,8 @@ class _Look:
         self.below: int | None = page.get("max_id")
         self.older: int | None = found.get("older")
         self._upward = page.get("since_id") is not None or page.get("min_id") is not None
+        self.above: int | None = page.get("min_id")  # the oldest above it were asked for, up to `newer`
+        self.newer: int | None = found.get("newer")
 
     def __str__(self) -> str:
         when = "at the end " if self.op.final else ""
@@ -249,7 +253,11 @@ class _Look:
         return (self.below is None or post < self.below) and (self.older is None or post >= self.older)
 
     def should_show(self, post: _Posted) -> bool:
-        if not self.covers(post.id) or post.may_be_deleted:
+        return self.covers(post.id) and self.has_place_for(post)
+
+    def has_place_for(self, post: _Posted) -> bool:
+        """Whether the list surely has this post in it, on whatever page."""
+        if post.may_be_deleted:
             return False
         if self.kind == "posts":
             blocked = self._world.blocking
@@ -328,6 +336,7 @@ class _World:
         for post, deletions in self.deletions.items():
             if post in self.posts:
                 self.posts[post].deletions = deletions
+        self._ids = sorted(self.posts)
         looked = ("home", "posts", "read")
         self.looks = [_Look(op, self) for op in history.of(*looked, outcome=Outcome.OK) if op.answer is not None]
         self.same_list: defaultdict[tuple[str, int, int | None], list[_Look]] = defaultdict(list)
@@ -337,6 +346,10 @@ class _World:
         self.last_looks = [look for look in self.looks if look.op.final]
         self.walks = _walks(self.looks)
         self.last_walks = [walk for walk in self.walks if walk[0].op.final and walk[0].kind == "home"]
+
+    def between(self, above: int, ended: int) -> list[_Posted]:
+        """Return all posts with ids above `above`, up to `ended`."""
+        return [self.posts[id] for id in self._ids[bisect_right(self._ids, above) : bisect_right(self._ids, ended)]]
 
     def authors_of(self, reader: int) -> set[int]:
         """Return whom a reader may follow at some time, and the reader."""
@@ -413,6 +426,31 @@ def _left_out(world: _World, walk: list[_Look], met: dict[int, _Look]) -> Iterat
                     "paging_visits_each_post_once",
                     f"{look} passes over post {post} by {author}, which {earlier.viewer} had seen before",
                     earlier.op,
+                    look.op,
+                )
+
+
+def _upward(world: _World) -> Iterator[Broken]:
+    """Yield what pages asked for from below do wrong: each has what lies between where it began and where it ended.
+
+    The next one begins there; so pages that are each right, together are all that lies above the first one's beginning.
+    """
+    law = "paging_visits_each_post_once"
+    for look in world.looks:
+        if look.above is None:
+            continue
+        for post in look.listed:
+            if post <= look.above:
+                yield _broken(law, f"{look} was asked for posts above {look.above} and has {post}", look.op)
+        if not look.op.final or look.newer is None:
+            continue
+        ended = look.newer if look.below is None else min(look.newer, look.below - 1)
+        for post in world.between(look.above, ended):
+            if post.id not in look.ids and look.has_place_for(post):
+                yield _broken(
+                    law,
+                    f"{look} passes over post {post.id} by {post.author} on the way up from {look.above} to {ended}",
+                    *([post.write] if post.write else []),
                     look.op,
                 )
 

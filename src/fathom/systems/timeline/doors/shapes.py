@@ -97,7 +97,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 class Pagination(msgspec.Struct, frozen=True, kw_only=True):
     """Where the neighbouring pages begin: `older` is a max_id, `newer` a min_id; null where there is no more.
 
-    A page may be shorter than its limit and yet have an `older`: only null ends a walk.
+    A page may be shorter than its limit and yet have an `older`: only null ends a walk. Posts are delivered moments
+    after they are written, not always in the order of their ids: a late one may lie below a `newer` taken before.
     """
 
     limit: int

@@ -11,7 +11,7 @@ from importlib import resources
 from fathom.engines.nats import Nats
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
-from fathom.errors import FathomError
+from fathom.errors import FathomError, Refusal
 
 from .accounts import Accounts
 from .chores import Chores
@@ -82,9 +82,12 @@ class Stores:
     def deliveries(self) -> Deliveries:
         return Deliveries(self.queue)
 
-    async def ready(self) -> None:
-        """Raise unless the truth answers: without Redis the timeline is slower, without this it is not there."""
+    async def ready(self) -> dict[str, bool]:
+        """Raise unless the truth answers and is ours: without Redis the timeline is slower, without it not there."""
         await self.truth.client.fetchval("SELECT 1", within_s=1.0)
+        if self.seat.lost.is_set():
+            raise Refusal("unavailable", "another service may have these data by now", retry_s=1.0)
+        return {"degraded": not self.memory.readable}
 
     async def migrate(self) -> int:
         """Bring the schema up to date, one transaction a step; return its version. Safe to call at any time."""
