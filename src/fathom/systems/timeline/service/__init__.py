@@ -7,7 +7,9 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from fathom.blocks.ids import Ids
 from fathom.engines.engine import EngineError
@@ -63,7 +65,7 @@ async def open(
         yield service
 
 
-class Copies(NamedTuple):
+class Copies(msgspec.Struct, frozen=True, gc=False):
     """A page of posts, newest first, each as the JSON of a `Post`; the rest as in a `Slice`."""
 
     json: list[bytes]

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -115,7 +115,7 @@ _encode = msgspec.json.Encoder().encode
 _decode_all = msgspec.json.Decoder(list[Post]).decode
 
 
-class Known(NamedTuple):
+class Known(msgspec.Struct, frozen=True, gc=False):
     """What became of some ids: the JSON of those that are there, and which are gone."""
 
     json: list[bytes]  # each a Post's, and its version; in the order of the ids asked for, without the gone

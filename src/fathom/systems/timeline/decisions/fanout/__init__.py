@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
+
+import msgspec
 
 from fathom.design import Decision
 
@@ -21,7 +23,7 @@ NO_ONE: frozenset[UserId] = frozenset()
 WARM_READERS = 250  # read and written together
 
 
-class Scan(NamedTuple):
+class Scan(msgspec.Struct, frozen=True, gc=False):
     """The ids that were found for a page, newest first, and the authors whose posts among them are not to be shown."""
 
     ids: list[PostId]

@@ -46,7 +46,7 @@ class Hybrid(OnWrite):
             self._rebuild(reader)
             return None
         self.feeds.came(generation, reader)
-        ids, marks = feed
+        ids, marks = feed.ids, feed.marks
         floor = marks.floor
         if marks.stars:
             lists = await self.feeds.lists(generation, marks.stars, page)

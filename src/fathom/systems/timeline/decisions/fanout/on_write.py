@@ -64,7 +64,7 @@ class OnWrite(Fanout):
             self._rebuild(reader)
             return None
         self.feeds.came(self.generation, reader)
-        ids, marks = feed
+        ids, marks = feed.ids, feed.marks
         if marks.floor and (len(ids) < page.limit or page.min_id is not None):
             ids = await self._go_on(reader, page, ids, marks.floor)
         return Scan(ids, marks.hidden)
