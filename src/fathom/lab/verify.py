@@ -11,6 +11,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -220,13 +221,19 @@ def _in_order_of(fresh: Sequence[Finding], written: Sequence[Finding]) -> list[F
     return [by_id[f.id] for f in written if f.id in by_id]
 
 
+@lru_cache(maxsize=1)
+def _history(run: Run, name: str) -> History:
+    """A history is big, and every law of a trial is held against the same one: it is read once."""
+    return History(run.history(name))
+
+
 def _laws(run: Run, laws: Mapping[str, Law]) -> Iterator[Problem]:
     """Hold each law against its history again, where the history was kept."""
     for result in run.laws:
         law = laws.get(result.law)
         if law is None or result.history is None:
             continue
-        history = History(run.history(result.history))
+        history = _history(run, result.history)
         found = sum(1 for _ in islice(law(history), BREACHES_MAX))
         same = found == result.count if result.counted else found >= result.count
         if not same or len(history) != result.checked:
@@ -242,7 +249,7 @@ def _lost(run: Run, dive: type[Dive[Any]] | None, laws: Mapping[str, Law]) -> It
     for trial in run.trials:
         if law is None or trial.history is None or trial.lost is None:
             continue
-        history = History(run.history(trial.history))
+        history = _history(run, trial.history)
         broken = list(islice(law(history), BREACHES_MAX))
         lost = len(lost_of(history, broken, trial.fault) if trial.alone else broken)
         if trial.lost != lost:
