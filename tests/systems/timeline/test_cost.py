@@ -205,3 +205,18 @@ async def test_what_is_asked_for_while_redis_is_away_costs_the_same_afterwards(w
             fan_left = -1 if op == "post" else 0  # the first round's unfollow: one feed less is pushed to
             assert away["commands"] == calm["commands"] + fan_left, op
             assert away["statements"] == calm["statements"], op
+
+
+async def test_a_change_costs_the_same_while_something_stands_by_for_redis(world: World):
+    async with world.open("on-write") as timeline:
+        author, followers = await star(world, 5, 5)
+        post = await timeline.post(author, "hello")
+        await timeline.settled()
+        await timeline.like(followers[2], post.id)
+        costs: list[dict[str, int]] = []
+        for fan in followers[:2]:
+            async with counted(world, "like") as spent:
+                await timeline.like(fan, post.id)
+            costs.append({name: n for name, n in spent.ours.items() if name != "bytes"})
+            world.stores.standby.begin()
+        assert costs[0] == costs[1]

@@ -80,7 +80,8 @@ class Mender:
     async def _tell_standby(self, entry: Entry, post: Post | None = None) -> None:
         if self._standby.on:
             try:
-                await self._standby.tell(entry, post)
+                with charging(RESIDUAL):  # a change costs the same whether anything stands by or not
+                    await self._standby.tell(entry, post)
             except EngineError:
                 self._standby.end()  # it missed something
 
