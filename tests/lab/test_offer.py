@@ -55,7 +55,7 @@ def contender(dive=Saying, client=None) -> Contender:
 
 async def offered(who: Contender, rate: float = 50, *, kept: float = 0.0, seed: int = 1):
     schedule = Schedule.draw({"say": rate}, 0.1, seed)
-    return await Offering(who, 1, "7/test", None, kept=kept).through(schedule, drain_s=1.0)
+    return await Offering(who, 1, 7, "test", kept=kept).through(schedule, drain_s=1.0)
 
 
 async def test_everything_is_offered_and_every_acknowledgement_probed():
@@ -126,7 +126,7 @@ async def test_a_probe_that_never_comes_true_stays_open():
     client = Memory()
     client.shows_after = 10**9
     schedule = Schedule.draw({"say": 20}, 0.1, 1)
-    offering = Offering(contender(client=client), 1, "7/test", None)
+    offering = Offering(contender(client=client), 1, 7, "test")
     got = await offering.through(schedule, drain_s=0.1)
     assert list(got.samples.outcome[got.samples.of("seen")]) == [3, 3]
     assert await offering.still_open() == 2

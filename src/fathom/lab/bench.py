@@ -21,7 +21,7 @@ from fathom.lab.hiccups import Hiccups
 from fathom.lab.load import Schedule
 from fathom.lab.offer import Offered, Offering
 from fathom.lab.plan import Plan
-from fathom.lab.runs import Gate, LawResult, Segment, Writing
+from fathom.lab.runs import BREACHES_MAX, EXAMPLES_MAX, Gate, LawResult, Segment, Writing
 
 __all__ = ["Bench", "Tell", "Void", "seed_of"]
 
@@ -29,8 +29,6 @@ Tell = Callable[[str], None]
 
 SEEN = "what_is_done_is_seen"  # the lab's own law: every probe comes true
 SAMPLE = 12  # how many look after a segment whether the laws still hold
-BREACHES_MAX = 10_000  # of one law in one history
-BROKEN_MAX = 20  # are written down: more of the same say no more
 DRAIN_S = 5.0  # for what is under way when the load ends
 WAKE_S = 0.05  # what a stopped process has overdue, it does first
 
@@ -94,7 +92,7 @@ class Bench:
 
     def offering(self, contender: Contender, point: Any, key: str, *, kept: float = 0.0) -> Offering:
         """Return an offering whose dice depend on seed, key and point, not on the contender."""
-        return Offering(contender, point, f"{self.plan.seed}/{key}/{point}", self.plan.dive.swept, kept=kept)
+        return Offering(contender, point, self.plan.seed, key, kept=kept)
 
     # ── what is written ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -258,7 +256,8 @@ class Bench:
                     law=name,
                     approach=contender.approach,
                     checked=len(history),
-                    broken=found[:BROKEN_MAX],
+                    broken=found[:EXAMPLES_MAX],
+                    breaches=len(found),
                     history=file,
                     **about,
                 )

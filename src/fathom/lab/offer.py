@@ -70,16 +70,21 @@ class _Watch:
 
 
 class Offering:
-    """One segment's requests to one contender. `kept` is the share of reading operations that the history keeps."""
+    """One segment's requests to one contender.
 
-    def __init__(self, contender: Contender, point: Any, key: str, swept: str | None, *, kept: float = 0.0) -> None:
-        self._contender, self._point, self._key, self._swept = contender, point, key, swept
+    Its dice come from `seed` and `key`; `key` names its callers in the history, of which `kept` is the share of reading
+    operations that is kept there.
+    """
+
+    def __init__(self, contender: Contender, point: Any, seed: object, key: str, *, kept: float = 0.0) -> None:
+        self._contender, self._point, self._key = contender, point, key
+        self._seed, self._swept = f"{seed}/{key}/{point}", contender.dive.swept
         self._operations = contender.dive.operations
         self._after = {
             name: [probe for probe in contender.dive.probes.values() if probe.after.name == name]
             for name in self._operations
         }
-        self._kept, self._dice = kept, random.Random(f"{key}/kept")
+        self._kept, self._dice = kept, random.Random(f"{self._seed}/kept")
         self._tasks: set[asyncio.Task[None]] = set()
         self._watches: list[_Watch] = []
         self._degraded_ns: list[int] = []
@@ -127,7 +132,7 @@ class Offering:
 
     async def _one(self, op: Operation, index: int, done: Callable[[Outcome], None]) -> None:
         contender = self._contender
-        turn = Turn(f"{self._key}/{op.name}", index, self._swept, self._point)
+        turn = Turn(f"{self._seed}/{op.name}", index, self._swept, self._point)
         kept = not op.reads or (self._kept > 0 and self._dice.random() < self._kept)
         try:
             answer = await contender.ask(op, turn, f"{self._key}/{op.name}/{index}", kept=kept)
@@ -140,7 +145,7 @@ class Offering:
         if contender.dive.degraded(op.name, answer):
             self._degraded_ns.append(self._now_ns())
         for probe in self._after[op.name]:
-            after = Turn(f"{self._key}/{probe.name}", index, self._swept, self._point)
+            after = Turn(f"{self._seed}/{probe.name}", index, self._swept, self._point)
             watch = _Watch(probe, after, answer, self._now_ns())
             self._watches.append(watch)
             self._start(self._watch(watch))

@@ -20,6 +20,7 @@ from fathom.lab.bench import DRAIN_S, WAKE_S, Bench, seed_of
 from fathom.lab.body import SETTLE_S, Contender
 from fathom.lab.census import Census
 from fathom.lab.duel import Ground, demand_s
+from fathom.lab.findings.trials import lost_of
 from fathom.lab.load import Schedule
 from fathom.lab.machine import cpu_s
 from fathom.lab.plan import JUDGE_S
@@ -130,21 +131,23 @@ class _Trial:
         await asyncio.sleep(fault.from_s - self.now_s)
         outage = fault.kind == "outage"
         pids = target.processes()
+        issued_s = self.now_s
         try:
             await (target.kill() if outage else target.pause())
             gone_s = self.now_s
-            self._mark("kill" if outage else "pause", pids, _proof(pids, outage))
+            self._mark("kill" if outage else "pause", pids, _proof(pids, outage), issued_s)
             await asyncio.sleep(fault.until_s - self.now_s)
         finally:  # healed also when the dive is interrupted: what still runs must find it whole
+            issued_s = self.now_s
             async with asyncio.timeout(READY_S):
                 await (target.restart(wiped=fault.wiped) if outage else target.resume())
         back_s = self.now_s
         if fault.wiped:
-            self._mark("wipe", (), "started again on an empty folder")
-        self._mark("restart" if outage else "resume", target.processes(), "it answers again")
+            self._mark("wipe", (), "started again on an empty folder", issued_s)
+        self._mark("restart" if outage else "resume", target.processes(), "it answers again", issued_s)
         return gone_s, back_s
 
-    def _mark(self, did: str, pids: Sequence[int], proof: str) -> None:
+    def _mark(self, did: str, pids: Sequence[int], proof: str, issued_s: float) -> None:
         self.bench.run.fault(
             FaultMark(
                 approach=self.contender.approach,
@@ -152,6 +155,7 @@ class _Trial:
                 did=did,
                 target=self.fault.target,
                 at_s=round(self.now_s, 6),
+                issued_s=round(issued_s, 6),
                 pids=list(pids),
                 proof=proof,
             )
@@ -193,6 +197,7 @@ class _Trial:
                 "degraded_until_ms": round(1000 * max(offered.degraded_s)),
             }
         keeps = plan.dive.keeps
+        lost = [breach for breach in broken if keeps is not None and breach.law == keeps.__name__]
         bench.run.trial(
             runs.Trial(
                 approach=contender.approach,
@@ -202,7 +207,8 @@ class _Trial:
                 until_s=round(self.until_s, 6),
                 settled=self.settled,
                 settled_s=round(self.settled_s, 6),
-                lost=None if keeps is None else sum(1 for b in broken if b.law == keeps.__name__),
+                lost=None if keeps is None else len(lost_of(history, lost, self.number)),
+                alone=True,
                 history=file,
                 extra=extra,
             )
