@@ -290,6 +290,11 @@ class Service:
             found = await self._standby.home(reader, page, wait_s=STANDBY_S)
         if found is not None:
             return sliced(found, page, source)
+        if self._truth_readers.locked() and not self._standby.on:
+            # Very many readers without a feed, as after a switch: Redis is there, and the truth is what needs sparing.
+            self._standby.begin()
+            if self._memory.readable:
+                self._standby.linger()
         if self._truth_waiting >= TRUTH_WAITING_MAX:
             raise Refusal("unavailable", "too many read at once while a store recovers, try again", retry_s=1.0)
         self._truth_waiting += 1
