@@ -51,7 +51,8 @@ def test_a_system_elsewhere_is_dived_into_by_its_path(fathom_process, my_system:
     assert verified.code == 0 and verified.json["agrees"], verified.out
     assert verified.json["numbers"] == len(result["findings"])
     compared = fathom_process("compare", result["run"], result["run"], "--json")
-    assert compared.code == 0 and not compared.json["differs"]
+    # It has no counts, and a quick run too few slices for more: then nothing can be told, and nothing differs.
+    assert compared.code in (0, 2) and not compared.json["differs"]
     raw = folder / "segments.jsonl"
     segments = [json.loads(line) for line in raw.read_text().splitlines()]
     counted = next(segment for segment in segments if segment["valid"] and segment["done"].get("sign"))
