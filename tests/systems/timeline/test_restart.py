@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 
 from fathom.design import Choice
+from fathom.engines.wire import NotSent
 from fathom.systems.timeline.api import Page
 from fathom.web.served import Served
 
