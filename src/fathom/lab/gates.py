@@ -18,7 +18,7 @@ __all__ = ["LAG_S", "arrivals", "before", "broken", "machine", "saturation", "wo
 
 STEAL = 0.02  # of the time of all cores; more, and the host ran others in our place
 OTHERS = 0.05  # of our own CPU time that others may use beside us
-OTHERS_COUNTING = 0.25  # of a core: a hog on the system's core raised CPU per operation by 8 %, so this by 2 %
+OTHERS_COUNTING = 0.75  # of a core: a hog on the system's core raised CPU per operation by 8 %; slices show as much
 OTHERS_S = 0.015  # or so much per second beyond what they use when nothing is asked: the kernel's own threads
 BRIEF_S = 0.02  # what passes by in a moment is no neighbour
 STALL = 0.10  # of the time in which everybody waited for disk or memory
@@ -47,6 +47,7 @@ def machine(
     """
     gates: list[Gate] = []
     cores = len(placement.generator | placement.system)
+    share = OTHERS_COUNTING if counting else OTHERS_S
     if used.busy is not None:
         stolen = used.busy.steal_s / max(used.covers_s * cores, 1e-9)
         gates.append(_below("steal", stolen, STEAL, "the host gave our cores to others"))
@@ -54,9 +55,8 @@ def machine(
         unseen = whole - used.all_s - used.foreign_s
         # Busy time is sampled at ticks, so it is off as a count of them is: three times its standard deviation.
         noise = 2 * TICK_S + 3 * math.sqrt(TICK_S * whole * max(0.0, 1 - whole / max(used.covers_s * cores, 1e-9)))
-        limit = max(OTHERS * whole, OTHERS_S * used.covers_s) + noise
+        limit = max(OTHERS * whole, share * used.covers_s) + noise
         gates.append(_below("ledger", abs(unseen), limit, "busy CPU seconds that no process accounts for"))
-    share = OTHERS_COUNTING if counting else OTHERS_S
     limit = max(OTHERS * used.all_s, (idle_s + share) * used.covers_s, BRIEF_S)
     gates.append(_below("others", used.foreign_s, limit, "CPU seconds that other programs used on this machine"))
     for name in ("memory.full",) if counting else ("memory.full", "io.full"):
