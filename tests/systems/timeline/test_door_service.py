@@ -166,5 +166,9 @@ async def test_without_the_truth_nothing_is_ready_and_a_write_is_asked_to_come_a
             assert (answer.status, answer.code) == (503, "unavailable")
             assert int(answer.headers["retry-after"]) >= 1
         await own.restart()
+        async with asyncio.timeout(20):
+            await (
+                world.stores.seat.held.wait()
+            )  # nothing is written before it is sure that no other service has taken it
         assert (await ann.get("/ready")).status == 200
         assert await ann.writes("back again")
