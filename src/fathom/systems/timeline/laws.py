@@ -37,11 +37,12 @@ LIKERS_MAX = 1_000  # `likers` answers no more
 def no_acknowledged_post_is_lost(history: History) -> Iterable[Broken]:
     """A post whose author was told that it is written is found by somebody when all has settled."""
     world = _world(history)
+    found = {id for look in world.last_looks for id in look.ids}
     for post in world.posts.values():
-        if post.write is None or post.may_be_deleted:
+        if post.write is None or post.may_be_deleted or post.id in found:
             continue
         looks = [look for look in world.last_looks if look.should_show(post)]
-        if looks and not any(post.id in look.ids for look in looks):
+        if looks:
             yield _broken(
                 "no_acknowledged_post_is_lost",
                 f"post {post.id} by {post.author} was acknowledged, and {looks[0]} does not have it"
