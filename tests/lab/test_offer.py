@@ -2,6 +2,7 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from fathom.engines.engine import EngineDown, EngineUnknown
@@ -9,8 +10,8 @@ from fathom.errors import FathomError, Refusal
 from fathom.history import Outcome
 from fathom.lab.body import Contender, Recorder, outcome_of
 from fathom.lab.dive import Dive, Load, op, probe
-from fathom.lab.load import Schedule
-from fathom.lab.offer import Offering
+from fathom.lab.load import Samples, Schedule
+from fathom.lab.offer import Offered, Offering
 
 
 class Memory:
@@ -176,3 +177,18 @@ async def test_only_what_changes_and_a_share_of_reads_is_kept():
         await offered(who, 400, kept=kept)
         assert least <= len(who.recorder.calls) <= most
         assert not any(call.changes for call in who.recorder.calls)
+
+
+def thirds_of(took_ms) -> tuple[float, float]:
+    """The thirds of a second in which 900 requests took so long, in the order in which they were due."""
+    due = np.linspace(0, 1e9, 900, endpoint=False).astype(np.int64)
+    rows = Samples(["say"], np.zeros(900, int), due, due, due + (np.asarray(took_ms) * 1e6).astype(np.int64), [0] * 900)
+    ((first, last),) = Offered(rows, {"say": 900}, {"say": 900}, []).thirds_s(1.0)
+    return first, last
+
+
+def test_a_burst_in_the_last_third_is_told_from_a_queue_that_never_empties():
+    burst = np.where((np.arange(900) > 620) & (np.arange(900) < 860), 40.0, 1.0)  # 80 % of the last third is slow
+    assert thirds_of(burst) == pytest.approx((0.001, 0.001))
+    first, last = thirds_of(np.linspace(1, 60, 900))
+    assert last > 5 * first

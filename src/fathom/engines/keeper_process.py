@@ -458,7 +458,7 @@ class KeeperProcess:
         self.freeze(tree, FREEZE_S)
         while True:
             found = tree(processes())
-            if not found:
+            if not found and not self.reap():  # one that was dead, but not reaped, may leave us some that still die
                 return True
             self.killed |= found
             for pid in found:
@@ -468,15 +468,17 @@ class KeeperProcess:
             time.sleep(0.0005)  # the ones that are not our children give no event to wait for
             self.reap()
 
-    def reap(self) -> None:
-        """Learn who has ended, and tell."""
+    def reap(self) -> bool:
+        """Learn who has ended, and tell; say whether anyone had."""
+        anyone = False
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                return anyone
             if pid == 0:
-                return
+                return anyone
+            anyone = True
             for kept in self.kept.values():
                 kept.strays.discard(pid)
                 if kept.pid == pid and kept.status is None:

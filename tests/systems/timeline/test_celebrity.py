@@ -27,7 +27,6 @@ def tests_run_beside_others(monkeypatch):
         "OTHERS_COUNTING",
         "STALL",
         "HICCUP_S",
-        "HICCUP_BESIDE_S",
         "LAG_S",
         "DRIFT",
         "BUSY",
