@@ -86,6 +86,24 @@ async def test_our_own_looking_is_taken_off_what_an_engine_counts():
     assert (await meter.stop()).engine == {"cache": {"cmd": 7}}
 
 
+async def test_what_a_service_does_of_itself_between_two_readings_is_in_both_counts_or_in_none():
+    body = Body()
+    own = await own_share(body)
+    stirs = iter([0, 2, 2, 0, 0, 3, 0, 0])  # commands that it sends before each reading of our count
+
+    async def ledger() -> dict[str, dict[str, int]]:
+        n = next(stirs)
+        body.counts["get"]["commands"] += n
+        body.engines["cache"].commands += n
+        return {op: dict(counts) for op, counts in body.counts.items()}
+
+    body.ledger = ledger
+    meter = Meter(body, own=own)
+    await meter.start()
+    used = await meter.stop()
+    assert used.counts["get"]["commands"] == used.engine["cache"]["cmd"] == 3
+
+
 def test_reading_is_quick_enough_to_do_often():
     async def read() -> float:
         meter = Meter(Body())

@@ -415,6 +415,15 @@ def test_a_goal_is_held_missed_or_cannot_be_told(tmp_path, found):
     assert strict["goal/on-read/3000/home.p99"].verdict == "failed"
 
 
+def test_samples_too_few_to_name_a_quantile_may_show_that_a_goal_held(tmp_path):
+    run = write_run(tmp_path, World(faults=False, blocks=4))  # 84 posts
+    at_the_load_of_the_duel(run)
+    some = {f.id: f for f in compute(Run(run.folder))}
+    goal = some["goal/on-read/3000/seen.p90"]
+    assert "duel/on-read/3000/seen.p90" not in some and goal.verdict == "held"
+    assert goal.value is None and goal.high < goal.detail["less_than"], "no more is said than what they exclude"
+
+
 class Fanout(Decision):
     default = "hybrid"
 

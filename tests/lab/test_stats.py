@@ -20,6 +20,7 @@ from fathom.lab.stats import (
     max_t,
     nearest_rank,
     quantile,
+    quantile_bounds,
     quantile_interval,
     ratio_of,
     sign_flip_interval,
@@ -55,6 +56,13 @@ def test_order_statistics_around_a_quantile_hold_it_as_the_binomial_says(n, q):
     assert binomial.cdf(high - 1) - binomial.cdf(low - 1) >= 0.95
     assert binomial.cdf(low) > 0.025, "the lower end could be higher"
     assert high == n + 1 or binomial.sf(high - 2) > 0.025, "the upper end could be lower"
+
+
+def test_few_samples_bound_a_quantile_that_they_cannot_name():
+    assert quantile_interval(range(40), 0.9) is None
+    assert quantile_bounds(range(40), 0.9).high == 39, "0.9^40 is less than 2.5 %"
+    assert math.isinf(quantile_bounds(range(34), 0.9).high), "0.9^34 is more"
+    assert quantile_bounds([1.0], 0.9).low == 0.0, "nothing is excluded below"
 
 
 def test_requests_that_were_never_answered_leave_a_quantile_open_above():

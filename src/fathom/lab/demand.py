@@ -7,6 +7,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from fathom.engines.engine import EngineError
 from fathom.lab.body import Body
@@ -16,6 +17,7 @@ __all__ = ["Meter", "Used", "counters_of", "own_share"]
 
 # These counters tell what an engine holds now; all others tell how often something happened.
 GAUGES = frozenset({"aof_bytes", "bytes", "connections", "keys", "memory", "messages", "objects", "streams"})
+READINGS = 5  # of the counts, until they stand still
 LOOKS = 3  # at the counters, to learn what a look itself costs
 
 
@@ -64,6 +66,14 @@ async def own_share(body: Body) -> dict[str, dict[str, int]]:
     }
 
 
+class _Counted(NamedTuple):
+    """One reading of what was counted by us and by the engines, and how many looks at these it took."""
+
+    counts: dict[str, dict[str, int]]
+    engine: dict[str, dict[str, int]]
+    looks: int
+
+
 class Meter:
     """Reads the ledgers and clocks of one body around a stretch of work.
 
@@ -76,7 +86,7 @@ class Meter:
         self._body, self._helpers, self._own = body, tuple(helpers), own or {}
 
     async def start(self) -> None:
-        self._counts, self._engine = await self._body.ledger(), await self._counters()
+        self._first = await self._counted()
         self._pressure, self._busy, self._everybody = pressure_s(), busy(), everybody()
         self._cpu = self._clocks()
         self._at = time.perf_counter()
@@ -85,14 +95,15 @@ class Meter:
         covers = time.perf_counter() - self._at
         clocks, after, everyone = self._clocks(), busy(), everybody()
         pressure = pressure_s()
-        engine, counts = await self._counters(), await self._body.ledger()
-        flows, state = _apart(self._engine, engine, self._own)
+        last = await self._counted()
+        looks = {field: {name: n * last.looks for name, n in own.items()} for field, own in self._own.items()}
+        flows, state = _apart(self._first.engine, last.engine, looks)
         spent, gone = _spent(self._cpu, clocks)
         if gone:
             state["processes.gone"] = float(gone)  # nobody saw what they used at last
         return Used(
             covers_s=covers,
-            counts=_grown(self._counts, counts),
+            counts=_grown(self._first.counts, last.counts),
             cpu_s=spent,
             engine=flows,
             state=state,
@@ -118,8 +129,18 @@ class Meter:
         ours = {pid for group in (*clocks.values(), *self._cpu.values()) for pid in group}
         return sum(seconds - self._everybody.get(pid, 0.0) for pid, seconds in everyone.items() if pid not in ours)
 
-    async def _counters(self) -> dict[str, dict[str, int]]:
-        return await counters_of(self._body)
+    async def _counted(self) -> _Counted:
+        """Read our counts and the engines' own, of the same moment.
+
+        A service is never quite still: what it did of itself between the two readings would be in one of them only. So
+        they are read again until our own count stands still around the engines'.
+        """
+        counts = await self._body.ledger()
+        for looks in itertools.count(1):
+            before, engine, counts = counts, await counters_of(self._body), await self._body.ledger()
+            if counts == before or looks == READINGS:
+                return _Counted(counts, engine, looks)
+        raise AssertionError
 
 
 def _spent(before: Mapping[str, Mapping[int, float]], after: Mapping[str, Mapping[int, float]]):

@@ -31,6 +31,7 @@ __all__ = [
     "max_t",
     "nearest_rank",
     "quantile",
+    "quantile_bounds",
     "quantile_interval",
     "ratio_of",
     "samples_needed",
@@ -104,18 +105,25 @@ def quantile_interval(values: Sequence[float] | Array, q: float, level: float = 
 
     Exact for independent samples; those of one segment are not, so it judges goals and is never a comparison.
     """
+    return quantile_bounds(values, q, level) if len(values) >= samples_needed(q) else None
+
+
+def quantile_bounds(values: Sequence[float] | Array, q: float, level: float = 1 - ALPHA) -> Interval:
+    """Return the order statistics that hold a quantile, however few the samples are (at least one).
+
+    Their ends are true for any number of samples, the value between them is not worth printing: forty samples that all
+    took less than a second show that nine tenths do (0.9^40 is 1.5 %), and not what the slowest tenth takes.
+    """
     n = len(values)
-    if n < samples_needed(q):
-        return None
     ordered = np.sort(np.asarray(values))
     # ranks j < k with P(j <= Binomial(n, q) < k) >= level, found by walking the binomial's tails
     below = _binomial_cdf(n, q)
     tail = (1 - level) / 2
     low = int(np.searchsorted(below, tail, side="right"))  # P(X < low) = below[low - 1] <= tail
     high = int(np.searchsorted(below, 1 - tail, side="left")) + 1  # P(X >= high) = 1 - below[high - 1] <= tail
-    if high > n:
-        return Interval(nearest_rank(ordered, q), float(ordered[max(low, 1) - 1]), math.inf, level)
-    return Interval(nearest_rank(ordered, q), float(ordered[max(low, 1) - 1]), float(ordered[high - 1]), level)
+    least = float(ordered[low - 1]) if low else 0.0
+    greatest = float(ordered[high - 1]) if high <= n else math.inf
+    return Interval(nearest_rank(ordered, q), least, greatest, level)
 
 
 def _binomial_cdf(n: int, q: float) -> Array:

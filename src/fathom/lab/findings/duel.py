@@ -15,7 +15,7 @@ import numpy as np
 
 from fathom.lab.findings.book import Book, name_of
 from fathom.lab.findings.census import QUANTILES
-from fathom.lab.findings.offered import ALIKE, rates_of_segments
+from fathom.lab.findings.offered import rates_of_segments
 from fathom.lab.runs import IDLE, MIX, NOT_THE_SYSTEM, Finding, Point, Segment
 from fathom.lab.stats import (
     BLOCKS_MIN,
@@ -27,6 +27,7 @@ from fathom.lab.stats import (
     margin,
     max_t,
     quantile,
+    quantile_bounds,
     quantile_interval,
     samples_needed,
     sign_flip_interval,
@@ -35,6 +36,7 @@ from fathom.lab.stats import (
 
 __all__ = ["duel", "measures_of"]
 
+MIX_ALIKE = 0.02  # a segment offers whole requests: 5.07 posts are 5, of which nobody could tell the difference
 NOISY = 0.25  # a margin beyond which "the same" would say nothing
 Measured = tuple[str, str]  # ("home", "p99"); ("mix", "cpu_s") is everything that a segment used
 
@@ -138,19 +140,24 @@ def _value(book: Book, race: _Race, name: str, measured: Measured) -> None:
     mine = race.column(name)
     values = [block.values[measured] for block in mine if measured in block.values]
     over = f"{len(values)} blocks"
+    id, how = f"{op}.{measure}", "cpu" if measure == "cpu_s" else "mean" if measure == "mean" else "quantile"
+    detail: dict[str, Any] = {"twin": name.endswith("'"), "blocks": values}
     if values and len(values) == len(mine):
         interval = spread(values)
     else:  # too few a block; all blocks together may support it, for a goal and never for a comparison
         pooled = [block.took[op] for block in mine if op in block.took]
         together = np.concatenate(pooled) if pooled else np.zeros(0)
-        interval = quantile_interval(together, QUANTILES[measure]) if measure in QUANTILES else None
-        values, over = [], f"{len(mine)} blocks pooled"
-    if interval is None:
-        return  # the ratio says why
+        if measure not in QUANTILES or not len(together):
+            return  # the ratio says why
+        over, detail["blocks"] = f"{len(mine)} blocks pooled", []
+        interval = quantile_interval(together, QUANTILES[measure])
+        if interval is None:  # its ends are still true: they tell a goal from what is far from it
+            interval = quantile_bounds(together, QUANTILES[measure])
+            id, how = f"{id}-bounds", "bounds"
     book.add(
-        name_of("duel", name, race.point, f"{op}.{measure}"),
+        name_of("duel", name, race.point, id),
         part="duel",
-        how="cpu" if measure == "cpu_s" else "mean" if measure == "mean" else "quantile",
+        how=how,
         interval=interval,
         approach=name.rstrip("'"),
         point=race.point,
@@ -159,7 +166,7 @@ def _value(book: Book, race: _Race, name: str, measured: Measured) -> None:
         unit="s",
         n=sum(block.n.get(op, 0) for block in mine),
         over=over,
-        detail={"twin": name.endswith("'"), "blocks": values},
+        detail=detail,
         sources=[s.id for block in mine for s in block.segments],
     )
 
@@ -308,7 +315,7 @@ def _mix(book: Book, race: _Race) -> tuple[str, str]:
 
     def alike(rates: Mapping[str, float]) -> bool:
         whole, other = sum(rates.values()), sum(declared.values())
-        return all(abs(rates.get(op, 0.0) / whole * other / rate - 1) <= ALIKE for op, rate in declared.items())
+        return all(abs(rates.get(op, 0.0) / whole * other / rate - 1) <= MIX_ALIKE for op, rate in declared.items())
 
     mine = {op: (low + high) / 2 for op, (low, high) in ran.items()}
     said = f"{share(mine):.3g} {axis}"

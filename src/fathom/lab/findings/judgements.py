@@ -166,6 +166,11 @@ def _goal(book: Book, approach: str, point: Point, aim: Aim) -> None:
         return
     high = found.high if found.high is not None else float("inf")  # some were never answered
     verdict = HELD if high < aim.less_than else FAILED if found.low >= aim.less_than else CANT_TELL
+    if found.how == "bounds" and verdict == CANT_TELL:
+        book.add(
+            id, verdict=verdict, says=_too_few(book, approach, point, aim, found.n), sources=found.sources, **fields
+        )
+        return
     rates = _judged_at(book, aim, found)
     lower, higher = beyond(book.plan, rates)
     says = ""
@@ -176,7 +181,7 @@ def _goal(book: Book, approach: str, point: Point, aim: Aim) -> None:
     fields["detail"] = {**fields["detail"], "rates": {op: list(ends) for op, ends in rates.items()}}
     book.add(
         id,
-        value=found.value,
+        value=found.value if found.how != "bounds" else None,
         low=found.low,
         high=found.high,
         exact=found.exact,
@@ -199,19 +204,18 @@ def _judged_at(book: Book, aim: Aim, found: Finding) -> Rates:
 
 
 def _best(book: Book, approach: str, point: Point, op: str, measure: str) -> Finding | None:
-    """The duel's blocks where they ran at this swept value; else the census."""
-    return book.get(name_of("duel", approach, point, f"{op}.{measure}")) or book.get(
-        name_of("census", approach, point, f"{op}.{measure}")
-    )
+    """The duel's blocks where they ran at this swept value, if only by what they exclude; else the census."""
+    raced = name_of("duel", approach, point, f"{op}.{measure}")
+    census = name_of("census", approach, point, f"{op}.{measure}")
+    return book.get(raced) or book.get(census) or book.get(f"{raced}-bounds")
 
 
-def _too_few(book: Book, approach: str, point: Point, aim: Aim) -> str:
+def _too_few(book: Book, approach: str, point: Point, aim: Aim, n: int = 0) -> str:
     if aim.measure not in QUANTILES:
         return "it was not measured"
     mean = book.get(name_of("census", approach, point, f"{aim.op}.mean"))
-    return (
-        f"{aim.measure} takes {samples_needed(QUANTILES[aim.measure]):,} samples; there are {mean.n if mean else 0:,}"
-    )
+    n = n or (mean.n if mean else 0)
+    return f"{aim.measure} takes {samples_needed(QUANTILES[aim.measure]):,} samples; there are {n:,}"
 
 
 class _Seconds(Estimate):
