@@ -13,7 +13,7 @@ __all__ = ["HEADER", "RESIDUAL", "RESOURCES", "Ledger", "charge", "charging", "o
 RESOURCES = (
     "statements",  # SQL statements sent
     "rows",  # SQL rows received or changed
-    "commands",  # Redis commands sent
+    "commands",  # Redis commands sent; those that a script calls are charged by whoever sent the script
     "messages",  # messages published to the queue
     "objects",  # objects put, got or deleted
     "bytes",  # payload bytes sent to and received from engines

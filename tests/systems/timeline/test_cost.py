@@ -220,3 +220,22 @@ async def test_a_change_costs_the_same_while_something_stands_by_for_redis(world
             costs.append({name: n for name, n in spent.ours.items() if name != "bytes"})
             world.stores.standby.begin()
         assert costs[0] == costs[1]
+
+
+async def test_what_a_script_does_within_redis_is_counted_by_us_as_well(world: World):
+    async with world.open("on-write") as timeline:
+        _, (one, other, *_) = await star(world, FANS, LIVE)
+        await timeline.settled()
+        feeds, generation = world.stores.feeds, world.choices.fanout.generation
+        cache, live = world.stores.cache.client, feeds.live_key(generation)
+        key = feeds.key(generation, other)
+        async with counted(world, "work") as spent:
+            await cache("ZADD", live, 1_000, one)  # last seen in 1970
+            assert await feeds.put_to_sleep(generation) == 1
+            await cache("ZREM", live, other)
+            await cache("DEL", key)
+            await cache("ZADD", key, 1, "1")  # a push into a feed that is not there
+            await feeds.trim(key, 20)
+            assert await cache("EXISTS", key) == 0
+        assert spent.redis["eval"] == 2
+        assert spent.all_commands == sum(n for name, n in spent.redis.items() if name not in LOOK)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fathom.engines.ledger import RESIDUAL, charging
+from fathom.engines.ledger import RESIDUAL, charge, charging
 
 from ..api import Page, PostId, UserId
 from .chores import Chores
@@ -241,6 +241,7 @@ class Feeds:
             _, generation, reader = key.split(b":")
             clear: Command = ("EVAL", _CLEAR, 2, self.live_key(int(generation)), key, reader, LIFE_S)
             await self._memory.work([clear])
+            charge("commands", 2)  # the script's own: Redis carries them out, and counts them
         if not over or marks is None:
             return
         floor = max(int(over[0]), marks.floor)
@@ -404,7 +405,9 @@ class Feeds:
             if not sleepy:
                 return 0
             keys = [live, *[self.key(generation, UserId(int(reader))) for reader in sleepy]]
-            return (await self._memory.work([("EVAL", _SLEEP, len(keys), *keys, until, *sleepy)]))[0]
+            (asleep,) = await self._memory.work([("EVAL", _SLEEP, len(keys), *keys, until, *sleepy)])
+            charge("commands", len(sleepy) + 2 * asleep)  # the script's own
+            return asleep
 
     async def remove(self, generation: int, authors: Sequence[UserId], most: int = 500) -> None:
         """Remove all feeds of a generation that nobody reads any more."""
