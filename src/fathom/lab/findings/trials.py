@@ -128,6 +128,8 @@ def _one(book: Book, trial: Trial, segment: Segment, samples: Samples) -> None:
                 n=len(good),
                 **{**fields, "over": f"least to greatest of {len(good)}"},
             )
+    back = max(0.0, trial.until_s - book.plan.faults[trial.fault].until_s)
+    book.add(id("back_s"), measure="back_s", unit="s", value=back, low=back, high=back, **{**fields, "n": 1})
     began = _Began.of(book, trial)
     shown_s = {name: trial.extra[f"{name}_ms"] / 1000 for name in _SHOWN if f"{name}_ms" in trial.extra}
     if shown_s.get("degraded_from", -1) >= began.issued_s:

@@ -15,6 +15,7 @@ _TRIAL_ROWS = (
     ("unknown", "outcome unknown"),
     ("censored", "never answered"),
     ("noticed_s", "users noticed after"),
+    ("back_s", "ready again, after it was let go, in"),
     ("healed_s", "healed, after the return, in"),
     ("bad_again", "quarter-seconds that were bad again"),
     ("unseen", "looked for what never came"),

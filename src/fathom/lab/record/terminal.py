@@ -20,6 +20,7 @@ from fathom.lab.verdicts import statements, untold
 
 __all__ = ["show", "terminal"]
 
+SLOW_S = 1.0  # an engine that comes back later than this had much to read
 _HEALED = {"with the return": "healed with the return"}
 _COLOURS = {"held": "green", "failed": "red"}
 
@@ -216,6 +217,9 @@ def _broken(facts: Facts, group: list[int]) -> Iterator[Item]:
             "·",
             f"{name}: {_count(failed)} failed, {_count(unknown)} unknown of {failed.n:,}",
         ]
+        back = facts.get(kind, name, number, "back_s")
+        if back and back.value and back.value > SLOW_S:
+            line += ["; ready again only ", Num(back, brief=True), " after it was let go"]
         if healed and healed.value and healed.verdict != "with the return":
             line += ["; healed ", Num(healed, brief=True), " after the return"]
         elif healed and healed.verdict == "can't tell":
