@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Broken", "History", "Law", "Op", "Outcome", "laws_of"]
+__all__ = ["Broken", "History", "Law", "Op", "Outcome", "laws_of", "tried", "tries"]
 
 
 class Outcome(enum.StrEnum):
@@ -81,6 +81,25 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Law = Callable[[History], Iterable[Broken]]
+
+
+def tries(count: Callable[[History], int]) -> Callable[[Law], Law]:
+    """Tell what tries a law: how many things in a history could have broken it.
+
+    A law that held where nothing could break it has shown nothing; the record says so.
+    """
+
+    def mark(law: Law) -> Law:
+        vars(law)["tried"] = count
+        return law
+
+    return mark
+
+
+def tried(law: Law, history: History) -> int:
+    """Return how many things in a history could have broken a law; all its operations, where the law does not tell."""
+    count: Callable[[History], int] = vars(law).get("tried", len)
+    return count(history)
 
 
 def laws_of(module: ModuleType) -> dict[str, Law]:

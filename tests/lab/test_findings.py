@@ -378,6 +378,14 @@ def test_breaches_are_all_counted_or_said_to_be_more(tmp_path):
         found = next(f for f in compute(run) if f.how == "law")
         return found.value, found.high, found.exact, found.n
 
+    def said(*results: LawResult) -> tuple:
+        run = write_run(tmp_path / str(len(list(tmp_path.iterdir()))), World(blocks=0, faults=False))
+        run.laws = list(results)
+        found = next(f for f in compute(run) if f.how == "law")
+        return found.verdict, found.says
+
+    assert said(law(0, checked=0), law(0, checked=2)) == ("held", "")
+    assert said(law(0, checked=0)) == ("not tried", "nothing in this dive could break it")
     assert counted(law(3), law(0)) == (3, 3, True, 100), "a law's n is not summed over checks of the same operations"
     assert counted(law(3), law(5, checked=140)) == (5, 8, False, 140)
     assert counted(law(70)) == (20, None, False, 100), "so many are kept as examples"

@@ -183,6 +183,15 @@ def test_a_plan_without_a_duel_promises_no_samples_for_its_goals():
     assert exit_of(plan, [held, told("goal", "can't tell", point=3_000, low=0.1, high=0.3)]) == 2
 
 
+def test_a_law_that_nothing_tried_is_no_promise_kept_unless_others_were_tried():
+    plan = plan_of(World(faults=False))
+    held = verdict("prediction/1", "prediction", "held")
+    untried = [verdict(f"law/{name}/x", "law", "not tried", name) for name in plan.names]
+    tried = [verdict(f"law/{name}/y", "law", "held", name) for name in plan.names]
+    assert exit_of(plan, [held, *untried, *tried]) == 0
+    assert exit_of(plan, [held, *untried, *tried[1:]]) == 2
+
+
 def test_a_fault_that_somebody_was_not_taken_through_is_untold():
     plan = plan_of(World())
     ran = [told("trial", "", id=f"trial/{name}/{n}/ok", measure="ok") for name in plan.names for n in (0, 1)]

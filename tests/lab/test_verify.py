@@ -197,7 +197,7 @@ def test_laws_are_held_by_how_often_they_were_broken(tmp_path):
         run.manifest.state = "void"
         return [p.says for p in _laws(run, law(given))]
 
-    assert not counts(2) and "2 broken in 1 operations, the history gives 3" in counts(3)[0]
+    assert not counts(2) and "2 broken in 1, the history gives 3" in counts(3)[0]
     result.broken = result.broken * 10
     assert not counts(57), "more than are kept, and nothing says how many"
     assert "at least 20" in counts(19)[0]

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
-from fathom.history import Broken, History, Law
+from fathom.history import Broken, History, Law, tried
 from fathom.lab import gates, machine, runs
 from fathom.lab.body import Contender
 from fathom.lab.demand import Meter, Used
@@ -204,7 +204,7 @@ class Bench:
             rates=rates,
             **more,
         )
-        await self.judge(contender, segment, await offering.still_open())
+        await self.judge(contender, segment, offering)
         return segment
 
     def write(self, segment: Segment) -> None:
@@ -213,7 +213,7 @@ class Bench:
 
     # ── laws ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def judge(self, contender: Contender, segment: Segment, open_probes: int = 0) -> list[Broken]:
+    async def judge(self, contender: Contender, segment: Segment, offering: Offering | None = None) -> list[Broken]:
         """Let a drawn few look, and hold the laws against what they saw and all that was ever written."""
         dice = random.Random(f"{self.plan.seed}/look/{segment.id}")
         before = len(contender.recorder.calls)
@@ -223,21 +223,21 @@ class Bench:
         changes = [call for call in contender.recorder.calls if call.changes]
         history = contender.recorder.history(contender.dive.given(who), [*changes, *looks])
         found = self.hold(contender, history, part=segment.part, segment=segment.id)
-        return found + self.seen(contender, segment, open_probes)
+        return found + (await self.seen(contender, segment, offering) if offering else [])
 
-    def seen(self, contender: Contender, segment: Segment, still_open: int) -> list[Broken]:
+    async def seen(self, contender: Contender, segment: Segment, offering: Offering) -> list[Broken]:
         """Hold the lab's own law: a probe that is false even when all has settled is a broken promise."""
         if not self.plan.dive.probes:
             return []
+        still_open = await offering.still_open()
         says = f"{still_open} looked for what they should see and had not seen it when all had settled"
         broken = [Broken(law=SEEN, says=says)] if still_open else []
-        checked = sum(segment.done.get(probe.after.name, 0) for probe in self.plan.dive.probes.values())
         self.run.law(
             LawResult(
                 law=SEEN,
                 approach=contender.approach,
                 part=segment.part,
-                checked=checked,
+                checked=offering.watched,
                 broken=broken,
                 segment=segment.id,
                 fault=segment.fault,
@@ -255,7 +255,7 @@ class Bench:
                 LawResult(
                     law=name,
                     approach=contender.approach,
-                    checked=len(history),
+                    checked=tried(law, history),
                     broken=found[:EXAMPLES_MAX],
                     breaches=len(found),
                     history=file,

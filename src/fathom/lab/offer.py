@@ -117,6 +117,11 @@ class Offering:
             [ns / 1e9 for ns in self._degraded_ns],
         )
 
+    @property
+    def watched(self) -> int:
+        """How many probes have begun to look."""
+        return len(self._watches)
+
     async def still_open(self) -> int:
         """Ask every probe that had not come true once more, now that all has settled; return how many still do not."""
         waiting = [watch for watch in self._watches if watch.outcome is not Outcome.OK]

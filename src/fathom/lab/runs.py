@@ -315,7 +315,7 @@ class LawResult(Struct):
     law: str
     approach: str
     part: Part
-    checked: int  # operations that it looked at
+    checked: int  # how many things could have broken it
     broken: list[Broken] = []  # the first of them, as examples
     breaches: int | None = None  # all of them; absent: the examples are all, unless they are as many as are kept
     segment: str | None = None

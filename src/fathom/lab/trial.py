@@ -14,6 +14,7 @@ from typing import Any
 
 from fathom.engines.engine import EngineError, Killable, Pausable
 from fathom.errors import FathomError
+from fathom.history import tried
 from fathom.lab import dive as grammar
 from fathom.lab import gates, runs
 from fathom.lab.bench import DRAIN_S, WAKE_S, Bench, seed_of
@@ -186,7 +187,7 @@ class _Trial:
             fault=self.number,
         )
         bench.write(segment)
-        bench.seen(contender, segment, await self._offering.still_open())
+        await bench.seen(contender, segment, self._offering)
         about = {"part": "trial", "segment": segment.id, "fault": self.number}
         broken = bench.hold(contender, history, file=file, **about)
         extra = {"together": int(self.together)}
@@ -197,6 +198,8 @@ class _Trial:
                 "degraded_until_ms": round(1000 * max(offered.degraded_s)),
             }
         keeps = plan.dive.keeps
+        if keeps is not None and not tried(keeps, history):
+            keeps = None  # nobody looked for anything: that nothing was lost is not known
         lost = [breach for breach in broken if keeps is not None and breach.law == keeps.__name__]
         bench.run.trial(
             runs.Trial(

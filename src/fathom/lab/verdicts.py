@@ -248,7 +248,9 @@ _DEMANDS = ("prediction", "law", "closed form", "cross-check", "flip check", "co
 
 def statements(found: Sequence[Finding]) -> list[Statement]:
     """Return all that can hold, fail, or not be told; a trial that did not recover is among the failed."""
-    said = [Statement(f.verdict or CANT_TELL, f.how, f) for f in found if f.how in _DEMANDS]
+    said = [
+        Statement(f.verdict or CANT_TELL, f.how, f) for f in found if f.how in _DEMANDS and f.verdict != "not tried"
+    ]
     said += [Statement(FAILED, "trial", f) for f in found if f.how == "trial" and f.verdict == "does not recover"]
     return said
 
@@ -293,6 +295,12 @@ def _stands_on(decision: Finding, flip: Finding) -> bool:
     return decision.approach in pair and not pair <= {decision.approach, *decision.detail.get("same", [])}
 
 
+def _untried(found: Sequence[Finding], approach: str) -> bool:
+    """Whether there are laws, and none of them was tried on this approach."""
+    laws = {f.verdict for f in found if f.how == "law" and f.approach == approach}
+    return laws == {"not tried"}
+
+
 def exit_of(plan: Plan, found: Sequence[Finding]) -> int:
     """Return how the dive ends: 0 all held, 1 one failed, 2 can't tell, 3 no number stands."""
     broke = {f.approach for f in found if f.how == "law" and f.verdict == FAILED}
@@ -300,6 +308,7 @@ def exit_of(plan: Plan, found: Sequence[Finding]) -> int:
         return EXIT_VOID
     verdicts = [said.verdict for said in [*statements(found), *untold(plan, found)]]
     verdicts += [FAILED for f in found if f.how == "decision" and f.verdict == "none"]
+    verdicts += [CANT_TELL for name in plan.names if _untried(found, name)]
     if not plan.predictions:  # nothing was foretold: then the decision is what was asked for
         verdicts += [CANT_TELL for f in found if f.how == "decision" and f.verdict == CANT_TELL]
     elif not any(f.how == "prediction" for f in found):

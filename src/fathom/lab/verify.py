@@ -20,7 +20,7 @@ import msgspec
 
 import fathom
 from fathom.errors import FathomError
-from fathom.history import History, Law
+from fathom.history import History, Law, tried
 from fathom.lab.figures import value_of
 from fathom.lab.findings.book import name_of
 from fathom.lab.findings.trials import lost_of
@@ -236,9 +236,10 @@ def _laws(run: Run, laws: Mapping[str, Law]) -> Iterator[Problem]:
         history = _history(run, result.history)
         found = sum(1 for _ in islice(law(history), BREACHES_MAX))
         same = found == result.count if result.counted else found >= result.count
-        if not same or len(history) != result.checked:
+        n = tried(law, history)
+        if not same or n != result.checked:
             was = f"{'' if result.counted else 'at least '}{result.count:,} broken in {result.checked:,}"
-            says = f"{result.law}: laws.jsonl says {was} operations, the history gives {found:,} in {len(history):,}"
+            says = f"{result.law}: laws.jsonl says {was}, the history gives {found:,} in {n:,}"
             id = name_of("law", result.approach, result.law)
             yield Problem(kind="law", where=result.history, says=says, findings=[id])
 

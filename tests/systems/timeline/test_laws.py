@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fathom.history import History, Op, Outcome, laws_of
+from fathom.history import History, Op, Outcome, laws_of, tried
 from fathom.systems.timeline import laws
 
 STAR, FAN = 1, 2
@@ -48,6 +48,30 @@ class Story:
 def test_there_are_nine_laws_and_each_is_named_as_a_sentence():
     assert len(laws_of(laws)) == 9
     assert set(laws_of(laws)) == set(laws.__all__)
+
+
+def test_a_law_knows_whether_anything_could_have_broken_it():
+    story = Story(GIVEN)
+
+    def counts() -> dict[str, int]:
+        return {name: n for name, law in laws_of(laws).items() if (n := tried(law, History(story.ops)))}
+
+    assert counts() == {}
+    story.post(STAR, 10)
+    assert counts() == {}, "nobody looked for it"
+    story.home(FAN, (10, STAR), (9, STAR), final=True)
+    assert counts() == {
+        "no_acknowledged_post_is_lost": 1,
+        "each_follower_sees_each_post_once": 1,
+        "home_is_newest_first": 1,
+        "nothing_from_strangers": 2,
+    }
+    story.home(STAR, (10, STAR), older=10)
+    story.home(STAR, page={"max_id": 10})
+    story.tell("like", FAN, 10)
+    story.tell("delete", STAR, 10)
+    story.tell("block", STAR, FAN)
+    assert set(counts()) == set(laws.__all__) - {"no_acknowledged_post_is_lost"}, "it is deleted"
 
 
 def test_a_quiet_evening_breaks_nothing():

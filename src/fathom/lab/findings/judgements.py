@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["estimates", "gates", "goals", "judged", "laws"]
 
-HELD, FAILED, CANT_TELL = "held", "failed", "can't tell"
+HELD, FAILED, CANT_TELL, NOT_TRIED = "held", "failed", "can't tell", "not tried"
 SEEN = "what_is_done_is_seen"  # the lab's own law: it looks at the probes of one segment alone
 
 
@@ -47,8 +47,8 @@ def laws(book: Book) -> set[str]:
             approach=approach,
             measure=law,
             **number,
-            verdict=FAILED if broken else HELD if number["n"] else CANT_TELL,
-            says=broken[0].says if broken else "" if number["n"] else "nothing was there to check",
+            verdict=FAILED if broken else HELD if number["n"] else NOT_TRIED,
+            says=broken[0].says if broken else "" if number["n"] else "nothing in this dive could break it",
             detail={"where": [[r.part, r.fault] for r in results if r.broken]},
             sources=[result.segment for result in results if result.segment],
         )

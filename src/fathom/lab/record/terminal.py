@@ -194,8 +194,11 @@ def _silent(facts: Facts, kind: str, finding: Finding) -> Item:
 def _laws_kept(facts: Facts) -> Iterator[Item]:
     laws = [f for f in facts.of("law") if f.verdict == "held"]
     if laws and not any(f.verdict == "failed" for f in facts.of("law")):
-        kinds = len({f.measure for f in laws})
-        yield [Mark("held"), f" {kinds} law{'s' if kinds > 1 else ''} held in every approach, under faults too"]
+        kinds = {f.measure for f in laws}
+        more = len({f.measure for f in facts.of("law")} - kinds)
+        rest = f"; {more} more {'were' if more > 1 else 'was'} not tried" if more else ""
+        line = f" {len(kinds)} law{'s' if len(kinds) > 1 else ''} held in every approach, under faults too"
+        yield [Mark("held"), line + rest]
     flips = [f for f in facts.of("flip", point=facts.duelled) if f.verdict == "flips"]
     for flip in flips:
         where = f"at {facts.at(point_of(flip))}, {flip.approach} costs less than {flip.versus} up to "

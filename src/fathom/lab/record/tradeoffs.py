@@ -238,8 +238,10 @@ def _kept(facts: Facts) -> list[Block]:
     rows += _laws(facts)
     if not rows:
         return []
-    laws = dict.fromkeys(words(f.measure) for f in facts.of("law"))
-    says = [*_goals_at(facts), *([f"Laws: {', '.join(laws)}."] if laws else [])]
+    tried = dict.fromkeys(words(f.measure) for f in facts.of("law") if f.verdict != "not tried")
+    untried = [law for law in dict.fromkeys(words(f.measure) for f in facts.of("law")) if law not in tried]
+    says = [*_goals_at(facts), *([f"Laws: {', '.join(tried)}."] if tried else [])]
+    says += [f"Not tried, as nothing here could break them: {', '.join(untried)}."] if untried else []
     if facts.machine.engines:
         says.append(f"Engines needed by all: {', '.join(engines_of(facts))}.")
     return [Table(["Kept", *plan.names], rows, [" ".join(says)] if says else [])]
@@ -261,15 +263,17 @@ def _goals_at(facts: Facts) -> list[str]:
 
 def _laws(facts: Facts) -> list[list[Item]]:
     """One row for all laws that everybody kept, and one for each that somebody broke, or that nothing tested."""
-    plan, rows, kept = facts.plan, [], []
+    plan, rows, kept, untried = facts.plan, [], [], 0
     for law in dict.fromkeys(f.measure for f in facts.of("law")):
         found = [facts.get("law", approach, law) for approach in plan.names]
-        if all(f is None or f.verdict == "held" for f in found):
+        if all(f is None or f.verdict == "not tried" for f in found):
+            untried += 1  # what is written below the table names them
+        elif all(f is None or f.verdict == "held" for f in found):
             kept.append(found)
         else:
             rows.append([[words(law), common(found)], *([Mark(f.verdict or "", f)] if f else ["–"] for f in found)])
     if kept:
-        label = "all laws" if not rows else "all other laws"
+        label = "all laws" if not rows and not untried else "all laws that were tried" if not rows else "all other laws"
         every = common([f for found in kept for f in found])
         marks = [[Mark("held", found, f" {len(kept)}")] if found else ["–"] for found in kept[0]]
         rows.append([[label, every], *marks])

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from fathom.history import Broken, History, Op, Outcome
+from fathom.history import Broken, History, Op, Outcome, tries
 
 __all__ = [
     "an_author_reads_their_own_post_at_once",
@@ -34,6 +34,7 @@ __all__ = [
 LIKERS_MAX = 1_000  # `likers` answers no more
 
 
+@tries(lambda history: _world(history).looked_for)
 def no_acknowledged_post_is_lost(history: History) -> Iterable[Broken]:
     """A post whose author was told that it is written is found by somebody when all has settled."""
     world = _world(history)
@@ -52,6 +53,7 @@ def no_acknowledged_post_is_lost(history: History) -> Iterable[Broken]:
             )
 
 
+@tries(lambda history: len(_world(history).last_looks))
 def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
     """When all has settled, every follower's home shows every post of those followed: no hole, nothing twice."""
     world = _world(history)
@@ -75,6 +77,7 @@ def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
                     )
 
 
+@tries(lambda history: sum(len(look.listed) > 1 for look in _world(history).looks))
 def home_is_newest_first(history: History) -> Iterable[Broken]:
     """Every page is in order, the newest post first."""
     for look in _world(history).looks:
@@ -84,6 +87,7 @@ def home_is_newest_first(history: History) -> Iterable[Broken]:
                 break
 
 
+@tries(lambda history: sum(len(look.by) for look in _world(history).homes))
 def nothing_from_strangers(history: History) -> Iterable[Broken]:
     """A home shows nobody whom its reader does not follow; from the moment an unfollow is acknowledged."""
     world = _world(history)
@@ -99,6 +103,7 @@ def nothing_from_strangers(history: History) -> Iterable[Broken]:
                 )
 
 
+@tries(lambda history: len(history.acknowledged("block")))
 def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
     """Who has blocked, or was blocked, sees nothing of the other; from the moment the block is acknowledged."""
     world = _world(history)
@@ -114,6 +119,7 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
                     )
 
 
+@tries(lambda history: len(history.acknowledged("delete")))
 def nothing_deleted(history: History) -> Iterable[Broken]:
     """A deleted post is never shown again, from the moment its deletion is acknowledged."""
     world = _world(history)
@@ -127,6 +133,7 @@ def nothing_deleted(history: History) -> Iterable[Broken]:
                     break
 
 
+@tries(lambda history: _world(history).looked_at_oneself)
 def an_author_reads_their_own_post_at_once(history: History) -> Iterable[Broken]:
     """An author's own home and own list have a post as soon as its author was told that it is written."""
     world = _world(history)
@@ -146,6 +153,7 @@ def an_author_reads_their_own_post_at_once(history: History) -> Iterable[Broken]
                 )
 
 
+@tries(lambda history: sum(len(walk) > 1 for walk in _world(history).walks))
 def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
     """Going down or up page by page, each from where the last one ended, meets no post twice and leaves none out."""
     world = _world(history)
@@ -173,6 +181,7 @@ def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
             yield from _left_out(world, walk, met)
 
 
+@tries(lambda history: len(history.acknowledged("like")))
 def likes_equal_the_likers(history: History) -> Iterable[Broken]:
     """When all has settled a post's number of likes is the number of those who like it."""
     world = _world(history)
@@ -347,6 +356,18 @@ class _World:
         self.last_looks = [look for look in self.looks if look.op.final]
         self.walks = _walks(self.looks)
         self.last_walks = [walk for walk in self.walks if walk[0].op.final and walk[0].kind == "home"]
+
+    @property
+    def looked_for(self) -> int:
+        """How many acknowledged posts somebody should find at the end."""
+        found = {id for look in self.last_looks for id in look.ids}
+        written = [post for post in self.posts.values() if post.write is not None and not post.may_be_deleted]
+        return sum(post.id in found or any(look.should_show(post) for look in self.last_looks) for post in written)
+
+    @property
+    def looked_at_oneself(self) -> int:
+        """How often somebody looked at a list that has their own posts in it."""
+        return sum(look.own and look.viewer in self.by_author for look in self.looks if look.kind != "read")
 
     def between(self, above: int, ended: int) -> list[_Posted]:
         """Return all posts with ids above `above`, up to `ended`."""
