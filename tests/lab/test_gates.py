@@ -60,6 +60,13 @@ def test_a_neighbour_disturbs_what_is_counted_less_than_what_is_timed():
     assert not tripped(gates.machine(noisy, HERE, counting=True))
 
 
+def test_a_neighbour_who_was_there_before_us_is_no_measure_of_calm():
+    assert not tripped(gates.idle(CALM, 2))
+    hog = dataclasses.replace(CALM, foreign_s=2.9)  # as much as one core has
+    assert tripped(gates.idle(hog, 2)) == {"idle"}
+    assert not tripped(gates.idle(hog, 16)), "there is room for both"
+
+
 def test_a_control_that_woke_late_trips():
     for core in (0, 1):
         assert not tripped(gates.machine(CALM, HERE, [Hiccup(core, 2_000, 1e-4, 5e-3, 9e-3)]))  # it waits for us too

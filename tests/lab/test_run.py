@@ -28,6 +28,7 @@ def tests_run_beside_others(monkeypatch):
     """What these tests ask is not how quiet the machine is; tests/lab/test_gates.py asks that."""
     for limit in (
         "STEAL",
+        "IDLE",
         "OTHERS_S",
         "OTHERS_COUNTING",
         "STALL",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import random
 import time
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ UTILISATION = 0.5  # of the system's cores: what is counted must not queue
 OPS_MIN, OPS_MAX = 3, 1_000
 WARM = 3  # operations before anything is counted: connections, plans and caches
 HEAVY_S = 0.05  # an operation that takes more CPU than this is let finish before the next
-IDLE_S = 0.6
+IDLE_S, IDLES = 0.6, 5
 AGAIN = 2  # how often a disturbed slice is done again
 
 
@@ -89,16 +90,22 @@ class Census:
                 break  # seen well enough, and too dear to do again
 
     async def _idle(self, contender: Contender) -> None:
-        meter = self.bench.meter(contender)
-        await meter.start()
-        await asyncio.sleep(IDLE_S)
-        used = await meter.stop()
-        self.bench.idle_s = min(self.bench.idle_s, used.foreign_s / used.covers_s)
-        self.bench.write(
-            self.bench.segment(
-                contender, "census", IDLE, self.bench.plan.points[0], IDLE_S, done={}, used=used, checks=[]
+        """See what is used while nothing is asked; a machine that others use already is given a few moments."""
+        point = self.bench.plan.points[0]
+        for _ in range(IDLES):
+            meter = self.bench.meter(contender)
+            await meter.start()
+            await asyncio.sleep(IDLE_S)
+            used = await meter.stop()
+            checks = gates.idle(used, os.cpu_count() or 1)
+            self.bench.write(
+                self.bench.segment(contender, "census", IDLE, point, IDLE_S, done={}, used=used, checks=checks)
             )
-        )
+            if not gates.broken(checks):
+                self.bench.idle_s = min(self.bench.idle_s, used.foreign_s / used.covers_s)
+                return
+        says = f"other programs use {used.foreign_s / used.covers_s:.2g} of a core while nothing is asked"
+        raise Void(f"{says}: end them, or dive when they are done")
 
     async def _round(self, contender: Contender, number: int) -> None:
         plan = self.bench.plan

@@ -14,12 +14,13 @@ from fathom.lab.load import Samples
 from fathom.lab.machine import TICKS, Placement
 from fathom.lab.runs import Gate
 
-__all__ = ["LAG_S", "arrivals", "before", "broken", "machine", "saturation", "work"]
+__all__ = ["LAG_S", "arrivals", "before", "broken", "idle", "machine", "saturation", "work"]
 
 STEAL = 0.02  # of the time of all cores; more, and the host ran others in our place
 OTHERS = 0.05  # of our own CPU time that others may use beside us
 OTHERS_COUNTING = 0.75  # of a core: a hog on the system's core raised CPU per operation by 8 %; slices show as much
 OTHERS_S = 0.015  # or so much per second beyond what they use when nothing is asked: the kernel's own threads
+IDLE = 0.125  # of all cores: so much may others use before anything is asked, or they would be the measure of calm
 BRIEF_S = 0.02  # what passes by in a moment is no neighbour
 STALL = 0.10  # of the time in which everybody waited for disk or memory
 HICCUP_S = 0.02  # how late a sleeping control may wake (p99): it also waits for our own work, a few slices of 4 ms
@@ -66,6 +67,12 @@ def machine(
         says = f"seconds that a control that only sleeps woke late on core {late.core} (p99)"
         gates.append(_below(f"hiccups.{late.core}", late.p99_s, HICCUP_S, says))
     return gates
+
+
+def idle(used: Used, cores: int) -> list[Gate]:
+    """Whether the machine is calm to begin with: what others use now is what they may use later."""
+    share = used.foreign_s / max(used.covers_s * cores, 1e-9)
+    return [_below("idle", share, IDLE, "the share of all cores that other programs used while nothing was asked")]
 
 
 def arrivals(lag_p99_s: float, p50_s: Mapping[str, float]) -> list[Gate]:
