@@ -91,7 +91,7 @@ class Census:
 
     async def _idle(self, contender: Contender) -> None:
         """See what is used while nothing is asked; a machine that others use already is given a few moments."""
-        point = self.bench.plan.points[0]
+        point, share = self.bench.plan.points[0], 0.0
         for _ in range(IDLES):
             meter = self.bench.meter(contender)
             await meter.start()
@@ -101,10 +101,11 @@ class Census:
             self.bench.write(
                 self.bench.segment(contender, "census", IDLE, point, IDLE_S, done={}, used=used, checks=checks)
             )
+            share = used.foreign_s / used.covers_s
             if not gates.broken(checks):
-                self.bench.idle_s = min(self.bench.idle_s, used.foreign_s / used.covers_s)
+                self.bench.idle_s = min(self.bench.idle_s, share)
                 return
-        says = f"other programs use {used.foreign_s / used.covers_s:.2g} of a core while nothing is asked"
+        says = f"other programs use {share:.2g} of a core while nothing is asked"
         raise Void(f"{says}: end them, or dive when they are done")
 
     async def _round(self, contender: Contender, number: int) -> None:
