@@ -61,7 +61,8 @@ def test_the_page_says_what_it_said(run):
 
 
 @pytest.mark.slow
-def test_there_is_no_colour_off_a_terminal_and_no_trailing_space(run):
+def test_there_is_no_colour_off_a_terminal_and_no_trailing_space(run, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
     assert "\x1b" not in terminal(run) and "\x1b" in terminal(run, colour=True)
     assert not [line for line in terminal(run).splitlines() if line != line.rstrip()]
 

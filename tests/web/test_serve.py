@@ -193,7 +193,8 @@ async def test_it_says_nothing_but_its_one_line(keeper: Keeper, elsewhere: Syste
         "print('hello from a library')\n" + service.read_text().replace("from __future__ import annotations\n", "")
     )
     async with Served.start(keeper, elsewhere) as served:
-        assert "hello from a library" in served.child.log.read_text()
+        log = served.child.log
+    assert "hello from a library" in log.read_text(), "all that it said is there when it has ended"
 
 
 async def begin(spec: dict[str, Any] | bytes) -> asyncio.subprocess.Process:

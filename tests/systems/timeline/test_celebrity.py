@@ -58,7 +58,11 @@ async def test_a_pushed_post_costs_a_command_for_each_fan_and_one_for_each_thous
         assert found[f"closed-form/on-write/{fans}/post.commands"].verdict == "held"
         assert found[f"census/on-read/{fans}/post.commands"].value == 1
     assert found["cross-check/on-write/cache.commands"].verdict == "held"  # Redis's own INFO commandstats
-    assert {f.verdict for f in ended.findings if f.how == "law"} == {"held"}
+    laws_of_it = {(f.measure, f.verdict) for f in ended.findings if f.how == "law"}
+    untried = {"nothing_from_the_blocked", "nothing_deleted", "likes_equal_the_likers"}
+    untried |= {"an_author_reads_their_own_post_at_once"}  # the stars do not read
+    assert {law for law, verdict in laws_of_it if verdict == "not tried"} == untried
+    assert {verdict for law, verdict in laws_of_it if law not in untried} == {"held"}
     record = (ended.folder / "record.md").read_text()
     for part in ("Problem", "Approaches", "Trade-offs", "Decision", "Failure modes"):
         assert f"## {part}" in record or f". {part}" in record

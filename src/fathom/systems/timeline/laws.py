@@ -367,7 +367,7 @@ class _World:
     @property
     def looked_at_oneself(self) -> int:
         """How often somebody looked at a list that has their own posts in it."""
-        return sum(look.own and look.viewer in self.by_author for look in self.looks if look.kind != "read")
+        return sum(look.own and bool(self.by_author.get(look.viewer)) for look in self.looks if look.kind != "read")
 
     def between(self, above: int, ended: int) -> list[_Posted]:
         """Return all posts with ids above `above`, up to `ended`."""
