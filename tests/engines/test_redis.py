@@ -47,6 +47,24 @@ async def test_at_its_limit_it_does_as_it_was_told(keeper: Keeper):
 
 
 @pytest.mark.slow
+async def test_a_log_that_has_doubled_is_written_anew_and_says_the_same(keeper: Keeper):
+    async with Redis.start(keeper) as redis, redis.connected() as client:
+        await client("SET", "a", "0")
+        await redis.compact()
+        small = (await redis.counters())["aof_bytes"]
+        assert small < 1_000, "a small one is left alone"
+        for n in range(60):
+            await client("SET", "a", f"{n} " + "x" * 100_000)
+        grown = (await redis.counters())["aof_bytes"]
+        await redis.compact()
+        assert (await redis.counters())["aof_bytes"] < grown / 50
+        await client("SET", "b", "after it")
+        await redis.restart()
+        await client.wait_up(10)
+        assert (await client("GET", "a")).startswith(b"59 ") and await client("GET", "b") == b"after it"
+
+
+@pytest.mark.slow
 async def test_a_wiped_one_forgets_and_keeps_its_address_and_its_neighbours_in_the_folder(keeper: Keeper, spaced: Path):
     (spaced / "a letter").write_text("mine")
     async with Redis.start(keeper, folder=spaced) as redis, redis.connected() as client:

@@ -13,6 +13,7 @@ from fathom.design import Choice, Question, System
 from fathom.engines.engine import Engine, Killable, Pausable
 from fathom.engines.keeper import Keeper
 from fathom.engines.postgres import Postgres
+from fathom.engines.redis import OwnRedis
 from fathom.errors import FathomError
 from fathom.lab.body import Service
 from fathom.lab.dive import engines_of
@@ -40,11 +41,16 @@ class Embodied:
         await self._served.settled(within_s)
 
     async def tidy(self) -> None:
-        """Collect the service's garbage, and have PostgreSQL make the checkpoint that would come sooner or later."""
+        """Collect the service's garbage, and have the engines tidy up what they would sooner or later.
+
+        PostgreSQL makes a checkpoint, Redis writes its log anew if that has doubled.
+        """
         await self._served.collect()
         for engine in self.engines.values():
             if isinstance(engine, Postgres) and isinstance(engine, Killable):  # ours: nobody else's may be hurried
                 await engine.client.execute("CHECKPOINT", within_s=30.0)
+            elif isinstance(engine, OwnRedis):
+                await engine.compact()
 
     async def pause(self) -> None:
         """Stop the service first, so that it sees no engine fall silent."""

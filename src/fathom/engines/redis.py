@@ -24,13 +24,24 @@ from .redis_client import Address, RedisBusy, RedisClient, RedisDown, RedisError
 if TYPE_CHECKING:
     from .keeper import Child, Keeper
 
-__all__ = ["Redis", "RedisBusy", "RedisClient", "RedisDown", "RedisError", "RedisLost", "RedisTimeout", "Script"]
+__all__ = [
+    "OwnRedis",
+    "Redis",
+    "RedisBusy",
+    "RedisClient",
+    "RedisDown",
+    "RedisError",
+    "RedisLost",
+    "RedisTimeout",
+    "Script",
+]
 
 OLDEST = (6, 2)
 PORTS = 5  # how many are tried before we give up
 PORT_S = 3.0  # how long a port that was ours is waited for
 START_S = 60.0  # a large append-only file takes its time to load
 STOP_S = 10.0
+LOG_BYTES_MIN = 2 << 20  # a smaller log is read in no time
 
 
 class Redis(Engine):
@@ -93,8 +104,7 @@ class Redis(Engine):
     async def _info(self, section: str, within_s: float = 10.0) -> dict[str, str]:
         """Return a section of INFO. It takes a connection of its own, so that it works beside any client."""
         async with RedisClient.open(self.where, within_s=within_s, deadline_s=max(0.05, min(2.0, within_s))) as client:
-            text = (await client("INFO", section)).decode()
-        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+            return _fields(await client("INFO", section))
 
     @property
     def version(self) -> str:
@@ -258,6 +268,26 @@ class OwnRedis(Redis, Killable, Pausable):
                 self._place.mkdir(mode=0o700)
         await self._begin()
 
+    async def compact(self, within_s: float = 30.0) -> None:
+        """Have it write its log anew if that has doubled, as it does by itself, but for the sizes of a laptop.
+
+        A start reads the log, with all that was overwritten since; one that grew without a rewrite since the Redis was
+        filled takes many times as long to read as that of a Redis which has run for some time.
+        """
+        async with (
+            asyncio.timeout(within_s),
+            RedisClient.open(self.where, within_s=within_s, deadline_s=within_s) as client,
+        ):
+            log = _fields(await client("INFO", "persistence"))
+            if int(log["aof_current_size"]) < 2 * max(int(log["aof_base_size"]), LOG_BYTES_MIN):
+                return
+            await client("BGREWRITEAOF")
+            busy = True
+            while busy:
+                await asyncio.sleep(0.02)  # it tells nobody when it has done it
+                log = _fields(await client("INFO", "persistence"))
+                busy = bool(int(log["aof_rewrite_in_progress"]) or int(log["aof_rewrite_scheduled"]))
+
     async def pause(self) -> None:
         """Stop all of its processes; returns when the kernel shows them stopped."""
         assert self._child
@@ -267,6 +297,10 @@ class OwnRedis(Redis, Killable, Pausable):
         """Let them go on."""
         assert self._child
         await self._child.resume()
+
+
+def _fields(info: bytes) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
 
 
 def _quoted(value: str) -> str:
