@@ -13,6 +13,7 @@ from fathom.lab.stats import (
     Interval,
     Verdict,
     blocks_needed,
+    clopper_pearson,
     flagged,
     judge,
     mad,
@@ -243,3 +244,19 @@ def test_a_ratio_of_intervals_is_never_too_narrow():
     ratio = ratio_of(Interval(4, 3, 5), Interval(2, 1, 4))
     assert (ratio.value, ratio.low, ratio.high) == (2, 0.75, 5)
     assert math.isinf(ratio_of(Interval(4, 3, 5), Interval(2, -1, 4)).high)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (0, 300), (1, 300), (5, 300), (100, 100), (95, 100), (3, 7)])
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+def test_how_often_something_may_happen_is_the_range_of_clopper_and_pearson(k, n, level):
+    tail = (1 - level) / 2
+    found = clopper_pearson(k, n, level)
+    assert found.value == k / n
+    assert found.low == pytest.approx(scipy.stats.beta.ppf(tail, k, n - k + 1) if k else 0.0, abs=1e-9)
+    assert found.high == pytest.approx(scipy.stats.beta.ppf(1 - tail, k + 1, n - k) if k < n else 1.0, abs=1e-9)
+
+
+def test_nothing_tried_excludes_nothing_and_more_successes_than_tries_are_refused():
+    assert (clopper_pearson(0, 0).low, clopper_pearson(0, 0).high) == (0.0, 1.0)
+    with pytest.raises(ValueError, match="4 of 3"):
+        clopper_pearson(4, 3)

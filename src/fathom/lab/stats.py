@@ -8,7 +8,7 @@ ratios that those flips do not reject. With fewer than six blocks there is no 95
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -23,6 +23,7 @@ __all__ = [
     "Interval",
     "Verdict",
     "blocks_needed",
+    "clopper_pearson",
     "equal_or_range",
     "flagged",
     "judge",
@@ -132,6 +133,36 @@ def _binomial_cdf(n: int, q: float) -> Array:
     log_choose = np.concatenate(([0.0], np.cumsum(np.log((n - k + 1) / k))))
     k = np.arange(n + 1, dtype=float)
     return np.cumsum(np.exp(log_choose + k * math.log(q) + (n - k) * math.log1p(-q)))
+
+
+# How often -----------------------------------------------------------------------------------------------------------
+
+
+def clopper_pearson(k: int, n: int, level: float = 1 - ALPHA) -> Interval:
+    """Return a share of `n` tries with the exact range of its probability (Clopper and Pearson, 1934).
+
+    Its ends are where so few, or so many, would come of it with half of what the level leaves: no probability outside
+    is believed, however few the tries are. Found by halving on the binomial's tail.
+
+    >>> round(clopper_pearson(0, 300).high, 4)
+    0.0122
+    """
+    if not 0 <= k <= n:
+        raise ValueError(f"{k} of {n} is no share")
+    if not n:
+        return Interval(math.nan, 0.0, 1.0, level)
+    tail = (1 - level) / 2
+    low = 0.0 if k == 0 else _halved(lambda p: 1 - float(_binomial_cdf(n, p)[k - 1]) < tail)
+    high = 1.0 if k == n else _halved(lambda p: float(_binomial_cdf(n, p)[k]) > tail)
+    return Interval(k / n, low, high, level)
+
+
+def _halved(below: Callable[[float], bool]) -> float:
+    """Return where in (0, 1) something stops being true."""
+    low, high = 0.0, 1.0
+    while (middle := (low + high) / 2) not in (low, high):
+        low, high = (middle, high) if below(middle) else (low, middle)
+    return low
 
 
 # Spread of a few repetitions -----------------------------------------------------------------------------------------
