@@ -65,6 +65,8 @@ def test_a_neighbour_who_was_there_before_us_is_no_measure_of_calm():
     hog = dataclasses.replace(CALM, foreign_s=2.9)  # as much as one core has
     assert tripped(gates.idle(hog, 2)) == {"idle"}
     assert not tripped(gates.idle(hog, 16)), "there is room for both"
+    half = dataclasses.replace(CALM, foreign_s=1.5)
+    assert tripped(gates.idle(half, 2)) and not tripped(gates.idle(half, 2, counting=True))
 
 
 def test_a_control_that_woke_late_trips():

@@ -97,7 +97,7 @@ class Census:
             await meter.start()
             await asyncio.sleep(IDLE_S)
             used = await meter.stop()
-            checks = gates.idle(used, os.cpu_count() or 1)
+            checks = gates.idle(used, os.cpu_count() or 1, counting=not self.bench.plan.order)
             self.bench.write(
                 self.bench.segment(contender, "census", IDLE, point, IDLE_S, done={}, used=used, checks=checks)
             )

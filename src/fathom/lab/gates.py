@@ -69,10 +69,11 @@ def machine(
     return gates
 
 
-def idle(used: Used, cores: int) -> list[Gate]:
+def idle(used: Used, cores: int, *, counting: bool = False) -> list[Gate]:
     """Whether the machine is calm to begin with: what others use now is what they may use later."""
     share = used.foreign_s / max(used.covers_s * cores, 1e-9)
-    return [_below("idle", share, IDLE, "the share of all cores that other programs used while nothing was asked")]
+    limit = max(IDLE, OTHERS_COUNTING / cores) if counting else IDLE
+    return [_below("idle", share, limit, "the share of all cores that other programs used while nothing was asked")]
 
 
 def arrivals(lag_p99_s: float, p50_s: Mapping[str, float]) -> list[Gate]:
