@@ -12,6 +12,7 @@ import numpy as np
 
 import fathom
 from fathom.history import Broken
+from fathom.lab import prices
 from fathom.lab.record import voices
 from fathom.lab.runs import (
     Aim,
@@ -26,12 +27,14 @@ from fathom.lab.runs import (
     Option,
     Plan,
     Run,
+    Scale,
     Segment,
     Sweep,
     Target,
     Trial,
     Writing,
 )
+from fathom.lab.scale import Pareto
 from fathom.lab.verdicts import EXIT_VOID, conclude, exit_of
 
 FANS = (100, 3_000, 30_000)
@@ -82,9 +85,27 @@ class World:
     lost: int = 0
     recovers: bool = True
     injections: int = 1  # how often each fault is injected
+    target: bool = True
+    tail: tuple[float, float] | None = (1.1, 1.5)  # the target's stars; absent: it says nothing of them
 
     def but(self, **changes: object) -> World:
         return replace(self, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def target_of(world: World) -> Target:
+    swept = {"post": Pareto(mean=403, most=22e6, tail=world.tail)} if world.tail else {}
+    return Target(
+        users=200e6,
+        per_s={"post": 14_000, "home": 300_000},
+        peak=(2.0, 3.0),
+        swept=swept,
+        turns_at="fame",
+        copies=3,
+        keeps={"post": (300.0, 1_000.0)},
+        keeps_s=5 * 365 * 86_400.0,
+        here=32_003.0,
+        writes=["post"],
+    )
 
 
 def plan_of(world: World) -> Plan:
@@ -126,7 +147,8 @@ def plan_of(world: World) -> Plan:
         else [],
         trial_rates={"home": 200.0, "post": 5.0},
         trial_lasts_s=16.0,
-        target=Target(users=200e6, per_s={"post": 14_000, "home": 300_000}),
+        target=target_of(world) if world.target else None,
+        scale=Scale(prices=prices.read(prices.OURS), seed=world.seed, draws=500) if world.target else None,
         predictions=["pushing a star's post costs over 1,000x the commands", "pulling costs every reader more CPU"],
         probes={"seen": "post"},
         parts_s={"set-up": 40, "census": 60, "duel": 100, "trial": 60},

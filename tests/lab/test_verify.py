@@ -283,7 +283,7 @@ def test_a_record_of_another_version_is_checked_by_its_numbers(run):
 def test_a_script_of_sixty_lines_agrees_and_finds_what_was_altered(run):
     assert len(REPRODUCE.read_text().splitlines()) <= 60
     result = reproduced(run)
-    assert result.returncode == 0 and re.fullmatch(r"2\d\d of 3\d\d numbers computed again: 0 differ\n", result.stdout)
+    assert result.returncode == 0 and re.fullmatch(r"2\d\d of 4\d\d numbers computed again: 0 differ\n", result.stdout)
     one_sample_slower(run.folder / "samples" / "duel-03-on-read.csv")
     result = reproduced(run)
     assert result.returncode == 1 and "duel/on-read/3000/home.mean-of-all: the record says" in result.stdout

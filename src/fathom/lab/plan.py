@@ -14,7 +14,7 @@ import fathom
 from fathom.design import Choice, Decision, Question, System, first_line
 from fathom.errors import FathomError, nearest
 from fathom.lab import dive as grammar
-from fathom.lab import runs
+from fathom.lab import prices, runs
 from fathom.lab.dive import QUANTILES, Dive, Load
 from fathom.lab.machine import Placement
 from fathom.lab.stats import samples_needed
@@ -34,6 +34,7 @@ PREPARE_S = 4.0  # the data of one approach
 MACHINE_S = 2.0  # micro-measurements
 RECORD_S = 4.0  # findings and record
 JUDGE_S = 5.0  # what one approach takes after a trial: settled, a last look by everyone, the laws
+DRAWS = 2_000  # of what the target would need: their 5 % and 95 % quantiles are good to about 2 %
 TURN_S = 0.45  # resume, checkpoint, collect, read the meters, judge the laws, pause
 
 
@@ -150,7 +151,8 @@ class Plan:
             faults=[_raw_fault(fault) for fault in self.faults],
             trial_rates=dict(self.load.rates) if self.load else {},
             trial_lasts_s=longest,
-            target=runs.Target(users=target.users, per_s=dict(target.per_s)) if target else None,
+            target=_raw_target(target, dive, self.points) if target else None,
+            scale=runs.Scale(prices=prices.read(), seed=self.seed, draws=DRAWS) if target else None,
             predictions=list(self.predictions),
             probes={probe.name: probe.after.name for probe in dive.probes.values()},
             asks=self.question.asks,
@@ -457,6 +459,21 @@ def _command(
     words += [f"--{mode}"] if mode != "default" else []
     words += [f"--budget {budget_s:g}"] if budget_s is not None else []
     return " ".join([*words, f"--seed {seed}"])
+
+
+def _raw_target(target: grammar.Target, dive: type[Dive[Any]], points: Sequence[Any]) -> runs.Target:
+    return runs.Target(
+        users=target.users,
+        per_s=dict(target.per_s),
+        peak=target.peak,
+        swept=dict(target.swept),
+        turns_at=target.turns_at,
+        copies=target.copies,
+        keeps=dict(target.keeps),
+        keeps_s=target.keeps_s,
+        here=float(dive().users(points)) or None,
+        writes=[op.name for op in dive.operations.values() if not op.reads],
+    )
 
 
 def _raw_fault(fault: grammar.Fault) -> runs.Fault:

@@ -37,6 +37,8 @@ import numpy.typing as npt
 
 from fathom.errors import EXIT_BROKE, FathomError, nearest
 from fathom.history import Broken, Op
+from fathom.lab.prices import Prices
+from fathom.lab.scale.degrees import Degrees
 
 __all__ = [
     "ACTS",
@@ -63,6 +65,7 @@ __all__ = [
     "Point",
     "Run",
     "Samples",
+    "Scale",
     "Segment",
     "Sweep",
     "Target",
@@ -160,10 +163,26 @@ class Fault(Struct):
 
 
 class Target(Struct):
-    """The size that the question is asked for."""
+    """The size that the question is asked for; rates are those of its busiest time."""
 
     users: float | None = None
     per_s: dict[str, float] = {}
+    peak: tuple[float, float] = (1.0, 1.0)  # how many times the mean those rates are
+    swept: dict[str, Degrees] = {}  # operation → how the swept value is distributed over its calls
+    turns_at: str = ""  # the knob that says at which swept value an approach begins to work otherwise
+    copies: int = 1
+    keeps: dict[str, tuple[float, float]] = {}  # operation → the bytes that stay of each
+    keeps_s: float = 0.0
+    here: float | None = None  # the users of the dive itself
+    writes: list[str] = []  # the operations that change something: every copy does them
+
+
+class Scale(Struct):
+    """How what the target would need is to be estimated: with which book, from how many draws."""
+
+    prices: Prices
+    seed: int
+    draws: int
 
 
 class Plan(Struct):
@@ -187,6 +206,7 @@ class Plan(Struct):
     trial_rates: dict[str, float] = {}
     trial_lasts_s: float = 0.0
     target: Target | None = None
+    scale: Scale | None = None
     predictions: list[str] = []
     probes: dict[str, str] = {}  # probe → the operation after which it looks
     asks: str = ""  # the decision's own question, the first line of its folder

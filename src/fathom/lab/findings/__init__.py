@@ -10,6 +10,7 @@ from fathom.lab.findings.duel import duel
 from fathom.lab.findings.flips import Flip, axis_of, cost_at, flips, note_costs, note_flips
 from fathom.lab.findings.judgements import gates, goals, judged, laws
 from fathom.lab.findings.offered import offered
+from fathom.lab.findings.scale import note_scale
 from fathom.lab.findings.trials import trials
 from fathom.lab.runs import Finding, Run
 
@@ -33,6 +34,7 @@ def compute(run: Run, dive: type[Dive[Any]] | None = None) -> list[Finding]:
     note_flips(book)
     duel(book)
     trials(book)
+    note_scale(book)
     goals(book)
     book.void(broke)
     if dive is not None:

@@ -1,4 +1,4 @@
-"""The record's pictures: what a mix costs, who wins the duel, where cost flips, and how a fault went."""
+"""The record's pictures: what a mix costs, who wins, where cost flips, how a fault went, what swings an estimate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LETTER = 6.9  # about how wide a letter is, bold and in a wide face
 
 def chart(facts: Facts, block: Chart, width: float) -> str:
     """Return the picture as SVG text, laid out for a page of this width."""
-    draw = {"costs": _costs, "duel": _duel, "flip": _flip, "trial": _trial}[block.kind]
+    draw = {"costs": _costs, "duel": _duel, "flip": _flip, "trial": _trial, "tornado": _tornado}[block.kind]
     return draw(facts, block, width)
 
 
@@ -411,6 +411,33 @@ def _trial_marks(
         words = "nobody noticed" if noticed.verdict == "never" else f"can't tell: {noticed.says}"
         left = min(x(line.detail["began_s"]), frame.right - len(words) * LETTER)
         drawing.text(left, frame.top - 8, words, "note", finding=noticed.id)
+
+
+# What swings an estimate ---------------------------------------------------------------------------------------------
+
+_BAR = 34.0
+
+
+def _tornado(facts: Facts, block: Chart, width: float) -> str:
+    """A bar per thing that swings the estimate, the widest first; its words above it, its ends beside it."""
+    name = block.about["approach"]
+    swings = [f for f in facts.of("tornado", approach=name) if f.value and f.low is not None and f.high is not None]
+    drawing = Drawing(width, 40 + _BAR * len(swings), block.says)
+    ends = [end for f in swings for end in (f.low, f.high) if end is not None]
+    x = Linear(min(ends), max(ends), 52.0, width - 52)
+    drawing.text(0, 14, f"vCPUs of {name} for the target, when one thing alone changes", "name")
+    middle = x(swings[0].value or 0.0)
+    drawing.line(middle, 28, middle, drawing.height - 6, "mark")
+    for at, f in enumerate(swings):
+        assert f.low is not None and f.high is not None
+        top = 34.0 + _BAR * at
+        half = len(f.measure or "") * LETTER / 2
+        words = min(max((x(f.low) + x(f.high)) / 2, half), width - half)
+        drawing.text(words, top + 6, f.measure or "", "note", anchor="middle", finding=f.id)
+        drawing.line(x(f.low), top + 15, x(f.high), top + 15, f"bar {_colour(facts, name)}")
+        drawing.text(x(f.low) - 6, top + 19, figures.digits(f.low), "value", anchor="end")
+        drawing.text(x(f.high) + 6, top + 19, figures.digits(f.high), "value")
+    return drawing.done(_size(width))
 
 
 def _size(width: float) -> str:

@@ -36,6 +36,7 @@ from fathom.lab.record.facts import (
     words,
 )
 from fathom.lab.record.failures import failures
+from fathom.lab.record.scale import at_scale
 from fathom.lab.record.tradeoffs import tradeoffs
 from fathom.lab.runs import Finding
 
@@ -51,17 +52,21 @@ def tell(facts: Facts) -> Story:
         title=plan.question,
         about=" · ".join(about),
         short=_short(facts),
-        sections=[
-            _problem(facts),
-            _approaches(facts),
-            tradeoffs(facts),
-            decision(facts),
-            failures(facts),
-            _scale(facts),
-            _unmeasured(facts),
-            _repeat(facts),
-        ],
+        sections=[section for section in _sections(facts) if section is not None],
     )
+
+
+def _sections(facts: Facts) -> list[Section | None]:
+    return [
+        _problem(facts),
+        _approaches(facts),
+        tradeoffs(facts),
+        decision(facts),
+        failures(facts),
+        at_scale(facts),
+        _unmeasured(facts),
+        _repeat(facts),
+    ]
 
 
 def _short(facts: Facts) -> list[Item]:
@@ -148,19 +153,7 @@ def _plain(value: Any) -> bool:
     return isinstance(value, (int, float, str)) and not isinstance(value, bool)
 
 
-# Scale, limits, repetition -------------------------------------------------------------------------------------------
-
-
-def _scale(facts: Facts) -> Section:
-    target = facts.plan.target
-    asked = f"for {figures.si(target.users)} users " if target and target.users else ""
-    if not facts.plan.load.rates:
-        return Section("At scale", [Paragraph(["Not estimated yet."])])
-    text = (
-        f"Not estimated yet. What {asked}it would take in servers follows from the costs above by the utilisation law "
-        "only once the distribution of the swept value is known, not its mean."
-    )
-    return Section("At scale", [Paragraph([text])])
+# Limits, repetition --------------------------------------------------------------------------------------------------
 
 
 def _unmeasured(facts: Facts) -> Section:

@@ -14,6 +14,7 @@ from fathom.lab.record.blocks import Code, Item, Mark, Note, Num, Span, Strong
 from fathom.lab.record.decision import decision_line
 from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, often, point_of, words
 from fathom.lab.record.failures import voided
+from fathom.lab.record.scale import scale_lines
 from fathom.lab.record.tradeoffs import verdict_line
 from fathom.lab.runs import Finding
 from fathom.lab.verdicts import statements, untold
@@ -154,6 +155,7 @@ def _verdicts(facts: Facts) -> Iterator[Item]:
             yield ["·", *verdict_line(facts, ratio)]
     for group in alike(facts.plan):
         yield from _broken(facts, group)
+    yield from scale_lines(facts)
 
 
 def _said(facts: Facts, kind: str, finding: Finding) -> Item:

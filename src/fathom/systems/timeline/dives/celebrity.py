@@ -15,6 +15,7 @@ from typing import Any
 
 from fathom.design import ms, s
 from fathom.lab.dive import Dive, Load, Outage, Target, op, probe, sweep
+from fathom.lab.scale import Pareto
 
 from .. import laws
 from ..api import PAGE_POSTS_MAX, Page, Post, PostId, Slice, Timeline, UserId
@@ -66,6 +67,9 @@ class Celebrity(Dive[Timeline]):
         async with stores.memory.beside():  # it is shut here: only the service opens it
             await approach.warm(list(self.follows))
 
+    def users(self, points: Sequence[int]) -> int:
+        return READERS + ORDINARY + len(points) + max(points)
+
     def given(self, who: Sequence[UserId]) -> Any:
         follows = {str(reader): self.follows[reader] for reader in who}
         authors = sorted({author for them in follows.values() for author in them})
@@ -112,7 +116,23 @@ class Celebrity(Dive[Timeline]):
     goals = home.p99 < ms(200), post.p50 < ms(50), seen.p90 < s(5)
     faults = Outage("cache", from_s=4, until_s=7), Outage("cache", from_s=4, until_s=7, wiped=True)
     keeps = laws.no_acknowledged_post_is_lost
-    target = Target(users=200e6, per_s={post: 14_000, home: 300_000})
+    target = Target(
+        users=200e6,
+        per_s={post: 14_000, home: 300_000},
+        peak=(2, 3),  # 400 million posts a day are 4,600 a second
+        swept={
+            post: Pareto(
+                mean=403,
+                most=22e6,
+                tail=(1.1, 1.5),
+                source="mean and most as in twitter-scale-mastodon; the exponent as published of several networks",
+            )
+        },
+        turns_at="fame",
+        copies=3,
+        keeps={post: (300, 1_000)},
+        keeps_s=5 * 365 * DAY_MS / 1_000,
+    )
 
     def predict(self, found):
         push, pull, both = (found(approach, fans=30_000) for approach in ("on-write", "on-read", "hybrid"))
