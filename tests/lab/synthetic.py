@@ -103,7 +103,7 @@ def target_of(world: World) -> Target:
         copies=3,
         keeps={"post": (300.0, 1_000.0)},
         keeps_s=5 * 365 * 86_400.0,
-        here=32_003.0,
+        here=(20_000.0, 32_003.0),
         writes=["post"],
     )
 

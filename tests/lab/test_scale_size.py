@@ -105,7 +105,7 @@ def test_a_disk_holds_the_mean_not_the_busiest_second():
 
 def test_memory_may_take_more_machines_than_work_does():
     holds = demands(state_bytes={"cache": exactly(2e9), "truth": exactly(9e9)})
-    found = size(holds, target(here=1_000.0), sure(), Thrown(7, 10))
+    found = size(holds, target(here=(1_000.0, 1_000.0)), sure(), Thrown(7, 10))
     assert likely(found, "memory_bytes") == pytest.approx(2e9 / 1_000 * 1e6), "what lies on disks is no memory"
     assert likely(found, "servers.cache") == math.ceil(2e12 / (68_719_476_736 * 0.5))
     assert "memory_bytes" not in size(holds, target(), sure(), Thrown(7, 10)).needs["likely"], "of how many users?"
@@ -195,7 +195,7 @@ def test_room_is_a_limit_over_what_the_target_needs_of_it():
 
 def test_memory_has_a_limit_of_its_own():
     holds = demands(state_bytes={"cache": exactly(2e9)})
-    found = size(holds, target(here=1_000.0, copies=3), sure(), Thrown(7, 10)).room["likely"]
+    found = size(holds, target(here=(1_000.0, 1_000.0), copies=3), sure(), Thrown(7, 10)).room["likely"]
     assert found["memory of cache"][0] == pytest.approx(1_000 * 68_719_476_736 * 0.5 / 2e12)
 
 
@@ -268,3 +268,11 @@ def test_one_post_of_the_largest_star_is_told_apart():
     mean = largest(swept(), target(swept={"post": STARS}), "post", Thrown(7, 5))
     assert mean.least[0] == pytest.approx(0.0004 + 12e-6 * 30_000)
     assert mean.likely[0] == pytest.approx(0.0004 + 12e-6 * 22e6)
+
+
+def test_memory_hangs_from_whose_state_it_was():
+    """A thousand with full feeds beside thirty thousand with hardly any: both are told, as an interval."""
+    holds = demands(state_bytes={"cache": exactly(60e6)})
+    found = size(holds, target(here=(1_000.0, 32_000.0)), sure(), Thrown(7, 4_000)).needs["likely"]["memory_bytes"]
+    assert 60e6 / 32_000 * 1e6 <= found.min() < 1.2 * 60e6 / 32_000 * 1e6
+    assert 0.8 * 60e6 / 1_000 * 1e6 < found.max() <= 60e6 / 1_000 * 1e6

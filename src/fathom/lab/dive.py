@@ -473,9 +473,12 @@ class Dive(Generic[S]):
         the lab's own process), and all values of what is swept, under its name.
         """
 
-    def users(self, points: Sequence[Any]) -> int:
-        """Return how many users `prepare` lays out for these swept values: theirs is what the engines hold."""
-        return 0
+    def users(self, points: Sequence[Any]) -> tuple[int, int] | None:
+        """Return how many users `prepare` lays out for these swept values: theirs is what the engines hold.
+
+        From as many as have all that users have at the target, to all of them, who may have less.
+        """
+        return None
 
     def given(self, who: Sequence[Any]) -> Any:
         """Return the plain facts about the prepared data that the laws need to judge what `who` saw."""

@@ -107,7 +107,7 @@ def _write(value: float, finding: Finding, about: float, *, bare: bool, signific
     if finding.unit == "x":
         return digits(value, significant) if bare else factor(value)
     scale, name = unit_for(about, finding.unit)
-    if finding.how in ("count", "closed form", "state", "cross-check", "servers") and not name:
+    if finding.how in ("count", "closed form", "state", "cross-check", "servers", "tornado") and not name:
         return count(value)
     if finding.how in ("trial", "trials", "law", "gate") and not name:
         return count(value)

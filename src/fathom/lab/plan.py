@@ -471,7 +471,7 @@ def _raw_target(target: grammar.Target, dive: type[Dive[Any]], points: Sequence[
         copies=target.copies,
         keeps=dict(target.keeps),
         keeps_s=target.keeps_s,
-        here=float(dive().users(points)) or None,
+        here=dive().users(points),
         writes=[op.name for op in dive.operations.values() if not op.reads],
     )
 

@@ -173,7 +173,7 @@ class Target(Struct):
     copies: int = 1
     keeps: dict[str, tuple[float, float]] = {}  # operation → the bytes that stay of each
     keeps_s: float = 0.0
-    here: float | None = None  # the users of the dive itself
+    here: tuple[float, float] | None = None  # the users of the dive itself, from … to
     writes: list[str] = []  # the operations that change something: every copy does them
 
 

@@ -36,7 +36,7 @@ def note_scale(book: Book) -> None:
     if target is None or scale is None or not target.per_s:
         return
     notes = [_Notes(book, approach) for approach in book.plan.names]
-    vcpus: dict[str, Array] = {}
+    servers: dict[str, Array] = {}
     for note in notes:
         if not any(note.costs.values()):
             continue  # it was not measured, which other findings say
@@ -47,13 +47,13 @@ def note_scale(book: Book) -> None:
         except Refused as why:
             note.refused(str(why))
             continue
-        vcpus[note.approach] = found.needs["likely"]["vcpus"]
+        servers[note.approach] = found.needs["likely"]["servers"]
         note.needs(found)
         note.outside(found)
         note.largest(demands, target, dice)
         note.room(demands, found, scale)
         note.swings(demands, target, scale, list(dice.labels))
-    _beside(notes, vcpus)
+    _beside(notes, servers)
 
 
 # By approach ---------------------------------------------------------------------------------------------------------
@@ -219,10 +219,10 @@ class _Notes:
             self.add("room", resource, room, detail={"at": times, "source": limit.source}, **fields)
 
     def swings(self, demands: Demands, target: Target, scale: Scale, labels: Sequence[str]) -> None:
-        """Note how far the vCPUs swing when one thing alone goes from its low to its high end."""
+        """Note how far the servers swing when one thing alone goes from its low to its high end."""
 
         dice = Held(labels)
-        drawn = {bound: each["vcpus"] for bound, each in size(demands, target, scale.prices, dice).needs.items()}
+        drawn = {bound: each["servers"] for bound, each in size(demands, target, scale.prices, dice).needs.items()}
         middle = float(drawn["likely"][0])
         swings = {label: dice.ends(label, drawn["likely"]) for label in labels}
         if demands.swept:
@@ -247,12 +247,12 @@ def _used(segment: Segment) -> float:
     return sum(seconds for group, seconds in segment.cpu_s.items() if group not in NOT_THE_SYSTEM)
 
 
-def _beside(notes: Sequence[_Notes], vcpus: Mapping[str, Array]) -> None:
-    """Hold every approach against the one that needs fewest vCPUs, draw by draw: what all share cancels."""
-    least = min(vcpus, key=lambda name: float(np.median(vcpus[name])), default="")
+def _beside(notes: Sequence[_Notes], servers: Mapping[str, Array]) -> None:
+    """Hold every approach against the one that needs fewest servers, draw by draw: what all share cancels."""
+    least = min(servers, key=lambda name: float(np.median(servers[name])), default="")
     for note in notes:
-        if note.approach in vcpus and note.approach != least:
-            ratio = vcpus[note.approach] / vcpus[least]
+        if note.approach in servers and note.approach != least:
+            ratio = servers[note.approach] / servers[least]
             interval = ranged(ratio, ratio, ratio)
             verdict = "more" if interval.low > 1 else "can't tell"
             note.add("scale-ratio", least, interval, how="scale ratio", unit="x", versus=least, verdict=verdict)

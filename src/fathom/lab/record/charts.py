@@ -425,7 +425,7 @@ def _tornado(facts: Facts, block: Chart, width: float) -> str:
     drawing = Drawing(width, 40 + _BAR * len(swings), block.says)
     ends = [end for f in swings for end in (f.low, f.high) if end is not None]
     x = Linear(min(ends), max(ends), 52.0, width - 52)
-    drawing.text(0, 14, f"vCPUs of {name} for the target, when one thing alone changes", "name")
+    drawing.text(0, 14, f"Servers of {name} for the target, when one thing alone changes", "name")
     middle = x(swings[0].value or 0.0)
     drawing.line(middle, 28, middle, drawing.height - 6, "mark")
     for at, f in enumerate(swings):

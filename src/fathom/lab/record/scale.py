@@ -9,6 +9,7 @@ from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Note, Nu
 from fathom.lab.record.facts import Facts, cells
 from fathom.lab.runs import Finding, Scale, Target
 from fathom.lab.scale.degrees import Degrees, Pareto
+from fathom.lab.scale.size import HERE
 
 __all__ = ["at_scale", "scale_lines"]
 
@@ -66,7 +67,7 @@ def _degrees(degrees: Degrees) -> str:
 
 
 def _ends(low: float, high: float) -> str:
-    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return f"{low:,.6g}" if low == high else f"{low:,.6g} to {high:,.6g}"
 
 
 # What it takes -------------------------------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ def _beside(facts: Facts) -> list[Item]:
     items: list[Item] = []
     for ratio in facts.of("scale ratio"):
         told = "" if ratio.verdict == "more" else ": can't tell which needs more"
-        items.append([f"{ratio.approach} takes ", Num(ratio, brief=True), f" the vCPUs of {ratio.versus}{told}"])
+        items.append([f"{ratio.approach} takes ", Num(ratio, brief=True), f" the servers of {ratio.versus}{told}"])
     return items
 
 
@@ -162,7 +163,7 @@ def _dominant(facts: Facts) -> list[Block]:
     swings, cheapest = facts.of("tornado"), _cheapest(facts)
     if not any(f.approach == cheapest for f in swings):
         return []
-    says = f"How far the vCPUs of {cheapest} swing when one thing alone goes from one end to the other"
+    says = f"How far the servers of {cheapest} swing when one thing alone goes from one end to the other"
     blocks: list[Block] = [Chart("tornado", {"approach": cheapest}, says)]
     items: list[Item] = []
     for name in facts.plan.names:
@@ -171,12 +172,12 @@ def _dominant(facts: Facts) -> list[Block]:
         for at, swing in enumerate(mine):
             line += ["; " if at else "", f"{swing.measure} ", Num(swing, brief=True)]
         items += [line] if line else []
-    return [*blocks, Paragraph(["What dominates, as vCPUs in the middle and at both ends:"]), Bullets(items)]
+    return [*blocks, Paragraph(["What dominates, as servers in the middle and at both ends:"]), Bullets(items)]
 
 
 def _cheapest(facts: Facts) -> str:
-    vcpus = [f for f in facts.of("scale", measure="vcpus") if f.value is not None]
-    return str(min(vcpus, key=lambda f: f.value or 0.0).approach)
+    servers = [f for f in facts.of("servers", measure="servers") if f.value is not None]
+    return str(min(servers, key=lambda f: f.value or 0.0).approach)
 
 
 # What stands behind it -----------------------------------------------------------------------------------------------
@@ -191,11 +192,13 @@ def _assumed(facts: Facts, target: Target, scale: Scale) -> Table:
     kept: list[list[Item]] = [
         [[f"bytes kept per {op}"], [_ends(*ends)], ["the dive's target"]] for op, ends in target.keeps.items()
     ]
+    if target.here:
+        kept.append([[HERE], [_ends(*target.here)], ["those who have all that users have, to all there are"]])
     return Table(["Assumed, not measured", "from, to", "because"], [*rows, *kept], words=3)
 
 
 def _silent(facts: Facts, target: Target) -> str:
-    here = f"what {target.here:,.0f} users have" if target.here else "what this dive laid out"
+    here = f"what {_ends(*target.here)} users have" if target.here else "what this dive laid out"
     unseen = [field for field in facts.machine.engines if field not in _groups(facts)]
     left_out = f" {' and '.join(unseen)} is not in it: nobody could see its CPU, or it had none." if unseen else ""
     most = _busiest(facts)

@@ -19,7 +19,7 @@ from fathom.lab.scale.degrees import Array, Degrees, Shares
 from fathom.lab.scale.dice import Dice, between, of_interval, scores
 from fathom.lab.stats import Interval
 
-__all__ = ["MEMORY", "OUTSIDE_MOST", "SERVICE", "Demands", "Refused", "Size", "largest", "size"]
+__all__ = ["HERE", "MEMORY", "OUTSIDE_MOST", "SERVICE", "Demands", "Refused", "Size", "largest", "size"]
 
 SERVICE = "service"
 OUTSIDE_MOST = 0.5  # of the CPU may belong to values that nobody measured; beyond that it would be a guess
@@ -28,6 +28,7 @@ GB = 1e9
 ALL, BYTES = "*", "bytes"  # beside the process groups: the CPU of all of them, and what goes between them
 MEMORY = "memory of "  # before a process group: it is what is full, not its cores
 LAW = "a mix, beside the sum of its unit costs"
+HERE = "users whose state was held here"
 PEAK = "the busiest, beside the mean"
 _IN_MEMORY = ("redis", "valkey")  # engines whose state must fit into memory
 
@@ -189,6 +190,9 @@ class _Sizing:
             group: of_interval(scores(dice.share(f"bytes that {group} holds", demands.approach)), interval)
             for group, interval in demands.state_bytes.items()
         }
+        self.here = None
+        if target.here and demands.state_bytes:
+            self.here = np.exp(between(dice.share(HERE), *np.log(target.here)))
         self.kept = {op: between(dice.share(f"bytes kept per {op}"), *ends) for op, ends in target.keeps.items()}
 
     def needs(self, costs: Mapping[str, Mapping[str, Array]]) -> dict[str, Array]:
@@ -243,12 +247,12 @@ class _Sizing:
         return found
 
     def memory(self) -> dict[str, Array]:
-        """Return the bytes in memory, of engines that hold their state there: as many a user as in the dive."""
-        here, users = self.target.here, self.target.users
-        if not here or not users:
+        """Return the bytes in memory, of engines that hold their state there: as many of each user as in the dive."""
+        users = self.target.users
+        if self.here is None or not users:
             return {}
         held = {group: each for group, each in self.held.items() if self.demands.kinds.get(group) in _IN_MEMORY}
-        return {group: self._zeros + each / here * users * self.target.copies for group, each in held.items()}
+        return {group: self._zeros + each / self.here * users * self.target.copies for group, each in held.items()}
 
     @property
     def _zeros(self) -> Array:

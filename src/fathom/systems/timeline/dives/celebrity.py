@@ -67,8 +67,9 @@ class Celebrity(Dive[Timeline]):
         async with stores.memory.beside():  # it is shut here: only the service opens it
             await approach.warm(list(self.follows))
 
-    def users(self, points: Sequence[int]) -> int:
-        return READERS + ORDINARY + len(points) + max(points)
+    def users(self, points: Sequence[int]) -> tuple[int, int]:
+        """A reader's home is full; that of a fan beside them holds the star's posts alone."""
+        return READERS, READERS + ORDINARY + len(points) + max(points)
 
     def given(self, who: Sequence[UserId]) -> Any:
         follows = {str(reader): self.follows[reader] for reader in who}
