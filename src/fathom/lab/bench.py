@@ -161,11 +161,14 @@ class Bench:
         rates: Mapping[str, float],
         lasts_s: float,
         key: str,
+        *,
+        seeks: bool = False,
         **more: Any,
     ) -> Segment:
         """Offer a load for a while, let it settle, and return the segment with all its gates; nothing is written yet.
 
-        The schedule is drawn from the seed, the key and the point alone: every contender gets the same.
+        The schedule is drawn from the seed, the key and the point alone: every contender gets the same. Who `seeks` how
+        much a contender can take asks whether it kept up, and does not void what it did not keep up with.
         """
         schedule = Schedule.draw(rates, lasts_s, seed_of(f"{self.plan.seed}/{key}/{point}"))
         offering = self.offering(contender, point, key)
@@ -183,14 +186,20 @@ class Bench:
             *gates.machine(
                 used,
                 self.placement,
-                late,
+                () if seeks else late,
                 idle_s=self.idle_s,
                 counting=part in ("census", "flip"),
             ),
             *gates.arrivals(offered.samples.lag_p99 / 1e9, p50_s),
+        ]
+        kept_up = [
             *gates.work(offered.offered, offered.done),
             *gates.saturation(used, self.placement, offered.censored, offered.thirds_s(lasts_s)),
         ]
+        if seeks:
+            more["kept_up"] = kept_up
+        else:
+            checks += kept_up
         segment = self.segment(
             contender,
             part,

@@ -35,6 +35,7 @@ MACHINE_S = 2.0  # micro-measurements
 RECORD_S = 4.0  # findings and record
 JUDGE_S = 5.0  # what one approach takes after a trial: settled, a last look by everyone, the laws
 DRAWS = 2_000  # of what the target would need: their 5 % and 95 % quantiles are good to about 2 %
+STEP_S = 4.0  # at one multiple of the load, on the way to an approach's capacity
 TURN_S = 0.45  # resume, checkpoint, collect, read the meters, judge the laws, pause
 
 
@@ -50,12 +51,13 @@ class Pace:
     faults: int | None  # how many of the dive's faults; None: all
     injections: int  # how often each
     redo: float  # the share of the duel that may be redone because the machine was disturbed
+    steps: int = 0  # that the load is raised or lowered by until each approach's capacity is known; 0: it is not asked
 
 
 PACES: Mapping[str, Pace] = {
     "quick": Pace(90, 3, 0.3, 0.0, 0, 1, 1, 0.0),
     "default": Pace(300, 3, 0.45, 1.5, 8, None, 1, 0.25),
-    "deep": Pace(900, 6, 0.8, 3.0, 16, None, 5, 0.25),
+    "deep": Pace(900, 6, 0.8, 3.0, 16, None, 5, 0.25, 7),
 }
 
 
@@ -422,6 +424,8 @@ def _parts(
     else:
         parts["flip"] = 0.0
     parts = {name: seconds for name, seconds in parts.items() if seconds}
+    if order and pace.steps:
+        parts["capacity"] = rivals * pace.steps * (STEP_S + 2 * TURN_S)
     loads_s = sum(fault.until_s + AFTER * fault.lasts_s for fault in faults)
     tried = rivals + len(controls)
     apart_s = tried * (loads_s + len(faults) * JUDGE_S)

@@ -21,6 +21,7 @@ from fathom.history import Law
 from fathom.lab import machine, record, verdicts
 from fathom.lab.bench import Bench, Tell, Void
 from fathom.lab.body import Bodies, Body, Contender, own_code
+from fathom.lab.capacity import Capacity
 from fathom.lab.census import Census
 from fathom.lab.demand import own_share
 from fathom.lab.dive import Turn
@@ -129,6 +130,9 @@ async def _dive(plan: Plan, bodies: Bodies, laws: Mapping[str, Law], run: Writin
         if plan.order:
             bench.part("duel")
             await Duel(bench, ground).run({n: c for n, c in contenders.items() if n not in plan.controls})
+        if "capacity" in plan.parts_s:
+            bench.part("capacity")
+            await Capacity(bench, ground.point).run(list(rivals.values()))
         if plan.faults:
             bench.part("trial")
             await _try(bench, census, ground, contenders)

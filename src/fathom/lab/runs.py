@@ -80,7 +80,7 @@ __all__ = [
 
 Point = int | float | str  # one of the swept values
 Counts = dict[str, dict[str, int]]  # operation (or "-") → resource → how many
-Part = Literal["census", "flip", "duel", "trial"]
+Part = Literal["census", "flip", "duel", "trial", "capacity"]
 State = Literal["running", "complete", "void", "interrupted"]
 
 MIX = "mix"  # a slice in which every operation of the load arrives
@@ -281,6 +281,7 @@ class Segment(Struct):
     engine: Counts = {}  # Stores field → the engine's own counters, e.g. {"cache": {"cmd.zadd": 31_000}}
     gates: list[Gate] = []
     valid: bool = True
+    kept_up: list[Gate] = []  # part "capacity": whether it kept up is what was asked, and voids nothing
     flip: str | None = None  # part "flip": "<cheaper below>|<cheaper above>|<times the computed ratio>"
     fault: int | None = None  # part "trial": index into the plan's faults
     samples: str | None = None  # "samples/<id>.csv"

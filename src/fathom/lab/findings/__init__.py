@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fathom.lab.findings.book import Book, name_of
+from fathom.lab.findings.capacity import note_capacity
 from fathom.lab.findings.census import census, unit_cost
 from fathom.lab.findings.duel import duel
 from fathom.lab.findings.flips import Flip, axis_of, cost_at, flips, note_costs, note_flips
@@ -34,6 +35,7 @@ def compute(run: Run, dive: type[Dive[Any]] | None = None) -> list[Finding]:
     note_flips(book)
     duel(book)
     trials(book)
+    note_capacity(book)
     note_scale(book)
     goals(book)
     book.void(broke)

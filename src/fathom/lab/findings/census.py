@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 
@@ -110,7 +111,7 @@ def _residual(book: Book, segments: list[Segment], approach: str, point: Point) 
             point=point,
             measure=resource,
             unit="/s",
-            value=sum(rates) / len(rates),
+            value=fsum(rates) / len(rates),
             low=min(rates),
             high=max(rates),
             n=sum(s.counts.get(RESIDUAL, {}).get(resource, 0) for s in segments),
@@ -206,7 +207,7 @@ def _pure(plan: Plan, segment: Segment, op: str) -> bool:
 
 def _per_op(slices: list[Segment], op: str, groups: list[str], idle: Interval) -> Interval:
     def each(off: float) -> list[float]:
-        return [(sum(s.cpu_s.get(g, 0.0) for g in groups) - off * s.seconds) / s.done[op] for s in slices]
+        return [(fsum(s.cpu_s.get(g, 0.0) for g in groups) - off * s.seconds) / s.done[op] for s in slices]
 
     middle = spread(each(idle.value))
     return Interval(middle.value, spread(each(idle.high)).low, spread(each(idle.low)).high, middle.level)
@@ -222,7 +223,7 @@ def _idle(segments: Iterable[Segment], point: Point, groups: list[str]) -> Inter
     quiet = _idles(segments, point)
     if not quiet:
         return Interval(0.0, 0.0, 0.0)
-    return spread([sum(s.cpu_s.get(g, 0.0) for g in groups) / s.seconds for s in quiet])
+    return spread([fsum(s.cpu_s.get(g, 0.0) for g in groups) / s.seconds for s in quiet])
 
 
 def _cpu(book: Book, segments: list[Segment], approach: str, point: Point, op: str) -> None:

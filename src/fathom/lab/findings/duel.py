@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ def _read(book: Book, measures: list[Measured]) -> dict[tuple[int, str], _Block]
                     elif math.isfinite(value):
                         block.values[measured] = value
         done = sum(n for s in block.segments for n in s.done.values())
-        used = sum(t for s in block.segments for group, t in s.cpu_s.items() if group not in NOT_THE_SYSTEM)
+        used = fsum(t for s in block.segments for group, t in s.cpu_s.items() if group not in NOT_THE_SYSTEM)
         if done and used > 0:
             block.values[MIX, "cpu_s"] = used / done
             block.n[MIX] = done
@@ -182,7 +183,7 @@ def _means(book: Book, race: _Race, name: str) -> None:
             name_of("duel", name, race.point, f"{op}.mean-of-all"),
             part="duel",
             how="mean",
-            value=sum(total for total, *_ in parts) / answered,
+            value=fsum(total for total, *_ in parts) / answered,
             low=min(least for _, _, least, _ in parts),
             high=max(greatest for *_, greatest in parts),
             approach=name.rstrip("'"),
@@ -311,10 +312,10 @@ def _mix(book: Book, race: _Race) -> tuple[str, str]:
     axis = f"{often} per {' + '.join(op for op in declared if op != often)}"
 
     def share(rates: Mapping[str, float]) -> float:
-        return rates.get(often, 0.0) / max(sum(rate for op, rate in rates.items() if op != often), 1e-9)
+        return rates.get(often, 0.0) / max(fsum(rate for op, rate in rates.items() if op != often), 1e-9)
 
     def alike(rates: Mapping[str, float]) -> bool:
-        whole, other = sum(rates.values()), sum(declared.values())
+        whole, other = fsum(rates.values()), fsum(declared.values())
         return all(abs(rates.get(op, 0.0) / whole * other / rate - 1) <= MIX_ALIKE for op, rate in declared.items())
 
     mine = {op: (low + high) / 2 for op, (low, high) in ran.items()}

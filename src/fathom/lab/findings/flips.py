@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import fsum
 from typing import Literal
 
 from fathom.lab.findings.book import Book, at, name_of
@@ -60,7 +61,7 @@ def axis_of(plan: Plan) -> Axis | None:
         return None
     often = max(rates, key=lambda op: rates[op])
     others = {op: rate for op, rate in rates.items() if op != often}
-    whole = sum(others.values())
+    whole = fsum(others.values())
     return Axis(often, {op: rate / whole for op, rate in others.items()})
 
 
@@ -200,11 +201,11 @@ def _measured(book: Book, segments: list[Segment], approach: str, point: Point, 
     if not mine:
         return None
     census = [s for s in at(book.of("census"), approach) if s.slice == IDLE]
-    idle = [sum(t for g, t in s.cpu_s.items() if g not in NOT_THE_SYSTEM) / s.seconds for s in census]
+    idle = [fsum(t for g, t in s.cpu_s.items() if g not in NOT_THE_SYSTEM) / s.seconds for s in census]
     off = spread(idle).value if idle else 0.0
     costs = []
     for s in mine:
-        used = sum(t for g, t in s.cpu_s.items() if g not in NOT_THE_SYSTEM) - off * s.seconds
+        used = fsum(t for g, t in s.cpu_s.items() if g not in NOT_THE_SYSTEM) - off * s.seconds
         costs.append(used / sum(s.done.get(op, 0) for op in axis.others))
     whole = spread(costs)
     if len(mine) > 1:
@@ -223,7 +224,7 @@ def cost_at(plan: Plan, segments: Sequence[Segment], approach: str, point: Point
     rates = rates_of(plan)
     if not rates:
         return None
-    whole = sum(rates.values())
+    whole = fsum(rates.values())
     total, n, slices, ids = Interval(0.0, 0.0, 0.0, 1.0), 0, 0, set[str]()
     for op, rate in rates.items():
         cost = unit_cost(plan, segments, approach, point, op)

@@ -14,19 +14,19 @@ import numpy as np
 
 from fathom.lab.findings.book import Book, at, name_of
 from fathom.lab.findings.census import Cost, unit_cost
-from fathom.lab.runs import IDLE, MIX, NOT_THE_SYSTEM, Point, Scale, Segment, Target
+from fathom.lab.findings.mixes import OF_RANGE, mixes, of_range
+from fathom.lab.runs import Point, Scale, Target
 from fathom.lab.scale.curve import BOUNDS
 from fathom.lab.scale.degrees import Array
 from fathom.lab.scale.dice import LEVEL, Held, Thrown, ranged
 from fathom.lab.scale.size import MEMORY, SERVICE, Demands, Refused, Size, largest, size
-from fathom.lab.stats import Interval, spread
+from fathom.lab.stats import Interval
 
 __all__ = ["TIMES", "note_scale"]
 
 TIMES = (1, 2, 10)  # of the target: what breaks there
 FAR = 1_000  # times the target: what lies beyond breaks of something else
 LAW_OFF = 0.2  # a mix that needs more than this beside the sum of its unit costs was not foretold by them
-OF_RANGE = 0.9  # what the least and the greatest of some values are taken to hold
 DOMINANT = 0.02  # a swing below this share is not worth a line
 
 
@@ -69,7 +69,10 @@ class _Notes:
             for op in self.plan.ops
             for point in self.plan.swept.values
         }
-        self.mixes = {point: self._mixes(point) for point in self.plan.swept.values}
+        self.mixes = {
+            point: mixes(self.plan, book.segments, approach, point, {op: self.costs[op, point] for op in self.plan.ops})
+            for point in self.plan.swept.values
+        }
         below = {id for cost in self.costs.values() if cost for id in cost.segments}
         self.sources = sorted(below | {s.id for held in self.mixes.values() for s, _ in held})
 
@@ -135,7 +138,7 @@ class _Notes:
         for point, held in self.mixes.items():
             if not held:
                 continue
-            off = _ranged([ratio for _, ratio in held])
+            off = of_range([ratio for _, ratio in held])
             if len(held) < 2:
                 off = Interval(off.value, -math.inf, math.inf, 0.0)  # of one segment there is no range
             self.book.add(
@@ -156,25 +159,7 @@ class _Notes:
 
     def _law(self) -> Interval | None:
         ratios = [ratio for held in self.mixes.values() for _, ratio in held]
-        return _ranged(ratios) if ratios else None
-
-    def _mixes(self, point: Point) -> list[tuple[Segment, float]]:
-        """Segments of the mix, each with its CPU over what its operations' unit costs and the idle system add up to."""
-        if len(self.plan.ops) < 2:
-            return []  # of one operation the mix is the pure slice
-        census = at(self.book.of("census"), self.approach)
-        ran = [s for part in ("census", "flip", "duel") for s in at(self.book.of(part), self.approach, point)]
-        idle = [_used(s) / s.seconds for s in census if s.slice == IDLE and s.seconds > 0]
-        still = spread(idle).value if idle else 0.0
-        found: list[tuple[Segment, float]] = []
-        for segment in ran:
-            each = [(n, self.costs.get((op, point))) for op, n in segment.done.items() if op in self.plan.ops and n]
-            if segment.slice != MIX or not each or any(cost is None for _, cost in each):
-                continue
-            foretold = still * segment.seconds + sum(n * cost.total.value for n, cost in each if cost)
-            if foretold > 0:
-                found.append((segment, _used(segment) / foretold))
-        return found
+        return of_range(ratios) if ratios else None
 
     # ── what the target needs ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -237,14 +222,6 @@ class _Notes:
 def _groups(cost: Cost) -> dict[str, Interval]:
     """The cost of each process group, as sure as its slices make it."""
     return {g: Cost(each, {}, cost.n, cost.slices, cost.segments).sure for g, each in cost.groups.items()}
-
-
-def _ranged(ratios: Sequence[float]) -> Interval:
-    return Interval(float(np.median(ratios)), min(ratios), max(ratios), OF_RANGE)
-
-
-def _used(segment: Segment) -> float:
-    return sum(seconds for group, seconds in segment.cpu_s.items() if group not in NOT_THE_SYSTEM)
 
 
 def _beside(notes: Sequence[_Notes], servers: Mapping[str, Array]) -> None:

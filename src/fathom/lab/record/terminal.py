@@ -11,6 +11,7 @@ from rich.text import Text
 from fathom.lab import figures
 from fathom.lab.findings.trials import alike
 from fathom.lab.record.blocks import Code, Item, Mark, Note, Num, Span, Strong
+from fathom.lab.record.capacity import capacity_lines
 from fathom.lab.record.decision import decision_line
 from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, often, point_of, words
 from fathom.lab.record.failures import voided
@@ -153,6 +154,7 @@ def _verdicts(facts: Facts) -> Iterator[Item]:
     for ratio in facts.of("ratio"):
         if not ratio.detail.get("twin") and ratio.verdict in ("better", "worse"):
             yield ["·", *verdict_line(facts, ratio)]
+    yield from capacity_lines(facts)
     for group in alike(facts.plan):
         yield from _broken(facts, group)
     yield from scale_lines(facts)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fathom.lab import figures
 from fathom.lab.findings.offered import beyond, said
 from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Num, Paragraph, Section, Span, Strong, Table
+from fathom.lab.record.capacity import capacity
 from fathom.lab.record.facts import Facts, cells, common, declared, engines_of, goal_limit, mix_words, point_of, words
 from fathom.lab.runs import MIX, Finding, Point
 
@@ -24,6 +25,7 @@ def tradeoffs(facts: Facts) -> Section:
     blocks += _counts(facts)
     blocks += _cpu(facts)
     blocks += _latency(facts)
+    blocks += capacity(facts)
     blocks += _kept(facts)
     return section
 

@@ -1,0 +1,94 @@
+"""How much of its load can each approach take while the goals hold: the load is raised until it is too much.
+
+Halving between the last multiple that held and the first that did not (bisection), by ratio, until both are near each
+other. It begins where the unit costs foretell that the cores are full, so that few steps are needed if that is right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from fathom.lab.bench import Bench
+from fathom.lab.body import Contender
+from fathom.lab.findings.capacity import foretold, misses
+from fathom.lab.plan import STEP_S, TURN_S
+from fathom.lab.runs import MIX, Segment
+
+__all__ = ["Bracket", "Capacity"]
+
+NEAR = 1.1  # the first that was too much, over the last that held: nearer need they not be
+FIRST = 0.8  # of what was foretold: a queue grows before the cores are full
+WIDER = 1.5  # how far it goes on while one side is not known
+
+
+class Bracket:
+    """The multiples of a load between which its capacity lies, as far as they are known."""
+
+    def __init__(self, first: float) -> None:
+        self.held, self.failed, self._first = 0.0, math.inf, first
+
+    @property
+    def found(self) -> bool:
+        return self.held > 0 and self.failed / self.held <= NEAR
+
+    def next(self) -> float:
+        """Return the multiple to try next."""
+        if not self.held and self.failed == math.inf:
+            return self._first
+        if self.failed == math.inf:
+            return self.held * WIDER
+        if not self.held:
+            return self.failed / WIDER
+        return math.sqrt(self.held * self.failed)
+
+    def saw(self, times: float, held: bool) -> None:
+        if held:
+            self.held = max(self.held, times)
+        else:
+            self.failed = min(self.failed, times)
+
+
+class Capacity:
+    """Takes every approach to the rate at which a goal is missed, or it no longer keeps up."""
+
+    def __init__(self, bench: Bench, point: Any) -> None:
+        self.bench, self.point = bench, point
+
+    async def run(self, contenders: Sequence[Contender]) -> None:
+        """Go on with each until its bracket is narrow, or its steps or the time are used up."""
+        for contender in contenders:
+            bracket = Bracket(FIRST * self._foretold(contender))
+            for step in range(self.bench.plan.pace.steps):
+                if bracket.found or self.bench.left_s() < STEP_S + 2 * TURN_S:
+                    break
+                await self._step(contender, bracket, step)
+            self.bench.tell(f"{contender.name} holds its goals up to {_said(bracket)} times the load")
+
+    def _foretold(self, contender: Contender) -> float:
+        bench = self.bench
+        cores = len(bench.placement.system)
+        told = foretold(bench.raw, bench.segments, contender.approach, self.point, cores)
+        return told.value if told else 1.0
+
+    async def _step(self, contender: Contender, bracket: Bracket, step: int) -> None:
+        load, times = self.bench.plan.load, bracket.next()
+        assert load is not None
+        rates = {op: rate * times for op, rate in load.rates.items()}
+        async with self.bench.turn(contender):
+            segment = await self.bench.measured(
+                contender, "capacity", MIX, self.point, rates, STEP_S, f"capacity/{step}", seeks=True
+            )
+        self.bench.write(segment)
+        if segment.valid:
+            bracket.saw(times, not self._misses(segment))
+
+    def _misses(self, segment: Segment) -> str:
+        return misses(self.bench.raw, segment, self.bench.run.read().samples(segment))
+
+
+def _said(bracket: Bracket) -> str:
+    if bracket.failed == math.inf:
+        return f"more than {bracket.held:.3g}"
+    return f"{bracket.held:.3g} to {bracket.failed:.3g}" if bracket.held else f"less than {bracket.failed:.3g}"

@@ -1,0 +1,116 @@
+"""How much of its load an approach can take while every goal holds, and what the unit costs had foretold of it.
+
+Capacity is the largest rate at which the goals hold (METHOD, load 5), not the largest throughput. What was foretold is
+the utilisation law's bound X_max = 1 / max D (Denning & Buzen 1978): the multiple of the load at which the cores are
+full, by the costs of pure slices and by how much more the mixes that ran had needed than these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from math import fsum
+from typing import Any
+
+from fathom.lab.findings.book import Book, name_of
+from fathom.lab.findings.census import QUANTILES, unit_cost
+from fathom.lab.findings.mixes import mixes, of_range
+from fathom.lab.runs import Plan, Point, Samples, Segment
+from fathom.lab.stats import Interval, quantile_bounds
+
+__all__ = ["foretold", "misses", "note_capacity"]
+
+WORDS = {
+    "drift": "its queue never emptied",
+    "left over": "requests were left over",
+    "errors": "requests failed",
+    "successes": "nothing succeeded",
+}
+OFF = 0.2  # a knee that is further than this from what was foretold, and outside its interval, was not foretold
+
+
+def note_capacity(book: Book) -> None:
+    """Note the capacity of every approach whose load was raised until it was too much."""
+    ran = book.of("capacity")
+    for approach in book.plan.names:
+        mine = [s for s in ran if s.approach == approach]
+        if mine:
+            _note(book, approach, mine)
+
+
+def misses(plan: Plan, segment: Segment, samples: Samples | None) -> str:
+    """Say what did not hold in a segment: what it could not keep up with, or a goal that it surely missed."""
+    behind = [gate for gate in segment.kept_up if not gate.ok and gate.name != "busy"]
+    if behind:
+        return WORDS.get(behind[0].name, behind[0].name)
+    for aim in plan.goals:
+        if samples is None or aim.measure not in QUANTILES or aim.op not in samples.ops:
+            continue
+        ns = samples.took_ns(aim.op)
+        if len(ns) and quantile_bounds(ns, QUANTILES[aim.measure]).low / 1e9 >= aim.less_than:
+            return f"the goal for {aim.op}.{aim.measure}"
+    return ""
+
+
+def foretold(plan: Plan, segments: Sequence[Segment], approach: str, point: Point, cores: int) -> Interval | None:
+    """Return the multiple of the plan's load at which an approach would fill its cores, or None without unit costs."""
+    costs = {op: unit_cost(plan, segments, approach, point, op) for op in plan.load.rates}
+    whole = Interval(0.0, 0.0, 0.0)
+    for op, rate in plan.load.rates.items():
+        cost = costs[op]
+        if cost is None:
+            return None
+        whole += cost.sure.scaled(rate)
+    held = [ratio for _, ratio in mixes(plan, segments, approach, point, costs)]
+    more = of_range(held) if held else Interval(1.0, 1.0, 1.0)
+    ends = (whole.value * more.value, whole.low * more.low, whole.high * more.high)
+    if min(ends) <= 0:
+        return None
+    return Interval(cores / ends[0], cores / ends[2], cores / ends[1], whole.level)
+
+
+def _note(book: Book, approach: str, ran: list[Segment]) -> None:
+    """Note the last multiple that held and the first that did not; between them lies the capacity."""
+    plan, point = book.plan, ran[0].point
+    held: list[float] = []
+    failed: dict[float, str] = {}
+    for segment in ran:
+        why = misses(plan, segment, book.run.samples(segment))
+        times = times_of(plan, segment)
+        if why:
+            failed[times] = why
+        else:
+            held.append(times)
+    low = max((times for times in held if times < min(failed, default=math.inf)), default=0.0)
+    high = min(failed, default=math.inf)
+    bracketed = low > 0 and high < math.inf
+    cores = len(ran[0].placement.get("system", [])) or 1
+    told = foretold(plan, book.segments, approach, point, cores)
+    middle = math.sqrt(low * high) if bracketed else None
+    off = middle / told.value - 1 if middle and told else None
+    near = off is not None and told is not None and (abs(off) <= OFF or (low <= told.high and told.low <= high))
+    detail: dict[str, Any] = {"cores": cores, "off": off, "why": failed.get(high, "")}
+    if told is not None:
+        detail["foretold"] = [told.value, told.low, told.high]
+    book.add(
+        name_of("capacity", approach),
+        part="capacity",
+        how="capacity",
+        approach=approach,
+        point=point,
+        unit="x",
+        value=middle,
+        low=low,
+        high=high,
+        n=sum(sum(segment.done.values()) for segment in ran),
+        over=f"{len(ran)} steps",
+        verdict="can't tell" if off is None else "held" if near else "failed",
+        says="" if bracketed else "no rate that held was found" if not held else "no rate was too much",
+        detail=detail,
+        sources=[segment.id for segment in ran],
+    )
+
+
+def times_of(plan: Plan, segment: Segment) -> float:
+    """Return which multiple of the load was offered."""
+    return fsum(segment.rates.values()) / fsum(plan.load.rates.values())

@@ -1,0 +1,98 @@
+"""The load is raised until it is too much, and what the costs foretold of it stands beside."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fathom.lab.capacity import NEAR, Bracket
+from fathom.lab.findings import compute
+from fathom.lab.findings.capacity import foretold, misses
+from fathom.lab.runs import Aim, Gate, Run, Samples, Segment
+
+from .synthetic import World, plan_of, write_run
+
+STEPS = 7  # of a deep dive
+
+
+@given(capacity=st.floats(0.05, 20), first=st.floats(0.05, 20))
+def test_a_bracket_always_holds_the_capacity_and_closes(capacity, first):
+    bracket = Bracket(first)
+    for _ in range(60):
+        if bracket.found:
+            break
+        times = bracket.next()
+        bracket.saw(times, times <= capacity)
+        assert bracket.held <= capacity < bracket.failed
+    assert bracket.found and bracket.failed / bracket.held <= NEAR
+
+
+@given(capacity=st.floats(0.7, 1.5))
+def test_a_deep_dive_has_steps_enough_where_the_costs_foretold_it_by_half(capacity):
+    bracket = Bracket(0.8)
+    for _ in range(STEPS):
+        if not bracket.found:
+            bracket.saw(times := bracket.next(), times <= capacity)
+    assert bracket.found
+
+
+def step(times: float, kept_up: bool, **more) -> Segment:
+    gates = [Gate(name="drift", value=1.0 if kept_up else 9.0, limit=2.0, ok=kept_up, says="how much slower")]
+    return Segment(
+        id=f"capacity-{times}", part="capacity", approach="on-read", slice="mix", point=3_000, lasts_s=4.0,
+        rates={"home": 200 * times, "post": 5 * times}, done={"home": 800, "post": 20}, kept_up=gates,
+        placement={"generator": [0], "system": [1]}, **more,
+    )  # fmt: skip
+
+
+def test_what_it_did_not_keep_up_with_and_a_goal_that_it_surely_missed_are_told():
+    plan = plan_of(World())
+    plan.goals = [Aim(op="home", measure="p90", less_than=0.2)]
+    due = np.arange(100, dtype=np.int64) * 1_000_000
+
+    def of(slow: int) -> Samples:
+        done = due + np.where(np.arange(100) < slow, 300, 10) * 1_000_000
+        return Samples(("home",), np.stack([np.zeros(100, np.int64), due, due, done, np.zeros(100, np.int64)]))
+
+    assert misses(plan, step(1.0, kept_up=True), of(0)) == ""
+    assert misses(plan, step(1.0, kept_up=False), of(0)) == "its queue never emptied"
+    assert misses(plan, step(1.0, kept_up=True), of(30)) == "the goal for home.p90"
+    assert misses(plan, step(1.0, kept_up=True), of(11)) == "", "that may be chance"
+
+
+@pytest.fixture
+def world(tmp_path) -> Run:
+    return write_run(tmp_path, World(faults=False, blocks=0))
+
+
+def capacity_of(run: Run, *steps: Segment):
+    run.segments[:] = [s for s in run.segments if s.part != "capacity"] + list(steps)
+    return {f.id: f for f in compute(run)}["capacity/on-read"]
+
+
+@pytest.mark.slow
+def test_the_capacity_lies_between_the_last_that_held_and_the_first_that_did_not(world):
+    told = foretold(world.plan, world.segments, "on-read", 3_000, 1)
+    assert told is not None and told.value == pytest.approx(1 / (200 * 1.2e-3 + 5 * 5e-4), rel=0.1)
+    near = told.value
+    found = capacity_of(world, step(0.8 * near, True), step(1.1 * near, False), step(1.0 * near, True))
+    assert (found.low, found.high) == pytest.approx((near, 1.1 * near), rel=1e-3)
+    assert found.value == pytest.approx(math.sqrt(found.low * found.high)) and found.verdict == "held"
+    assert found.detail["why"] == "its queue never emptied" and found.over == "3 steps"
+
+
+@pytest.mark.slow
+def test_what_was_not_foretold_and_what_was_not_found_is_said(world):
+    told = foretold(world.plan, world.segments, "on-read", 3_000, 1)
+    assert told is not None
+    off = capacity_of(world, step(0.4 * told.value, True), step(0.5 * told.value, False))
+    assert off.verdict == "failed" and off.detail["off"] == pytest.approx(math.sqrt(0.2) - 1, rel=1e-3)
+    open_end = capacity_of(world, step(0.4, True), step(0.6, True))
+    assert (open_end.verdict, open_end.value, open_end.high) == ("can't tell", None, None)
+    assert open_end.says == "no rate was too much"
+    never = capacity_of(world, step(0.4, False))
+    assert never.says == "no rate that held was found" and never.low == 0
