@@ -1,5 +1,6 @@
 """Two runs of one dive are held against each other, and what may not be compared is refused with the reason."""
 
+import random
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from fathom.errors import FathomError
 from fathom.lab.compare import compare
 from fathom.lab.runs import Run
-from tests.lab.synthetic import World, altered, write_finished
+from tests.lab.synthetic import FANS, World, altered, write_finished
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +48,46 @@ def test_counts_are_equal_and_a_dearer_approach_is_worse(before, tmp_path):
     assert verdicts["census/on-write/3000/post.commands"] == "equal"
     back = by_id(after, before)
     assert back["census/on-write/3000/home.cpu_s"] == "better"
+
+
+def test_a_machine_that_was_faster_all_along_is_no_difference(before, tmp_path):
+    """Two runs are like one block of a duel: no interval of either knows how they differ."""
+
+    def faster(approach):
+        def costs(fans: int):
+            return {op: {**each, "cpu": 0.7 * each["cpu"]} for op, each in approach(fans).items()}
+
+        return costs
+
+    after = write_finished(tmp_path, QUIET.but(costs={name: faster(each) for name, each in QUIET.costs.items()}))
+    result = compare(before, after)
+    assert not {"better", "worse", "different"} & set(result.totals)
+    assert any("0.70x after, all in all" in note for note in result.notes)
+
+
+def test_what_scatters_from_run_to_run_is_no_difference_until_it_stands_out(before, tmp_path):
+    """Costs that are each off by something of its own, as machines make them, and one that is three times as dear."""
+    dice = random.Random(5)
+
+    def scattered(approach):
+        off = {(op, fans): dice.uniform(0.8, 1.25) for op in ("post", "home") for fans in FANS}
+
+        def costs(fans: int):
+            return {op: {**each, "cpu": off[op, fans] * each["cpu"]} for op, each in approach(fans).items()}
+
+        return costs
+
+    world = QUIET.but(costs={name: scattered(each) for name, each in QUIET.costs.items()})
+    assert not {"better", "worse"} & set(compare(before, write_finished(tmp_path / "a", world)).totals)
+    push = world.costs["on-write"]
+
+    def dear(fans: int):
+        costs = push(fans)
+        return {**costs, "home": {**costs["home"], "cpu": 3 * costs["home"]["cpu"]}}
+
+    verdicts = by_id(before, write_finished(tmp_path / "b", world.but(costs={**world.costs, "on-write": dear})))
+    assert verdicts["census/on-write/3000/home.cpu_s"] == "worse"
+    assert {name.split("/")[1] for name, verdict in verdicts.items() if verdict in ("better", "worse")} == {"on-write"}
 
 
 def test_a_count_that_changed_is_different(before, tmp_path):

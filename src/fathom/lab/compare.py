@@ -1,27 +1,31 @@
 """Hold two runs of one dive against each other: counts exactly, CPU and latency by their intervals.
 
-A difference is only called one where the two intervals are apart and by more than the margin; two runs were not
-interleaved, so what changed on the machine between them is in every number but the counts.
+Two runs were not interleaved, so what changed on the machine between them is in every number but the counts, and no
+interval of one run knows of it: it is as if a duel had one block. So the runs' own numbers say how far two runs lie
+apart: all of them shift together when a machine is slower, and scatter about that. A difference is only called one
+where the intervals are apart by more than the margin, that shift, and what flags an outlier of the scatter besides.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from fathom.errors import FathomError
 from fathom.lab.findings.offered import rates_of_segments, said
 from fathom.lab.runs import Finding, Plan, Point, Run
-from fathom.lab.stats import Interval, ratio_of
+from fathom.lab.stats import FLAG, Interval, mad, ratio_of
 
 __all__ = ["Compared", "Line", "compare"]
 
 Verdict = Literal["equal", "different", "better", "worse", "equivalent", "can't tell", "only before", "only after"]
 
 EXIT_CANT_TELL = 2
+FEW = 8  # numbers that show how far two runs lie apart; fewer do not
 _COUNTED = ("count", "closed form")
 _MEASURED = ("cpu", "cost", "quantile")
 
@@ -65,6 +69,9 @@ def compare(before: Run, after: Run) -> Compared:
     margin = before.plan.duel.delta_floor if before.plan.duel else 0.05
     apart = _raced_apart(before, after)
     lines = list(_lines(before, after, margin, bool(apart)))
+    drift = _Drift.of(lines)
+    for line in lines:
+        _judge(line, margin, drift)
     totals = dict(Counter(line.verdict for line in lines))
     notes = [f"{which} was made by Fathom {run.plan.fathom}" for which, run in (("before", before), ("after", after))]
     if before.plan.fathom == after.plan.fathom:
@@ -72,6 +79,7 @@ def compare(before: Run, after: Run) -> Compared:
     if before.plan.seed != after.plan.seed:
         notes.append(f"the seeds differ ({before.plan.seed} and {after.plan.seed}), so counts may")
     notes += [f"no latency is compared: {apart}"] if apart else []
+    notes += [str(drift)] if any(line.ratio for line in lines) else []
     return Compared(before=str(before.folder), after=str(after.folder), lines=lines, totals=totals, notes=notes)
 
 
@@ -177,11 +185,11 @@ def _lines(before: Run, after: Run, margin: float, raced_apart: bool) -> Iterato
         if a is None or b is None:
             yield Line(id=id, verdict="only after" if a is None else "only before", before=a, after=b)
         elif a.how in _COUNTED:
-            yield _counted(id, a, b)
+            yield _counted(id, a, b, margin)
         elif raced_apart and a.part == "duel":
             yield Line(id=id, verdict="can't tell", before=a, after=b)
         else:
-            yield _measured(id, a, b, margin)
+            yield _measured(id, a, b)
 
 
 def _compared(finding: Finding) -> bool:
@@ -193,25 +201,65 @@ def _compared(finding: Finding) -> bool:
     return finding.how in _MEASURED and (finding.part == "duel" or finding.how != "quantile")
 
 
-def _counted(id: str, a: Finding, b: Finding) -> Line:
+def _counted(id: str, a: Finding, b: Finding, margin: float) -> Line:
     if a.exact and b.exact:
         return Line(id=id, verdict="equal" if a.value == b.value else "different", before=a, after=b)
-    apart = (a.high or 0) < (b.low or 0) or (b.high or 0) < (a.low or 0)
-    return Line(id=id, verdict="different" if apart else "can't tell", before=a, after=b)
-
-
-def _measured(id: str, a: Finding, b: Finding, margin: float) -> Line:
-    if None in (a.low, a.high, b.low, b.high):
+    if None in (a.low, a.high, b.low, b.high) or not a.low or not b.low:
         return Line(id=id, verdict="can't tell", before=a, after=b)
     ratio = ratio_of(_interval(b), _interval(a))
-    verdict: Verdict = "can't tell"
-    if ratio.high < 1 / (1 + margin):
-        verdict = "better"
-    elif ratio.low > 1 + margin:
-        verdict = "worse"
-    elif ratio.low > 1 / (1 + margin) and ratio.high < 1 + margin:
-        verdict = "equivalent"
-    return Line(id=id, verdict=verdict, before=a, after=b, ratio=(ratio.value, ratio.low, ratio.high))
+    beyond = ratio.high < 1 / (1 + margin) or ratio.low > 1 + margin
+    within = ratio.low > 1 / (1 + margin) and ratio.high < 1 + margin
+    return Line(id=id, verdict="different" if beyond else "equivalent" if within else "can't tell", before=a, after=b)
+
+
+def _measured(id: str, a: Finding, b: Finding) -> Line:
+    """Return both numbers and their ratio; nothing is judged before all of them are seen."""
+    if None in (a.low, a.high, b.low, b.high) or min(a.low or 0.0, b.low or 0.0) <= 0:
+        return Line(id=id, verdict="can't tell", before=a, after=b)  # a cost that may be nothing has no ratio
+    ratio = ratio_of(_interval(b), _interval(a))
+    return Line(id=id, verdict="can't tell", before=a, after=b, ratio=(ratio.value, ratio.low, ratio.high))
+
+
+class _Drift(NamedTuple):
+    """How far apart two runs lie in what is measured, by all of it: as logarithms of ratios."""
+
+    shift: float
+    scatter: float  # a standard deviation, from the median's absolute deviations
+    n: int
+
+    @classmethod
+    def of(cls, lines: Sequence[Line]) -> _Drift:
+        logs = [math.log(line.ratio[0]) for line in lines if line.ratio]
+        if not logs:
+            return cls(0.0, math.inf, 0)
+        middle = sorted(logs)[len(logs) // 2]
+        return cls(middle, 1.4826 * mad(logs), len(logs))
+
+    @property
+    def allowance(self) -> float:
+        """What a ratio may be off by without anyone having done anything; no bound where too few say so."""
+        return abs(self.shift) + FLAG * self.scatter if self.n >= FEW else math.inf
+
+    def __str__(self) -> str:
+        if self.n < FEW:
+            return f"{self.n} measured numbers do not show how far two runs lie apart: {FEW} would"
+        return (
+            f"what is measured is {math.exp(self.shift):.2f}x after, all in all: the machine or all of the code, which "
+            f"cannot be told; beyond {math.exp(self.allowance):.2f}x it is called a difference"
+        )
+
+
+def _judge(line: Line, margin: float, drift: _Drift) -> None:
+    if line.ratio is None:
+        return
+    _, low, high = line.ratio
+    far = max(math.log1p(margin), drift.allowance)
+    if math.log(low) > far:
+        line.verdict = "worse"
+    elif high > 0 and math.log(high) < -far:
+        line.verdict = "better"
+    elif 1 / (1 + margin) < low and high < 1 + margin:
+        line.verdict = "equivalent"
 
 
 def _interval(f: Finding) -> Interval:
