@@ -36,10 +36,9 @@ def _of_source(source: Source) -> Iterator[str]:
 
 
 def asks(source: Source) -> bool:
-    """Whether this module's first line must be a question: decisions and dives."""
-    inside = source.parts[2:] if source.parts[:1] == ("systems",) else source.parts
-    decision = inside[:1] == ("decisions",) and len(inside) == 2 and source.is_package
-    return decision or (inside[:1] == ("dives",) and len(inside) == 2)
+    """Whether this module's first line must be a question: decisions and dives, wherever their system lies."""
+    room = ("", *source.parts)[-2]
+    return (room == "decisions" and source.is_package) or room == "dives"
 
 
 def first_line_fault(doc: str | None, *, question: bool) -> str | None:

@@ -1,0 +1,51 @@
+"""Two ways to work cost the same at three questions per order: the interval that the lab tells has to hold that."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fathom.cli.trust.experiment import Experiment, Once, Row, Said, Wants, Workshop
+from fathom.cli.trust.known import desk, drawn, known, void, without
+from fathom.lab.run import Ended
+
+TRUE = 3.0
+
+ROW = Row(
+    name="flip",
+    truth=f"one way is cheaper below {TRUE:g} questions per order, the other above",
+    counts="told, and the truth in its range",
+    short=Wants(6, least=0.5),
+    full=Wants(60, least=0.85),
+)
+
+
+@asynccontextmanager
+async def ready(shop: Workshop) -> AsyncIterator[Once]:
+    async with known(desk(), "work", shop) as place:
+
+        async def once(number: int, seed: int) -> tuple[dict[str, Said], str | None]:
+            plan = drawn(desk(), "crossing", ["plain", "swapped"], shop, seed, row=ROW.name, race=False)
+            ended = await place.dive(plan)
+            why = void(ended)
+            said = Said(None, why) if why else judge(ended)
+            return {ROW.name: said}, (without(ended) if why or said.happened else str(ended.folder))
+
+        yield once
+
+
+def judge(ended: Ended) -> Said:
+    """Say whether the flip was told, the right way round, with the truth in its range and no run near it against it."""
+    flips = [f for f in ended.findings if f.how == "flip" and f.verdict == "flips"]
+    failed = [f for f in ended.findings if f.how == "flip check" and f.verdict == "failed"]
+    if not flips:
+        return Said(False, "no flip was told")
+    (flip,) = flips
+    holds = flip.low is not None and flip.high is not None and flip.low <= TRUE <= flip.high
+    says = f"{flip.approach} is cheaper below {flip.value:.3g} ({flip.low:.3g} to {flip.high:.3g}) {flip.measure}"
+    if failed:
+        says += f"; run near it, {failed[0].approach} was not cheaper"
+    return Said(holds and flip.approach == "swapped" and not failed, says)
+
+
+experiment = Experiment("flip", (ROW,), 7.0, ready)

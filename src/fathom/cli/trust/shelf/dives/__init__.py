@@ -1,0 +1,1 @@
+"""What the shelf is dived into for."""
