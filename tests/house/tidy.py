@@ -37,7 +37,7 @@ def _of_source(source: Source) -> Iterator[str]:
 
 def asks(source: Source) -> bool:
     """Whether this module's first line must be a question: decisions and dives, wherever their system lies."""
-    room = ("", *source.parts)[-2]
+    room = ("", "", *source.parts)[-2]
     return (room == "decisions" and source.is_package) or room == "dives"
 
 
