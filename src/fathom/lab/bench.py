@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
+from fathom.engines.engine import EngineError, Killable
 from fathom.history import Broken, History, Law, tried
 from fathom.lab import gates, machine, runs
 from fathom.lab.body import Contender
@@ -83,7 +84,7 @@ class Bench:
         await asyncio.sleep(WAKE_S)
         machine.sync()
         gc.collect()  # the collector is off while anything is timed
-        await contender.body.tidy()
+        await _tidied(contender)
         yield
         await contender.body.pause()
 
@@ -276,3 +277,16 @@ class Bench:
                 self._told.add((contender.name, breach.law))
                 self.tell(f"{contender.name} breaks a law: {breach.says}")
         return broken
+
+
+async def _tidied(contender: Contender) -> None:
+    """Have its engines and its service tidy up; if one of them is gone or silent, nothing can be measured any more."""
+    engines = contender.body.engines.items()
+    gone = [field for field, engine in engines if isinstance(engine, Killable) and not engine.processes()]
+    if gone:
+        raise Void(f"the {' and the '.join(gone)} of {contender.name} ended in the middle of the dive")
+    try:
+        await contender.body.tidy()
+    except (EngineError, TimeoutError, OSError) as silent:
+        said = str(silent).partition("\n")[0] or "it did not answer in time"
+        raise Void(f"{contender.name} could not be made ready to be measured: {said}") from silent
