@@ -39,7 +39,7 @@ def register_log(text: str) -> list[Op]:
     ('write', 3, 'unknown')
     """
     lines = (
-        _Line(at, *found.group(1, 2, 3), _plain(found[4]))
+        _Line(at, found[1], found[2], found[3], _plain(found[4]))
         for at, line in enumerate(text.splitlines())
         if (found := REGISTER_LINE.search(line))
     )

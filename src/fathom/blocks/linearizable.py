@@ -1,4 +1,4 @@
-"""Linearizability: is there one order of all calls, each within its own time, that explains every answer?
+"""Linearizability: one order of all calls, each within its own time, explains every answer.
 
 As Herlihy and Wing define it (TOPLAS 1990). It is local, as they show: each key is judged alone (Porcupine calls that
 P-compositionality, after Horn and Kroening, 2015). The search for an order is in `order`.
@@ -140,13 +140,15 @@ def _fault(key: Hashable, calls: Sequence[Call], start: Any, found: Found, budge
     def fails(kept: Sequence[int]) -> bool:
         nonlocal left
         owed = set(kept)
-        freed = [call if at in owed else call._replace(owed=False) for at, call in enumerate(begun)]
+        freed = [call._replace(owed=at in owed) for at, call in enumerate(begun)]
         again = search(freed, start, left)
         left -= again.states
         return again.answer is Answer.FAILED
 
+    # What had not ended where the search failed is no part of the failure; what had not begun could not have helped.
     begun = sorted((call for call in calls if call.start_s <= found.until_s), key=lambda call: call.end_s)
-    proof = [begun[at] for at in fewest(fails, [at for at, call in enumerate(begun) if call.owed])]
+    ended = [at for at, call in enumerate(begun) if call.owed and call.end_s <= found.until_s]
+    proof = [begun[at] for at in fewest(fails, ended)]
     proof.sort(key=lambda call: (call.start_s, call.end_s))
     sources = _sources(proof, calls)
     told = _listed(proof) + (f"; what was told was written by: {_listed(sources)}" if sources else "")

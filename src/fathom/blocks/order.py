@@ -1,4 +1,4 @@
-"""Is there an order of calls on one value, each within its own time, in which everybody was told the truth?
+"""The search for an order of calls on one value, each within its own time, in which everybody was told the truth.
 
 The search of Wing and Gong (JPDC 1993): try what may come next, and go back when an answer does not fit. Lowe
 ("Testing for linearizability", 2017) adds to remember what has failed, and to let a call take effect only just in time:
@@ -19,14 +19,16 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from fathom.blocks.verdict import Answer
 from fathom.history import Op
 
 __all__ = ["Append", "Call", "Found", "Put", "Saw", "SawOther", "Step", "Swap", "exact", "needed", "search"]
+
+K = TypeVar("K", int, str)
 
 
 # What a call may do --------------------------------------------------------------------------------------------------
@@ -58,7 +60,7 @@ class Swap(NamedTuple):
 
 
 class Append(NamedTuple):
-    """The call adds this text at the end of the value; nothing counts as the empty text."""
+    """The call adds this text at the end of the value; what is no text counts as the empty one."""
 
     text: str
 
@@ -102,6 +104,7 @@ def exact(value: Any) -> Hashable:
 # The search ----------------------------------------------------------------------------------------------------------
 
 FRESH, MIDWAY, BARE = range(3)  # since the last end nothing was done; something; something that nobody has seen yet
+DEBTS_COMPARED = 64  # with more, comparing takes longer than it saves
 
 
 class Found(NamedTuple):
@@ -117,7 +120,7 @@ def search(calls: Sequence[Call], start: Any, budget: int) -> Found:
     course = _Course(calls, start)
     ends, values, width = course.ends, course.values, course.width
     last = len(ends) - 1  # a sentinel: who comes there has put everything in order
-    failed: defaultdict[tuple[int, int, int], list[int]] = defaultdict(list)
+    failed: defaultdict[tuple[int, int, int], _Debts] = defaultdict(_Debts)
     stack = [(0, values.number(start), 0, ends[0].owes, FRESH)]
     states = furthest = 0
     while stack:
@@ -138,10 +141,8 @@ def search(calls: Sequence[Call], start: Any, budget: int) -> Found:
             return Found(Answer.HELD, states)
         furthest = max(furthest, at)
         debt = done << width | owed
-        before = failed[at, state, mood]
-        if any(not other & ~debt for other in before):
+        if not failed[at, state, mood].add(debt) or course.stuck(state, at, done, owed):
             continue
-        before.append(debt)
         states += 1
         if states > budget:
             return Found(Answer.CANT_TELL, states)
@@ -160,6 +161,10 @@ def search(calls: Sequence[Call], start: Any, budget: int) -> Found:
                 new, left, then = change.new, owed & ~bit, MIDWAY
             else:
                 new, left, then = values.longer(state, change.text), owed & ~bit, BARE
+                if new == state and bit != end.bit:
+                    continue  # it changes nothing yet, so it may as well come later
+            if new == UNSEEN and not course.refuted and not owed & bit:
+                continue  # nobody asks for it and nobody can tell
             if bit == end.bit:
                 branches.append((at + 1, new, done, left | owes, FRESH))
                 continue
@@ -171,6 +176,22 @@ def search(calls: Sequence[Call], start: Any, budget: int) -> Found:
         if idle and not course.starves(end.changes[0].new, state, at, done | end.bit, owed):
             stack.append((at + 1, state, done, owed | owes, FRESH))
     return Found(Answer.FAILED, states, max(ends[furthest].end_s, course.starved_s))
+
+
+class _Debts:
+    """The debts with which one state has been searched on."""
+
+    def __init__(self) -> None:
+        self.all: set[int] = set()
+        self.latest: deque[int] = deque(maxlen=DEBTS_COMPARED)
+
+    def add(self, debt: int) -> bool:
+        """Take in a debt, unless it is no less than one that has been tried."""
+        if debt in self.all or any(not other & ~debt for other in self.latest):
+            return False
+        self.all.add(debt)
+        self.latest.append(debt)
+        return True
 
 
 def _choices(end: _End, done: int, owed: int) -> list[_Change]:
@@ -227,14 +248,18 @@ class _Values:
         at = bisect_left(self.texts, value or "")
         return at < len(self.texts) and self.texts[at].startswith(value or "")
 
+    def text(self, number: int) -> str:
+        """Return what appends are added to: nothing, and what they cannot be added to, count as the empty text."""
+        value = self.values[number]
+        return value if isinstance(value, str) else ""
+
     def longer(self, state: int, text: str) -> int:
         """Return the state after an append."""
         if state == UNSEEN:
             return UNSEEN
         grown = self.grown.get((state, text))
         if grown is None:
-            value = self.values[state]
-            grown = self.number((value or "") + text) if value is None or isinstance(value, str) else UNSEEN
+            grown = self.number(self.text(state) + text)
             self.grown[state, text] = grown
         return grown
 
@@ -277,7 +302,11 @@ class _End(NamedTuple):
     other_than: dict[int, int]
     wants: dict[int, int]  # value → who can only happen while it is the value
     leaves: dict[int, int]  # value → who makes it the value
+    adds: dict[str, int]  # text → who appends it
     owes: int  # what begins to be owed between the end before and this one
+
+
+_Wanting = tuple[int, float, int]  # the first end after a call began, when it and all before it ended, what it needs
 
 
 class _Course:
@@ -288,8 +317,10 @@ class _Course:
         self.ends: list[_End] = []
         self.width = 0  # bits that a set of calls may need
         self.left_until: dict[int, int] = {}  # value → the first end after the last who makes it the value has begun
-        self.wanted: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)  # the same of who wants it; its end
-        self.starved_s = -math.inf  # the last end of a call that was seen to starve
+        self.wanted: defaultdict[int, list[_Wanting]] = defaultdict(list)
+        self.told: list[_Wanting] = []
+        self.added_until: dict[str, int] = {}
+        self.starved_s = -math.inf  # what ended until then shows why nothing further was tried
         self._free: list[int] = []  # bits that nobody under way has
         self._changes: list[_Change] = []
         self._endless: dict[_Shape, tuple[_Change, ...]] = {}
@@ -298,11 +329,14 @@ class _Course:
         self._other_than: dict[int, int] = {}
         self._wants: dict[int, int] = {}
         self._leaves: dict[int, int] = {}
+        self._adds: dict[str, int] = {}
         self._read(calls)
+        self._begun_by: dict[int, list[int]] = {}  # what was told → the values that it begins with and somebody put
+        self._sizes = sorted({len(text) for text in self.added_until}, reverse=True)
 
     def _read(self, calls: Sequence[Call]) -> None:
-        refuted = any(call.owed and isinstance(call.step, SawOther) for call in calls)
-        kept = [(call, shape) for call in calls if _matters(call, shape := self._shape(call.step), refuted)]
+        self.refuted = any(call.owed and isinstance(call.step, SawOther) for call in calls)
+        kept = [(call, shape) for call in calls if _matters(call, shape := self._shape(call.step), self.refuted)]
         often = Counter(shape for _, shape in kept)
         like = {shape: 1 << at for at, shape in enumerate(shape for shape, n in often.items() if n > 1)}
         moments = [(call.start_s, False, order) for order, (call, _) in enumerate(kept)]
@@ -315,7 +349,7 @@ class _Course:
             call, shape = kept[order]
             under_way[order] = _Change(call.end_s, order, self._bit(), *shape, like.get(shape, 0))
             self._begin(under_way[order], shape, call.owed)
-        self.ends.append(_End(math.inf, 0, True, (), (), 0, {}, 0, {}, {}, {}, 0))
+        self.ends.append(_End(math.inf, 0, True, (), (), 0, {}, 0, {}, {}, {}, {}, 0))
 
     def _shape(self, step: Step) -> _Shape:
         number = self.values.number
@@ -344,11 +378,15 @@ class _Course:
         self._owes |= bit if owed else 0
         if owed and kind in (SAW, SWAP):
             self._wants = _with(self._wants, change.old, bit)
-            self.wanted[change.old].append((len(self.ends), change.end_s))
+            _want(self.wanted[change.old], len(self.ends), change)
         if kind in (PUT, SWAP):
             self._leaves = _with(self._leaves, change.new, bit)
             self.left_until[change.new] = len(self.ends)
+        elif kind == APPEND:
+            self._adds = _with(self._adds, change.text, bit)
+            self.added_until[change.text] = len(self.ends)
         if kind == SAW:
+            _want(self.told, len(self.ends), change)
             self._saw = _with(self._saw, change.old, bit)
         elif kind == SAW_OTHER:
             self._others |= bit
@@ -374,6 +412,7 @@ class _Course:
                 self._other_than,
                 self._wants,
                 self._leaves,
+                self._adds,
                 self._owes,
             )
         )
@@ -381,6 +420,7 @@ class _Course:
         self._free.append(bit)
         self._wants = _without(self._wants, change.old, bit)
         self._leaves = _without(self._leaves, change.new, bit)
+        self._adds = _without(self._adds, change.text, bit)
         self._saw = _without(self._saw, change.old, bit)
         self._other_than = _without(self._other_than, change.old, bit)
         self._others &= ~bit
@@ -392,23 +432,58 @@ class _Course:
         """Whether somebody must still find `value` when it is `state`, which cannot become it again without `gone`."""
         if value in (UNSEEN, state) or self.values.grows or self.left_until.get(value, -1) > at:
             return False
-        end = self.ends[at]
-        if end.leaves.get(value, 0) & ~gone:
+        end, wanted = self.ends[at], self.wanted.get(value, [])
+        if not wanted or end.leaves.get(value, 0) & ~gone:
             return False
+        begun = bisect_left(wanted, (at + 1,))
         if end.wants.get(value, 0) & owed:
-            return True
-        wanted = self.wanted.get(value, ())
-        if not wanted or wanted[-1][0] <= at:
+            begun -= 1
+        return self._starved(wanted, begun)
+
+    def stuck(self, state: int, at: int, done: int, owed: int) -> bool:
+        """Whether a growing value can no longer become what somebody was told who is under way, or begins next."""
+        if not self.values.grows:
             return False
-        self.starved_s = max(self.starved_s, wanted[bisect_left(wanted, (at + 1,))][1])
+        begun = bisect_left(self.told, (at + 1,))
+        if any(who & owed and not self._may_become(told, state, at, done) for told, who in self.ends[at].saw.items()):
+            return self._starved(self.told, begun - 1)
+        if begun == len(self.told) or self._may_become(self.told[begun][2], state, at, done):
+            return False
+        return self._starved(self.told, begun)
+
+    def _starved(self, calls: list[_Wanting], which: int) -> bool:
+        """Say whether there is such a call, which nothing can explain; keep until when the reason reaches."""
+        if which == len(calls):
+            return False
+        self.starved_s = max(self.starved_s, calls[which][1])
         return True
 
+    def _may_become(self, told: int, state: int, at: int, done: int) -> bool:
+        if state == told:
+            return True
+        end, text, now = self.ends[at], self.values.text(told), self.values.text(state)
+        if state != UNSEEN and text.startswith(now):
+            for size in self._sizes:  # the next piece must be there
+                piece = text[len(now) : len(now) + size]
+                if self.added_until.get(piece, -1) > at or end.adds.get(piece, 0) & ~done:
+                    return True
+        if told not in self._begun_by:
+            begun_by = [
+                value for value in self.left_until if value != UNSEEN and text.startswith(self.values.text(value))
+            ]
+            self._begun_by[told] = begun_by
+        return any(self.left_until[v] > at or end.leaves.get(v, 0) & ~done for v in self._begun_by[told])
 
-def _with(bits: dict[int, int], value: int, bit: int) -> dict[int, int]:
+
+def _want(calls: list[_Wanting], at: int, change: _Change) -> None:
+    calls.append((at, max(change.end_s, calls[-1][1] if calls else -math.inf), change.old))
+
+
+def _with(bits: dict[K, int], value: K, bit: int) -> dict[K, int]:
     return {**bits, value: bits.get(value, 0) | bit}
 
 
-def _without(bits: dict[int, int], value: int, bit: int) -> dict[int, int]:
+def _without(bits: dict[K, int], value: K, bit: int) -> dict[K, int]:
     had = bits.get(value, 0)
     if not had & bit:
         return bits
