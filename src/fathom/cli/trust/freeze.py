@@ -56,7 +56,7 @@ class Frozen:
         """How long it took to work off what had piled up."""
         due = self.samples.intended_ns
         caught = (due >= self.from_ns) & (due < self.until_ns)
-        return max(0, int(self.samples.done_ns[caught].max()) - self.until_ns) / 1e9
+        return max(0, int(self.samples.done_ns[caught].max(initial=0)) - self.until_ns) / 1e9
 
     @property
     def expected_s(self) -> float:

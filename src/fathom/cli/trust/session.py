@@ -107,6 +107,9 @@ class Session:
         return sound
 
     def _say(self, experiment: Experiment, it: Try) -> None:
+        if all(said.happened is None for said in it.said.values()):
+            self.tell(f"{experiment.name}: {next(iter(it.said.values())).says}")
+            return
         for tally in tallies([experiment], self.answers, self.full):
             said = it.said[tally.row.name]
             sofar = f"{tally.row.counts} {tally.k} of {tally.n} ({tally.wants.tries} wanted)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import random
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -21,10 +21,11 @@ from fathom.lab.runs import Run
 
 AFTER = "block 2 of "
 BUDGET_S = 30.0
+WITHIN_S = 1.2  # a block takes about so long: it may happen anywhere in one
 
 ROW = Row(
     name="stopped",
-    truth="the default's Redis is gone from the third block on",
+    truth="one of the Redis is gone from somewhere in the third block on",
     counts="told a number all the same",
     short=Wants(1, most=0),
     full=Wants(10, most=0),
@@ -55,23 +56,31 @@ async def ready(shop: Workshop) -> AsyncIterator[Once]:
         async def once(number: int, seed: int) -> tuple[dict[str, Said], str | None]:
             seen = Seen(maker(keeper, shelf(), "writing"))
             plan = drawn(shelf(), "stocking", ["once", "twice"], shop, seed, row=ROW.name, budget_s=BUDGET_S)
+            dice = random.Random(f"{seed}/gone")
+            whose, when_s = dice.choice(plan.order[0]), dice.uniform(0, WITHIN_S)
             gone: list[asyncio.Task[None]] = []
 
             def tell(line: str) -> None:
                 if line.startswith(AFTER) and not gone:
-                    engine = seen.up[plan.default].engines["cache"]
-                    assert isinstance(engine, Killable)
-                    gone.append(asyncio.create_task(engine.kill()))
+                    gone.append(asyncio.create_task(_kill(seen.up[whose], when_s)))
 
             ended = await Known(seen, shop).dive(plan, tell)
             if not gone:
                 return experiment.void(void(ended) or "the race was over too soon"), without(ended)
-            with contextlib.suppress(Exception):
-                await gone[0]
+            await gone[0]
             said = judge(ended)
+            said = Said(said.happened, f"that of {whose} was gone: {said.says}")
             return {ROW.name: said}, (str(ended.folder) if said.happened else without(ended))
 
         yield once
+
+
+async def _kill(body: Embodied, when_s: float) -> None:
+    """Kill a body's Redis a moment from now: while it is measured, stopped, or made ready."""
+    await asyncio.sleep(when_s)
+    engine = body.engines["cache"]
+    assert isinstance(engine, Killable)
+    await engine.kill()
 
 
 def judge(ended: Ended) -> Said:
