@@ -2,7 +2,8 @@
 
 Of n requests, those that come while it is frozen wait for what is left of the freeze, so the latencies of the frozen
 are evenly spread, and the quantile follows by arithmetic: 1.4 s of 30 s leave 1.4 x (1 - 0.01 / (1.4 / 30)) = 1.10 s
-at the 99th percentile, and the time that it takes to work off what has piled up on top.
+at the 99th percentile, and some of the time that it takes to work off what has piled up on top. That is the mean; of
+arrivals that were drawn it can be said exactly.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from fathom.engines.wire import Answer, Wire, request
 from fathom.history import Outcome
 from fathom.lab.load import Samples, Schedule, drive
 from fathom.lab.machine import Placement
+from fathom.lab.stats import nearest_rank
 from fathom.web.served import Served
 
 __all__ = ["RATE", "Frozen", "frozen", "service"]
@@ -37,6 +39,7 @@ class Frozen:
     """What one freeze gave: the open load, when the service was let go again, and the closed twin's latencies."""
 
     samples: Samples
+    planned_ns: np.ndarray  # when requests were due by the schedule, whatever the samples say of it
     until_ns: int
     closed_s: list[float]
     lasts_s: float
@@ -60,8 +63,18 @@ class Frozen:
 
     @property
     def expected_s(self) -> float:
-        """The 99th percentile that follows from how long it stood still."""
-        return self.stood_s * (1 - 0.01 / (self.stood_s / self.lasts_s)) + self.drain_s
+        """The 99th percentile that these arrivals must have: what was left of the stop when the one in question came.
+
+        By then a share of the others had come, and as much of the pile is worked off before.
+        """
+        left_s = np.sort(self._left_s())
+        waited_s = nearest_rank(left_s, 0.99)
+        return waited_s + self.drain_s * (1 - waited_s / self.stood_s)
+
+    def _left_s(self) -> np.ndarray:
+        """Return for every request how much of the stop was left when it was due; nothing for those outside."""
+        due = self.planned_ns
+        return np.where(due >= self.from_ns, np.maximum(self.until_ns - due, 0), 0) / 1e9
 
     @property
     def p99_s(self) -> float:
@@ -74,11 +87,13 @@ class Frozen:
     @property
     def complete(self) -> bool:
         """Whether every request that was planned is there with an answer, and none was dropped."""
-        return len(self.samples) == RATE * self.lasts_s and bool((self.samples.outcome == 0).all())
+        samples = self.samples
+        planned = len(samples) == RATE * self.lasts_s and np.array_equal(samples.intended_ns, self.planned_ns)
+        return planned and bool((samples.outcome == 0).all())
 
     def late(self) -> tuple[int, int]:
         """Return how many waited over a tenth of a second, and how many came early enough in the freeze to have to."""
-        due = self.samples.intended_ns
+        due = self.planned_ns
         had_to = (due > self.from_ns) & (due < self.until_ns - SLOW_S * 1e9)
         return int((self.samples.took_ns() > SLOW_S * 1e9).sum()), int(had_to.sum())
 
@@ -100,16 +115,18 @@ async def service(keeper: Keeper, placement: Placement) -> AsyncIterator[Served]
 
 async def frozen(served: Served, lasts_s: float, frozen_s: float, seed: int) -> Frozen:
     """Offer an open load and a closed loop at once, and stop the service a third of the way."""
+    schedule = Schedule.draw({"ask": RATE}, lasts_s, seed)
+    planned_ns = schedule.intended_ns.copy()
     async with Wire(served.where).open() as wire, asyncio.TaskGroup() as group:
         closed = group.create_task(_closed(served, lasts_s))
         freeze = group.create_task(_freeze(served, lasts_s / 3, frozen_s, time.perf_counter_ns()))
         samples = await drive(
-            Schedule.draw({"ask": RATE}, lasts_s, seed),
+            schedule,
             lambda index, done: wire.fire(ASK, done),
             drain_s=5,
             judge=lambda what: Outcome.OK if type(what) is Answer and what.status == 200 else Outcome.UNKNOWN,
         )
-    return Frozen(samples, freeze.result(), closed.result(), lasts_s)
+    return Frozen(samples, planned_ns, freeze.result(), closed.result(), lasts_s)
 
 
 async def _freeze(served: Served, after_s: float, lasts_s: float, start_ns: int) -> int:

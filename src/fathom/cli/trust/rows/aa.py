@@ -19,7 +19,7 @@ AA = Row(
 COST = Row(
     name="cost",
     truth=f"an order costs {ORDER_US:,.0f} µs of CPU",
-    counts=f"told within {NEAR:.0%}",
+    counts=f"told within {100 * NEAR:g} %",
     short=Wants(16, least=0.75),
     full=Wants(300, least=0.95),
 )

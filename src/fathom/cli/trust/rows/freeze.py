@@ -17,7 +17,7 @@ OUTSIDE = 0.001  # of the requests may have waited long outside the freeze: more
 OPEN = Row(
     name="freeze",
     truth=f"{FROZEN_S:g} s of {LASTS_S:g} s stand still at {RATE}/s: p99 is 1.10 s and what working it off takes",
-    counts=f"told within {NEAR:.0%}, and every request recorded",
+    counts=f"told within {100 * NEAR:g} %, and every request recorded",
     short=Wants(1, least=1),
     full=Wants(10, least=1),
 )
@@ -46,7 +46,7 @@ def judge(seen: Frozen) -> dict[str, Said]:
         return experiment.void(f"void: {seen.disturbed()} requests waited long outside the freeze")
     late, had_to = seen.late()
     near = abs(seen.p99_s / seen.expected_s - 1) <= NEAR
-    told = f"p99 {seen.p99_s:.3f} s; true {seen.expected_s:.3f} s, of which {seen.drain_s:.3f} s to work it off; "
+    told = f"p99 {seen.p99_s:.3f} s; true {seen.expected_s:.3f} s; {seen.drain_s:.3f} s to work it off; "
     told += f"{len(seen.samples):,} of {RATE * seen.lasts_s:,.0f} recorded, {late} over 0.1 s (true: {had_to})"
     slow = sum(took_s > seen.stood_s / 2 for took_s in seen.closed_s)
     hid = seen.closed_p99_s < CLOSED_P99_S and slow == 1

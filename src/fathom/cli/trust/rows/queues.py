@@ -51,9 +51,9 @@ def _row(queue: Queue) -> Row:
     busy, many = queue.rate * queue.mean_s / queue.clerks, "clerk" if queue.clerks == 1 else "clerks"
     return Row(
         name=queue.row,
-        truth=f"M/M/{queue.clerks}: at {busy:.0%} of what {queue.clerks} {many} can do, "
+        truth=f"M/M/{queue.clerks}: at {100 * busy:g} % of what {queue.clerks} {many} can do, "
         f"the mean wait is {queue.theory_s * 1e3:.1f} ms",
-        counts=f"measured within {NEAR:.0%} of what these arrivals must wait, and as theory allows",
+        counts=f"measured within {100 * NEAR:g} % of what these arrivals must wait, and as theory allows",
         short=Wants(1, least=1),
         full=Wants(12, least=1),
     )
