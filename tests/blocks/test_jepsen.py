@@ -45,6 +45,11 @@ def test_what_is_no_line_of_a_client_is_passed_over():
     assert len(register_log(noise + "\n" + log("1 :invoke :write\t4", "1 :ok :write\t4"))) == 1
 
 
+def test_what_follows_the_value_is_passed_over():
+    (op,) = register_log(log("1 :invoke :write\t97 \t:hint 0", "1 :ok :write\t97 \t:hint 9954"))
+    assert (op.asked, op.outcome) == (97, Outcome.OK)
+
+
 def test_a_text_may_hold_quotes_and_braces():
     line = '{:process 0, :type :%s, :f :append, :key "a", :value "}, \\" x"}'
     (op,) = strings_log("\n".join(line % type for type in ("invoke", "ok")))

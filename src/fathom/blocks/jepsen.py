@@ -16,7 +16,7 @@ from fathom.history import Op, Outcome
 
 __all__ = ["register_log", "strings_log"]
 
-REGISTER_LINE = re.compile(r"jepsen\.util\s+-\s+(\d+)\s+:(invoke|ok|fail|info)\s+:(\w+)\s+(.*\S)")
+REGISTER_LINE = re.compile(r"jepsen\.util\s+-\s+(\d+)\s+:(invoke|ok|fail|info)\s+:(\w+)\s+(nil|-?\d+|:[\w-]+|\[.*?\])")
 STRINGS_LINE = re.compile(
     r"\{:process (\d+), :type :(invoke|ok|fail|info), :f :(\w+), :key \"(.*?)\", :value (nil|\".*\")\}"
 )

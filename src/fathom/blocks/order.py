@@ -300,13 +300,25 @@ class _End(NamedTuple):
     saw: dict[int, int]  # value → who was told it
     others: int  # who was told it was something else
     other_than: dict[int, int]
-    wants: dict[int, int]  # value → who can only happen while it is the value
+    wants: dict[int, tuple[_Want, ...]]  # value → who can only happen while it is the value, the next to end first
     leaves: dict[int, int]  # value → who makes it the value
     adds: dict[str, int]  # text → who appends it
     owes: int  # what begins to be owed between the end before and this one
 
 
-_Wanting = tuple[int, float, int]  # the first end after a call began, when it and all before it ended, what it needs
+class _Want(NamedTuple):
+    """A call that must find a value, and can only happen while it is there."""
+
+    end_s: float
+    bit: int
+    value: int
+
+
+class _Begun(NamedTuple):
+    """The start of a call, and the first end after it."""
+
+    at: int
+    start_s: float
 
 
 class _Course:
@@ -316,23 +328,23 @@ class _Course:
         self.values = _Values(calls)
         self.ends: list[_End] = []
         self.width = 0  # bits that a set of calls may need
-        self.left_until: dict[int, int] = {}  # value → the first end after the last who makes it the value has begun
-        self.wanted: defaultdict[int, list[_Wanting]] = defaultdict(list)
-        self.told: list[_Wanting] = []
-        self.added_until: dict[str, int] = {}
         self.starved_s = -math.inf  # what ended until then shows why nothing further was tried
+        self._leaving: defaultdict[int, list[_Begun]] = defaultdict(list)  # who makes it the value, as they begin
+        self._adding: defaultdict[str, list[_Begun]] = defaultdict(list)
+        self._wanting: defaultdict[int, list[tuple[int, _Want]]] = defaultdict(list)  # who wants it: first end, who
+        self._all_wanting: list[tuple[int, _Want]] = []
         self._free: list[int] = []  # bits that nobody under way has
         self._changes: list[_Change] = []
         self._endless: dict[_Shape, tuple[_Change, ...]] = {}
         self._coverable = self._others = self._owes = 0
         self._saw: dict[int, int] = {}
         self._other_than: dict[int, int] = {}
-        self._wants: dict[int, int] = {}
+        self._wants: dict[int, tuple[_Want, ...]] = {}
         self._leaves: dict[int, int] = {}
         self._adds: dict[str, int] = {}
         self._read(calls)
         self._begun_by: dict[int, list[int]] = {}  # what was told → the values that it begins with and somebody put
-        self._sizes = sorted({len(text) for text in self.added_until}, reverse=True)
+        self._sizes = sorted({len(text) for text in self._adding}, reverse=True)
 
     def _read(self, calls: Sequence[Call]) -> None:
         self.refuted = any(call.owed and isinstance(call.step, SawOther) for call in calls)
@@ -348,7 +360,7 @@ class _Course:
                 continue
             call, shape = kept[order]
             under_way[order] = _Change(call.end_s, order, self._bit(), *shape, like.get(shape, 0))
-            self._begin(under_way[order], shape, call.owed)
+            self._begin(under_way[order], shape, call.owed, call.start_s)
         self.ends.append(_End(math.inf, 0, True, (), (), 0, {}, 0, {}, {}, {}, {}, 0))
 
     def _shape(self, step: Step) -> _Shape:
@@ -373,20 +385,21 @@ class _Course:
         self.width += 1
         return 1 << (self.width - 1)
 
-    def _begin(self, change: _Change, shape: _Shape, owed: bool) -> None:
+    def _begin(self, change: _Change, shape: _Shape, owed: bool, start_s: float) -> None:
         bit, kind = change.bit, change.kind
         self._owes |= bit if owed else 0
         if owed and kind in (SAW, SWAP):
-            self._wants = _with(self._wants, change.old, bit)
-            _want(self.wanted[change.old], len(self.ends), change)
+            want = _Want(change.end_s, bit, change.old)
+            self._wants = {**self._wants, want.value: tuple(sorted((*self._wants.get(want.value, ()), want)))}
+            self._wanting[want.value].append((len(self.ends), want))
+            self._all_wanting.append((len(self.ends), want))
         if kind in (PUT, SWAP):
             self._leaves = _with(self._leaves, change.new, bit)
-            self.left_until[change.new] = len(self.ends)
+            self._leaving[change.new].append(_Begun(len(self.ends), start_s))
         elif kind == APPEND:
             self._adds = _with(self._adds, change.text, bit)
-            self.added_until[change.text] = len(self.ends)
+            self._adding[change.text].append(_Begun(len(self.ends), start_s))
         if kind == SAW:
-            _want(self.told, len(self.ends), change)
             self._saw = _with(self._saw, change.old, bit)
         elif kind == SAW_OTHER:
             self._others |= bit
@@ -418,7 +431,9 @@ class _Course:
         )
         self._owes = 0
         self._free.append(bit)
-        self._wants = _without(self._wants, change.old, bit)
+        if any(want.bit == bit for want in self._wants.get(change.old, ())):
+            left = tuple(want for want in self._wants[change.old] if want.bit != bit)
+            self._wants = {**self._wants, change.old: left}
         self._leaves = _without(self._leaves, change.new, bit)
         self._adds = _without(self._adds, change.text, bit)
         self._saw = _without(self._saw, change.old, bit)
@@ -430,53 +445,59 @@ class _Course:
 
     def starves(self, value: int, state: int, at: int, gone: int, owed: int) -> bool:
         """Whether somebody must still find `value` when it is `state`, which cannot become it again without `gone`."""
-        if value in (UNSEEN, state) or self.values.grows or self.left_until.get(value, -1) > at:
+        end = self.ends[at]
+        if value in (UNSEEN, state) or self.values.grows or end.leaves.get(value, 0) & ~gone:
             return False
-        end, wanted = self.ends[at], self.wanted.get(value, [])
-        if not wanted or end.leaves.get(value, 0) & ~gone:
-            return False
-        begun = bisect_left(wanted, (at + 1,))
-        if end.wants.get(value, 0) & owed:
-            begun -= 1
-        return self._starved(wanted, begun)
+        coming = self._leaving.get(value, [])
+        for want in (_next_owed(end.wants.get(value, ()), owed), _next_begun(self._wanting.get(value, []), at)):
+            if want is not None and not _comes(coming, at, want.end_s):
+                self.starved_s = max(self.starved_s, want.end_s)
+                return True
+        return False
 
     def stuck(self, state: int, at: int, done: int, owed: int) -> bool:
-        """Whether a growing value can no longer become what somebody was told who is under way, or begins next."""
+        """Whether a growing value can no longer become what somebody is told who is under way, or begins next."""
         if not self.values.grows:
             return False
-        begun = bisect_left(self.told, (at + 1,))
-        if any(who & owed and not self._may_become(told, state, at, done) for told, who in self.ends[at].saw.items()):
-            return self._starved(self.told, begun - 1)
-        if begun == len(self.told) or self._may_become(self.told[begun][2], state, at, done):
-            return False
-        return self._starved(self.told, begun)
+        wants = [_next_owed(same, owed) for same in self.ends[at].wants.values()]
+        for want in (*wants, _next_begun(self._all_wanting, at)):
+            if want is not None and not self._may_become(want, state, at, done):
+                self.starved_s = max(self.starved_s, want.end_s)
+                return True
+        return False
 
-    def _starved(self, calls: list[_Wanting], which: int) -> bool:
-        """Say whether there is such a call, which nothing can explain; keep until when the reason reaches."""
-        if which == len(calls):
-            return False
-        self.starved_s = max(self.starved_s, calls[which][1])
-        return True
-
-    def _may_become(self, told: int, state: int, at: int, done: int) -> bool:
+    def _may_become(self, want: _Want, state: int, at: int, done: int) -> bool:
+        told = want.value
         if state == told:
             return True
         end, text, now = self.ends[at], self.values.text(told), self.values.text(state)
         if state != UNSEEN and text.startswith(now):
-            for size in self._sizes:  # the next piece must be there
+            for size in self._sizes:  # the next piece must be there, or come in time
                 piece = text[len(now) : len(now) + size]
-                if self.added_until.get(piece, -1) > at or end.adds.get(piece, 0) & ~done:
+                if end.adds.get(piece, 0) & ~done or _comes(self._adding.get(piece, []), at, want.end_s):
                     return True
         if told not in self._begun_by:
-            begun_by = [
-                value for value in self.left_until if value != UNSEEN and text.startswith(self.values.text(value))
-            ]
-            self._begun_by[told] = begun_by
-        return any(self.left_until[v] > at or end.leaves.get(v, 0) & ~done for v in self._begun_by[told])
+            begins = [value for value in self._leaving if value != UNSEEN and text.startswith(self.values.text(value))]
+            self._begun_by[told] = begins
+        return any(
+            end.leaves.get(value, 0) & ~done or _comes(self._leaving[value], at, want.end_s)
+            for value in self._begun_by[told]
+        )
 
 
-def _want(calls: list[_Wanting], at: int, change: _Change) -> None:
-    calls.append((at, max(change.end_s, calls[-1][1] if calls else -math.inf), change.old))
+def _next_owed(wants: Sequence[_Want], owed: int) -> _Want | None:
+    return next((want for want in wants if want.bit & owed), None)
+
+
+def _next_begun(wanting: list[tuple[int, _Want]], at: int) -> _Want | None:
+    after = bisect_left(wanting, (at + 1,))
+    return wanting[after][1] if after < len(wanting) else None
+
+
+def _comes(calls: list[_Begun], at: int, until_s: float) -> bool:
+    """Whether one of these begins after this end, and not too late."""
+    after = bisect_left(calls, (at + 1,))
+    return after < len(calls) and calls[after].start_s <= until_s
 
 
 def _with(bits: dict[K, int], value: K, bit: int) -> dict[K, int]:
