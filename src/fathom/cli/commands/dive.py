@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 @options.system
 @click.argument("dive", metavar="DIVE")
 @click.option("--quick", is_flag=True, help="At most 90 s: what each approach costs, and one fault.")
-@click.option("--deep", is_flag=True, help="At most 15 minutes: more slices and blocks, what each approach can take, every fault five times.")
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="At most 15 minutes: more slices and blocks, what each approach can take, every fault five times.",
+)
 @click.option("--only", metavar="A,B", multiple=True, help="Compare these approaches only.")
 @click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="A knob, a rate, or the swept values.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Decides arrivals, dice and order.")
