@@ -34,6 +34,15 @@ def test_one_row_more_is_named_because_counts_are_exact():
     assert str(found) == "new has 1.05x the rows of post of old"
 
 
+def test_what_only_one_of_them_does_at_all_is_named_though_nothing_was_counted_of_the_other():
+    tried = cost("old", 1.0, 0.5)
+    (found,) = differences([tried, cost("new", 1.0, 0.5), counted("new", 3)], "old")
+    assert (found.op, found.measure, found.more, found.ratio.value) == ("post", "rows", True, float("inf"))
+    (found,) = differences([counted("old", 3), cost("new", 1.0, 0.5)], "old")
+    assert (found.measure, found.more) == ("rows", False)
+    assert names([counted("new", 3)]) == []  # the other was never asked: nobody knows
+
+
 @pytest.mark.parametrize("other", [{"exact": False}, {"point": 8}, {"op": "home"}, {"void": True}])
 def test_counts_that_are_not_of_the_same_thing_or_not_exact_name_nothing(other):
     assert names([counted("old", 20), counted("new", 21, **other)]) == []

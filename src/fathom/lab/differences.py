@@ -46,35 +46,41 @@ def differences(found: Iterable[Finding], default: str) -> list[Difference]:
     return [*_counted(kept, default), *_cost(kept, default), *_raced(kept)]
 
 
-def _beside(found: Iterable[Finding], default: str, how: str) -> Iterator[tuple[Finding, Finding]]:
-    """Yield the findings of one kind of a rival and the default, of the same operation at the same point."""
-    mine = [f for f in found if f.how == how and f.part == "census" and f.op and f.measure]
-    theirs = {(f.point, f.op, f.measure): f for f in mine if f.approach == default}
-    for finding in mine:
-        beside = theirs.get((finding.point, finding.op, finding.measure))
-        if finding.approach != default and beside is not None:
-            yield finding, beside
-
-
 def _counted(found: list[Finding], default: str) -> Iterator[Difference]:
-    for mine, theirs in _beside(found, default, "count"):
-        if mine.exact and theirs.exact and mine.value != theirs.value and theirs.value:
-            yield _difference(mine, theirs, True)
+    """What an approach does at all and the other never does is counted too: of that there is no finding."""
+    tried = {(f.approach, f.point, f.op) for f in found if f.part == "census" and f.how in ("count", "cpu") and f.op}
+    counts = {(f.approach, f.point, f.op, f.measure): f for f in found if f.how == "count" and f.part == "census"}
+    kinds = dict.fromkeys((point, op, measure) for _, point, op, measure in counts if op and measure)
+    rivals = dict.fromkeys(approach for approach, _, _ in tried if approach and approach != default)
+    for rival in rivals:
+        for point, op, measure in kinds:
+            if not {(rival, point, op), (default, point, op)} <= tried:
+                continue
+            ends = [_exactly(counts.get((who, point, op, measure))) for who in (rival, default)]
+            mine, theirs = ends
+            if mine is not None and theirs is not None and mine.value != theirs.value:
+                assert op and measure
+                yield Difference(rival, default, op, measure, point, ratio_of(mine, theirs), True)
+
+
+def _exactly(counted: Finding | None) -> Interval | None:
+    """Return a count; nothing where it varied, zero where there was none to count."""
+    if counted is None:
+        return Interval(0.0, 0.0, 0.0)
+    return _interval(counted) if counted.exact else None
 
 
 def _cost(found: list[Finding], default: str) -> Iterator[Difference]:
-    for mine, theirs in _beside(found, default, "cpu"):
-        if mine.measure != "cpu_s" or mine.detail.get("thin") or theirs.detail.get("thin"):
+    costs = [f for f in found if (f.how, f.part, f.measure) == ("cpu", "census", "cpu_s") and not f.detail.get("thin")]
+    theirs = {(f.point, f.op): f for f in costs if f.approach == default}
+    for mine in costs:
+        beside = theirs.get((mine.point, mine.op))
+        if mine.approach == default or beside is None:
             continue
-        difference = _difference(mine, theirs, False)
-        if difference.ratio.low > 1 + MARGIN or difference.ratio.high < 1 / (1 + MARGIN):
-            yield difference
-
-
-def _difference(mine: Finding, theirs: Finding, exact: bool) -> Difference:
-    ratio = ratio_of(_interval(mine), _interval(theirs))
-    assert mine.op and mine.measure and mine.approach and theirs.approach
-    return Difference(mine.approach, theirs.approach, mine.op, mine.measure, mine.point, ratio, exact)
+        ratio = ratio_of(_interval(mine), _interval(beside))
+        if ratio.low > 1 + MARGIN or ratio.high < 1 / (1 + MARGIN):
+            assert mine.op and mine.approach
+            yield Difference(mine.approach, default, mine.op, "cpu_s", mine.point, ratio)
 
 
 def _raced(found: list[Finding]) -> Iterator[Difference]:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import shutil
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ PACE = Pace(
     injections=1,
     redo=0.25,
 )
+BEYOND_S = 3_600.0  # no budget is spared when a plan is drawn: this room's own comes after
 PARTS_S = {"set-up": 3.0, "census": 2.0, "flip": 1.0, "duel": 10.0, "record": 1.0}  # what is left may be redone
 
 
@@ -60,9 +61,12 @@ def drawn(
     row: str,
     race: bool = True,
     budget_s: float = PACE.budget_s,
+    settings: Mapping[str, str] | None = None,
 ) -> Plan:
     """Return the plan of a dive as the lab draws it, at this room's pace: a race, or else the census and the flip."""
-    plan = planning.draw(system, dive, placement=shop.placement, only=only, seed=seed)
+    plan = planning.draw(
+        system, dive, placement=shop.placement, only=only, settings=settings, seed=seed, budget_s=BEYOND_S
+    )
     parts = {name: seconds for name, seconds in PARTS_S.items() if name != ("flip" if race else "duel")}
     return dataclasses.replace(
         plan,
