@@ -283,6 +283,11 @@ def strings(state: dict[Any, Any], op: Op) -> Any:
     return True
 
 
+def op(index: int, call: str, asked: Any = None, answer: Any = None, **fields: Any) -> Op:
+    times = {"start_s": float(index), "end_s": index + 0.5}
+    return Op(index=index, caller="ann", call=call, asked=asked, answer=answer, **{**times, **fields})
+
+
 def replace(op: Op, **fields: Any) -> Op:
     return msgspec.structs.replace(op, **fields)
 
@@ -403,6 +408,44 @@ def test_a_store_with_one_answer_changed_is_judged_as_by_trying_every_order(seed
     assert caught > 50
 
 
+def small(dice: random.Random, calls: Sequence[str]) -> list[Op]:
+    """Record a few calls at whole seconds, so that many touch; most answers are those of a true store."""
+    due: list[tuple[float, Op]] = []
+    for index in range(dice.randrange(2, 9)):
+        start_s = dice.randrange(8)
+        outcome = dice.choices([Outcome.OK, Outcome.UNKNOWN, Outcome.FAILED], [6, 2, 0.5])[0]
+        end_s = None if outcome is Outcome.UNKNOWN else start_s + dice.randrange(8)
+        call = dice.choice(calls)
+        asked = asks(dice, Plan(0, 0, values=dice.choice([2, 3])), call, index)
+        if call in ("put", "append"):
+            asked = ("k0", dice.choice(["a", "b", "ab", "c"]))
+        point_s = start_s + dice.random() * ((end_s if end_s is not None else 12) - start_s)
+        due.append((point_s, op(index, call, asked, outcome=outcome, start_s=float(start_s), end_s=end_s)))
+    state: dict[Any, Any] = {}
+    ops: list[Op] = []
+    for _, one in sorted(due, key=lambda one: one[0]):
+        happens = one.outcome is Outcome.OK or (one.outcome is Outcome.UNKNOWN and dice.random() < 0.5)
+        answer = (register if "read" in calls else strings)(state, one) if happens else None
+        if dice.random() < 0.25:
+            answer = dice.choice([None, 0, 1, 2] if one.call == "read" else ["", "a", "b", "ab", "ba", "ca"])
+            answer = dice.random() < 0.5 if one.call == "cas" else answer
+        ops.append(replace(one, answer=answer))
+    return ops
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("calls", "model"), [(REGISTER_CALLS, REGISTER), (STRINGS_CALLS, STRINGS)])
+def test_thousands_of_small_histories_are_judged_as_by_trying_every_order(calls: Any, model: Model, seed: int):
+    dice, failed = random.Random(seed), 0
+    for n in range(3_000):
+        ops = small(dice, calls)
+        held = tried(ops, model)
+        assert (check(ops, model).answer is Answer.HELD) == held, f"seed {seed}, history {n}"
+        failed += not held
+    assert 300 < failed < 2_700
+
+
 LARGE = [
     (Plan(calls=20_000, callers=20, values=100, unknown=0.0, mix=(1, 1, 0)), register, REGISTER_CALLS, REGISTER),
     (Plan(calls=5_000, callers=50, values=5_000, unknown=0.05, mix=(1, 1, 0)), register, REGISTER_CALLS, REGISTER),
@@ -420,11 +463,6 @@ def test_a_large_history_takes_few_states_a_call(plan: Plan, effect: Any, calls:
 
 
 # What is asked of it -------------------------------------------------------------------------------------------------
-
-
-def op(index: int, call: str, asked: Any = None, answer: Any = None, **fields: Any) -> Op:
-    times = {"start_s": float(index), "end_s": index + 0.5}
-    return Op(index=index, caller="ann", call=call, asked=asked, answer=answer, **{**times, **fields})
 
 
 def test_calls_that_touch_in_time_overlap():

@@ -167,10 +167,8 @@ def search(calls: Sequence[Call], start: Any, budget: int) -> Found:
                 continue  # nobody asks for it and nobody can tell
             if bit == end.bit:
                 branches.append((at + 1, new, done, left | owes, FRESH))
-                continue
-            branches.append((at, new, gone, left, then))
-            if owed & ~left & end.bit:  # what ends here is covered now, and need not wait for more
-                branches.append((at + 1, new, gone, left | owes, FRESH))
+            else:
+                branches.append((at, new, gone, left, then))
         stack += reversed(branches)
         idle = mood == FRESH and not owed & end.bit  # what ends here was covered, or need not have been
         if idle and not course.starves(end.changes[0].new, state, at, done | end.bit, owed):
