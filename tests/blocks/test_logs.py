@@ -79,6 +79,11 @@ def test_a_gap_where_nothing_was_acknowledged_is_no_loss():
     assert kinds(send(0, "a", 5), send(1, "b", None, outcome=Outcome.UNKNOWN), poll(2, (5, "a"))) == []
 
 
+def test_what_nobody_came_to_is_not_lost_because_its_neighbour_was_seen_elsewhere():
+    assert "lost" not in kinds(send(0, "a", 1), send(1, "b", 1), poll(2, (0, "a")))
+    assert "lost" in kinds(send(0, "a", 1), send(1, "b", 1), poll(2, (0, "a"), (1, "a")))
+
+
 @pytest.mark.parametrize(
     ("ops", "kind"),
     [

@@ -104,6 +104,7 @@ class _Log:
         self.sends: defaultdict[Hashable, list[Op]] = defaultdict(list)
         self.acknowledged: list[tuple[int, Hashable, Op]] = []
         self.seen: dict[Hashable, Op] = {}
+        self.looked: dict[int, Op] = {}
         self.places: defaultdict[int, dict[Hashable, Op]] = defaultdict(dict)
         self.reached: dict[str, float] = {}
         self.last_poll: dict[str, Op] = {}
@@ -130,6 +131,7 @@ class _Log:
                 self.passes.append(_Pass(at, offset, op))
             self.reached[op.caller] = offset
             self.seen.setdefault(value, op)
+            self.looked.setdefault(offset, op)
             self.places[offset].setdefault(value, op)
 
     def judged(self) -> list[Fault]:
@@ -196,7 +198,7 @@ class _Log:
                 more = f" and {len(skipped) - 1} more" if len(skipped) > 1 else ""
                 self._fault("skipped", f"{by.caller} {_went(below)} without {shown(value)} at {offset}{more}", op, by)
         for offset, values in known:
-            if by := next((self.seen[value] for value in values if value in self.seen), None):
+            if by := self.looked.get(offset):
                 for value in values.keys() - self.seen.keys() - lost:  # another was shown in its place
                     lost.add(value)
                     self._lose(offset, value, values[value], offset, by)

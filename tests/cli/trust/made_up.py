@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fathom.cli.trust.answers import Answers
 from fathom.cli.trust.experiment import Experiment, Once, Row, Said, Wants, Workshop
@@ -47,7 +48,7 @@ def answers_in(folder: Path, code: str = "c0de", machine: str = "here") -> Answe
     return Answers(folder / "answers.jsonl", code, machine)
 
 
-def session(experiments: Iterable[Experiment], answers: Answers, told: list[str], **more: float) -> Session:
+def session(experiments: Iterable[Experiment], answers: Answers, told: list[str], **more: Any) -> Session:
     shop = Workshop(answers.file.parent, Placement.of({0, 1}))
     more = {"wait_s": 0.0, **more}
     return Session(tuple(experiments), False, 7, answers, shop, told.append, **more)

@@ -186,6 +186,12 @@ REFUTED = Finding(
 )
 
 
+def test_a_flip_that_disturbed_slices_did_not_show_proves_nothing():
+    thin = cost("plain", "order", 1_000)
+    thin.detail = {"thin": True}
+    assert flip.judge(ended(thin, flipped("swapped", 0.0, 9.0, verdict="can't tell"))).happened is None
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -253,16 +259,19 @@ def test_a_machine_that_stood_still_elsewhere_proves_nothing():
 # Queues --------------------------------------------------------------------------------------------------------------
 
 
+WAY_S = 0.0006
+
+
 def queued(queue: queues.Queue, times: float = 1.0, *, unanswered: bool = False) -> Said:
     dice = np.random.default_rng(4)
     came_s = np.sort(dice.random(round(queue.rate * queues.LASTS_S))) * queues.LASTS_S
     took_s = dice.exponential(queue.mean_s, len(came_s))
-    done_s = came_s + times * waits_s(came_s, took_s, queue.clerks) + took_s
+    done_s = came_s + times * waits_s(came_s, took_s, queue.clerks) + took_s + WAY_S
     outcome = np.zeros(len(came_s), np.int8)
     outcome[0] = 2 if unanswered else 0
     came_ns = (came_s * 1e9).astype(np.int64)
     samples = Samples((queue.row,), outcome * 0, came_ns, came_ns, (done_s * 1e9).astype(np.int64), outcome)
-    return queues.judge(queue, samples, took_s)
+    return queues.judge(queue, samples, took_s, WAY_S)
 
 
 @pytest.mark.slow

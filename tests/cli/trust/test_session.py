@@ -6,6 +6,7 @@ import pytest
 
 from fathom.cli.trust.experiment import Met, Wants
 from fathom.cli.trust.session import tallies
+from fathom.errors import FathomError
 from tests.cli.trust.made_up import BROKEN, Made, answers_in, made_up, session
 
 NEVER = Wants(4, most=0)
@@ -64,3 +65,11 @@ async def test_nothing_is_begun_that_would_end_too_late(tmp_path):
     await session([experiment], kept := answers_in(tmp_path), told, ends_s=time.monotonic() + 50).run()
     (tally,) = tallies([experiment], kept, False)
     assert (tally.n, tally.met, made.up) == (0, Met.CANT_TELL, 0) and "no time is left for 4 more" in told[-1]
+
+
+async def test_code_that_changes_meanwhile_ends_it_before_the_next_try(tmp_path):
+    states = iter(["c0de", "c0de", "other"])
+    made, kept = Made(False, False, False), answers_in(tmp_path)
+    with pytest.raises(FathomError, match="the code has changed"):
+        await session([made_up(made, NEVER)], kept, [], code=lambda: next(states)).run()
+    assert len(kept.mine) == 2 and made.ended == made.up == 1

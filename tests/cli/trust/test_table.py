@@ -6,7 +6,8 @@ import pytest
 
 from fathom.cli.trust import table
 from fathom.cli.trust.experiment import Met, Row, Tally, Wants
-from fathom.cli.trust.table import Line, Summary, exit_of, last
+from fathom.cli.trust.rows import experiments
+from fathom.cli.trust.table import LAST, Line, Summary, exit_of, last
 from fathom.errors import FathomError
 
 
@@ -67,3 +68,10 @@ def test_where_no_summary_was_kept_it_is_said_how_to_make_one(tmp_path: Path, te
     with pytest.raises(FathomError, match="no summary") as told:
         last(file)
     assert "--full --keep" in told.value.fix
+
+
+def test_the_summary_that_comes_with_the_code_is_of_rows_that_there_are():
+    known = {row.name for each in experiments().values() for row in each.rows}
+    kept = last().lines if LAST.is_file() else []
+    assert {line.row for line in kept} <= known
+    assert all(line.n >= line.k >= 0 and line.low <= line.high for line in kept)

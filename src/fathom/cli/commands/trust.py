@@ -118,6 +118,7 @@ def _run(chosen: list[Experiment], said: str, full: bool, seed: int, folder: Pat
         tell=voice.note,
         ends_s=float("inf") if full else began + SHORT_S,
         wait_s=WAIT_FULL_S if full else WAIT_S,
+        code=code_digest,
     )
     complete(session.run())
     return Summary(

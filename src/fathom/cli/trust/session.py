@@ -34,6 +34,7 @@ class Session:
     tell: Callable[[str], None]
     ends_s: float = float("inf")  # on the monotonic clock
     wait_s: float = 60.0  # for a calm machine, after a try that was void
+    code: Callable[[], str] | None = None  # which state of the code lies there now
 
     async def run(self) -> None:
         for experiment in self.experiments:
@@ -48,6 +49,7 @@ class Session:
                     if time.monotonic() + experiment.try_s > self.ends_s:
                         self.tell(f"{experiment.name}: no time is left for {self._left(experiment)} more")
                         return
+                    self._same_code()
                     if self._disturbed(experiment):
                         await self._calm()
                     once = once or await up.enter_async_context(experiment.ready(self.shop))
@@ -81,6 +83,15 @@ class Session:
                 return
             used_s = after.since(before).busy_s
             looks = looks + 1 if used_s < CALM * (os.cpu_count() or 1) else 0
+
+    def _same_code(self) -> None:
+        """Refuse to go on when the code was changed meanwhile: services that are started now would be of the new one."""
+        if self.code is not None and self.code() != self.answers.code:
+            raise FathomError(
+                "the code has changed since this began",
+                why="answers of two states of the code prove nothing about either",
+                fix="run it in a clone that nobody works in; the answers so far are kept for this code",
+            )
 
     async def _try(self, experiment: Experiment, once: Once) -> bool:
         made = self.answers.of(experiment.name)
