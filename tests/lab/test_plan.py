@@ -95,7 +95,7 @@ def test_the_default_is_raced_first_and_has_a_twin(write):
 def test_the_seconds_are_the_sum_of_the_parts_and_fit_the_budget(write):
     drawn = plan(write())
     assert drawn.lasts_s == sum(drawn.parts_s.values()) <= drawn.budget_s == 300
-    assert list(drawn.parts_s) == ["set-up", "census", "flip", "duel", "redone", "trial", "record"]
+    assert list(drawn.parts_s) == ["set-up", "census", "flip", "warm-up", "duel", "redone", "trial", "record"]
     assert "in all about" in drawn.lines()[1]
 
 

@@ -21,8 +21,9 @@ from fathom.errors import FathomError, Refusal
 from fathom.history import History, Op, Outcome
 from fathom.lab.dive import SERVICE, Dive, Operation, Turn
 
-__all__ = ["Bodies", "Body", "Contender", "Recorder", "Service", "outcome_of"]
+__all__ = ["TWIN", "Bodies", "Body", "Contender", "Recorder", "Service", "outcome_of"]
 
+TWIN = "'"  # the default approach a second time is called `<name>'`
 GIVEN = "given"  # the name of the operation that tells the laws what was there before
 SETTLE_S = 20.0  # what was accepted has taken effect by then, or the approach does not settle
 
@@ -210,7 +211,7 @@ class Contender:
 
     @property
     def twin(self) -> bool:
-        return self.name != self.approach
+        return self.name.endswith(TWIN)
 
     @classmethod
     @contextlib.asynccontextmanager

@@ -21,7 +21,7 @@ from fathom.lab import gates
 from fathom.lab.bench import Bench, Void
 from fathom.lab.body import Contender
 from fathom.lab.dive import Operation, Turn
-from fathom.lab.runs import IDLE, MIX, Segment
+from fathom.lab.runs import IDLE, MIX, Part, Segment
 
 __all__ = ["Census", "Need"]
 
@@ -67,6 +67,18 @@ class Census:
             for contender in dice.sample(contenders, len(contenders)):
                 async with self.bench.turn(contender):
                     await self._round(contender, number)
+
+    async def aside(self, part: Part, contenders: Sequence[Contender], point: Any) -> None:
+        """Count contenders that hold other data than the planned, at one swept value, round by round."""
+        plan = self.bench.plan
+        for number in range(plan.pace.rounds):
+            for contender in contenders:
+                async with self.bench.turn(contender):
+                    for op in plan.dive.operations.values():
+                        if number == 0:
+                            await self._warm(contender, point, op)
+                        await self._slice(contender, point, op, number, part)
+                    await self.bench.judge(contender, self.bench.segments[-1])
 
     def utilisation(self, contender: Contender, point: Any, rates: dict[str, float]) -> float:
         """Return the share of the system's cores that these rates would take."""
@@ -124,15 +136,17 @@ class Census:
                 await self._mix(contender, point)
             await self.bench.judge(contender, self.bench.segments[-1])
 
-    async def _slice(self, contender: Contender, point: Any, op: Operation, number: int) -> Segment:
+    async def _slice(
+        self, contender: Contender, point: Any, op: Operation, number: int, part: Part = "census"
+    ) -> Segment:
         for again in range(AGAIN + 1):
-            segment = await self._pure(contender, point, op, number)
+            segment = await self._pure(contender, point, op, number, part)
             self.bench.write(segment)
             if segment.valid or again == AGAIN or self.bench.spare_s() < segment.seconds:
                 return segment
         raise AssertionError("a slice is done at least once")
 
-    async def _pure(self, contender: Contender, point: Any, op: Operation, number: int) -> Segment:
+    async def _pure(self, contender: Contender, point: Any, op: Operation, number: int, part: Part) -> Segment:
         need = self.needs[contender.approach, point, op.name]
         gap_s = need.cpu_s / UTILISATION
         key = f"census/{number}/{op.name}"
@@ -156,7 +170,7 @@ class Census:
         ]
         return self.bench.segment(
             contender,
-            "census",
+            part,
             op.name,
             point,
             lasted_s,

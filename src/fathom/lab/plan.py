@@ -15,15 +15,15 @@ from fathom.design import Choice, Decision, Question, System, first_line
 from fathom.errors import FathomError, nearest
 from fathom.lab import dive as grammar
 from fathom.lab import prices, runs
+from fathom.lab.body import TWIN
 from fathom.lab.dive import QUANTILES, Dive, Load
 from fathom.lab.machine import Placement
 from fathom.lab.stats import samples_needed
 
-__all__ = ["FLIPS", "FLIP_SLICES", "TURN_S", "Mode", "Pace", "Plan", "draw", "williams"]
+__all__ = ["FLIPS", "FLIP_SLICES", "TURN_S", "WARM_S", "Mode", "Pace", "Plan", "bisection_s", "draw", "williams"]
 
 Mode = Literal["quick", "default", "deep"]
 
-TWIN = "'"  # the default approach a second time is called `<name>'`
 DELTA = 0.05  # differences below 5 % are not called differences
 STRETCH = 4.0  # a rare operation may be offered up to this often as its load says, to support its quantile
 AFTER = 3.0  # the load goes on for this many times the fault's length: does it recover?
@@ -35,6 +35,8 @@ MACHINE_S = 2.0  # micro-measurements
 RECORD_S = 4.0  # findings and record
 JUDGE_S = 5.0  # what one approach takes after a trial: settled, a last look by everyone, the laws
 DRAWS = 2_000  # of what the target would need: their 5 % and 95 % quantiles are good to about 2 %
+WARM_S = 1.0  # of the race's load, to each in turn until nobody becomes faster
+WARM_ROUNDS = 2  # that this takes at least
 STEP_S = 4.0  # at one multiple of the load, on the way to an approach's capacity
 TURN_S = 0.45  # resume, checkpoint, collect, read the meters, judge the laws, pause
 
@@ -51,13 +53,14 @@ class Pace:
     faults: int | None  # how many of the dive's faults; None: all
     injections: int  # how often each
     redo: float  # the share of the duel that may be redone because the machine was disturbed
+    bisections: int = 0  # values between the swept ones that may be visited; 0: none is
     steps: int = 0  # that the load is raised or lowered by until each approach's capacity is known; 0: it is not asked
 
 
 PACES: Mapping[str, Pace] = {
     "quick": Pace(90, 3, 0.3, 0.0, 0, 1, 1, 0.0),
     "default": Pace(300, 3, 0.45, 1.5, 8, None, 1, 0.25),
-    "deep": Pace(900, 6, 0.8, 3.0, 16, None, 5, 0.25, 7),
+    "deep": Pace(1_200, 6, 0.8, 3.0, 16, None, 5, 0.25, 6, 7),
 }
 
 
@@ -419,11 +422,15 @@ def _parts(
         parts["flip"] = (
             len(FLIPS) * FLIP_SLICES * 2 * (1.5 + TURN_S) if rivals > 1 and len(dive.operations) > 1 else 0.0
         )
+        parts["warm-up"] = WARM_ROUNDS * len(order[0]) * (WARM_S + TURN_S)
         parts["duel"] = len(order) * len(order[0]) * (segment_s + TURN_S)
         parts["redone"] = parts["duel"] * pace.redo
     else:
         parts["flip"] = 0.0
     parts = {name: seconds for name, seconds in parts.items() if seconds}
+    numbers = [p for p in points if isinstance(p, (int, float)) and p > 0]
+    if order and pace.bisections and rivals > 1 and len(points) == len(numbers) > 1:
+        parts["bisect"] = pace.bisections * bisection_s(dive, pace)
     if order and pace.steps:
         parts["capacity"] = rivals * pace.steps * (STEP_S + 2 * TURN_S)
     loads_s = sum(fault.until_s + AFTER * fault.lasts_s for fault in faults)
@@ -434,6 +441,12 @@ def _parts(
         parts["trial"] = loads_s + tried * len(faults) * JUDGE_S if together else apart_s
     parts["record"] = RECORD_S
     return parts, together
+
+
+def bisection_s(dive: type[Dive[Any]], pace: Pace) -> float:
+    """Return how long it takes to visit one value between the swept ones, with two approaches."""
+    slices = (pace.slice_s + TURN_S / 3) * len(dive.operations) + TURN_S
+    return 2 * (START_S + PREPARE_S + pace.rounds * slices)
 
 
 def _too_long(parts: Mapping[str, float], pace: Pace, mode: Mode) -> FathomError:

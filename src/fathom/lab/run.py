@@ -20,7 +20,8 @@ from typing import Any
 from fathom.history import Law
 from fathom.lab import machine, record, verdicts
 from fathom.lab.bench import Bench, Tell, Void
-from fathom.lab.body import Bodies, Body, Contender, own_code
+from fathom.lab.bisect import narrow
+from fathom.lab.body import TWIN, Bodies, Body, Contender, own_code
 from fathom.lab.capacity import Capacity
 from fathom.lab.census import Census
 from fathom.lab.demand import own_share
@@ -28,9 +29,10 @@ from fathom.lab.dive import Turn
 from fathom.lab.duel import Duel, Ground, operating_point
 from fathom.lab.flip import near_the_flip
 from fathom.lab.hiccups import Hiccups
-from fathom.lab.plan import TWIN, Plan
+from fathom.lab.plan import Plan
 from fathom.lab.runs import Finding, Segment, State, Writing
 from fathom.lab.trial import Trials, breakable
+from fathom.lab.warm import warm_up
 
 __all__ = ["Bodies", "Body", "Ended", "carry_out"]
 
@@ -121,6 +123,9 @@ async def _dive(plan: Plan, bodies: Bodies, laws: Mapping[str, Law], run: Writin
         bench.part("census")
         await census.later(list(rivals.values()))
         _enough(census)
+        if "bisect" in plan.parts_s:
+            bench.part("bisect")
+            await narrow(census, bodies)
         ground = operating_point(census, rivals)
         if ground.says:
             tell(ground.says)
@@ -128,8 +133,12 @@ async def _dive(plan: Plan, bodies: Bodies, laws: Mapping[str, Law], run: Writin
             bench.part("flip")
             await near_the_flip(census, rivals, ground.point)
         if plan.order:
+            racers = {name: each for name, each in contenders.items() if name not in plan.controls}
+            if "warm-up" in plan.parts_s:
+                bench.part("warm-up")
+                await warm_up(bench, ground, racers)
             bench.part("duel")
-            await Duel(bench, ground).run({n: c for n, c in contenders.items() if n not in plan.controls})
+            await Duel(bench, ground).run(racers)
         if "capacity" in plan.parts_s:
             bench.part("capacity")
             await Capacity(bench, ground.point).run(list(rivals.values()))

@@ -55,6 +55,7 @@ __all__ = [
     "Fault",
     "FaultMark",
     "Finding",
+    "Forecast",
     "Gate",
     "LawResult",
     "Load",
@@ -80,7 +81,7 @@ __all__ = [
 
 Point = int | float | str  # one of the swept values
 Counts = dict[str, dict[str, int]]  # operation (or "-") → resource → how many
-Part = Literal["census", "flip", "duel", "trial", "capacity"]
+Part = Literal["census", "bisect", "flip", "warm-up", "duel", "capacity", "hold-out", "trial"]
 State = Literal["running", "complete", "void", "interrupted"]
 
 MIX = "mix"  # a slice in which every operation of the load arrives
@@ -271,6 +272,7 @@ class Segment(Struct):
     rates: dict[str, float] = {}
     twin: bool = False
     block: int = 0
+    times: float = 1.0  # how many times the data that the dive usually lays out was there
     done: dict[str, int] = {}
     counts: Counts = {}
     expected: Counts = {}
@@ -295,6 +297,22 @@ class Segment(Struct):
     def name(self) -> str:
         """The approach, or its twin."""
         return f"{self.approach}'" if self.twin else self.approach
+
+
+class Forecast(Struct):
+    """What was foretold of one approach before it was run: how busy each process group would be.
+
+    `busy` is process group → cores' worth of CPU: value, low, high. Made from segments of the dive's usual data at
+    these rates divided by `faster`.
+    """
+
+    approach: str
+    point: Point
+    times: float  # the data, beside what the dive usually lays out
+    faster: float  # the rates, beside those that it was made from
+    rates: dict[str, float]
+    busy: dict[str, tuple[float, float, float]]
+    sources: list[str]
 
 
 class FaultMark(Struct):
@@ -541,6 +559,10 @@ class Run:
         return self._lines("faults.jsonl", FaultMark)
 
     @cached_property
+    def forecasts(self) -> list[Forecast]:
+        return self._lines("forecasts.jsonl", Forecast)
+
+    @cached_property
     def trials(self) -> list[Trial]:
         return self._lines("trials.jsonl", Trial)
 
@@ -672,6 +694,9 @@ class Writing:
 
     def fault(self, mark: FaultMark) -> None:
         self._append("faults.jsonl", [mark])
+
+    def forecast(self, told: Forecast) -> None:
+        self._append("forecasts.jsonl", [told])
 
     def trial(self, trial: Trial) -> None:
         self._append("trials.jsonl", [trial])

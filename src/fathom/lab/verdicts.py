@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fathom.lab.findings import compute
@@ -32,7 +31,6 @@ def conclude(run: Run, dive: type[Dive[Any]] | None = None) -> list[Finding]:
     by_id = {finding.id: finding for finding in found}
     if run.plan.load.rates:  # a dive that counts by itself times nothing: its numbers are its answer
         found += [_decide(run.plan, by_id, point) for point in run.plan.swept.values]
-        found += _crossings(run.plan, by_id)
     return found
 
 
@@ -177,59 +175,6 @@ def operating_point(plan: Plan, found: Collection[Finding]) -> Point | None:
 
 
 # Where it flips along the swept value --------------------------------------------------------------------------------
-
-
-def _crossings(plan: Plan, found: Mapping[str, Finding]) -> list[Finding]:
-    """Between which two swept values two approaches' costs cross; the place is read off a straight log-log line."""
-    values = plan.swept.values
-    if any(isinstance(v, str) or v <= 0 for v in values):
-        return []
-    points = sorted(v for v in values if not isinstance(v, str))
-    return [
-        crossing
-        for a, b in combinations(plan.names, 2)
-        for left, right in pairwise(points)
-        if (crossing := _crossing(plan, found, (a, b), (left, right)))
-    ]
-
-
-def _crossing(
-    plan: Plan, found: Mapping[str, Finding], pair: tuple[str, str], ends: tuple[float, float]
-) -> Finding | None:
-    costs = {(name, end): found.get(name_of("cost", name, end)) for name in pair for end in ends}
-    if any(c is None or not c.value or c.value <= 0 or c.low is None or c.high is None for c in costs.values()):
-        return None
-    (a, b), (left, right) = pair, ends
-
-    def surely_below(x: str, y: str, end: float) -> bool:
-        return costs[x, end].high < costs[y, end].low  # pyright: ignore
-
-    for low, high in ((a, b), (b, a)):
-        if surely_below(low, high, left) and surely_below(high, low, right):
-            gaps = [math.log(costs[low, end].value / costs[high, end].value) for end in ends]  # pyright: ignore
-            share = gaps[0] / (gaps[0] - gaps[1])
-            return Finding(
-                id=name_of("crossing", f"{low}|{high}", left),
-                part="decision",
-                how="crossing",
-                command=plan.command,
-                approach=low,
-                versus=high,
-                measure=plan.swept.name,
-                value=math.exp(math.log(left) + share * math.log(right / left)),
-                low=left,
-                high=right,
-                n=sum(c.n for c in costs.values() if c),
-                over="the two values that were run; between them a straight line",
-                detail={
-                    "cost": math.exp(
-                        math.log(costs[low, left].value)  # pyright: ignore
-                        + share * math.log(costs[low, right].value / costs[low, left].value)  # pyright: ignore
-                    )
-                },
-                sources=sorted({id for c in costs.values() if c for id in c.sources}),
-            )
-    return None
 
 
 # What held -----------------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class Session:
             looks = looks + 1 if used_s < CALM * (os.cpu_count() or 1) else 0
 
     def _same_code(self) -> None:
-        """Refuse to go on when the code was changed meanwhile: services that are started now would be of the new one."""
+        """Refuse to go on when the code was changed meanwhile: services started now would be of the new one."""
         if self.code is not None and self.code() != self.answers.code:
             raise FathomError(
                 "the code has changed since this began",

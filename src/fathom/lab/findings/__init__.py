@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from fathom.lab.findings.book import Book, name_of
 from fathom.lab.findings.capacity import note_capacity
 from fathom.lab.findings.census import census, unit_cost
+from fathom.lab.findings.crossings import note_crossings
 from fathom.lab.findings.duel import duel
 from fathom.lab.findings.flips import Flip, axis_of, cost_at, flips, note_costs, note_flips
 from fathom.lab.findings.judgements import gates, goals, judged, laws
 from fathom.lab.findings.offered import offered
 from fathom.lab.findings.scale import note_scale
 from fathom.lab.findings.trials import trials
+from fathom.lab.findings.warm import note_warm
 from fathom.lab.runs import Finding, Run
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ def compute(run: Run, dive: type[Dive[Any]] | None = None) -> list[Finding]:
     census(book)
     note_costs(book)
     note_flips(book)
+    note_crossings(book)
+    note_warm(book)
     duel(book)
     trials(book)
     note_capacity(book)

@@ -22,6 +22,7 @@ from fathom.lab.stats import Interval, equal_or_range, quantile_interval, spread
 __all__ = ["QUANTILES", "Cost", "census", "unit_cost"]
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+COUNTED = ("census", "bisect")  # the parts in which one operation at a time is asked
 SLICES = 3  # repetitions from which a range is taken as it is
 _T75 = math.tan(math.pi * 0.375)  # Student's t of one degree of freedom is Cauchy's: 75 % lie within this
 # The engine's own counter that a resource is held against; what our look at it adds was taken off when it was read.
@@ -184,7 +185,7 @@ def _sure(whole: Interval, slices: int) -> Interval:
 
 def unit_cost(plan: Plan, segments: Sequence[Segment], approach: str, point: Point, op: str) -> Cost | None:
     """Return the CPU of one operation from the slices in which nothing else was asked, or None without any."""
-    valid = [s for s in at(segments, approach) if s.part == "census" and s.valid]
+    valid = [s for s in at(segments, approach) if s.part in COUNTED and s.valid]
     pure = [s for s in valid if s.point == point and s.done.get(op) and _pure(plan, s, op)]
     if not pure:
         return None

@@ -239,12 +239,13 @@ def note_costs(book: Book) -> None:
     """Note what an average operation of the mix costs in CPU, per approach and swept value."""
     rates = rates_of(book.plan)
     for approach in book.plan.names:
-        for point in book.plan.swept.values:
+        between = sorted({s.point for s in book.of("bisect") if s.approach == approach}, key=str)
+        for point in [*book.plan.swept.values, *between]:
             cost = cost_at(book.plan, book.segments, approach, point)
             if cost is not None:
                 book.add(
                     name_of("cost", approach, point),
-                    part="census",
+                    part="bisect" if point in between else "census",
                     how="cost",
                     interval=cost.total,
                     approach=approach,

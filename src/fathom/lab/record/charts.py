@@ -88,7 +88,9 @@ def _costs(facts: Facts, block: Chart, width: float) -> str:
         drawing.text((frame.left + frame.right) / 2, frame.bottom + 34, axis, "name", anchor="middle")
     ends: list[tuple[str, float]] = []
     for name in names:
-        mine = [(p, costs[name, p]) for p in points if (name, p) in costs]
+        visited = [f.point for f in facts.of("cost", approach=name, part="bisect") if f.point is not None]
+        every = sorted([*points, *visited]) if x is not None else points  # pyright: ignore[reportArgumentType]
+        mine = [(p, f) for p in every if (f := facts.get("cost", name, p)) and (f.value or 0) > 0]
         kind = _colour(facts, name)
         drawing.path([(place(p), y(f.value or low)) for p, f in mine], f"line {kind}")
         for p, f in mine:

@@ -13,14 +13,14 @@ AA = Row(
     name="aa",
     truth="nothing differs: the same code under two names",
     counts="called different",
-    short=Wants(16, most=0.25),
+    short=Wants(12, most=0.3),
     full=Wants(300, most=0.02),
 )
 COST = Row(
     name="cost",
     truth=f"an order costs {ORDER_US:,.0f} µs of CPU",
     counts=f"told within {100 * NEAR:g} %",
-    short=Wants(16, least=0.75),
+    short=Wants(12, least=0.7),
     full=Wants(300, least=0.95),
 )
 

@@ -10,7 +10,7 @@ PLUS_2 = Row(
     name="plus2",
     truth="an order costs 2 % more CPU",
     counts="announced",
-    short=Wants(4, most=0),
+    short=Wants(3, most=0),
     full=Wants(100, most=0),
 )
 

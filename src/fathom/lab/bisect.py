@@ -1,0 +1,80 @@
+"""Between which swept values does the cheapest approach change: values in between are visited, halving the ratio.
+
+Each value is visited with fresh data, in which it stands for one that was planned: the rest of the data is as it was.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+from fathom.lab.body import Bodies, Contender
+from fathom.lab.census import Census
+from fathom.lab.demand import own_share
+from fathom.lab.findings import cost_at
+from fathom.lab.findings.crossings import BISECTED, Narrowing, changes
+from fathom.lab.plan import bisection_s
+
+__all__ = ["narrow", "standing_for"]
+
+
+async def narrow(census: Census, bodies: Bodies) -> None:
+    """Visit values between the planned ones until each change of the cheapest is known to a factor of two."""
+    bench, visited = census.bench, 0
+    for change in changes(bench.raw, bench.segments):
+        pair = (change.below, change.above)
+        whole = all(isinstance(point, int) for point in bench.plan.points)
+        ends = Narrowing(change.left, change.right, whole=whole)
+        while (at := ends.next()) is not None:
+            if bench.left_s() < bisection_s(bench.plan.dive, bench.plan.pace):
+                bench.tell("no time is left to come nearer to where the cheapest approach changes")
+                return
+            point = int(at) if whole else at
+            await _visit(census, bodies, pair, point, standing_for(bench.plan.points, point))
+            visited += 1
+            ends.saw(at, _side(census, pair, at))
+        bench.tell(f"{pair[0]} is cheaper than {pair[1]} up to somewhere from {ends.left:,g} to {ends.right:,g}")
+    if not visited:
+        bench.tell("the cheapest approach changes nowhere, or is known nearly enough where")
+
+
+def standing_for(points: Sequence[Any], at: float) -> tuple[Any, ...]:
+    """Return the swept values with one put in the place of its neighbour: not of an end, if there is another."""
+    left = max((p for p in points if p < at), default=points[0])
+    right = min((p for p in points if p > at), default=points[-1])
+    replaced = left if left not in (points[0], points[-1]) else right if right not in (points[0], points[-1]) else left
+    return tuple(at if point == replaced else point for point in points)
+
+
+def _side(census: Census, pair: tuple[str, str], at: float) -> int:
+    """Say who is cheaper at a value: the first (-1), the second (1), or nobody for sure."""
+    plan, segments = census.bench.raw, census.bench.segments
+    first, second = (cost_at(plan, segments, name, at) for name in pair)
+    if first is None or second is None:
+        return 0
+    return -1 if first.total.high < second.total.low else 1 if second.total.high < first.total.low else 0
+
+
+async def _visit(census: Census, bodies: Bodies, pair: tuple[str, str], point: Any, points: tuple[Any, ...]) -> None:
+    """Bring both up with the value among their data, and count them at it."""
+    plan = census.bench.plan
+    names = random.Random(f"{plan.seed}/bisect/{point}").sample(pair, len(pair))
+    async with AsyncExitStack() as alive:
+        contenders: list[Contender] = []
+        for name in names:
+            made = Contender.made(
+                bodies,
+                plan.choices[name],
+                f"{name}-at-{point}",
+                plan.dive,
+                points,
+                plan.system.protocol,
+                plan.placement.system,
+            )
+            contender = await alive.enter_async_context(made)
+            contender.own = await own_share(contender.body)
+            await contender.body.pause()
+            contenders.append(contender)
+        await census.aside(BISECTED, contenders, point)

@@ -1,0 +1,78 @@
+"""Was everything warm when it was raced: whether it still became faster from one round of the load to the next.
+
+By the slope of medians, not by their spread: the machine's own ups and downs go both ways, and what is still filling
+caches goes one way. How many rounds there were is the same for all; the series itself is kept, for whoever doubts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import fsum
+from typing import Any
+
+import numpy as np
+
+from fathom.lab.findings.book import Book, name_of
+from fathom.lab.runs import NOT_THE_SYSTEM, Samples, Segment
+
+__all__ = ["Series", "note_warm", "series", "still_faster"]
+
+FASTER = 0.05  # less from one round to the next is no slope: what is not called a difference elsewhere is none here
+FEW = 20  # samples of an operation in a round; fewer have no median to go by
+ROUNDS_MIN = 2
+CPU = "cpu_s"
+
+Series = Mapping[str, Sequence[float]]  # what was looked at → its value in each round, the first one first
+
+
+def series(rounds: Sequence[Segment], samples_of: Callable[[Segment], Samples | None]) -> dict[str, list[float]]:
+    """Return the medians of each operation, and the CPU of all operations together, round by round."""
+    found: dict[str, list[float]] = {}
+    for segment in sorted(rounds, key=lambda s: s.block):
+        done = sum(segment.done.values())
+        if not done:
+            continue
+        used = fsum(cpu for group, cpu in segment.cpu_s.items() if group not in NOT_THE_SYSTEM)
+        found.setdefault(CPU, []).append(used / done)
+        samples = samples_of(segment)
+        for op in segment.rates if samples else ():
+            assert samples is not None
+            took = samples.took_ns(op)
+            if len(took) >= FEW:
+                found.setdefault(f"{op}.p50", []).append(float(np.median(took)) / 1e9)
+    return found
+
+
+def still_faster(seen: Series) -> list[str]:
+    """Return what became faster by more than a little from the last round but one to the last."""
+    if not seen or min(map(len, seen.values())) < ROUNDS_MIN:
+        return ["too few rounds"]
+    return [what for what, values in seen.items() if values[-1] < values[-2] * (1 - FASTER)]
+
+
+def note_warm(book: Book) -> None:
+    """Note of every contender, the twin too, whether it was warm when the race began."""
+    ran = book.of("warm-up")
+    for name in dict.fromkeys(s.name for s in ran):
+        mine = [s for s in ran if s.name == name]
+        seen = series(mine, book.run.samples)
+        cold = still_faster(seen)
+        fields: dict[str, Any] = {"says": f"{' and '.join(cold)} still fell" if cold else ""}
+        if CPU in seen:
+            ends = seen[CPU][0], seen[CPU][-1]
+            fields |= {"value": ends[1] / ends[0], "low": min(seen[CPU]) / ends[0], "high": max(seen[CPU]) / ends[0]}
+        book.add(
+            name_of("warm-up", name),
+            part="warm-up",
+            how="warm-up",
+            approach=mine[0].approach,
+            point=mine[0].point,
+            measure=CPU,
+            unit="x",
+            n=sum(sum(s.done.values()) for s in mine),
+            over=f"{len(mine)} rounds",
+            verdict="can't tell" if cold else "held",
+            detail={"rounds": len(mine), "lasts_s": mine[0].lasts_s, "series": seen},
+            sources=[s.id for s in mine],
+            **fields,
+        )
