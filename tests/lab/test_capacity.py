@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fathom.lab.capacity import NEAR, Bracket
 from fathom.lab.findings import compute
-from fathom.lab.findings.capacity import foretold, misses
+from fathom.lab.findings.capacity import by_costs, foretold, misses
 from fathom.lab.runs import Aim, Gate, Run, Samples, Segment
 
 from .synthetic import World, plan_of, write_run
@@ -69,30 +69,65 @@ def world(tmp_path) -> Run:
     return write_run(tmp_path, World(faults=False, blocks=0))
 
 
+LOW = (0.25, 0.5)  # of where unit costs put it
+
+
+def fits(per_load_s: float, start_s: float = 0.0) -> list[Segment]:
+    """Make up the mix at low multiples of the load: so much CPU per second, and what waking up takes."""
+    found = []
+    for times in LOW:
+        for again in range(2):
+            segment = step(times, True, fits=True)
+            segment.id += f"-fit-{again}"
+            segment.cpu_s = {"service": 4.0 * (start_s + per_load_s * times) * (1 + 0.01 * (again - 0.5))}
+            segment.covers_s = 4.0
+            found.append(segment)
+    return found
+
+
 def capacity_of(run: Run, *steps: Segment):
     run.segments[:] = [s for s in run.segments if s.part != "capacity"] + list(steps)
     return {f.id: f for f in compute(run)}["capacity/on-read"]
 
 
 @pytest.mark.slow
-def test_the_capacity_lies_between_the_last_that_held_and_the_first_that_did_not(world):
-    told = foretold(world.plan, world.segments, "on-read", 3_000, 1)
+def test_unit_costs_say_about_where_to_look(world):
+    told = by_costs(world.plan, world.segments, "on-read", 3_000, 1)
     assert told is not None and told.value == pytest.approx(1 / (200 * 1.2e-3 + 5 * 5e-4), rel=0.1)
-    near = told.value
-    found = capacity_of(world, step(0.8 * near, True), step(1.1 * near, False), step(1.0 * near, True))
-    assert (found.low, found.high) == pytest.approx((near, 1.1 * near), rel=1e-3)
+    assert foretold(world.plan, world.segments, "on-read", 3_000, 1) is None, "no low multiple was run"
+
+
+@pytest.mark.slow
+def test_the_capacity_lies_between_the_last_that_held_and_the_first_that_did_not(world):
+    found = capacity_of(world, *fits(0.25), step(3.2, True), step(4.4, False), step(4.0, True))
+    assert (found.low, found.high) == pytest.approx((4.0, 4.4), rel=1e-3)
     assert found.value == pytest.approx(math.sqrt(found.low * found.high)) and found.verdict == "held"
-    assert found.detail["why"] == "its queue never emptied" and found.over == "3 steps"
+    assert found.detail["foretold"][0] == pytest.approx(4.0, rel=0.02)
+    assert found.detail["why"] == "its queue never emptied" and found.over == "7 steps"
+
+
+@pytest.mark.slow
+def test_who_wakes_up_less_often_when_busy_takes_more_than_unit_costs_say(world):
+    found = capacity_of(world, *fits(0.2, start_s=0.1), step(4.2, True), step(4.6, False))
+    assert found.detail["foretold"][0] == pytest.approx(4.5, rel=0.02) and found.verdict == "held"
+    assert found.detail["by costs"] == pytest.approx(4.12, rel=0.1)
 
 
 @pytest.mark.slow
 def test_what_was_not_foretold_and_what_was_not_found_is_said(world):
-    told = foretold(world.plan, world.segments, "on-read", 3_000, 1)
-    assert told is not None
-    off = capacity_of(world, step(0.4 * told.value, True), step(0.5 * told.value, False))
-    assert off.verdict == "failed" and off.detail["off"] == pytest.approx(math.sqrt(0.2) - 1, rel=1e-3)
-    open_end = capacity_of(world, step(0.4, True), step(0.6, True))
+    off = capacity_of(world, *fits(0.25), step(1.6, True), step(2.0, False))
+    assert off.verdict == "failed" and off.detail["off"] == pytest.approx(math.sqrt(0.2) - 1, rel=0.03)
+    open_end = capacity_of(world, *fits(0.25), step(0.6, True))
     assert (open_end.verdict, open_end.value, open_end.high) == ("can't tell", None, None)
     assert open_end.says == "no rate was too much"
     never = capacity_of(world, step(0.4, False))
     assert never.says == "no rate that held was found" and never.low == 0
+
+
+@pytest.mark.slow
+def test_an_interval_that_says_nothing_holds_nothing(world):
+    wild = fits(0.25)
+    wild[0].cpu_s = {"service": 0.9}
+    found = capacity_of(world, *wild, step(1.6, True), step(2.0, False))
+    assert None in found.detail["foretold"] or found.detail["foretold"][1] == 0
+    assert found.verdict == "failed"

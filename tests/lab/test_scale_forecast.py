@@ -1,52 +1,61 @@
-"""A forecast says how busy each resource will be and where it queues, and nothing of what lies too far out."""
+"""A forecast follows a line through what was measured, says how far off it may be, and refuses what is too far."""
 
+import math
+
+import numpy as np
 import pytest
 
 from fathom.errors import FathomError
-from fathom.lab.scale.forecast import forecast
-from fathom.lab.stats import Interval
-
-DEMANDS = {
-    "home": {"service": Interval(0.0002, 0.00018, 0.00022), "truth": Interval(0.0005, 0.0004, 0.0006)},
-    "post": {"service": Interval(0.001, 0.001, 0.001), "truth": Interval(0.002, 0.002, 0.002)},
-}
-MEASURED = {"home": 400.0, "post": 10.0}
+from fathom.lab.scale.forecast import LEVEL, Line, refuse
 
 
-def test_it_follows_the_utilisation_law():
-    said = forecast(DEMANDS, {"home": 800.0, "post": 20.0}, {"service": 1, "truth": 2}, measured=MEASURED)
-    assert said.utilisation["service"].value == pytest.approx(0.18)
-    assert said.utilisation["truth"].value == pytest.approx(0.22)
-    assert said.bottleneck == "truth"
-    assert said.utilisation["truth"].low == pytest.approx(0.18) and said.utilisation["truth"].high == pytest.approx(
-        0.26
-    )
+def test_the_line_is_that_of_least_squares():
+    x, y = [1.0, 1.0, 2.0, 2.0, 3.0], [1.1, 0.9, 2.2, 1.9, 2.8]
+    line = Line.through(list(zip(x, y, strict=True)))
+    assert line is not None
+    assert (line.slope, line.start) == pytest.approx(tuple(np.polyfit(x, y, 1)))
 
 
-def test_the_knee_of_one_core_lies_at_half_of_what_is_possible():
-    said = forecast(DEMANDS, MEASURED, {}, measured=MEASURED)
-    assert said.bottleneck == "truth" and said.most.value == pytest.approx(1 / 0.22)
-    assert said.knee.value == pytest.approx(0.5 / 0.22, rel=1e-5)
-    assert said.most.low == pytest.approx(1 / 0.26), "the dearest that it may be is full first"
+def test_waking_up_less_often_is_no_surprise_to_it():
+    def busy(rate: float) -> float:
+        return 0.1 + 0.05 * rate
+
+    line = Line.through([(rate, busy(rate)) for rate in (1.0, 2.0, 2.0)])
+    assert line is not None
+    assert line.at(8.0).value == pytest.approx(0.5) and line.reaches(1.0).value == pytest.approx(18.0)
 
 
-def test_the_residence_is_that_of_all_resources():
-    said = forecast(DEMANDS, {"home": 400.0}, {"service": 1, "truth": 1}, measured=MEASURED)
-    assert said.residence_s == pytest.approx(0.0002 / (1 - 0.08) + 0.0005 / (1 - 0.2))
+def test_nine_of_ten_measurements_lie_in_the_interval():
+    dice = np.random.default_rng(7)
+    held = full = 0
+    for _ in range(1_000):
+        points = [(x, 0.1 + 0.2 * x + 0.01 * float(dice.standard_normal())) for x in (0.5, 0.5, 1.0, 1.0)]
+        line = Line.through(points)
+        assert line is not None
+        next_one = 0.1 + 0.2 * 4 + 0.01 * float(dice.standard_normal())
+        told = line.at(4.0)
+        held += told.low <= next_one <= told.high
+        reached = line.reaches(0.9)
+        full += reached.low <= 4.0 <= reached.high
+    assert 0.88 <= held / 1_000 <= 0.92 and told.level == LEVEL
+    assert 0.87 <= full / 1_000 <= 0.93, "so far out, nearly all of the error is the line's own"
+
+
+def test_what_cannot_be_told_is_open():
+    assert Line.through([(1.0, 0.2), (1.0, 0.3)]) is None
+    two = Line.through([(1.0, 0.2), (2.0, 0.3)])
+    assert two is not None and two.at(3.0).value == pytest.approx(0.4) and math.isinf(two.at(3.0).high)
+    falling = Line.through([(1.0, 0.3), (1.1, 0.3), (2.0, 0.2)])
+    assert falling is not None and math.isinf(falling.reaches(1.0).value)
 
 
 @pytest.mark.parametrize(
-    ("rates", "state", "says"),
-    [
-        ({"home": 400.0}, 11.0, "11 times the state"),
-        ({"home": 1_601.0}, 1.0, "1,601 home/s"),
-        ({"like": 1.0}, 1.0, "1 like/s"),
-    ],
+    ("asked", "says"), [({"times": 11.0}, "11 times the state"), ({"faster": 4.1}, "4.1 times the rates")]
 )
-def test_what_lies_too_far_out_is_refused(rates, state, says):
+def test_what_lies_too_far_out_is_refused(asked, says):
     with pytest.raises(FathomError, match=says):
-        forecast(DEMANDS, rates, {}, measured=MEASURED, state=state)
+        refuse(**{"times": 1.0, "faster": 1.0, **asked})
 
 
 def test_ten_times_the_state_and_four_times_the_rates_are_not_too_far():
-    assert forecast(DEMANDS, {"home": 1_600.0, "post": 40.0}, {}, measured=MEASURED, state=10.0).most.value < 2
+    refuse(times=10.0, faster=4.0)

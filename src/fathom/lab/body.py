@@ -224,11 +224,15 @@ class Contender:
         points: tuple[Any, ...],
         protocol: type,
         cores: frozenset[int],
+        *,
+        times: int = 1,
     ) -> AsyncIterator[Contender]:
-        """Bring up an approach, lay out the dive's data in it, and connect."""
+        """Bring up an approach, lay out the dive's data in it (so many `times`, of one that grows), and connect."""
         async with bodies(choice, name, cores) as body, body.client() as client:
             contender = cls(name, choice.approach, body, dive(), client, Recorder(protocol))
-            swept = {dive.swept: points} if dive.swept else {}
+            swept: dict[str, Any] = {dive.swept: points} if dive.swept else {}
+            if times != 1:
+                swept["times"] = times
             with own_code(dive, "prepare"):
                 await contender.dive.prepare(body.stores, body.approach, **swept)
             yield contender

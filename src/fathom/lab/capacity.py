@@ -1,7 +1,7 @@
 """How much of its load can each approach take while the goals hold: the load is raised until it is too much.
 
 Halving between the last multiple that held and the first that did not (bisection), by ratio, until both are near each
-other. It begins where the unit costs foretell that the cores are full, so that few steps are needed if that is right.
+other. It begins where a line through two low multiples says that the cores are full: few steps, if that is right.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 from fathom.lab.bench import Bench
 from fathom.lab.body import Contender
-from fathom.lab.findings.capacity import foretold, misses
-from fathom.lab.plan import STEP_S, TURN_S
+from fathom.lab.findings.capacity import by_costs, foretold, misses
+from fathom.lab.plan import FITS, LOW, STEP_S, TURN_S
 from fathom.lab.runs import MIX, Segment
 
 __all__ = ["Bracket", "Capacity"]
@@ -59,30 +59,46 @@ class Capacity:
     async def run(self, contenders: Sequence[Contender]) -> None:
         """Go on with each until its bracket is narrow, or its steps or the time are used up."""
         for contender in contenders:
+            await self._fit(contender)
             bracket = Bracket(FIRST * self._foretold(contender))
             for step in range(self.bench.plan.pace.steps):
                 if bracket.found or self.bench.left_s() < STEP_S + 2 * TURN_S:
                     break
-                await self._step(contender, bracket, step)
+                segment = await self._step(contender, times := bracket.next(), str(step))
+                if segment.valid:
+                    bracket.saw(times, not self._misses(segment))
             self.bench.tell(f"{contender.name} holds its goals up to {_said(bracket)} times the load")
 
     def _foretold(self, contender: Contender) -> float:
         bench = self.bench
         cores = len(bench.placement.system)
-        told = foretold(bench.raw, bench.segments, contender.approach, self.point, cores)
+        about = (bench.raw, bench.segments, contender.approach, self.point, cores)
+        told = foretold(*about)
+        if told is None or not math.isfinite(told.value) or told.value <= 0:
+            told = by_costs(*about)
         return told.value if told else 1.0
 
-    async def _step(self, contender: Contender, bracket: Bracket, step: int) -> None:
-        load, times = self.bench.plan.load, bracket.next()
+    async def _fit(self, contender: Contender) -> None:
+        """Offer little of the load, at two rates, for a line that says where the cores are full; then say it."""
+        bench, cores = self.bench, len(self.bench.placement.system)
+        full = by_costs(bench.raw, bench.segments, contender.approach, self.point, cores)
+        for number in range(FITS):
+            for share in LOW:
+                await self._step(contender, share * (full.value if full else 1.0), f"fit/{number}/{share:g}", fits=True)
+        if told := foretold(bench.raw, bench.segments, contender.approach, self.point, cores):
+            ends = f"{told.value:.3g} ({told.low:.3g} to {told.high:.3g})"
+            bench.tell(f"foretold: {contender.name} fills its cores at {ends} times the load")
+
+    async def _step(self, contender: Contender, times: float, key: str, *, fits: bool = False) -> Segment:
+        load = self.bench.plan.load
         assert load is not None
         rates = {op: rate * times for op, rate in load.rates.items()}
         async with self.bench.turn(contender):
             segment = await self.bench.measured(
-                contender, "capacity", MIX, self.point, rates, STEP_S, f"capacity/{step}", seeks=True
+                contender, "capacity", MIX, self.point, rates, STEP_S, f"capacity/{key}", seeks=True, fits=fits
             )
         self.bench.write(segment)
-        if segment.valid:
-            bracket.saw(times, not self._misses(segment))
+        return segment
 
     def _misses(self, segment: Segment) -> str:
         return misses(self.bench.raw, segment, self.bench.run.read().samples(segment))

@@ -470,7 +470,8 @@ class Dive(Generic[S]):
         """Lay out the data for all swept values, in bulk, beside the service. Once per approach.
 
         Written as `prepare(self, stores, approach, fans)`: the connected stores, the approach that stands on them (in
-        the lab's own process), and all values of what is swept, under its name.
+        the lab's own process), and all values of what is swept, under its name. With one more, `times=1`, it can lay
+        out several times as much of everything but the swept values; a deep dive looks whether that was foretold.
         """
 
     def users(self, points: Sequence[Any]) -> tuple[int, int] | None:
@@ -502,6 +503,11 @@ class Dive(Generic[S]):
     def predict(self, found: Found) -> Iterable[tuple[str, Comparison]]:
         """Say what will be found, before it is: sentences, each with a comparison that may fail."""
         return ()
+
+    @classmethod
+    def grows(cls) -> bool:
+        """Whether `prepare` can lay out several times its usual data."""
+        return "times" in inspect.signature(cls.prepare).parameters
 
     @classmethod
     def without_load(cls) -> bool:

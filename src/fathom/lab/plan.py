@@ -18,9 +18,27 @@ from fathom.lab import prices, runs
 from fathom.lab.body import TWIN
 from fathom.lab.dive import QUANTILES, Dive, Load
 from fathom.lab.machine import Placement
+from fathom.lab.scale.forecast import STATE_MOST
 from fathom.lab.stats import samples_needed
 
-__all__ = ["FLIPS", "FLIP_SLICES", "TURN_S", "WARM_S", "Mode", "Pace", "Plan", "bisection_s", "draw", "williams"]
+__all__ = [
+    "FITS",
+    "FLIPS",
+    "FLIP_SLICES",
+    "HOLD_OUTS",
+    "HOLD_OUT_S",
+    "LOW",
+    "STEP_S",
+    "TURN_S",
+    "WARM_S",
+    "Mode",
+    "Pace",
+    "Plan",
+    "bisection_s",
+    "draw",
+    "hold_out_s",
+    "williams",
+]
 
 Mode = Literal["quick", "default", "deep"]
 
@@ -37,6 +55,9 @@ JUDGE_S = 5.0  # what one approach takes after a trial: settled, a last look by 
 DRAWS = 2_000  # of what the target would need: their 5 % and 95 % quantiles are good to about 2 %
 WARM_S = 1.0  # of the race's load, to each in turn until nobody becomes faster
 WARM_ROUNDS = 2  # that this takes at least
+HOLD_OUT_S = 4.0  # of a mix, at each of what was foretold …
+HOLD_OUTS = 2  # … this often
+LOW, FITS = (0.25, 0.5), 2  # shares of what the costs foretell, for a line; and how often each
 STEP_S = 4.0  # at one multiple of the load, on the way to an approach's capacity
 TURN_S = 0.45  # resume, checkpoint, collect, read the meters, judge the laws, pause
 
@@ -60,7 +81,7 @@ class Pace:
 PACES: Mapping[str, Pace] = {
     "quick": Pace(90, 3, 0.3, 0.0, 0, 1, 1, 0.0),
     "default": Pace(300, 3, 0.45, 1.5, 8, None, 1, 0.25),
-    "deep": Pace(1_200, 6, 0.8, 3.0, 16, None, 5, 0.25, 6, 7),
+    "deep": Pace(1_500, 6, 0.8, 3.0, 16, None, 5, 0.25, 6, 7),
 }
 
 
@@ -432,7 +453,8 @@ def _parts(
     if order and pace.bisections and rivals > 1 and len(points) == len(numbers) > 1:
         parts["bisect"] = pace.bisections * bisection_s(dive, pace)
     if order and pace.steps:
-        parts["capacity"] = rivals * pace.steps * (STEP_S + 2 * TURN_S)
+        parts["capacity"] = rivals * (pace.steps + FITS * len(LOW)) * (STEP_S + 2 * TURN_S)
+        parts["hold-out"] = rivals * hold_out_s(dive)
     loads_s = sum(fault.until_s + AFTER * fault.lasts_s for fault in faults)
     tried = rivals + len(controls)
     apart_s = tried * (loads_s + len(faults) * JUDGE_S)
@@ -447,6 +469,13 @@ def bisection_s(dive: type[Dive[Any]], pace: Pace) -> float:
     """Return how long it takes to visit one value between the swept ones, with two approaches."""
     slices = (pace.slice_s + TURN_S / 3) * len(dive.operations) + TURN_S
     return 2 * (START_S + PREPARE_S + pace.rounds * slices)
+
+
+def hold_out_s(dive: type[Dive[Any]]) -> float:
+    """Return how long it takes to hold what the costs foretell of one approach against what is run."""
+    cell_s = HOLD_OUTS * (HOLD_OUT_S + 2 * TURN_S)
+    larger_s = START_S + STATE_MOST * PREPARE_S + 2 * cell_s if dive.grows() else 0.0
+    return 3 * cell_s + larger_s
 
 
 def _too_long(parts: Mapping[str, float], pace: Pace, mode: Mode) -> FathomError:

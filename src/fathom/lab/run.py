@@ -29,6 +29,7 @@ from fathom.lab.dive import Turn
 from fathom.lab.duel import Duel, Ground, operating_point
 from fathom.lab.flip import near_the_flip
 from fathom.lab.hiccups import Hiccups
+from fathom.lab.holdout import hold_out
 from fathom.lab.plan import Plan
 from fathom.lab.runs import Finding, Segment, State, Writing
 from fathom.lab.trial import Trials, breakable
@@ -142,6 +143,9 @@ async def _dive(plan: Plan, bodies: Bodies, laws: Mapping[str, Law], run: Writin
         if "capacity" in plan.parts_s:
             bench.part("capacity")
             await Capacity(bench, ground.point).run(list(rivals.values()))
+        if "hold-out" in plan.parts_s:
+            bench.part("hold-out")
+            await hold_out(bench, bodies, rivals, ground.point)
         if plan.faults:
             bench.part("trial")
             await _try(bench, census, ground, contenders)

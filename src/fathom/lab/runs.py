@@ -272,7 +272,9 @@ class Segment(Struct):
     rates: dict[str, float] = {}
     twin: bool = False
     block: int = 0
-    times: float = 1.0  # how many times the data that the dive usually lays out was there
+    times: float = 1.0  # how many times the data that the dive usually lays out was there …
+    faster: float = 1.0  # … and how many times the rates from which it was foretold; part "hold-out"
+    fits: bool = False  # whether a forecast is made from it
     done: dict[str, int] = {}
     counts: Counts = {}
     expected: Counts = {}

@@ -23,9 +23,10 @@ from fathom.errors import FathomError
 from fathom.history import History, Law, tried
 from fathom.lab.figures import value_of
 from fathom.lab.findings.book import name_of
+from fathom.lab.findings.holdout import foretell, label
 from fathom.lab.findings.trials import lost_of
 from fathom.lab.record import voices
-from fathom.lab.runs import BREACHES_MAX, Finding, Run, hashes
+from fathom.lab.runs import BREACHES_MAX, Finding, Forecast, Run, hashes
 from fathom.lab.verdicts import EXIT_VOID, conclude, exit_of
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def verify(run: Run, dive: type[Dive[Any]] | None = None, laws: Mapping[str, Law
     problems += changed
     if laws is None and any(result.history for result in run.laws):
         skipped.append("the histories: the laws were not given")
+    problems += _forecasts(run)
     problems += _laws(run, laws or {})
     problems += _lost(run, dive, laws or {})
     predicted = dive is not None or not any(f.how == "prediction" for f in written)
@@ -131,6 +133,23 @@ def _state(run: Run, found: Sequence[Finding] | None) -> Iterator[Problem]:
 def _result(run: Run, numbers: int, problems: list[Problem], skipped: list[str]) -> Verification:
     files = len(run.manifest.files)
     return Verification(run=str(run.folder), numbers=numbers, files=files, problems=problems, skipped=skipped)
+
+
+def _forecasts(run: Run) -> Iterator[Problem]:
+    """Foretell once more what was foretold before it was run."""
+    for told in run.forecasts:
+        fresh = foretell(run.plan, run.segments, told.approach, told.point, times=told.times, faster=told.faster)
+        if fresh is None or not _alike(told, fresh):
+            says = f"{told.approach} at {label(told.times, told.faster)}: its segments foretell something else"
+            yield Problem(kind="number", where="forecasts.jsonl", says=says)
+
+
+def _alike(told: Forecast, fresh: Forecast) -> bool:
+    return told.busy.keys() == fresh.busy.keys() and all(
+        math.isclose(a, b, rel_tol=SAME)
+        for group in told.busy
+        for a, b in zip(told.busy[group], fresh.busy[group], strict=True)
+    )
 
 
 # Files ---------------------------------------------------------------------------------------------------------------

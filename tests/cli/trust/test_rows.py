@@ -13,7 +13,7 @@ from fathom.cli.trust import rows
 from fathom.cli.trust.experiment import Met, Said, Workshop
 from fathom.cli.trust.freeze import RATE, Frozen
 from fathom.cli.trust.known import announced, desk, drawn
-from fathom.cli.trust.rows import aa, flip, freeze, hog, plus2, plus20, queues, stopped
+from fathom.cli.trust.rows import aa, flip, freeze, hog, knee, narrow, plus2, plus20, queues, stopped
 from fathom.cli.trust.theory import waits_s
 from fathom.lab import gates
 from fathom.lab.load import Samples
@@ -254,6 +254,63 @@ def test_a_machine_that_stood_still_elsewhere_proves_nothing():
     seen = stood_still()
     seen.samples.done_ns[-100:] += 2 * 10**9
     assert all(said.happened is None for said in freeze.judge(seen).values())
+
+
+# Ends that come nearer ------------------------------------------------------------------------------------------------
+
+
+def crossing(below: str, low: float, high: float, *between: float) -> Finding:
+    return Finding(
+        id="crossing",
+        part="bisect",
+        how="crossing",
+        command="",
+        approach=below,
+        versus="boxed",
+        value=(low * high) ** 0.5,
+        low=low,
+        high=high,
+        detail={"between": list(between)},
+    )
+
+
+def test_near_ends_that_hold_the_truth_are_met():
+    assert narrow.judge([crossing("plain", 100, 180)]).happened
+    assert narrow.judge([crossing("plain", 100, 320, 150)]).happened, "nobody can tell more"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [[], [crossing("plain", 10, 1_000)], [crossing("plain", 180, 320)], [crossing("boxed", 100, 180)]],
+    ids=["nothing", "far apart", "beside the truth", "the wrong way round"],
+)
+def test_ends_that_are_far_or_wrong_lose_the_row(told: list[Finding]):
+    said = narrow.judge(told)
+    assert not said.happened and lost(said, narrow.ROW)
+
+
+# The knee ------------------------------------------------------------------------------------------------------------
+
+
+def capacity(verdict: str, value: float | None, *told: float | None) -> Finding:
+    detail = {"foretold": list(told), "off": value / told[0] - 1 if value and told and told[0] else None}
+    ends = {"value": value, "low": value and 0.95 * value, "high": value and 1.05 * value}
+    return Finding(
+        id="capacity", part="capacity", how="capacity", command="", approach="hybrid", point=3_000, verdict=verdict,
+        says="" if value else "no rate was too much", detail=detail if told else {"off": None}, **ends,
+    )  # fmt: skip
+
+
+def test_a_knee_where_it_was_foretold_is_counted_and_one_elsewhere_is_not():
+    assert knee.judge([capacity("held", 2.0, 2.1, 1.9, None)]).happened
+    elsewhere = knee.judge([capacity("failed", 2.0, 3.1, 2.8, 3.3)])
+    assert elsewhere.happened is False and "off by -35%" in elsewhere.says
+    assert knee.judge([capacity("can't tell", 2.0)]).happened is False
+
+
+def test_a_knee_that_was_not_found_proves_nothing():
+    assert knee.judge([]).happened is None
+    assert knee.judge([capacity("can't tell", None)]).says == "no rate was too much"
 
 
 # Queues --------------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--deep",
     is_flag=True,
-    help="At most 15 minutes: more slices and blocks, what each approach can take, every fault five times.",
+    help="At most 25 minutes: more of all; where the cheapest changes, what each can take, whether estimates hold.",
 )
 @click.option("--only", metavar="A,B", multiple=True, help="Compare these approaches only.")
 @click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="A knob, a rate, or the swept values.")

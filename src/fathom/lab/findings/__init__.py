@@ -10,6 +10,7 @@ from fathom.lab.findings.census import census, unit_cost
 from fathom.lab.findings.crossings import note_crossings
 from fathom.lab.findings.duel import duel
 from fathom.lab.findings.flips import Flip, axis_of, cost_at, flips, note_costs, note_flips
+from fathom.lab.findings.holdout import note_hold_out
 from fathom.lab.findings.judgements import gates, goals, judged, laws
 from fathom.lab.findings.offered import offered
 from fathom.lab.findings.scale import note_scale
@@ -40,6 +41,7 @@ def compute(run: Run, dive: type[Dive[Any]] | None = None) -> list[Finding]:
     duel(book)
     trials(book)
     note_capacity(book)
+    note_hold_out(book)
     note_scale(book)
     goals(book)
     book.void(broke)

@@ -1,8 +1,8 @@
 """How much of its load an approach can take while every goal holds, and what the unit costs had foretold of it.
 
 Capacity is the largest rate at which the goals hold (METHOD, load 5), not the largest throughput. What was foretold is
-the utilisation law's bound X_max = 1 / max D (Denning & Buzen 1978): the multiple of the load at which the cores are
-full, by the costs of pure slices and by how much more the mixes that ran had needed than these.
+the utilisation law's bound (Denning & Buzen 1978): the multiple of the load at which the cores are full, by the line
+through the mix at a quarter and at half of where the costs of single operations put it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from math import fsum
 from typing import Any
 
-from fathom.lab.findings.book import Book, name_of
+from fathom.lab.findings.book import Book, at, name_of
 from fathom.lab.findings.census import QUANTILES, unit_cost
-from fathom.lab.findings.mixes import mixes, of_range
+from fathom.lab.findings.holdout import ALL, used_s
 from fathom.lab.runs import Plan, Point, Samples, Segment
+from fathom.lab.scale.forecast import Line
 from fathom.lab.stats import Interval, quantile_bounds
 
-__all__ = ["foretold", "misses", "note_capacity"]
+__all__ = ["by_costs", "foretold", "misses", "note_capacity", "times_of"]
 
 WORDS = {
     "drift": "its queue never emptied",
@@ -53,20 +54,24 @@ def misses(plan: Plan, segment: Segment, samples: Samples | None) -> str:
 
 
 def foretold(plan: Plan, segments: Sequence[Segment], approach: str, point: Point, cores: int) -> Interval | None:
-    """Return the multiple of the plan's load at which an approach would fill its cores, or None without unit costs."""
-    costs = {op: unit_cost(plan, segments, approach, point, op) for op in plan.load.rates}
+    """Return the multiple of the plan's load at which an approach would fill its cores, by its mix at low multiples."""
+    low = [s for s in at(segments, approach, point) if s.part == "capacity" and s.fits and s.valid]
+    line = Line.through([(times_of(plan, s), used_s(s, ALL) / s.seconds) for s in low])
+    return line.reaches(cores) if line else None
+
+
+def by_costs(plan: Plan, segments: Sequence[Segment], approach: str, point: Point, cores: int) -> Interval | None:
+    """Return the same from the costs of single operations alone, before any mix was run; None without them."""
     whole = Interval(0.0, 0.0, 0.0)
     for op, rate in plan.load.rates.items():
-        cost = costs[op]
+        cost = unit_cost(plan, segments, approach, point, op)
         if cost is None:
             return None
         whole += cost.sure.scaled(rate)
-    held = [ratio for _, ratio in mixes(plan, segments, approach, point, costs)]
-    more = of_range(held) if held else Interval(1.0, 1.0, 1.0)
-    ends = (whole.value * more.value, whole.low * more.low, whole.high * more.high)
-    if min(ends) <= 0:
+    if whole.value <= 0:
         return None
-    return Interval(cores / ends[0], cores / ends[2], cores / ends[1], whole.level)
+    low = cores / whole.high if math.isfinite(whole.high) else 0.0
+    return Interval(cores / whole.value, low, cores / whole.low if whole.low > 0 else math.inf, whole.level)
 
 
 def _note(book: Book, approach: str, ran: list[Segment]) -> None:
@@ -88,10 +93,12 @@ def _note(book: Book, approach: str, ran: list[Segment]) -> None:
     told = foretold(plan, book.segments, approach, point, cores)
     middle = math.sqrt(low * high) if bracketed else None
     off = middle / told.value - 1 if middle and told else None
-    near = off is not None and told is not None and (abs(off) <= OFF or (low <= told.high and told.low <= high))
+    near = off is not None and told is not None and (abs(off) <= OFF or _inside(told, low, high))
     detail: dict[str, Any] = {"cores": cores, "off": off, "why": failed.get(high, "")}
     if told is not None:
-        detail["foretold"] = [told.value, told.low, told.high]
+        detail["foretold"] = [_finite(end) for end in (told.value, told.low, told.high)]
+    if costs := by_costs(plan, book.segments, approach, point, cores):
+        detail["by costs"] = _finite(costs.value)
     book.add(
         name_of("capacity", approach),
         part="capacity",
@@ -109,6 +116,15 @@ def _note(book: Book, approach: str, ran: list[Segment]) -> None:
         detail=detail,
         sources=[segment.id for segment in ran],
     )
+
+
+def _inside(told: Interval, low: float, high: float) -> bool:
+    """Whether what was measured lies in an interval that says something: one without an end does not."""
+    return math.isfinite(told.high) and told.low > 0 and low <= told.high and told.low <= high
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None  # JSON knows no infinity
 
 
 def times_of(plan: Plan, segment: Segment) -> float:

@@ -22,8 +22,8 @@ def capacity(facts: Facts) -> list[Block]:
     head = ["Capacity", "times the load", "which is", "foretold", "off by", "what gave way first"]
     caption = (
         f"The largest multiple of the load at {facts.at(found[0].point or '')} at which every goal held, between the "
-        "last that held and the first that did not; absolute rates belong to this machine. Foretold from the costs of "
-        "single operations, before any of it was run: where the cores are full."
+        "last that held and the first that did not; absolute rates belong to this machine. Foretold by a line "
+        "through the mix at a quarter and at half of where unit costs put it, before the rest was run: full cores."
     )
     return [Table(head, rows, [caption], 1)]
 
@@ -50,7 +50,7 @@ def _foretold(found: Finding) -> str:
     told = found.detail.get("foretold")
     if not told:
         return "–"
-    value, low, high = (figures.digits(end) for end in told)
+    value, low, high = ("any" if end is None else figures.digits(end) for end in told)
     return f"{value}x ({low}–{high})"
 
 

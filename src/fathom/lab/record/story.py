@@ -204,6 +204,7 @@ def _repeat(facts: Facts) -> Section:
             ["Placement"],
             ["; ".join(f"{who} on {', '.join(map(str, on))}" for who, on in machine.placement.items()) or "–"],
         ],
+        *_warm(facts),
         [["Plan"], [Code(facts.manifest.plan_sha256[:16]), f", mode {plan.mode}, Fathom {plan.fathom}"]],
     ]
     gates = [f for f in facts.of("gate") if f.measure != "segments"]
@@ -225,6 +226,19 @@ def _repeat(facts: Facts) -> Section:
         ]
         blocks.append(Table(head, lines))
     return Section("How to repeat", blocks)
+
+
+def _warm(facts: Facts) -> list[list[Item]]:
+    """How everybody was warmed up before the race, and who was not seen to be warm."""
+    found = facts.of("warm-up")
+    if not found:
+        return []
+    rounds = max(f.detail["rounds"] for f in found)
+    item: list[Span] = [f"{rounds} rounds of {found[0].detail['lasts_s']:g} s each, until nobody became faster"]
+    for f in found:
+        if f.verdict != "held":
+            item.append(f"; {f.id.partition('/')[2]} was not seen to be warm: {f.says}")
+    return [[["Warm-up"], item]]
 
 
 def _gate(finding: Finding, key: str) -> str:

@@ -15,6 +15,7 @@ from fathom.lab.record.capacity import capacity_lines
 from fathom.lab.record.decision import decision_line
 from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, often, point_of, words
 from fathom.lab.record.failures import voided
+from fathom.lab.record.holdout import hold_out_lines
 from fathom.lab.record.scale import scale_lines
 from fathom.lab.record.tradeoffs import verdict_line
 from fathom.lab.runs import Finding
@@ -155,6 +156,7 @@ def _verdicts(facts: Facts) -> Iterator[Item]:
         if not ratio.detail.get("twin") and ratio.verdict in ("better", "worse"):
             yield ["·", *verdict_line(facts, ratio)]
     yield from capacity_lines(facts)
+    yield from hold_out_lines(facts)
     for group in alike(facts.plan):
         yield from _broken(facts, group)
     yield from scale_lines(facts)

@@ -9,6 +9,7 @@ from fathom.lab.findings.offered import beyond, said
 from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Num, Paragraph, Section, Span, Strong, Table
 from fathom.lab.record.capacity import capacity
 from fathom.lab.record.facts import Facts, cells, common, declared, engines_of, goal_limit, mix_words, point_of, words
+from fathom.lab.record.holdout import hold_out
 from fathom.lab.runs import MIX, Finding, Point
 
 __all__ = ["tradeoffs", "verdict_line"]
@@ -26,6 +27,7 @@ def tradeoffs(facts: Facts) -> Section:
     blocks += _cpu(facts)
     blocks += _latency(facts)
     blocks += capacity(facts)
+    blocks += hold_out(facts)
     blocks += _kept(facts)
     return section
 

@@ -1,88 +1,103 @@
-"""What rates make of a system whose demands were measured: how busy each resource is, and from where it queues.
+"""What higher rates make of a system that was measured at low ones: how busy it will be, and from where it is full.
 
-The seam of the hold-out: a forecast is made for up to ten times the state and four times the rates that were measured,
-then those are run, and the difference stands in the record. Beyond that it is refused.
+The utilisation law U = X · D (Denning and Buzen 1978) with a D that is not quite one number: who is busy wakes up less
+often for each request, so the first requests cost more than the last. A straight line U = u + X · D through two or
+more low rates sees that, a line through nothing does not. Its 90 % prediction interval is that of ordinary least
+squares by Student's t; four times the highest rate and ten times the state are as far as it is believed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 
 from fathom.errors import FathomError
-from fathom.lab.scale.laws import knee, residence_s, utilisation
 from fathom.lab.stats import Interval
 
-__all__ = ["RATES_MOST", "STATE_MOST", "Forecast", "forecast"]
+__all__ = ["LEVEL", "RATES_MOST", "STATE_MOST", "Line", "refuse"]
 
 STATE_MOST, RATES_MOST = 10.0, 4.0
+LEVEL = 0.9
+_T90 = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812)  # by degrees of freedom, two-sided
+_T90_MANY = 1.645 * 1.1  # above ten: a little more than the normal distribution's
+FAR = 1e6  # no factor of a load is looked for beyond
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """What is said before it is measured."""
+class Line:
+    """A straight line through measured points, and how far from it the next one may lie."""
 
-    utilisation: Mapping[str, Interval]  # resource → its busy share; above one nobody keeps up
-    bottleneck: str
-    knee: Interval  # by which factor these rates may grow until the bottleneck gives most throughput per residence
-    most: Interval  # … and until it is full: X_max = 1 / max D
-    residence_s: float  # mean time in all resources of one operation of this mix, by M/M/m
+    start: float
+    slope: float
+    n: int
+    middle: float  # mean of the x
+    width: float  # sum of the squared distances from it
+    noise: float  # standard deviation around the line; infinite where two points are all there is
+
+    @classmethod
+    def through(cls, points: Sequence[tuple[float, float]]) -> Line | None:
+        """Fit by least squares; None where all lie above one x."""
+        n = len(points)
+        if len({x for x, _ in points}) < 2:
+            return None
+        middle, height = fsum(x for x, _ in points) / n, fsum(y for _, y in points) / n
+        width = fsum((x - middle) ** 2 for x, _ in points)
+        slope = fsum((x - middle) * (y - height) for x, y in points) / width
+        start = height - slope * middle
+        off = fsum((y - start - slope * x) ** 2 for x, y in points)
+        return cls(start, slope, n, middle, width, math.sqrt(off / (n - 2)) if n > 2 else math.inf)
+
+    def at(self, x: float) -> Interval:
+        """Return what is to be expected there, and where a single measurement will lie."""
+        value, half = self.start + self.slope * x, self._half(x)
+        return Interval(value, max(0.0, value - half), value + half, LEVEL)
+
+    def reaches(self, y: float) -> Interval:
+        """Return the x at which a height is reached, and between which it is by the interval; open where never."""
+        value = (y - self.start) / self.slope if self.slope > 0 else math.inf
+        return Interval(value, self._first(y, 1.0), self._first(y, -1.0), LEVEL)
+
+    def _half(self, x: float) -> float:
+        if math.isinf(self.noise):
+            return math.inf
+        dof = self.n - 2
+        t = _T90[dof - 1] if dof <= len(_T90) else _T90_MANY
+        return t * self.noise * math.sqrt(1 + 1 / self.n + (x - self.middle) ** 2 / self.width)
+
+    def _first(self, y: float, side: float) -> float:
+        """Return where the upper (1) or the lower (-1) end of the interval comes to this height for the first time."""
+
+        def above(x: float) -> bool:
+            return self.start + self.slope * x + side * self._half(x) >= y
+
+        if math.isinf(self.noise):
+            return 0.0 if side > 0 else math.inf
+        low, high = self.middle, self.middle * 2
+        if above(low):
+            return 0.0
+        while not above(high):
+            low, high = high, high * 2
+            if high > FAR * self.middle:
+                return math.inf
+        for _ in range(60):
+            half = (low + high) / 2
+            low, high = (low, half) if above(half) else (half, high)
+        return (low + high) / 2
 
 
-def forecast(
-    demands_s: Mapping[str, Mapping[str, Interval]],
-    rates: Mapping[str, float],
-    cores: Mapping[str, int],
-    *,
-    measured: Mapping[str, float],
-    state: float = 1.0,
-) -> Forecast:
-    """Return what these rates make of it; `demands_s` is operation → resource → seconds, `measured` the rates then."""
-    _refuse(rates, measured, state)
-    resources = sorted({name for each in demands_s.values() for name in each})
-    busy = {name: _busy(demands_s, rates, name, cores.get(name, 1)) for name in resources}
-    first = max(busy, key=lambda name: busy[name].value)
-    count, full = cores.get(first, 1), busy[first]
-    whole = sum(rates.values())
-    mean = {name: busy[name].value * cores.get(name, 1) / whole for name in resources}
-    return Forecast(
-        busy,
-        first,
-        _over(knee(count), full),
-        _over(1.0, full),
-        sum(residence_s(whole, each, cores.get(name, 1)) for name, each in mean.items()),
-    )
-
-
-def _busy(
-    demands_s: Mapping[str, Mapping[str, Interval]], rates: Mapping[str, float], resource: str, count: int
-) -> Interval:
-    ends = [
-        utilisation(rates, {op: getattr(each[resource], end) for op, each in demands_s.items() if resource in each})
-        for end in ("value", "low", "high")
-    ]
-    level = min(each[resource].level for each in demands_s.values() if resource in each)
-    return Interval(ends[0], max(0.0, ends[1]), ends[2], level).scaled(1 / count)
-
-
-def _over(top: float, busy: Interval) -> Interval:
-    value, low, high = (top / end if end > 0 else math.inf for end in (busy.value, busy.high, busy.low))
-    return Interval(value, low, high, busy.level)
-
-
-def _refuse(rates: Mapping[str, float], measured: Mapping[str, float], state: float) -> None:
-    if not 0 < state <= STATE_MOST:
+def refuse(*, faster: float, times: float) -> None:
+    """Raise for what lies too far from what was measured: so many times the rates, so many times the state."""
+    if not 0 < times <= STATE_MOST:
         raise FathomError(
-            f"nothing is foretold for {state:g} times the state that was measured",
+            f"nothing is foretold for {times:g} times the state that was measured",
             why=f"demands change with state (caches miss, trees grow); a forecast reaches {STATE_MOST:g} times as far",
             fix="measure with more state, or ask for less",
         )
-    for op, rate in rates.items():
-        known = measured.get(op, 0.0)
-        if rate > RATES_MOST * known:
-            raise FathomError(
-                f"nothing is foretold for {rate:,.6g} {op}/s",
-                why=f"it was measured at {known:,.6g}/s, and a forecast reaches {RATES_MOST:g} times as far",
-                fix=f"measure {op} at a higher rate, or ask for at most {RATES_MOST * known:,.6g}/s",
-            )
+    if not 0 < faster <= RATES_MOST:
+        raise FathomError(
+            f"nothing is foretold for {faster:g} times the rates that were measured",
+            why=f"other things become the bottleneck far out; a forecast reaches {RATES_MOST:g} times as far",
+            fix=f"measure at higher rates, or ask for at most {RATES_MOST:g} times as much",
+        )

@@ -14,6 +14,10 @@ class Desk(Protocol):
         """Order something, which costs more than asking."""
         ...
 
+    async def pack(self, items: int) -> None:
+        """Pack so many items: what one of them costs, and what it takes to begin, is what the approach says."""
+        ...
+
     async def hold(self, held_s: float) -> None:
         """Keep one of the clerks busy for so many seconds, without CPU; wait for one if none is free."""
         ...

@@ -15,6 +15,9 @@ class Service:
     async def order(self) -> None:
         self._work.order()
 
+    async def pack(self, items: int) -> None:
+        self._work.pack(items)
+
     async def hold(self, held_s: float) -> None:
         await self._clerks.hold(held_s)
 

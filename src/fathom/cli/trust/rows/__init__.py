@@ -9,7 +9,19 @@ from fathom.cli.trust.experiment import Experiment
 
 __all__ = ["experiments"]
 
-ORDER = ("aa", "plus20", "plus2", "flip", "freeze", "queues", "hog", "stopped", "large")  # what matters most first
+ORDER = (
+    "aa",
+    "plus20",
+    "plus2",
+    "flip",
+    "freeze",
+    "queues",
+    "hog",
+    "stopped",
+    "narrow",
+    "large",
+    "knee",
+)  # what matters most first
 
 
 def experiments() -> dict[str, Experiment]:

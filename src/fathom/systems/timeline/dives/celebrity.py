@@ -35,21 +35,23 @@ class Celebrity(Dive[Timeline]):
     fans: int = sweep(100, 3_000, 30_000)
     load = Load(home=400, post=2, lasts_s=2.5)
 
-    async def prepare(self, stores: Any, approach: Any, fans: Sequence[int]) -> None:
+    async def prepare(self, stores: Any, approach: Any, fans: Sequence[int], times: int = 1) -> None:
+        """With more `times`, more readers and ordinary accounts; each of them follows and writes as much as before."""
+        readers, authors = READERS * times, ORDINARY * times
         dice = random.Random("celebrity")
-        names = [f"reader_{n}" for n in range(READERS)]
-        names += [f"ordinary_{n}" for n in range(ORDINARY)]
+        names = [f"reader_{n}" for n in range(readers)]
+        names += [f"ordinary_{n}" for n in range(authors)]
         names += [f"star_{n}" for n in fans]
         names += [f"fan_{n}" for n in range(max(fans))]
         ids = iter(await stores.accounts.bulk(names))
-        self.readers = [next(ids) for _ in range(READERS)]
-        ordinary = [next(ids) for _ in range(ORDINARY)]
+        self.readers = [next(ids) for _ in range(readers)]
+        ordinary = [next(ids) for _ in range(authors)]
         self.stars = {n: next(ids) for n in fans}
         others = list(ids)
-        self.fans_of = {n: self.readers[: min(n // 10, READERS)] for n in fans}
+        self.fans_of = {n: self.readers[: times * min(n // 10, READERS)] for n in fans}
         self.fans_of = {n: mine + others[: n - len(mine)] for n, mine in self.fans_of.items()}
         self.follows: dict[UserId, list[UserId]] = {
-            reader: [ordinary[at] for at in dice.sample(range(ORDINARY), FOLLOWED)] for reader in self.readers
+            reader: [ordinary[at] for at in dice.sample(range(authors), FOLLOWED)] for reader in self.readers
         }
         for n, star in self.stars.items():
             for fan in self.fans_of[n]:

@@ -17,6 +17,8 @@ class Work(Decision):
 
     ask_us: float = knob(300.0, "microseconds of CPU that asking takes")
     order_us: float = knob(1_000.0, "microseconds of CPU that ordering takes")
+    pack_us: float = knob(300.0, "microseconds of CPU that it takes to begin packing")
+    item_us: float = knob(10.0, "microseconds of CPU that each packed item takes")
     spread: float = knob(0.25, "the share by which a cost is above or below its mean at most; each is as likely")
 
     def __post_init__(self) -> None:
@@ -29,3 +31,6 @@ class Work(Decision):
 
     def order(self) -> None:
         self._account.spend(evenly(self._dice, self.order_us, self.spread))
+
+    def pack(self, items: int) -> None:
+        self._account.spend(evenly(self._dice, self.pack_us + self.item_us * items, self.spread))

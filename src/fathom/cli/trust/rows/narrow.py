@@ -1,0 +1,58 @@
+"""Two ways to pack cost the same at 150 items: the ends that the lab tells have to be near, and to hold it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fathom.cli.trust.experiment import Experiment, Once, Row, Said, Wants, Workshop
+from fathom.cli.trust.known import PACE, desk, drawn, known, void, without
+from fathom.lab.findings.crossings import NEAR
+from fathom.lab.runs import Finding
+
+TRUE = 150.0
+VISITS = 6
+PARTS_S = {"set-up": 3.0, "census": 4.0, "bisect": 20.0, "record": 1.0}
+BUDGET_S = 60.0
+
+ROW = Row(
+    name="narrow",
+    truth=f"packing item by item is cheaper below {TRUE:g} items, with a box above; 10 and 1,000 are given",
+    counts=f"narrowed to a factor of {NEAR:g} or where nobody can tell, and the truth in it",
+    short=Wants(1, least=1),
+    full=Wants(12, least=0.7),
+)
+
+
+@asynccontextmanager
+async def ready(shop: Workshop) -> AsyncIterator[Once]:
+    async with known(desk(), "work", shop) as place:
+
+        async def once(number: int, seed: int) -> tuple[dict[str, Said], str | None]:
+            plan = drawn(desk(), "boxes", ["plain", "boxed"], shop, seed, row=ROW.name, race=False)
+            pace = dataclasses.replace(PACE, bisections=VISITS)
+            ended = await place.dive(dataclasses.replace(plan, pace=pace, parts_s=PARTS_S, budget_s=BUDGET_S))
+            why = void(ended)
+            said = Said(None, why) if why else judge(ended.findings)
+            return {ROW.name: said}, (without(ended) if why or said.happened else str(ended.folder))
+
+        yield once
+
+
+def judge(found: Sequence[Finding]) -> Said:
+    """Say whether the change of sides was told, the right way round, between near ends that hold the truth."""
+    told = [f for f in found if f.how == "crossing"]
+    if not told:
+        return Said(False, "no crossing was told")
+    (crossing,) = told
+    low, high = crossing.low or 0.0, crossing.high or float("inf")
+    unsure = crossing.detail.get("between", [])
+    says = f"{crossing.approach} is cheaper below {crossing.value:,.0f} ({low:,g} to {high:,g}) items"
+    if unsure:
+        says += f"; it cannot be told at {', '.join(f'{each:,g}' for each in unsure)}"
+    near = high / low <= NEAR or bool(unsure)
+    return Said(crossing.approach == "plain" and near and low <= TRUE <= high, says)
+
+
+experiment = Experiment(ROW.name, (ROW,), 20.0, ready, in_short=False)

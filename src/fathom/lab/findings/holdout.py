@@ -1,0 +1,104 @@
+"""Was it true what was foretold: of more data and higher rates, said before they were run.
+
+What is foretold is how busy the system's processes will be, by the line through its mix at two low rates. Of ten times
+the data the same is said: that is the assumption which is put to the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import fsum
+from typing import Any
+
+from fathom.lab.findings.book import Book, at, name_of
+from fathom.lab.runs import NOT_THE_SYSTEM, Forecast, Plan, Point, Segment
+from fathom.lab.scale.forecast import Line, refuse
+from fathom.lab.stats import Interval
+
+__all__ = ["ALL", "HELD_OUT", "OFF", "foretell", "label", "note_hold_out", "used_s"]
+
+HELD_OUT = "hold-out"
+ALL = "all"  # of the system's processes together
+OFF = 0.2  # further from what was foretold, and outside its interval, was not foretold
+SHARE = 0.1  # a group that was to use less of the whole than this is not judged by itself
+
+
+def foretell(
+    plan: Plan, segments: Sequence[Segment], approach: str, point: Point, *, times: float, faster: float
+) -> Forecast | None:
+    """Return what is to be expected of `times` the data and `faster` rates than the highest that it is made from.
+
+    None without segments at two rates to make it from.
+    """
+    refuse(faster=faster, times=times)
+    base = [s for s in at(segments, approach, point) if s.part == HELD_OUT and s.fits and s.valid]
+    groups = sorted({group for s in base for group in s.cpu_s} - NOT_THE_SYSTEM)
+    lines = {g: Line.through([(s.faster, used_s(s, g) / s.seconds) for s in base]) for g in (ALL, *groups)}
+    busy = {group: line.at(faster) for group, line in lines.items() if line is not None}
+    if ALL not in busy:
+        return None
+    whole = busy[ALL].value
+    usual = next(s.rates for s in base if s.faster == 1.0)
+    return Forecast(
+        approach=approach,
+        point=point,
+        times=times,
+        faster=faster,
+        rates={op: rate * faster for op, rate in usual.items()},
+        busy={g: (i.value, i.low, i.high) for g, i in busy.items() if i.value >= SHARE * whole},
+        sources=[s.id for s in base],
+    )
+
+
+def label(times: float, faster: float) -> str:
+    """Name a cell of the hold-out."""
+    return f"{times:g}x data, {faster:g}x rates"
+
+
+def note_hold_out(book: Book) -> None:
+    """Hold what was run against what had been written down before, for every approach and every cell."""
+    for told in book.run.forecasts:
+        ran = [
+            s
+            for s in at(book.of(HELD_OUT), told.approach, told.point)
+            if not s.fits and (s.times, s.faster) == (told.times, told.faster)
+        ]
+        for group, ends in told.busy.items():
+            if ran:
+                _note(book, told, group, Interval(*ends), ran)
+
+
+def _note(book: Book, told: Forecast, group: str, foretold: Interval, ran: list[Segment]) -> None:
+    busy = [used_s(s, group) / s.seconds for s in ran]
+    mid, low, high = (each / foretold.value for each in (fsum(busy) / len(busy), min(busy), max(busy)))
+    inside = max(busy) >= foretold.low and min(busy) <= foretold.high
+    detail: dict[str, Any] = {
+        "told": [foretold.value, foretold.low, foretold.high],
+        "measured": busy,
+        "off": mid - 1,
+        "times": told.times,
+        "faster": told.faster,
+        "rates": told.rates,
+    }
+    book.add(
+        name_of(HELD_OUT, told.approach, label(told.times, told.faster), group),
+        part=HELD_OUT,
+        how=HELD_OUT,
+        approach=told.approach,
+        point=told.point,
+        measure=group,
+        unit="x",
+        value=mid,
+        low=low,
+        high=high,
+        n=sum(sum(s.done.values()) for s in ran),
+        over=f"{len(ran)} segments",
+        verdict="held" if abs(mid - 1) <= OFF or inside else "failed",
+        detail=detail,
+        sources=[s.id for s in ran],
+    )
+
+
+def used_s(segment: Segment, group: str) -> float:
+    """Return the CPU seconds of one process group of the system, or of all of them."""
+    return fsum(cpu for g, cpu in segment.cpu_s.items() if g not in NOT_THE_SYSTEM and group in (ALL, g))
