@@ -60,6 +60,16 @@ def test_a_neighbour_disturbs_what_is_counted_less_than_what_is_timed():
     assert not tripped(gates.machine(noisy, HERE, counting=True))
 
 
+def test_time_that_the_host_took_disturbs_what_is_counted_less_and_a_tick_nobody():
+    stolen = dataclasses.replace(CALM, busy=dataclasses.replace(CALM.busy, steal_s=0.04 * CALM.covers_s * 2))
+    assert tripped(gates.machine(stolen, HERE)) == {"steal"}
+    assert not tripped(gates.machine(stolen, HERE, counting=True))
+    more = dataclasses.replace(CALM, busy=dataclasses.replace(CALM.busy, steal_s=0.07 * CALM.covers_s * 2))
+    assert tripped(gates.machine(more, HERE, counting=True)) == {"steal"}
+    short = dataclasses.replace(CALM, covers_s=0.15, busy=Busy(0.2, 0.01, {0: 0.1, 1: 0.1}))
+    assert "steal" not in tripped(gates.machine(short, HERE)), "one tick in a short slice is no neighbour"
+
+
 def test_a_neighbour_who_was_there_before_us_is_no_measure_of_calm():
     assert not tripped(gates.idle(CALM, 2))
     hog = dataclasses.replace(CALM, foreign_s=2.9)  # as much as one core has
