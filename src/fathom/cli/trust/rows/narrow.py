@@ -55,4 +55,4 @@ def judge(found: Sequence[Finding]) -> Said:
     return Said(crossing.approach == "plain" and near and low <= TRUE <= high, says)
 
 
-experiment = Experiment(ROW.name, (ROW,), 20.0, ready, in_short=False)
+experiment = Experiment(ROW.name, (ROW,), 20.0, ready)
