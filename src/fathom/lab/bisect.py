@@ -27,10 +27,10 @@ async def narrow(census: Census, bodies: Bodies) -> None:
         pair = (change.below, change.above)
         whole = all(isinstance(point, int) for point in bench.plan.points)
         ends = Narrowing(change.left, change.right, whole=whole)
-        while (at := ends.next()) is not None:
+        while (at := ends.next()) is not None and visited < bench.plan.pace.bisections:
             if bench.left_s() < bisection_s(bench.plan.dive, bench.plan.pace):
                 bench.tell("no time is left to come nearer to where the cheapest approach changes")
-                return
+                break
             point = int(at) if whole else at
             await _visit(census, bodies, pair, point, standing_for(bench.plan.points, point))
             visited += 1

@@ -14,7 +14,7 @@ from fathom.lab.runs import MIX, Segment
 
 __all__ = ["warm_up"]
 
-ROUNDS_MAX = 6
+ROUNDS_MAX = 8
 
 
 async def warm_up(bench: Bench, ground: Ground, contenders: Mapping[str, Contender]) -> None:

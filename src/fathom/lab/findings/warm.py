@@ -1,12 +1,14 @@
 """Was everything warm when it was raced: whether it still became faster from one round of the load to the next.
 
 By the slope of medians, not by their spread: the machine's own ups and downs go both ways, and what is still filling
-caches goes one way. How many rounds there were is the same for all; the series itself is kept, for whoever doubts it.
+caches goes one way, round after round (four in order fall by chance once in 24). How many rounds there were is the same
+for all; the series itself is kept, for whoever doubts it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from math import fsum
 from typing import Any
 
@@ -17,9 +19,9 @@ from fathom.lab.runs import NOT_THE_SYSTEM, Samples, Segment
 
 __all__ = ["Series", "note_warm", "series", "still_faster"]
 
-FASTER = 0.05  # less from one round to the next is no slope: what is not called a difference elsewhere is none here
+FASTER = 0.05  # less over the last rounds is no slope: what is not called a difference elsewhere is none here
 FEW = 20  # samples of an operation in a round; fewer have no median to go by
-ROUNDS_MIN = 2
+ROUNDS_MIN = 4
 CPU = "cpu_s"
 
 Series = Mapping[str, Sequence[float]]  # what was looked at → its value in each round, the first one first
@@ -44,10 +46,15 @@ def series(rounds: Sequence[Segment], samples_of: Callable[[Segment], Samples | 
 
 
 def still_faster(seen: Series) -> list[str]:
-    """Return what became faster by more than a little from the last round but one to the last."""
+    """Return what became faster in every one of the last rounds, and by more than a little in all."""
     if not seen or min(map(len, seen.values())) < ROUNDS_MIN:
         return ["too few rounds"]
-    return [what for what, values in seen.items() if values[-1] < values[-2] * (1 - FASTER)]
+    last = {what: values[-ROUNDS_MIN:] for what, values in seen.items()}
+    return [
+        what
+        for what, values in last.items()
+        if all(b < a for a, b in pairwise(values)) and values[-1] < values[0] * (1 - FASTER)
+    ]
 
 
 def note_warm(book: Book) -> None:
