@@ -65,6 +65,18 @@ async def test_a_log_that_has_doubled_is_written_anew_and_says_the_same(keeper: 
 
 
 @pytest.mark.slow
+async def test_a_log_that_it_is_writing_anew_by_itself_is_waited_for(keeper: Keeper):
+    async with Redis.start(keeper) as redis, redis.connected() as client:
+        for n in range(50):
+            await client("SET", f"a{n}", "x" * 100_000)
+        await client("CONFIG", "SET", "rdb-key-save-delay", "4000")  # microseconds a key: a fifth of a second
+        await client("BGREWRITEAOF")
+        assert b"aof_rewrite_in_progress:1" in await client("INFO", "persistence")
+        await redis.compact()
+        assert b"aof_rewrite_in_progress:0" in await client("INFO", "persistence")
+
+
+@pytest.mark.slow
 async def test_a_wiped_one_forgets_and_keeps_its_address_and_its_neighbours_in_the_folder(keeper: Keeper, spaced: Path):
     (spaced / "a letter").write_text("mine")
     async with Redis.start(keeper, folder=spaced) as redis, redis.connected() as client:
