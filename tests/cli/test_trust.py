@@ -48,7 +48,7 @@ def test_a_table_is_printed_and_its_worst_row_is_the_exit_code(fathom, made):
     made(False, True, False)
     said = fathom("trust", "--json")
     assert said.code == 1
-    (line,) = said.json["lines"]
+    (line,) = said.json["summaries"][0]["lines"]
     assert (line["k"], line["n"], line["met"], said.json["exit"]) == (1, 3, "not met", 1)
 
 

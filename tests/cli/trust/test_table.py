@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fathom.cli.trust import table
@@ -56,8 +57,19 @@ def test_a_row_is_told_with_its_count_its_bounds_and_what_was_wanted(capsys):
 def test_a_summary_that_was_kept_is_shown_as_it_was(tmp_path: Path):
     file = tmp_path / "last.json"
     summary(MET, NOT).keep(file)
-    assert last(file) == summary(MET, NOT)
-    assert last(file).exit == 1 and last(file).lines[1].met is Met.NOT_MET
+    assert last(file) == [summary(MET, NOT)]
+    assert last(file)[0].lines[1].met is Met.NOT_MET
+
+
+def test_of_each_row_the_newest_is_kept_and_of_others_what_there_was(tmp_path: Path):
+    file = tmp_path / "last.json"
+    other = msgspec.structs.replace(NOT, row="flip")
+    summary(MET, other).keep(file)
+    later = msgspec.structs.replace(summary(UNSURE), date="2026-11-21T12:00:00+00:00")
+    later.keep(file)
+    assert last(file) == [summary(other), later]
+    summary(other).keep(file)
+    assert last(file) == [later, summary(other)]
 
 
 @pytest.mark.parametrize("text", [None, "{}"])
@@ -72,6 +84,6 @@ def test_where_no_summary_was_kept_it_is_said_how_to_make_one(tmp_path: Path, te
 
 def test_the_summary_that_comes_with_the_code_is_of_rows_that_there_are():
     known = {row.name for each in experiments().values() for row in each.rows}
-    kept = last().lines if LAST.is_file() else []
+    kept = [line for summary in last() for line in summary.lines] if LAST.is_file() else []
     assert {line.row for line in kept} <= known
     assert all(line.n >= line.k >= 0 and line.low <= line.high for line in kept)

@@ -27,7 +27,7 @@ WAIT_S, WAIT_FULL_S = 60.0, 1_800.0  # for a calm machine, after a try that was 
 )
 @click.option("--rows", metavar="NAME,…", multiple=True, help="These rows only; --list names them.")
 @click.option("--list", "listed", is_flag=True, help="Say which rows there are, and what is true in each.")
-@click.option("--last", "shown", is_flag=True, help="Show the summary that comes with this Fathom; run nothing.")
+@click.option("--last", "shown", is_flag=True, help="Show the summaries that come with this Fathom; run nothing.")
 @click.option("--keep", is_flag=True, help="Write the summary beside the code, where --last finds it.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Decides arrivals, dice and order.")
 @options.runs
@@ -62,7 +62,7 @@ def command(
     if keep:
         summary.keep()
         voice.note(f"kept in {shlex.quote(str(table.LAST))}")
-    return _tell(summary, as_json)
+    return _tell([summary], as_json)
 
 
 def _chosen(known: dict[str, Experiment], names: list[str], full: bool) -> list[Experiment]:
@@ -135,13 +135,14 @@ def _run(chosen: list[Experiment], said: str, full: bool, seed: int, folder: Pat
     )
 
 
-def _tell(summary: Summary, as_json: bool) -> int:
+def _tell(summaries: list[Summary], as_json: bool) -> int:
     import msgspec
 
     from fathom.cli.trust import table
 
+    code = table.exit_of([line for summary in summaries for line in summary.lines])
     if as_json:
-        voice.say_json({**msgspec.to_builtins(summary), "exit": summary.exit})
+        voice.say_json({"summaries": msgspec.to_builtins(summaries), "exit": code})
     else:
-        table.show(summary)
-    return summary.exit
+        table.show(*summaries)
+    return code

@@ -80,12 +80,15 @@ class Summary(msgspec.Struct, kw_only=True, frozen=True):
     python: str
     lines: list[Line]
 
-    @property
-    def exit(self) -> int:
-        return exit_of(self.lines)
-
     def keep(self, file: Path = LAST) -> None:
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+        """Write it beside what was kept of other rows; of the same rows, the newest is what counts."""
+        mine = {line.row for line in self.lines}
+        others = [each.without(mine) for each in (last(file) if file.exists() else ())]
+        kept = [*(each for each in others if each.lines), self]
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
+
+    def without(self, rows: set[str]) -> Summary:
+        return msgspec.structs.replace(self, lines=[line for line in self.lines if line.row not in rows])
 
 
 def exit_of(lines: Sequence[Line]) -> int:
@@ -96,10 +99,10 @@ def exit_of(lines: Sequence[Line]) -> int:
     return EXIT[Met.NOT_MET if Met.NOT_MET in met else Met.CANT_TELL if Met.CANT_TELL in met else Met.MET]
 
 
-def last(file: Path = LAST) -> Summary:
-    """Return the summary that was kept, which comes with the code."""
+def last(file: Path = LAST) -> list[Summary]:
+    """Return the summaries that were kept, which come with the code: of each row the newest."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Summary)
+        return msgspec.json.decode(file.read_bytes(), type=list[Summary])
     except FileNotFoundError:
         why = "there is none yet"
     except msgspec.MsgspecError as unfit:
@@ -109,14 +112,16 @@ def last(file: Path = LAST) -> Summary:
     )
 
 
-def show(summary: Summary) -> None:
-    """Print a table for a person."""
-    print(f"{summary.command}  {_day(summary.date)} · {summary.cores} cores · {summary.cpu} · {summary.system}")
-    print("what is true, how often the lab said it (95 % bounds, Clopper and Pearson), and what it said\n")
-    for line in summary.lines:
-        print("\n".join(line.lines()))
-    met = [line for line in summary.lines if line.met is Met.MET]
-    print(f"\n{len(met)} of {len(summary.lines)} rows met")
+def show(*summaries: Summary) -> None:
+    """Print tables for a person."""
+    for summary in summaries:
+        print(f"{summary.command}  {_day(summary.date)} · {summary.cores} cores · {summary.cpu} · {summary.system}")
+        print("what is true, how often the lab said it (95 % bounds, Clopper and Pearson), and what it said\n")
+        for line in summary.lines:
+            print("\n".join(line.lines()))
+        print()
+    lines = [line for summary in summaries for line in summary.lines]
+    print(f"{sum(line.met is Met.MET for line in lines)} of {len(lines)} rows met")
 
 
 def _day(date: str) -> str:
