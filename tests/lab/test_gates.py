@@ -3,11 +3,13 @@
 import dataclasses
 import sys
 
+import numpy as np
 import pytest
 
 from fathom.lab import gates
 from fathom.lab.demand import Used
 from fathom.lab.hiccups import Hiccup
+from fathom.lab.load import Samples
 from fathom.lab.machine import Busy, Placement
 
 HERE = Placement.of([0, 1])
@@ -99,6 +101,20 @@ def test_there_is_no_number_without_success():
     assert tripped(gates.work({"get": 100, "put": 5}, {"get": 100})) == {"successes", "errors"}
     assert not tripped(gates.work({"get": 1_000, "put": 5}, {"get": 995, "put": 5}))
     assert tripped(gates.work({"get": 100}, {"get": 98})) == {"errors"}
+
+
+def trial(*, failed: int = 0, lag_ms: int = 0) -> Samples:
+    """Two hundred requests, one each 20 ms, of a trial whose fault begins after two seconds."""
+    due = np.arange(200, dtype=np.int64) * 20_000_000
+    outcome = np.where(np.arange(200) < failed, 1, 0).astype(np.int8)
+    sent = due + lag_ms * 1_000_000
+    return Samples(("get",), np.zeros(200, np.int8), due, sent, sent + 1_000_000, outcome)
+
+
+def test_a_trial_needs_a_system_that_was_well_and_a_generator_that_never_stood_still():
+    assert not tripped(gates.under_fault(trial(lag_ms=50), 2.0))
+    assert tripped(gates.under_fault(trial(failed=5), 2.0)) == {"errors"}
+    assert tripped(gates.under_fault(trial(lag_ms=150), 2.0)) == {"lag.trial"}
 
 
 def test_a_system_that_does_not_keep_up_trips():

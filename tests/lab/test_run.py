@@ -34,6 +34,7 @@ def tests_run_beside_others(monkeypatch):
         "STALL",
         "HICCUP_S",
         "LAG_S",
+        "LATE_S",
         "DRIFT",
         "BUSY",
     ):

@@ -14,7 +14,7 @@ from fathom.lab.load import Samples
 from fathom.lab.machine import TICKS, Placement
 from fathom.lab.runs import Gate
 
-__all__ = ["LAG_S", "arrivals", "before", "broken", "idle", "machine", "saturation", "work"]
+__all__ = ["LAG_S", "arrivals", "before", "broken", "idle", "machine", "saturation", "under_fault", "work"]
 
 STEAL = 0.02  # of the time of all cores; more, and the host ran others in our place
 STEAL_COUNTING = 0.05  # a process clock stands still then: 10 % stolen were not seen in the CPU of slices of 0.15 s
@@ -26,6 +26,7 @@ IDLE = 0.125  # of all cores: so much may others use before anything is asked, o
 BRIEF_S = 0.02  # what passes by in a moment is no neighbour
 STALL = 0.10  # of the time in which everybody waited for disk or memory
 HICCUP_S = 0.02  # how late a sleeping control may wake (p99): it also waits for our own work, a few slices of 4 ms
+LATE_S = 0.1  # where nothing is timed to less than that: from a fault until it healed
 LAG_S, LAG = 0.001, 0.05  # the generator may send this late, or this share of the median latency
 TICK_S = 1 / TICKS
 BUSY = 0.85  # of the system's cores; beyond it queues grow without end
@@ -121,6 +122,12 @@ def before(samples: Samples, from_s: float) -> list[Gate]:
     good = early & (samples.outcome == 0)
     done = {name: int(((samples.op == at) & good).sum()) for at, name in enumerate(samples.ops)}
     return work(offered, done)
+
+
+def under_fault(samples: Samples, from_s: float) -> list[Gate]:
+    """Whether a trial shows anything: all was well before the fault, and the generator itself never stood still."""
+    lag = _below("lag.trial", samples.lag_p99 / 1e9, LATE_S, "seconds that requests of a trial were sent late (p99)")
+    return [*before(samples, from_s), lag]
 
 
 def broken(gates: Iterable[Gate]) -> list[Gate]:

@@ -181,7 +181,7 @@ class _Trial:
             self.lasts_s,
             done=offered.done,
             used=self.used,
-            checks=gates.before(offered.samples, self.from_s),
+            checks=gates.under_fault(offered.samples, self.from_s),
             offered=offered,
             rates=self.rates,
             fault=self.number,

@@ -29,6 +29,7 @@ def tests_run_beside_others(monkeypatch):
         "STALL",
         "HICCUP_S",
         "LAG_S",
+        "LATE_S",
         "DRIFT",
         "BUSY",
     ):
