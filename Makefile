@@ -17,7 +17,7 @@ setup: ## make this checkout ready (also done by the first ./fathom)
 
 test: ## set up and run all tests (some minutes)
 	@$(READY) dev
-	@$(RUN) pytest -m "not outside" $(TESTS)
+	@$(RUN) pytest --durations=25 --durations-min=4 -m "not outside" $(TESTS)
 
 check: ## format, types, the rules of the house, the fast tests (seconds)
 	@$(READY) dev

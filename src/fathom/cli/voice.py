@@ -14,7 +14,7 @@ from typing import Any
 
 from fathom.errors import FathomError
 
-__all__ = ["columns", "first_line", "note", "paint", "say_json", "short", "tell", "width"]
+__all__ = ["columns", "first_line", "note", "paint", "say_json", "short", "tell", "terminal", "timed", "width"]
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "grey": "90", "bold": "1"}
 _BEGAN = time.monotonic()
@@ -27,7 +27,12 @@ def say_json(value: Any) -> None:
 
 def note(line: str) -> None:
     """Tell a person how far it is, on stderr, with the seconds since the command began."""
-    print(f"{time.monotonic() - _BEGAN:6.1f} s  {line}", file=sys.stderr, flush=True)
+    print(timed(line), file=sys.stderr, flush=True)
+
+
+def timed(line: str) -> str:
+    """Return a line with the seconds since the command began."""
+    return f"{time.monotonic() - _BEGAN:6.1f} s  {line}"
 
 
 def tell(trouble: FathomError) -> None:
@@ -45,6 +50,12 @@ def paint(text: str, colour: str) -> str:
 def width() -> int:
     """Return how many characters fit on a line here: a terminal's own width, else 100."""
     return max(60, shutil.get_terminal_size((100, 24)).columns) if sys.stdout.isatty() else 100
+
+
+def terminal() -> tuple[int, int]:
+    """Return the rows and columns of the terminal that progress is told on."""
+    size = shutil.get_terminal_size((100, 24))
+    return size.lines, size.columns
 
 
 def short(text: str, chars: int) -> str:

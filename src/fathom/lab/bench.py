@@ -24,9 +24,10 @@ from fathom.lab.offer import Offered, Offering
 from fathom.lab.plan import Plan
 from fathom.lab.runs import BREACHES_MAX, EXAMPLES_MAX, Gate, LawResult, Segment, Writing
 
-__all__ = ["Bench", "Tell", "Void", "seed_of"]
+__all__ = ["Bench", "Seen", "Tell", "Void", "seed_of"]
 
 Tell = Callable[[str], None]
+Seen = Callable[[Segment], None]
 
 SEEN = "what_is_done_is_seen"  # the lab's own law: every probe comes true
 SAMPLE = 12  # how many look after a segment whether the laws still hold
@@ -45,8 +46,16 @@ class Void(Exception):
 class Bench:
     """What all parts of a dive share: the plan, the clock, the run folder, the laws, and a voice."""
 
-    def __init__(self, plan: Plan, run: Writing, laws: Mapping[str, Law], hiccups: Hiccups, tell: Tell) -> None:
-        self.plan, self.run, self.laws, self.hiccups, self.tell = plan, run, laws, hiccups, tell
+    def __init__(
+        self,
+        plan: Plan,
+        run: Writing,
+        laws: Mapping[str, Law],
+        hiccups: Hiccups,
+        tell: Tell,
+        seen: Seen = lambda segment: None,
+    ) -> None:
+        self.plan, self.run, self.laws, self.hiccups, self.tell, self._seen = plan, run, laws, hiccups, tell, seen
         self.placement, self.raw = plan.placement, plan.raw()
         self.segments: list[Segment] = []  # all that was written, for whoever computes as it goes
         self.idle_s = math.inf  # what others use per second while nothing is asked, at the quietest
@@ -220,6 +229,7 @@ class Bench:
     def write(self, segment: Segment) -> None:
         self.segments.append(segment)
         self.run.segment(segment)
+        self._seen(segment)
 
     # ── laws ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

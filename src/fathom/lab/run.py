@@ -19,7 +19,7 @@ from typing import Any
 
 from fathom.history import Law
 from fathom.lab import machine, record, verdicts
-from fathom.lab.bench import Bench, Tell, Void
+from fathom.lab.bench import Bench, Seen, Tell, Void
 from fathom.lab.bisect import narrow
 from fathom.lab.body import TWIN, Bodies, Body, Contender, own_code
 from fathom.lab.capacity import Capacity
@@ -53,12 +53,18 @@ class Ended:
 
 
 async def carry_out(
-    plan: Plan, bodies: Bodies, *, laws: Mapping[str, Law], root: Path, tell: Tell = lambda line: None
+    plan: Plan,
+    bodies: Bodies,
+    *,
+    laws: Mapping[str, Law],
+    root: Path,
+    tell: Tell = lambda line: None,
+    seen: Seen = lambda segment: None,
 ) -> Ended:
     """Carry out a plan and return what became of it. Cancelling it ends it early and keeps what was measured.
 
     `bodies` makes approaches come to life, `laws` are the system's, `root` is the folder of all runs, and `tell` is
-    given a line whenever there is something to say.
+    given a line whenever there is something to say, `seen` every segment when it was written.
     """
     described = await asyncio.to_thread(machine.describe, plan.placement, root, {})
     with Writing.begin(root, plan.raw(), described) as run:
@@ -70,7 +76,7 @@ async def carry_out(
                 if plan.dive.without_load():
                     await _count(plan, bodies, run, tell)
                 else:
-                    await _dive(plan, bodies, laws, run, described, tell)
+                    await _dive(plan, bodies, laws, run, described, tell, seen)
         except Void as void:
             state, why = "void", str(void)
         except asyncio.CancelledError:
@@ -110,10 +116,12 @@ def _kept(run: Writing) -> str:
 # ── a dive with load ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _dive(plan: Plan, bodies: Bodies, laws: Mapping[str, Law], run: Writing, described: Any, tell: Tell) -> None:
+async def _dive(
+    plan: Plan, bodies: Bodies, laws: Mapping[str, Law], run: Writing, described: Any, tell: Tell, seen: Seen
+) -> None:
     cores = plan.placement.generator | plan.placement.system
     async with Hiccups.on(cores) as hiccups, AsyncExitStack() as alive:
-        bench = Bench(plan, run, laws, hiccups, tell)
+        bench = Bench(plan, run, laws, hiccups, tell, seen)
         bench.part("set-up")
         census = Census(bench)
         contenders = await _come_up(bench, census, bodies, alive)

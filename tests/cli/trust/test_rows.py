@@ -409,7 +409,18 @@ def test_the_short_table_fits_into_ten_minutes():
 @pytest.fixture
 def beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """What this test asks is not how quiet the machine is."""
-    for limit in ("STEAL", "IDLE", "OTHERS_S", "OTHERS_COUNTING", "STALL", "HICCUP_S", "LAG_S", "LATE_S", "DRIFT", "BUSY"):
+    for limit in (
+        "STEAL",
+        "IDLE",
+        "OTHERS_S",
+        "OTHERS_COUNTING",
+        "STALL",
+        "HICCUP_S",
+        "LAG_S",
+        "LATE_S",
+        "DRIFT",
+        "BUSY",
+    ):
         monkeypatch.setattr(gates, limit, 1_000.0)
 
 

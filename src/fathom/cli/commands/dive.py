@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from fathom.cli.choosing import own_engines, pairs
 from fathom.errors import FathomError
 
 if TYPE_CHECKING:
+    from fathom.cli.stage import Stage
     from fathom.design import System
     from fathom.lab.plan import Plan
     from fathom.lab.run import Ended
@@ -52,6 +55,7 @@ def command(
     measured may be believed. Ctrl-C ends it early, heals what was broken, and keeps what was measured.
     """
     from fathom.cli.run import complete
+    from fathom.cli.stage import stage
     from fathom.systems import find
 
     voice.note("reading the system and the dive")
@@ -83,11 +87,12 @@ def command(
             f"your own {kind}: its CPU is not counted; if it runs on this machine, the ledger gate will not hold"
         )
     runs.mkdir(parents=True, exist_ok=True)
-    ended = complete(_carry_out(found, plan, urls, runs))
+    with stage(plan) as shown:
+        ended = complete(_carry_out(found, plan, urls, runs, shown))
     return _tell(ended, plan, as_json)
 
 
-async def _carry_out(system: System, plan: Plan, urls: dict[str, str], runs: Path) -> Ended:
+async def _carry_out(system: System, plan: Plan, urls: dict[str, str], runs: Path, shown: Stage) -> Ended:
     from fathom.cli.bodies import Maker
     from fathom.cli.lent import Lent
     from fathom.engines.keeper import Keeper
@@ -97,7 +102,23 @@ async def _carry_out(system: System, plan: Plan, urls: dict[str, str], runs: Pat
     laws = laws_of(system.room("laws")) if system.has("laws") else {}
     async with Keeper.open() as keeper:
         bodies = Maker(keeper, system, plan.question, seed=plan.seed, lent=Lent(urls))
-        return await carry_out(plan, bodies, laws=laws, root=runs, tell=voice.note)
+        return await carry_out(plan, bodies, laws=laws, root=runs, tell=shown.note, seen=shown.seen)
+
+
+def _next(plan: Plan, folder: Path) -> list[tuple[str, str]]:
+    """Return what somebody may want to type now: check it, ask it otherwise, run the system."""
+    system, rivals = plan.system.name, list(plan.choices)
+    inside = plan.system.package.startswith("fathom.systems.")
+    where = system if inside else shlex.quote(str(plan.system.folder))
+    knobs = {name: value for choice in plan.raw().approaches for name, value in choice.knobs.items()}
+    numbers = [(name, value) for name, value in knobs.items() if isinstance(value, int) and value >= 10]
+    changed = f" --set {numbers[0][0]}={numbers[0][1] // 10}" if numbers else " --deep"
+    other = f" {plan.question.name}={rivals[-1]}" if len(rivals) > 1 else ""
+    return [
+        ("check every number", f"fathom verify {shlex.quote(str(folder))}"),
+        ("ask it otherwise", f"fathom dive {where} {plan.name}{changed}"),
+        ("have it run", f"fathom up {where}{other}"),
+    ]
 
 
 def _tell(ended: Ended, plan: Plan, as_json: bool) -> int:
@@ -110,6 +131,7 @@ def _tell(ended: Ended, plan: Plan, as_json: bool) -> int:
         voice.say_json(records.as_json(run, ended.findings))
     elif ended.state == "complete":
         records.show(run, ended.findings)
+        print(voice.columns(_next(plan, ended.folder), indent="  "), file=sys.stderr)
     if ended.state == "void":
         voice.tell(
             FathomError(

@@ -1,0 +1,148 @@
+"""Lines on a terminal: what an average operation costs, over the swept value, one line per approach.
+
+Both axes are logarithmic, as costs and sizes are. A line is drawn in braille dots, two by four to a character; where
+two lines meet in one character, the later one gives its colour.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from rich.text import Text
+
+__all__ = ["COLOURS", "MARKS", "chart"]
+
+COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+MARKS = "●▲■◆▼★"
+DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille character, by row and column
+LEFT = 9  # characters for the ticks of the upright axis
+_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """A logarithmic scale from `low` to `high` onto so many steps."""
+
+    low: float
+    high: float
+    steps: int
+
+    def place(self, value: float) -> int:
+        if self.high <= self.low:
+            return self.steps // 2
+        share = math.log(value / self.low) / math.log(self.high / self.low)
+        return round(min(1.0, max(0.0, share)) * (self.steps - 1))
+
+
+def chart(
+    costs: Mapping[str, Mapping[float, float]],
+    points: Sequence[float],
+    names: Sequence[str],
+    *,
+    width: int,
+    height: int,
+    swept: str,
+    title: str,
+) -> Text:
+    """Return the picture: `costs` is approach → swept value → seconds, as far as they are known."""
+    known = [cost for line in costs.values() for cost in line.values() if cost > 0]
+    longest = max((len(name) for name in names), default=0) + 3
+    columns, rows = max(10, width - LEFT - longest), max(4, height - 3)
+    text = Text(title + "\n", style="bold")
+    if not known:
+        return text
+    x = _Axis(min(points), max(points), columns * 2)
+    y = _Axis(min(known) / 1.3, max(known) * 1.3, rows * 4)
+    canvas = _Canvas(columns, rows)
+    for number, name in enumerate(names):
+        line = sorted((p, cost) for p, cost in costs.get(name, {}).items() if cost > 0)
+        canvas.line([(x.place(p), y.place(cost)) for p, cost in line], number)
+    ticks = {rows - 1 - y.place(tick) // 4: _time(tick) for tick in _ticks(y)}
+    labels = _labels({n: (rows - 1 - y.place(line[max(line)]) // 4) for n, line in costs.items() if line}, rows)
+    for row in range(rows):
+        text.append(f"{ticks.get(row, ''):>{LEFT - 2}} ", style="dim")
+        text.append("┤" if row in ticks else "│", style="dim")
+        text.append_text(canvas.row(row))
+        if row in labels:
+            name = labels[row]
+            number = list(names).index(name)
+            text.append(f" {MARKS[number % len(MARKS)]} {name}", style=COLOURS[number % len(COLOURS)])
+        text.append("\n")
+    text.append(" " * (LEFT - 1) + "└" + "─" * columns + "\n", style="dim")
+    text.append(_foot(points, x, columns, swept), style="dim")
+    return text
+
+
+class _Canvas:
+    """Characters of dots, each with the number of the line that was drawn there last, and marks above them."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        self.columns, self.rows = columns, rows
+        self._dots: dict[tuple[int, int], int] = {}
+        self._owner: dict[tuple[int, int], int] = {}
+        self._marks: dict[tuple[int, int], int] = {}
+
+    def line(self, points: Sequence[tuple[int, int]], number: int) -> None:
+        """Draw from point to point, given in dots from the lower left, and mark each."""
+        for (x, y), (next_x, next_y) in pairwise(points):
+            steps = max(abs(next_x - x), abs(next_y - y), 1)
+            for step in range(steps + 1):
+                self._dot(round(x + (next_x - x) * step / steps), round(y + (next_y - y) * step / steps), number)
+        for x, y in points:
+            self._marks[self._cell(x, y)] = number
+
+    def _cell(self, x: int, y: int) -> tuple[int, int]:
+        return self.rows - 1 - y // 4, x // 2
+
+    def _dot(self, x: int, y: int, number: int) -> None:
+        cell = self._cell(x, y)
+        self._dots[cell] = self._dots.get(cell, 0) | DOTS[3 - y % 4][x % 2]
+        self._owner[cell] = number
+
+    def row(self, row: int) -> Text:
+        text = Text()
+        for column in range(self.columns):
+            cell = row, column
+            if cell in self._marks:
+                number = self._marks[cell]
+                text.append(MARKS[number % len(MARKS)], style=COLOURS[number % len(COLOURS)])
+            elif cell in self._dots:
+                text.append(chr(0x2800 + self._dots[cell]), style=COLOURS[self._owner[cell] % len(COLOURS)])
+            else:
+                text.append(" ")
+        return text
+
+
+def _labels(wanted: Mapping[str, int], rows: int) -> dict[int, str]:
+    """Return row → name: each as near to where its line ends as the others let it."""
+    found: dict[int, str] = {}
+    for name, row in sorted(wanted.items(), key=lambda item: item[1]):
+        free = [r for r in range(rows) if r not in found]
+        if free:
+            found[min(free, key=lambda r: (abs(r - row), r))] = name
+    return found
+
+
+def _ticks(y: _Axis) -> list[float]:
+    """Return the powers of ten within an axis, or its ends where there is none."""
+    powers = [10.0**n for n in range(math.floor(math.log10(y.low)), math.ceil(math.log10(y.high)) + 1)]
+    return [p for p in powers if y.low <= p <= y.high] or [y.low * 1.05, y.high / 1.05]
+
+
+def _foot(points: Sequence[float], x: _Axis, columns: int, swept: str) -> str:
+    line = [" "] * (LEFT + columns + 2 + len(swept))
+    for point in points:
+        word = f"{point:,g}" if point < 10_000 else f"{point / 1000:,g}k"
+        start = min(max(LEFT, LEFT + x.place(point) // 2 - len(word) // 2), LEFT + columns - len(word))
+        line[start : start + len(word)] = word
+    return "".join(line).rstrip() + f"  {swept}"
+
+
+def _time(seconds: float) -> str:
+    for scale, unit in _UNITS:
+        if seconds >= scale * 0.999:
+            return f"{seconds / scale:,.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
