@@ -12,9 +12,9 @@ import pytest
 import fathom
 from fathom.errors import FathomError
 from fathom.history import Broken, Op
-from fathom.lab.dive import Dive
+from fathom.lab.dive import Dive, Load, op, sweep
 from fathom.lab.record import voices
-from fathom.lab.runs import Manifest, Run, Writing
+from fathom.lab.runs import Manifest, Run, Writing, code_of
 from fathom.lab.verdicts import conclude
 from fathom.lab.verify import Verification, _laws, _lost, summary, verify
 from tests.lab.synthetic import LAW, World, altered, write_finished, write_run
@@ -278,6 +278,25 @@ def test_a_record_of_another_version_is_checked_by_its_numbers(run):
     assert any("census/on-write/30000/post.commands: it says 30,023, not 30,032" in p.says for p in result.problems)
     assert any("0.0.9 wrote them" in text for text in result.skipped)
     assert isinstance(run.manifest, Manifest)
+
+
+def test_a_prediction_that_was_rewritten_since_is_not_judged(run):
+    class Later(Dive[object]):
+        """Says what it likes, now that it knows."""
+
+        fans = sweep(100, 3_000, 30_000)
+        load = Load(home=1)
+
+        @op
+        async def home(self, client, turn): ...
+
+        def predict(self, found):
+            yield "all is well", found("on-read", fans=100).home.cpu_s > 0
+
+    altered(run.folder / "plan.json", '"dive_sha256": ""', f'"dive_sha256": "{code_of(Later)}"')
+    assert not any("dive's file" in text for text in verify(Run(run.folder), Later).skipped)
+    altered(run.folder / "plan.json", code_of(Later), "0" * 64)
+    assert any("dive's file is not the one" in text for text in verify(Run(run.folder), Later).skipped)
 
 
 def test_a_script_of_sixty_lines_agrees_and_finds_what_was_altered(run):

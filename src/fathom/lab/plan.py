@@ -180,6 +180,7 @@ class Plan:
             target=_raw_target(target, dive, self.points) if target else None,
             scale=runs.Scale(prices=prices.read(), seed=self.seed, draws=DRAWS) if target else None,
             predictions=list(self.predictions),
+            dive_sha256=runs.code_of(dive),
             probes={probe.name: probe.after.name for probe in dive.probes.values()},
             asks=self.question.asks,
             tells=_rest(inspect.getdoc(inspect.getmodule(dive))),

@@ -22,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import inspect
 import os
 import re
 import zlib
@@ -72,6 +73,7 @@ __all__ = [
     "Target",
     "Trial",
     "Writing",
+    "code_of",
     "digest",
     "every",
     "find",
@@ -212,6 +214,7 @@ class Plan(Struct):
     probes: dict[str, str] = {}  # probe → the operation after which it looks
     asks: str = ""  # the decision's own question, the first line of its folder
     tells: str = ""  # the rest of the dive's docstring
+    dive_sha256: str = ""  # of the file with the dive: its prediction is code
     mode: str = "default"
     budget_s: float = 300.0
     parts_s: dict[str, float] = {}
@@ -427,6 +430,14 @@ def digest(data: bytes | Path) -> str:
         return hashlib.sha256(data).hexdigest()
     with data.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def code_of(dive: type) -> str:
+    """Return the SHA-256 of the file that a dive is written in; nothing where there is none."""
+    try:
+        return digest(Path(inspect.getfile(dive)))
+    except (OSError, TypeError):
+        return ""
 
 
 def _unreadable(file: Path, why: str) -> FathomError:

@@ -26,7 +26,7 @@ from fathom.lab.findings.book import name_of
 from fathom.lab.findings.holdout import foretell, label
 from fathom.lab.findings.trials import lost_of
 from fathom.lab.record import voices
-from fathom.lab.runs import BREACHES_MAX, Finding, Forecast, Run, hashes
+from fathom.lab.runs import BREACHES_MAX, Finding, Forecast, Run, code_of, hashes
 from fathom.lab.verdicts import EXIT_VOID, conclude, exit_of
 
 if TYPE_CHECKING:
@@ -84,10 +84,15 @@ def verify(run: Run, dive: type[Dive[Any]] | None = None, laws: Mapping[str, Law
             says = f"the run is {manifest.state}, and has no findings"
             problems.append(Problem(kind="missing file", where="findings.json", says=says))
         return _result(run, 0, problems, skipped)
-    fresh = conclude(run, dive)
+    foreteller = dive
+    if dive is not None and run.plan.dive_sha256 not in ("", code_of(dive)):
+        skipped.append("the prediction: the dive's file is not the one that the plan has the hash of")
+        foreteller = None
+    fresh = conclude(run, foreteller)
     written = run.findings
-    if dive is None and any(f.how == "prediction" for f in written):
-        skipped.append("the prediction: it is code, and the dive's was not given")
+    if foreteller is None and any(f.how == "prediction" for f in written):
+        if dive is None:
+            skipped.append("the prediction: it is code, and the dive's was not given")
         fresh += [f for f in written if f.how == "prediction"]
     changed = list(_numbers(written, fresh))
     _name_numbers(problems, run, fresh)
@@ -97,7 +102,7 @@ def verify(run: Run, dive: type[Dive[Any]] | None = None, laws: Mapping[str, Law
     problems += _forecasts(run)
     problems += _laws(run, laws or {})
     problems += _lost(run, dive, laws or {})
-    predicted = dive is not None or not any(f.how == "prediction" for f in written)
+    predicted = foreteller is not None or not any(f.how == "prediction" for f in written)
     problems += _state(run, fresh if predicted else None)
     if manifest.state == "complete":
         # The record is held against the findings that were written: what changed in the raw files has been said above.

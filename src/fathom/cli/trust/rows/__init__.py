@@ -19,6 +19,7 @@ ORDER = (
     "hog",
     "stopped",
     "narrow",
+    "capacity",
     "large",
     "knee",
 )  # what matters most first
