@@ -37,7 +37,7 @@ def value(f):
     source = [s for s in ALL.values() if [s[k] for k in KIND] in kinds and (s["part"] != "duel" or s["block"] in WHOLE)]
     if how == "count":
         return sum(s["counts"].get(op, {}).get(name, 0) for s in source) / sum(s["done"].get(op, 0) for s in source)
-    if how == "cpu" and f["part"] == "census":  # what an idle system uses is taken off
+    if how == "cpu" and f["part"] in ("census", "bisect"):  # what an idle system uses is taken off
         idle = st.median([cpu(s, name[6:]) / s["covers_s"] for s in source if s["slice"] == "idle"] or [0])
         return st.median((cpu(s, name[6:]) - idle * s["covers_s"]) / s["done"][op] for s in source if s["done"].get(op))
     if how == "cost":

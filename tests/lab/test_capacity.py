@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom.lab.capacity import NEAR, Bracket
+from fathom.lab.capacity import Bracket, low_rates
 from fathom.lab.findings import compute
-from fathom.lab.findings.capacity import by_costs, foretold, misses
+from fathom.lab.findings.capacity import NEAR, by_costs, foretold, misses
+from fathom.lab.plan import STEP_S
 from fathom.lab.runs import Aim, Gate, Run, Samples, Segment
 
 from .synthetic import World, plan_of, write_run
@@ -103,7 +104,23 @@ def test_the_capacity_lies_between_the_last_that_held_and_the_first_that_did_not
     assert (found.low, found.high) == pytest.approx((4.0, 4.4), rel=1e-3)
     assert found.value == pytest.approx(math.sqrt(found.low * found.high)) and found.verdict == "held"
     assert found.detail["foretold"][0] == pytest.approx(4.0, rel=0.02)
-    assert found.detail["why"] == "its queue never emptied" and found.over == "7 steps"
+    assert found.detail["why"] == "its queue never emptied" and found.over == "3 steps"
+
+
+@pytest.mark.slow
+def test_low_rates_at_which_something_went_wrong_neither_foretell_nor_count(world):
+    bad = fits(0.25)
+    bad[1].kept_up = [Gate(name="drift", value=9.0, limit=2.0, ok=False)]
+    bad[1].cpu_s = {"service": 3.9}
+    found = capacity_of(world, *bad, step(3.9, True), step(4.1, False))
+    assert found.detail["foretold"][0] == pytest.approx(4.0, rel=0.05)
+    assert (found.low, found.high) == pytest.approx((3.9, 4.1))
+
+
+def test_low_rates_are_whole_numbers_and_one_is_twice_the_other():
+    low, high = low_rates({"home": 400.0, "post": 2.0}, 1.3)
+    assert {op: rate * STEP_S for op, rate in low.items()} == {"home": 520, "post": 3}
+    assert high == {op: 2 * rate for op, rate in low.items()}
 
 
 @pytest.mark.slow
@@ -115,8 +132,10 @@ def test_who_wakes_up_less_often_when_busy_takes_more_than_unit_costs_say(world)
 
 @pytest.mark.slow
 def test_what_was_not_foretold_and_what_was_not_found_is_said(world):
-    off = capacity_of(world, *fits(0.25), step(1.6, True), step(2.0, False))
-    assert off.verdict == "failed" and off.detail["off"] == pytest.approx(math.sqrt(0.2) - 1, rel=0.03)
+    off = capacity_of(world, *fits(0.25), step(1.9, True), step(2.0, False))
+    assert off.verdict == "failed" and off.detail["off"] == pytest.approx(math.sqrt(3.8) / 4 - 1, rel=0.03)
+    wide = capacity_of(world, *fits(0.25), step(3.0, True), step(5.0, False))
+    assert (wide.verdict, wide.low, wide.high) == ("can't tell", 3.0, 5.0), "it was not brought nearer"
     open_end = capacity_of(world, *fits(0.25), step(0.6, True))
     assert (open_end.verdict, open_end.value, open_end.high) == ("can't tell", None, None)
     assert open_end.says == "no rate was too much"
@@ -128,6 +147,6 @@ def test_what_was_not_foretold_and_what_was_not_found_is_said(world):
 def test_an_interval_that_says_nothing_holds_nothing(world):
     wild = fits(0.25)
     wild[0].cpu_s = {"service": 0.9}
-    found = capacity_of(world, *wild, step(1.6, True), step(2.0, False))
+    found = capacity_of(world, *wild, step(1.9, True), step(2.0, False))
     assert None in found.detail["foretold"] or found.detail["foretold"][1] == 0
     assert found.verdict == "failed"

@@ -105,3 +105,15 @@ def test_it_takes_few_visits_where_all_is_sure():
 def test_a_value_in_between_stands_for_its_inner_neighbour(at, stands):
     assert standing_for((100, 3_000, 30_000), at) == stands
     assert standing_for((10, 1_000), 100) == (100, 1_000)
+    order = {100: 100, 3_000: 30_000, 30_000: 3_000}
+    mixed = tuple(order[p] for p in (100, 3_000, 30_000))
+    assert set(standing_for(mixed, at)) == set(stands), "in whatever order they were given"
+
+
+def test_a_value_that_was_planned_and_told_nothing_is_not_visited_again():
+    ends = Narrowing(100, 10_000, whole=True, unsure=(1_000,))
+    visits = []
+    while (at := ends.next()) is not None:
+        visits.append(at)
+        ends.saw(at, -1 if at < 1_000 else 1)
+    assert 1_000 not in visits and ends.left < 1_000 < ends.right <= NEAR * CLOSE * ends.left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import msgspec
 import pytest
 
 from fathom.lab import record
@@ -78,6 +79,11 @@ def test_the_rates_leave_the_cores_room_at_four_times_as_many():
     assert rates_of({"home": 100.0}, capacity=50.0) == {"home": 100.0}, "never above the load"
 
 
+def test_where_a_rare_operation_would_be_far_more_than_its_share_nothing_is_foretold():
+    assert rates_of({"home": 400.0, "post": 2.0}, capacity=0.3) == {}
+    assert rates_of({"post": 0.2}, capacity=5.0) == {}
+
+
 @pytest.mark.slow
 def test_what_comes_as_foretold_is_held(run):
     run = held_out(run, *(ran(times, 4, n) for times in (1, 10) for n in range(2)))
@@ -118,6 +124,47 @@ def test_a_forecast_that_was_changed_afterwards_is_found(run):
     assert any(p.where == "forecasts.jsonl" and "foretell something else" in p.says for p in problems)
 
 
-def test_without_two_rates_nothing_is_foretold(finished):
-    only = [segment for segment in BASE if segment.faster == 1.0]
-    assert foretell(finished.plan, only, "on-read", 3_000, times=1.0, faster=4.0) is None
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda line: line.replace('"faster":4.0', '"faster":5.0'), "nothing is foretold for 5 times the rates"),
+        (lambda line: line.replace('"home":160.0', '"home":16.0'), "foretell something else"),
+        (lambda line: "" if '"times":10.0' in line else line, "was run, and nothing is foretold of it"),
+    ],
+    ids=["another rate", "other rates beside it", "gone"],
+)
+def test_a_forecast_that_does_not_fit_is_named_and_ends_nothing(run, change, says):
+    run = held_out(run, *(ran(times, 4, n) for times in (1, 10) for n in range(2)))
+    file = run.folder / "forecasts.jsonl"
+    before = file.read_text()
+    file.write_text("".join(f"{line}\n" for each in before.splitlines() if (line := change(each))))
+    assert file.read_text() != before
+    problems = [p for p in verify(Run(run.folder)).problems if p.where == "forecasts.jsonl"]
+    assert any(says in p.says for p in problems)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        [segment for segment in BASE if segment.faster == 1.0],
+        [BASE[0], BASE[2]],
+        [msgspec.structs.replace(s, cpu_s={"service": 0.8 / s.faster}) for s in (*BASE, ran(1, 0.25, 0, fits=True))],
+    ],
+    ids=["one rate", "two segments have no spread", "falling to nothing"],
+)
+def test_from_too_little_nothing_is_foretold(finished, base):
+    assert foretell(finished.plan, base, "on-read", 3_000, times=1.0, faster=4.0) is None
+
+
+@pytest.mark.slow
+def test_an_interval_that_reaches_down_to_nothing_holds_nothing(run):
+    wild = [
+        ran(1, faster, n, fits=True, more=2.0 if faster == n == 1 else 1.0) for faster in (0.5, 1.0) for n in range(2)
+    ]
+    told = foretell(run.plan, wild, "on-read", 3_000, times=1.0, faster=4.0)
+    assert told is not None and told.busy[ALL][1] == 0
+    run.segments += [*wild, *(ran(1, 4, n, more=3.0) for n in range(2))]
+    run.forecasts.append(told)
+    (found,) = [f for f in compute(run) if f.how == "hold-out" and f.measure == ALL]
+    assert found.verdict == "failed"

@@ -1,6 +1,7 @@
 """A dive is carried out to its end, or its folder says why not; nothing of it is left running."""
 
 import asyncio
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,12 @@ from fathom.design import System
 from fathom.engines.keeper import Keeper
 from fathom.errors import FathomError
 from fathom.history import laws_of
-from fathom.lab import gates, machine
+from fathom.lab import capacity, gates, holdout, machine
 from fathom.lab.machine import Placement
-from fathom.lab.plan import draw
+from fathom.lab.plan import PACES, Plan, draw
 from fathom.lab.run import Ended, carry_out
-from fathom.lab.runs import Run
+from fathom.lab.runs import Run, Segment
+from fathom.lab.verify import verify
 
 TALLY = System.at(Path(__file__).parent / "tally")
 
@@ -28,6 +30,7 @@ def tests_run_beside_others(monkeypatch):
     """What these tests ask is not how quiet the machine is; tests/lab/test_gates.py asks that."""
     for limit in (
         "STEAL",
+        "STEAL_COUNTING",
         "IDLE",
         "OTHERS_S",
         "OTHERS_COUNTING",
@@ -55,12 +58,14 @@ class Told(list[str]):
 
 
 async def dive(name: str, root: Path, told: Told | None = None, **asked) -> Ended:
-    placement = Placement.here()
-    plan = draw(TALLY, name, placement=placement, **{"mode": "quick", **asked})
+    plan = draw(TALLY, name, placement=Placement.here(), **{"mode": "quick", **asked})
+    return await carried_out(plan, root, tell=told if told is not None else Told())
+
+
+async def carried_out(plan: Plan, root: Path, **more) -> Ended:
     async with Keeper.open() as keeper:
         maker = Maker(keeper, TALLY, plan.question, seed=plan.seed)
-        laws = laws_of(TALLY.room("laws"))
-        return await carry_out(plan, maker, laws=laws, root=root, tell=told if told is not None else Told())
+        return await carry_out(plan, maker, laws=laws_of(TALLY.room("laws")), root=root, **more)
 
 
 def verdicts(ended: Ended, how: str) -> dict[str, str | None]:
@@ -86,7 +91,11 @@ async def test_a_dive_counts_exactly_and_judges_what_was_foretold(tmp_path):
 
 
 async def test_a_duel_runs_every_approach_and_the_twin_in_every_block(tmp_path):
-    ended = await dive("burst", tmp_path, mode="default", settings={"words": "2", "lasts_s": "0.5", "say": "40"})
+    settings = {"words": "2", "lasts_s": "0.5", "say": "40"}
+    plan = draw(TALLY, "burst", placement=Placement.here(), mode="default", settings=settings)
+    pace = dataclasses.replace(plan.pace, rounds=2, slice_s=0.2, mix_s=0.0)
+    plan = dataclasses.replace(plan, pace=pace, order=plan.order[:6], faults=())
+    ended = await carried_out(plan, tmp_path)
     run = Run(ended.folder)
     assert ended.state == "complete"
     raced = [s for s in run.segments if s.part == "duel" and s.valid]
@@ -96,6 +105,38 @@ async def test_a_duel_runs_every_approach_and_the_twin_in_every_block(tmp_path):
         assert [s.name for s in raced if s.block == block] == row
     assert all(len(run.samples(s).of("count")) >= 100 for s in raced)  # pyright: ignore[reportOptionalMemberAccess]
     assert any(finding.how == "ratio" for finding in ended.findings)
+
+
+async def test_what_is_foretold_is_written_down_before_it_is_run(tmp_path, monkeypatch):
+    """The deep parts, short: low rates and a step, then a hold-out on the usual data and on ten times as much."""
+    monkeypatch.setattr(capacity, "STEP_S", 0.5)
+    monkeypatch.setattr(holdout, "HOLD_OUT_S", 0.5)
+    read: list[tuple[str, int, int]] = []
+
+    def look(segment: Segment) -> None:
+        if segment.part in ("capacity", "hold-out"):
+            (folder,) = (tmp_path / "tally" / "burst").iterdir()
+            file = folder / "forecasts.jsonl"
+            lines = len(file.read_text().splitlines()) if file.exists() else 0
+            read.append((segment.part, int(segment.fits), lines))
+
+    pace = dataclasses.replace(PACES["quick"], rounds=2, slice_s=0.2, steps=1, budget_s=120.0)
+    parts = {"set-up": 5.0, "census": 10.0, "capacity": 10.0, "hold-out": 30.0}
+    settings = {"words": "2", "say": "20", "count": "200"}
+    plan = draw(TALLY, "burst", placement=Placement.here(), only=["running"], settings=settings, mode="quick")
+    plan = dataclasses.replace(plan, pace=pace, parts_s=parts, budget_s=120.0, faults=())
+    ended = await carried_out(plan, tmp_path, seen=look)
+    run = Run(ended.folder)
+    assert ended.state == "complete", ended.why
+    steps = [s for s in run.segments if s.part == "capacity"]
+    assert [s.fits for s in steps] == [True] * 4 + [False], "two low rates twice, then a step"
+    assert steps[1].rates["count"] == 2 * steps[0].rates["count"]
+    cells = {(told.times, told.faster) for told in run.forecasts}
+    assert cells == {(1.0, 4.0), (10.0, 1.0), (10.0, 4.0)}
+    assert all(lines == (0 if fits else 3) for part, fits, lines in read if part == "hold-out")
+    ran = {(s.times, s.faster) for s in run.segments if s.part == "hold-out" and not s.fits}
+    assert ran == cells and {f.detail["times"] for f in ended.findings if f.how == "hold-out"} == {1.0, 10.0}
+    assert [p for p in verify(run, plan.dive).problems if p.where == "forecasts.jsonl"] == []
 
 
 async def test_words_that_a_dead_service_forgot_break_the_law_and_void_the_numbers(tmp_path):

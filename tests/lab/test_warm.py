@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fathom.lab.findings import compute
-from fathom.lab.findings.warm import FEW, series, still_faster
+from fathom.lab.findings.warm import FEW, TOO_FEW, series, still_faster
 from fathom.lab.runs import Run, Samples, Segment
 
 from .synthetic import World, write_run
@@ -21,7 +21,7 @@ def test_what_goes_one_way_is_a_slope_and_what_goes_both_ways_is_none():
 
 
 def test_a_few_rounds_show_nothing():
-    assert still_faster({}) == still_faster({"cpu_s": [9.0, 8.9, 9.1]}) == ["too few rounds"]
+    assert still_faster({}) == still_faster({"cpu_s": [9.0, 8.9, 9.1]}) == [TOO_FEW]
 
 
 def round_of(number: int, cpu_s: float, name: str = "on-read", *, valid: bool = True) -> Segment:
@@ -48,8 +48,10 @@ def test_who_still_became_faster_is_named_beside_the_race(tmp_path):
     run.segments += [round_of(n, 0.3) for n in range(4)]
     run.segments += [round_of(n, 0.3 - 0.05 * n, "hybrid'") for n in range(4)]
     run.segments += [round_of(4, 0.1, "on-read", valid=False)]
+    run.segments += [round_of(n, 0.3, "on-write", valid=False) for n in range(4)]
     found = {f.id: f for f in compute(run)}
     warm, cold = found["warm-up/on-read"], found["warm-up/hybrid'"]
     assert (warm.verdict, warm.detail["rounds"]) == ("held", 4), "a disturbed round shows nothing"
-    assert cold.verdict == "can't tell" and cold.says == "cpu_s still fell"
+    assert cold.verdict == "can't tell" and cold.says == "cpu_s fell"
+    assert found["warm-up/on-write"].says == TOO_FEW, "who was always disturbed is named too"
     assert cold.value == pytest.approx(1 / 2)

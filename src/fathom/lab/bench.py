@@ -198,7 +198,7 @@ class Bench:
                 self.placement,
                 () if seeks else late,
                 idle_s=self.idle_s,
-                counting=part in ("census", "bisect", "flip", "hold-out"),
+                counting=part in ("census", "flip", "hold-out"),
             ),
             *gates.arrivals(offered.samples.lag_p99 / 1e9, p50_s),
         ]

@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+from fathom.engines.engine import EngineError
+from fathom.errors import FathomError
+from fathom.lab.bench import Void
 from fathom.lab.body import Bodies, Contender
 from fathom.lab.census import Census
 from fathom.lab.demand import own_share
 from fathom.lab.findings import cost_at
-from fathom.lab.findings.crossings import BISECTED, Narrowing, changes
+from fathom.lab.findings.crossings import BISECTED, Narrowing, changes, cheaper
 from fathom.lab.plan import bisection_s
 
 __all__ = ["narrow", "standing_for"]
@@ -23,28 +26,30 @@ __all__ = ["narrow", "standing_for"]
 async def narrow(census: Census, bodies: Bodies) -> None:
     """Visit values between the planned ones until each change of the cheapest is known to a factor of two."""
     bench, visited = census.bench, 0
-    for change in changes(bench.raw, bench.segments):
+    known = changes(bench.raw, bench.segments)
+    for change in known:
         pair = (change.below, change.above)
         whole = all(isinstance(point, int) for point in bench.plan.points)
-        ends = Narrowing(change.left, change.right, whole=whole)
+        ends = Narrowing(change.left, change.right, whole=whole, unsure=change.between)
         while (at := ends.next()) is not None and visited < bench.plan.pace.bisections:
             if bench.left_s() < bisection_s(bench.plan.dive, bench.plan.pace):
                 bench.tell("no time is left to come nearer to where the cheapest approach changes")
                 break
             point = int(at) if whole else at
-            await _visit(census, bodies, pair, point, standing_for(bench.plan.points, point))
             visited += 1
+            if not await _visit(census, bodies, pair, point, standing_for(bench.plan.points, point)):
+                break
             ends.saw(at, _side(census, pair, at))
         bench.tell(f"{pair[0]} is cheaper than {pair[1]} up to somewhere from {ends.left:,g} to {ends.right:,g}")
-    if not visited:
-        bench.tell("the cheapest approach changes nowhere, or is known nearly enough where")
+    if not known:
+        bench.tell("the cheapest approach changes nowhere for sure")
 
 
 def standing_for(points: Sequence[Any], at: float) -> tuple[Any, ...]:
     """Return the swept values with one put in the place of its neighbour: not of an end, if there is another."""
-    left = max((p for p in points if p < at), default=points[0])
-    right = min((p for p in points if p > at), default=points[-1])
-    replaced = left if left not in (points[0], points[-1]) else right if right not in (points[0], points[-1]) else left
+    ends = min(points), max(points)
+    left, right = max(p for p in points if p < at), min(p for p in points if p > at)
+    replaced = left if left not in ends else right if right not in ends else left
     return tuple(at if point == replaced else point for point in points)
 
 
@@ -52,13 +57,22 @@ def _side(census: Census, pair: tuple[str, str], at: float) -> int:
     """Say who is cheaper at a value: the first (-1), the second (1), or nobody for sure."""
     plan, segments = census.bench.raw, census.bench.segments
     first, second = (cost_at(plan, segments, name, at) for name in pair)
-    if first is None or second is None:
-        return 0
-    return -1 if first.total.high < second.total.low else 1 if second.total.high < first.total.low else 0
+    sure = cheaper(pair, (first, second))
+    return 0 if not sure else -1 if sure == pair[0] else 1
 
 
-async def _visit(census: Census, bodies: Bodies, pair: tuple[str, str], point: Any, points: tuple[Any, ...]) -> None:
-    """Bring both up with the value among their data, and count them at it."""
+async def _visit(census: Census, bodies: Bodies, pair: tuple[str, str], point: Any, points: tuple[Any, ...]) -> bool:
+    """Bring both up with the value among their data, and count them at it; say so where that cannot be done."""
+    try:
+        await _counted(census, bodies, pair, point, points)
+    except (FathomError, Void, EngineError, TimeoutError, OSError) as broke:
+        said = str(broke).partition("\n")[0] or type(broke).__name__
+        census.bench.tell(f"{census.bench.plan.dive.swept}={point} cannot be visited: {said}")
+        return False
+    return True
+
+
+async def _counted(census: Census, bodies: Bodies, pair: tuple[str, str], point: Any, points: tuple[Any, ...]) -> None:
     plan = census.bench.plan
     names = random.Random(f"{plan.seed}/bisect/{point}").sample(pair, len(pair))
     async with AsyncExitStack() as alive:
@@ -74,6 +88,8 @@ async def _visit(census: Census, bodies: Bodies, pair: tuple[str, str], point: A
                 plan.placement.system,
             )
             contender = await alive.enter_async_context(made)
+            if not await contender.settled():
+                raise Void(contender.unsettled("its data was laid out"))
             contender.own = await own_share(contender.body)
             await contender.body.pause()
             contenders.append(contender)

@@ -7,18 +7,17 @@ other. It begins where a line through two low multiples says that the cores are 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fathom.lab.bench import Bench
 from fathom.lab.body import Contender
-from fathom.lab.findings.capacity import by_costs, foretold, misses
+from fathom.lab.findings.capacity import NEAR, by_costs, foretold, misses
 from fathom.lab.plan import FITS, LOW, STEP_S, TURN_S
 from fathom.lab.runs import MIX, Segment
 
-__all__ = ["Bracket", "Capacity"]
+__all__ = ["Bracket", "Capacity", "full_at", "low_rates"]
 
-NEAR = 1.1  # the first that was too much, over the last that held: nearer need they not be
 FIRST = 0.8  # of what was foretold: a queue grows before the cores are full
 WIDER = 1.5  # how far it goes on while one side is not known
 
@@ -60,39 +59,30 @@ class Capacity:
         """Go on with each until its bracket is narrow, or its steps or the time are used up."""
         for contender in contenders:
             await self._fit(contender)
-            bracket = Bracket(FIRST * self._foretold(contender))
+            bracket = Bracket(FIRST * full_at(self.bench, contender.approach, self.point))
             for step in range(self.bench.plan.pace.steps):
                 if bracket.found or self.bench.left_s() < STEP_S + 2 * TURN_S:
                     break
-                segment = await self._step(contender, times := bracket.next(), str(step))
+                load, times = self.bench.raw.load.rates, bracket.next()
+                segment = await self._step(contender, {op: rate * times for op, rate in load.items()}, str(step))
                 if segment.valid:
                     bracket.saw(times, not self._misses(segment))
             self.bench.tell(f"{contender.name} holds its goals up to {_said(bracket)} times the load")
-
-    def _foretold(self, contender: Contender) -> float:
-        bench = self.bench
-        cores = len(bench.placement.system)
-        about = (bench.raw, bench.segments, contender.approach, self.point, cores)
-        told = foretold(*about)
-        if told is None or not math.isfinite(told.value) or told.value <= 0:
-            told = by_costs(*about)
-        return told.value if told else 1.0
 
     async def _fit(self, contender: Contender) -> None:
         """Offer little of the load, at two rates, for a line that says where the cores are full; then say it."""
         bench, cores = self.bench, len(self.bench.placement.system)
         full = by_costs(bench.raw, bench.segments, contender.approach, self.point, cores)
         for number in range(FITS):
-            for share in LOW:
-                await self._step(contender, share * (full.value if full else 1.0), f"fit/{number}/{share:g}", fits=True)
+            for rates in low_rates(bench.raw.load.rates, full.value if full else 1.0):
+                if bench.left_s() < STEP_S + 2 * TURN_S:
+                    return
+                await self._step(contender, rates, f"fit/{number}/{sum(rates.values()):g}", fits=True)
         if told := foretold(bench.raw, bench.segments, contender.approach, self.point, cores):
             ends = f"{told.value:.3g} ({told.low:.3g} to {told.high:.3g})"
             bench.tell(f"foretold: {contender.name} fills its cores at {ends} times the load")
 
-    async def _step(self, contender: Contender, times: float, key: str, *, fits: bool = False) -> Segment:
-        load = self.bench.plan.load
-        assert load is not None
-        rates = {op: rate * times for op, rate in load.rates.items()}
+    async def _step(self, contender: Contender, rates: Mapping[str, float], key: str, *, fits: bool = False) -> Segment:
         async with self.bench.turn(contender):
             segment = await self.bench.measured(
                 contender, "capacity", MIX, self.point, rates, STEP_S, f"capacity/{key}", seeks=True, fits=fits
@@ -102,6 +92,22 @@ class Capacity:
 
     def _misses(self, segment: Segment) -> str:
         return misses(self.bench.raw, segment, self.bench.run.read().samples(segment))
+
+
+def low_rates(load: Mapping[str, float], full: float) -> list[dict[str, float]]:
+    """Return the rates of the low multiples: whole numbers of requests in a step, and twice as many in the next."""
+    below, above = LOW
+    few = {op: max(1, round(rate * below * full * STEP_S)) for op, rate in load.items()}
+    return [{op: n * times / STEP_S for op, n in few.items()} for times in (1, above / below)]
+
+
+def full_at(bench: Bench, approach: str, point: Any) -> float:
+    """Return the multiple of the load at which an approach fills the cores, by the best that is known yet."""
+    about = (bench.raw, bench.segments, approach, point, len(bench.placement.system))
+    for told in (foretold(*about), by_costs(*about)):
+        if told is not None and math.isfinite(told.value) and told.value > 0:
+            return told.value
+    return 1.0
 
 
 def _said(bracket: Bracket) -> str:

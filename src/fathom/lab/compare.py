@@ -196,6 +196,8 @@ def _compared(finding: Finding) -> bool:
     """Counts and CPU of the census, latencies of the duel: those of the census judge goals and nothing else."""
     if finding.void or finding.detail.get("twin") or finding.value is None:
         return False
+    if finding.part == "bisect":  # each run visits the values that it needs
+        return False
     if finding.how in _COUNTED:
         return True
     return finding.how in _MEASURED and (finding.part == "duel" or finding.how != "quantile")

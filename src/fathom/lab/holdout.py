@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fathom.lab.bench import Bench
+from fathom.engines.engine import EngineError
+from fathom.errors import FathomError
+from fathom.lab.bench import Bench, Void
 from fathom.lab.body import Bodies, Contender
+from fathom.lab.capacity import full_at
 from fathom.lab.demand import own_share
-from fathom.lab.findings.capacity import by_costs, foretold
 from fathom.lab.findings.holdout import ALL, HELD_OUT, foretell, label, used_s
 from fathom.lab.plan import HOLD_OUT_S, HOLD_OUTS, hold_out_s
 from fathom.lab.runs import MIX
@@ -22,30 +24,32 @@ __all__ = ["FULL", "hold_out", "rates_of"]
 
 FULL = 0.6  # of the cores, at the highest of the rates
 BASE = (0.5, 1.0)  # of the rates that are then exceeded: two, so that there is a line
-FEW = 4  # of each operation, in a segment at the higher of them
+FEW = 4  # of each operation, in a segment at the higher of them …
+RARE = 2.0  # … if that is not more than so many times its share
 
 
 def rates_of(load: Mapping[str, float], capacity: float) -> dict[str, float]:
     """Return the rates that a forecast is made from: four times as many would fill most of what there is.
 
-    `capacity` is the multiple of the load at which the cores are full. A segment has a whole number of each operation,
-    an even one, so that what is run is what was foretold, and at most what the load says.
+    `capacity` is the multiple of the load at which the cores are full. A segment has an even number of each operation,
+    so that what is run is what was foretold. Nothing where a rare operation would then be far more than its share.
     """
     share = min(1.0, FULL * capacity / RATES_MOST)
-    return {op: max(FEW, 2 * round(rate * share * HOLD_OUT_S / 2)) / HOLD_OUT_S for op, rate in load.items()}
+    rates = {op: max(FEW, 2 * round(rate * share * HOLD_OUT_S / 2)) / HOLD_OUT_S for op, rate in load.items()}
+    return rates if all(rate <= RARE * share * load[op] for op, rate in rates.items()) else {}
 
 
 async def hold_out(bench: Bench, bodies: Bodies, contenders: Mapping[str, Contender], point: Any) -> None:
     """Foretell and run, for each approach: more requests on the data that is there, then both on ten times as much."""
     for name, contender in contenders.items():
         if bench.left_s() < hold_out_s(bench.plan.dive):
-            bench.tell("no time is left to hold what the costs foretell against more data and higher rates")
+            bench.tell("no time is left to hold a forecast against more data and higher rates")
             return
-        full = foretold(bench.raw, bench.segments, name, point, cores := len(bench.placement.system)) or by_costs(
-            bench.raw, bench.segments, name, point, cores
-        )
         assert bench.plan.load is not None
-        rates = rates_of(bench.plan.load.rates, full.value if full else 1.0)
+        rates = rates_of(bench.plan.load.rates, full_at(bench, name, point))
+        if not rates:
+            bench.tell(f"nothing is foretold of {name}: an operation is too rare to be asked in short segments")
+            continue
         for faster in BASE:
             await _run(bench, contender, point, rates, times=1.0, faster=faster, fits=True)
         if not _foretell(bench, name, point):
@@ -53,7 +57,11 @@ async def hold_out(bench: Bench, bodies: Bodies, contenders: Mapping[str, Conten
             continue
         await _run(bench, contender, point, rates, times=1.0, faster=RATES_MOST)
         if bench.plan.dive.grows():
-            await _on_more(bench, bodies, name, point, rates)
+            try:
+                await _on_more(bench, bodies, name, point, rates)
+            except (FathomError, Void, EngineError, TimeoutError, OSError) as broke:
+                said = str(broke).partition("\n")[0] or type(broke).__name__
+                bench.tell(f"{name} was not run on {STATE_MOST:g} times its data: {said}")
         bench.tell(_said(bench, name))
 
 
@@ -104,7 +112,7 @@ async def _run(
 ) -> None:
     rates = {op: rate * faster for op, rate in base.items()}
     for number in range(HOLD_OUTS):
-        for _ in range(2):  # a disturbed one is done again once
+        for again in range(2):  # a disturbed one is done again once
             async with bench.turn(contender):
                 segment = await bench.measured(
                     contender,
@@ -119,11 +127,11 @@ async def _run(
                     fits=fits,
                 )
             bench.write(segment)
-            if segment.valid:
+            if segment.valid or again or bench.spare_s() < HOLD_OUT_S:
                 break
 
 
 def _said(bench: Bench, name: str) -> str:
     ran = [s for s in bench.segments if s.part == HELD_OUT and s.approach == name and s.valid]
-    last = {label(s.times, s.faster): used_s(s, ALL) / s.seconds for s in ran if not s.fits}
+    last = {label(s.times, s.faster): used_s(s, ALL) / s.lasts_s for s in ran if not s.fits}
     return f"measured: {name} " + ", ".join(f"{busy:.2f} cores at {cell}" for cell, busy in last.items())

@@ -17,6 +17,7 @@ from fathom.lab import dive as grammar
 from fathom.lab import prices, runs
 from fathom.lab.body import TWIN
 from fathom.lab.dive import QUANTILES, Dive, Load
+from fathom.lab.findings.warm import ROUNDS_MIN
 from fathom.lab.machine import Placement
 from fathom.lab.scale.forecast import STATE_MOST
 from fathom.lab.stats import samples_needed
@@ -28,6 +29,7 @@ __all__ = [
     "HOLD_OUTS",
     "HOLD_OUT_S",
     "LOW",
+    "PACES",
     "STEP_S",
     "TURN_S",
     "WARM_S",
@@ -54,7 +56,6 @@ RECORD_S = 4.0  # findings and record
 JUDGE_S = 5.0  # what one approach takes after a trial: settled, a last look by everyone, the laws
 DRAWS = 2_000  # of what the target would need: their 5 % and 95 % quantiles are good to about 2 %
 WARM_S = 0.5  # of the race's load, to each in turn until nobody becomes faster
-WARM_ROUNDS = 4  # that this takes at least
 HOLD_OUT_S = 4.0  # of a mix, at each of what was foretold …
 HOLD_OUTS = 2  # … this often
 LOW, FITS = (0.25, 0.5), 2  # shares of what the costs foretell, for a line; and how often each
@@ -444,7 +445,7 @@ def _parts(
         parts["flip"] = (
             len(FLIPS) * FLIP_SLICES * 2 * (1.5 + TURN_S) if rivals > 1 and len(dive.operations) > 1 else 0.0
         )
-        parts["warm-up"] = WARM_ROUNDS * len(order[0]) * (WARM_S + TURN_S)
+        parts["warm-up"] = ROUNDS_MIN * len(order[0]) * (WARM_S + TURN_S)
         parts["duel"] = len(order) * len(order[0]) * (segment_s + TURN_S)
         parts["redone"] = parts["duel"] * pace.redo
     else:
@@ -473,7 +474,7 @@ def bisection_s(dive: type[Dive[Any]], pace: Pace) -> float:
 
 
 def hold_out_s(dive: type[Dive[Any]]) -> float:
-    """Return how long it takes to hold what the costs foretell of one approach against what is run."""
+    """Return how long it takes to foretell more data and higher rates of one approach, and to run them."""
     cell_s = HOLD_OUTS * (HOLD_OUT_S + 2 * TURN_S)
     larger_s = START_S + STATE_MOST * PREPARE_S + 2 * cell_s if dive.grows() else 0.0
     return 3 * cell_s + larger_s

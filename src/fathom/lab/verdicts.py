@@ -174,9 +174,6 @@ def operating_point(plan: Plan, found: Collection[Finding]) -> Point | None:
     return plan.duel.point if plan.duel else values[len(values) // 2] if values else None
 
 
-# Where it flips along the swept value --------------------------------------------------------------------------------
-
-
 # What held -----------------------------------------------------------------------------------------------------------
 
 

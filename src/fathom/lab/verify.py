@@ -23,7 +23,7 @@ from fathom.errors import FathomError
 from fathom.history import History, Law, tried
 from fathom.lab.figures import value_of
 from fathom.lab.findings.book import name_of
-from fathom.lab.findings.holdout import foretell, label
+from fathom.lab.findings.holdout import HELD_OUT, foretell, label
 from fathom.lab.findings.trials import lost_of
 from fathom.lab.record import voices
 from fathom.lab.runs import BREACHES_MAX, Finding, Forecast, Run, code_of, hashes
@@ -38,7 +38,7 @@ SAME = 1e-9  # relative: sums may be added in another order elsewhere
 EXIT_INTERRUPTED = 130  # 128 + SIGINT: it was asked to stop, and concluded what it had
 SHOWN = 20  # ids of one kind that a problem names; the rest are counted
 
-_FROM_SAMPLES = ("quantile", "mean", "ratio", "trial", "goal")
+_FROM_SAMPLES = ("quantile", "mean", "ratio", "trial", "goal", "warm-up", "capacity")
 
 Kind = Literal["changed file", "missing file", "extra file", "plan", "number", "law", "record", "state"]
 
@@ -142,19 +142,30 @@ def _result(run: Run, numbers: int, problems: list[Problem], skipped: list[str])
 
 def _forecasts(run: Run) -> Iterator[Problem]:
     """Foretell once more what was foretold before it was run."""
-    for told in run.forecasts:
-        fresh = foretell(run.plan, run.segments, told.approach, told.point, times=told.times, faster=told.faster)
-        if fresh is None or not _alike(told, fresh):
-            says = f"{told.approach} at {label(told.times, told.faster)}: its segments foretell something else"
+    told = {(each.approach, each.times, each.faster) for each in run.forecasts}
+    for each in run.forecasts:
+        why = "its segments foretell something else"
+        try:
+            fresh = foretell(run.plan, run.segments, each.approach, each.point, times=each.times, faster=each.faster)
+        except FathomError as refused:
+            fresh, why = None, refused.what
+        if fresh is None or not _alike(each, fresh):
+            says = f"{each.approach} at {label(each.times, each.faster)}: {why}"
+            yield Problem(kind="number", where="forecasts.jsonl", says=says)
+    for approach, times, faster in dict.fromkeys(
+        (s.approach, s.times, s.faster) for s in run.segments if s.part == HELD_OUT and not s.fits
+    ):
+        if (approach, times, faster) not in told:
+            says = f"{approach} at {label(times, faster)} was run, and nothing is foretold of it"
             yield Problem(kind="number", where="forecasts.jsonl", says=says)
 
 
 def _alike(told: Forecast, fresh: Forecast) -> bool:
-    return told.busy.keys() == fresh.busy.keys() and all(
-        math.isclose(a, b, rel_tol=SAME)
-        for group in told.busy
-        for a, b in zip(told.busy[group], fresh.busy[group], strict=True)
-    )
+    def same(a: Mapping[str, float], b: Mapping[str, float]) -> bool:
+        return a.keys() == b.keys() and all(math.isclose(a[key], b[key], rel_tol=SAME) for key in a)
+
+    busy = [{f"{g} {n}": end for g, ends in each.busy.items() for n, end in enumerate(ends)} for each in (told, fresh)]
+    return same(*busy) and same(told.rates, fresh.rates) and told.sources == fresh.sources
 
 
 # Files ---------------------------------------------------------------------------------------------------------------

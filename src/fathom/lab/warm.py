@@ -1,4 +1,4 @@
-"""Is everything warm before it is raced: the load goes round in short turns until nobody becomes faster any more."""
+"""Is everything warm before it is raced: the load goes round in short turns until nobody falls, turn after turn."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_the_exit_code_is_that_of_the_worst_row(lines, code):
 def test_a_row_is_told_with_its_count_its_bounds_and_what_was_wanted(capsys):
     table.show(summary(line(1, 300, most=0.02, tries=300), line(0, 3, void=2, most=0)))
     said = capsys.readouterr().out
-    assert "fathom trust --full --seed 7  2026-11-20 · 2 cores · a CPU · Linux" in said
+    assert "fathom trust --full --seed 7  2026-11-20 · 2 cores · a CPU · Linux · code c0de\n" in said
     assert "✓ aa  nothing differs" in said
     assert "called different: 1 of 300 (0 % to 1.8 %), wanted at most 2 %\n" in said
     assert "? aa" in said and "0 of 3 (0 % to 70.8 %), wanted never of 10; 2 void\n" in said

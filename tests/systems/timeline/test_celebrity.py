@@ -23,6 +23,7 @@ def tests_run_beside_others(monkeypatch):
     """Work is counted here, not time: it does not matter who else uses the machine."""
     for limit in (
         "STEAL",
+        "STEAL_COUNTING",
         "IDLE",
         "OTHERS_S",
         "OTHERS_COUNTING",

@@ -59,10 +59,11 @@ def command(
     words = ["fathom", "trust", *(["--full"] if full else [])]
     words += [f"--rows {','.join(each.name for each in chosen)}"] if rows else []
     summary = _run(chosen, " ".join([*words, f"--seed {seed}"]), full, seed, runs / "trust")
+    code = _tell([summary], as_json)
     if keep:
         summary.keep()
         voice.note(f"kept in {shlex.quote(str(table.LAST))}")
-    return _tell([summary], as_json)
+    return code
 
 
 def _chosen(known: dict[str, Experiment], names: list[str], full: bool) -> list[Experiment]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,7 +84,9 @@ class Summary(msgspec.Struct, kw_only=True, frozen=True):
     def keep(self, file: Path = LAST) -> None:
         """Write it beside what was kept of other rows; of the same rows, the newest is what counts."""
         mine = {line.row for line in self.lines}
-        others = [each.without(mine) for each in (last(file) if file.exists() else ())]
+        others: list[Summary] = []
+        with contextlib.suppress(FathomError):  # what cannot be read is no summary
+            others += [each.without(mine) for each in last(file)]
         kept = [*(each for each in others if each.lines), self]
         file.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
 
@@ -115,7 +118,8 @@ def last(file: Path = LAST) -> list[Summary]:
 def show(*summaries: Summary) -> None:
     """Print tables for a person."""
     for summary in summaries:
-        print(f"{summary.command}  {_day(summary.date)} · {summary.cores} cores · {summary.cpu} · {summary.system}")
+        about = [_day(summary.date), f"{summary.cores} cores", summary.cpu, summary.system, f"code {summary.code}"]
+        print(f"{summary.command}  {' · '.join(about)}")
         print("what is true, how often the lab said it (95 % bounds, Clopper and Pearson), and what it said\n")
         for line in summary.lines:
             print("\n".join(line.lines()))

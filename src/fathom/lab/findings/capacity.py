@@ -27,6 +27,8 @@ WORDS = {
     "errors": "requests failed",
     "successes": "nothing succeeded",
 }
+EASE = 1.02  # a step has whole numbers of requests, so its rate is not quite the one that was asked for
+NEAR = 1.1  # the first that was too much, over the last that held: nearer need they not be
 OFF = 0.2  # a knee that is further than this from what was foretold, and outside its interval, was not foretold
 
 
@@ -34,7 +36,7 @@ def note_capacity(book: Book) -> None:
     """Note the capacity of every approach whose load was raised until it was too much."""
     ran = book.of("capacity")
     for approach in book.plan.names:
-        mine = [s for s in ran if s.approach == approach]
+        mine = [s for s in ran if s.approach == approach and not s.fits]
         if mine:
             _note(book, approach, mine)
 
@@ -56,7 +58,8 @@ def misses(plan: Plan, segment: Segment, samples: Samples | None) -> str:
 def foretold(plan: Plan, segments: Sequence[Segment], approach: str, point: Point, cores: int) -> Interval | None:
     """Return the multiple of the plan's load at which an approach would fill its cores, by its mix at low multiples."""
     low = [s for s in at(segments, approach, point) if s.part == "capacity" and s.fits and s.valid]
-    line = Line.through([(times_of(plan, s), used_s(s, ALL) / s.seconds) for s in low])
+    kept_up = [s for s in low if all(gate.ok for gate in s.kept_up)]
+    line = Line.through([(times_of(plan, s), used_s(s, ALL) / s.lasts_s) for s in kept_up])
     return line.reaches(cores) if line else None
 
 
@@ -111,7 +114,7 @@ def _note(book: Book, approach: str, ran: list[Segment]) -> None:
         high=high,
         n=sum(sum(segment.done.values()) for segment in ran),
         over=f"{len(ran)} steps",
-        verdict="can't tell" if off is None else "held" if near else "failed",
+        verdict="can't tell" if off is None or high / low > NEAR * EASE else "held" if near else "failed",
         says="" if bracketed else "no rate that held was found" if not held else "no rate was too much",
         detail=detail,
         sources=[segment.id for segment in ran],

@@ -19,7 +19,7 @@ from fathom.lab.findings.book import Book, at, name_of
 from fathom.lab.runs import IDLE, MIX, NOT_THE_SYSTEM, Plan, Point, Segment
 from fathom.lab.stats import Interval, equal_or_range, quantile_interval, spread
 
-__all__ = ["QUANTILES", "Cost", "census", "unit_cost"]
+__all__ = ["QUANTILES", "Cost", "census", "unit_cost", "visited"]
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 COUNTED = ("census", "bisect")  # the parts in which one operation at a time is asked
@@ -41,7 +41,16 @@ def census(book: Book) -> None:
                 _cpu(book, segments, approach, point, op)
             _latencies(book, mine, approach, point)
             _state(book, mine, approach, point)
+        for point in visited(book, approach):
+            for op in book.plan.ops:
+                _cpu(book, book.segments, approach, point, op, part="bisect")
     _cross_check(book, [s for s in book.segments if s.part != "trial" and s.valid])
+
+
+def visited(book: Book, approach: str) -> list[Point]:
+    """Return the values between the planned ones at which an approach was counted as well."""
+    ran = {s.point for s in book.of("bisect") if s.approach == approach} - set(book.plan.swept.values)
+    return sorted(point for point in ran if not isinstance(point, str))
 
 
 # Counts --------------------------------------------------------------------------------------------------------------
@@ -227,7 +236,7 @@ def _idle(segments: Iterable[Segment], point: Point, groups: list[str]) -> Inter
     return spread([fsum(s.cpu_s.get(g, 0.0) for g in groups) / s.seconds for s in quiet])
 
 
-def _cpu(book: Book, segments: list[Segment], approach: str, point: Point, op: str) -> None:
+def _cpu(book: Book, segments: list[Segment], approach: str, point: Point, op: str, *, part: str = "census") -> None:
     cost = unit_cost(book.plan, segments, approach, point, op)
     if cost is None:
         return
@@ -239,7 +248,7 @@ def _cpu(book: Book, segments: list[Segment], approach: str, point: Point, op: s
     for suffix, interval in parts.items():
         book.add(
             name_of("census", approach, point, f"{op}.cpu_s{suffix}"),
-            part="census",
+            part=part,
             how="cpu",
             interval=_sure(interval, cost.slices),
             approach=approach,

@@ -8,19 +8,32 @@ as anybody can tell. Where in between is read off a straight line in logarithms.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
+
+import numpy as np
 
 from fathom.lab.findings.book import Book, name_of
 from fathom.lab.findings.census import Cost
 from fathom.lab.findings.flips import cost_at
 from fathom.lab.runs import Plan, Point, Segment
 
-__all__ = ["BISECTED", "NEAR", "Crossing", "Narrowing", "bisected", "changes", "crossings", "note_crossings"]
+__all__ = [
+    "BISECTED",
+    "NEAR",
+    "Crossing",
+    "Narrowing",
+    "bisected",
+    "changes",
+    "cheaper",
+    "crossings",
+    "note_crossings",
+]
 
 BISECTED = "bisect"  # the part of a dive in which values between the planned ones are visited
 NEAR = 2.0  # ends that are at most so far apart, as a ratio, need not be nearer
+UNDER = 0.99  # of what two cost where they cross: who costs less than this there undercuts both
 CLOSE = 1.15  # values nearer to each other than this are not worth a visit
 
 
@@ -56,19 +69,17 @@ def bisected(segments: Sequence[Segment], approach: str | None = None) -> list[P
 
 def changes(plan: Plan, segments: Sequence[Segment]) -> list[Crossing]:
     """Return the crossings at which the cheapest of all approaches changes; the others are nobody's business."""
+    points = sorted(_numbers(plan.swept.values))
+    costs = {(n, p): cost for n in plan.names for p in points if (cost := cost_at(plan, segments, n, p)) is not None}
 
-    def cheapest(name: str, point: float) -> bool:
-        costs = {n: cost.total.value for n in plan.names if (cost := cost_at(plan, segments, n, point)) is not None}
-        return costs.get(name, math.inf) <= min(costs.values()) * (1 + 1e-9)
+    def dearer(name: str, crossing: Crossing) -> bool:
+        line = [(math.log(p), math.log(costs[name, p].total.value)) for p in points if (name, p) in costs]
+        xs, ys = zip(*line, strict=True) if line else ((), ())
+        between = bool(xs) and xs[0] <= math.log(crossing.at) <= xs[-1]
+        return not between or float(np.interp(math.log(crossing.at), xs, ys)) > math.log(crossing.cost * UNDER)
 
-    planned = sorted(_numbers(plan.swept.values))
-    found: list[Crossing] = []
-    for each in crossings(plan, segments):
-        left = max((p for p in planned if p <= each.left), default=each.left)
-        right = min((p for p in planned if p >= each.right), default=each.right)
-        if cheapest(each.below, left) and cheapest(each.above, right):
-            found.append(each)
-    return found
+    found = crossings(plan, segments)
+    return [c for c in found if all(dearer(n, c) for n in plan.names if n not in (c.below, c.above))]
 
 
 def _numbers(points: Sequence[Point]) -> list[float]:
@@ -78,22 +89,22 @@ def _numbers(points: Sequence[Point]) -> list[float]:
 def _changes(pair: tuple[str, str], points: list[float], costs: dict[tuple[str, float], Cost]) -> list[Crossing]:
     found: list[Crossing] = []
     known: float | None = None  # the last value at which somebody is surely cheaper
-    cheaper, unsure = "", []
+    who, unsure = "", []
     for point in points:
         both = [costs.get((name, point)) for name in pair]
-        sure = _surely(pair, both)
+        sure = cheaper(pair, both)
         if both[0] is None or both[1] is None or min(c.total.value for c in both if c) <= 0:
             continue
         if not sure:
             unsure.append(point)
             continue
-        if known is not None and sure != cheaper:
-            found.append(_crossing(cheaper, sure, (known, point), costs, tuple(unsure)))
-        known, cheaper, unsure = point, sure, []
+        if known is not None and sure != who:
+            found.append(_crossing(who, sure, (known, point), costs, tuple(unsure)))
+        known, who, unsure = point, sure, []
     return found
 
 
-def _surely(pair: tuple[str, str], both: Sequence[Cost | None]) -> str:
+def cheaper(pair: tuple[str, str], both: Sequence[Cost | None]) -> str:
     """Say who is cheaper as far as the intervals go, or nobody."""
     a, b = both
     if a is None or b is None:
@@ -135,9 +146,9 @@ def _crossing(
 class Narrowing:
     """Between which values a change lies, as far as it is known, and which value to visit next."""
 
-    def __init__(self, left: float, right: float, *, whole: bool) -> None:
+    def __init__(self, left: float, right: float, *, whole: bool, unsure: Iterable[float] = ()) -> None:
         self.left, self.right, self._whole = left, right, whole
-        self.unsure: list[float] = []
+        self.unsure = list(unsure)
 
     def next(self) -> float | None:
         """Return the value to visit next, or None: the ends are near enough, or nothing more can be told."""
@@ -165,6 +176,7 @@ class Narrowing:
 
 def note_crossings(book: Book) -> None:
     """Note every crossing with the values between which it lies."""
+    matters = changes(book.plan, book.segments)
     for each in crossings(book.plan, book.segments):
         narrowed = bool(set(bisected(book.segments)) & {each.left, each.right, *each.between})
         between = f"; in between it cannot be told at {', '.join(f'{p:,g}' for p in each.between)}"
@@ -180,6 +192,6 @@ def note_crossings(book: Book) -> None:
             high=each.right,
             n=each.n,
             over=f"the values that were run nearest to it{between if each.between else ''}",
-            detail={"cost": each.cost, "between": list(each.between)},
+            detail={"cost": each.cost, "between": list(each.between), "matters": each in matters},
             sources=list(each.sources),
         )

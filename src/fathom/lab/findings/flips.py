@@ -14,7 +14,7 @@ from math import fsum
 from typing import Literal
 
 from fathom.lab.findings.book import Book, at, name_of
-from fathom.lab.findings.census import Cost, unit_cost
+from fathom.lab.findings.census import Cost, unit_cost, visited
 from fathom.lab.runs import IDLE, NOT_THE_SYSTEM, Plan, Point, Segment
 from fathom.lab.stats import Interval, ratio_of, spread
 
@@ -239,7 +239,7 @@ def note_costs(book: Book) -> None:
     """Note what an average operation of the mix costs in CPU, per approach and swept value."""
     rates = rates_of(book.plan)
     for approach in book.plan.names:
-        between = sorted({s.point for s in book.of("bisect") if s.approach == approach}, key=str)
+        between = visited(book, approach)
         for point in [*book.plan.swept.values, *between]:
             cost = cost_at(book.plan, book.segments, approach, point)
             if cost is not None:

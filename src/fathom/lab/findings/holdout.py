@@ -6,6 +6,7 @@ the data the same is said: that is the assumption which is put to the test.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from math import fsum
 from typing import Any
@@ -28,23 +29,24 @@ def foretell(
 ) -> Forecast | None:
     """Return what is to be expected of `times` the data and `faster` rates than the highest that it is made from.
 
-    None without segments at two rates to make it from.
+    None without three segments at two rates to make it from, or where the line through them falls to nothing.
     """
     refuse(faster=faster, times=times)
     base = [s for s in at(segments, approach, point) if s.part == HELD_OUT and s.fits and s.valid]
     groups = sorted({group for s in base for group in s.cpu_s} - NOT_THE_SYSTEM)
-    lines = {g: Line.through([(s.faster, used_s(s, g) / s.seconds) for s in base]) for g in (ALL, *groups)}
-    busy = {group: line.at(faster) for group, line in lines.items() if line is not None}
+    lines = {g: Line.through([(s.faster, used_s(s, g) / s.lasts_s) for s in base]) for g in (ALL, *groups)}
+    told = {group: line.at(faster) for group, line in lines.items() if line is not None and math.isfinite(line.noise)}
+    busy = {group: interval for group, interval in told.items() if interval.value > 0}
     if ALL not in busy:
         return None
     whole = busy[ALL].value
-    usual = next(s.rates for s in base if s.faster == 1.0)
+    usual = max(base, key=lambda s: s.faster)
     return Forecast(
         approach=approach,
         point=point,
         times=times,
         faster=faster,
-        rates={op: rate * faster for op, rate in usual.items()},
+        rates={op: rate / usual.faster * faster for op, rate in usual.rates.items()},
         busy={g: (i.value, i.low, i.high) for g, i in busy.items() if i.value >= SHARE * whole},
         sources=[s.id for s in base],
     )
@@ -69,9 +71,9 @@ def note_hold_out(book: Book) -> None:
 
 
 def _note(book: Book, told: Forecast, group: str, foretold: Interval, ran: list[Segment]) -> None:
-    busy = [used_s(s, group) / s.seconds for s in ran]
+    busy = [used_s(s, group) / s.lasts_s for s in ran]
     mid, low, high = (each / foretold.value for each in (fsum(busy) / len(busy), min(busy), max(busy)))
-    inside = max(busy) >= foretold.low and min(busy) <= foretold.high
+    inside = foretold.low > 0 and foretold.low <= fsum(busy) / len(busy) <= foretold.high
     detail: dict[str, Any] = {
         "told": [foretold.value, foretold.low, foretold.high],
         "measured": busy,

@@ -1,8 +1,9 @@
 """Was everything warm when it was raced: whether it still became faster from one round of the load to the next.
 
-By the slope of medians, not by their spread: the machine's own ups and downs go both ways, and what is still filling
-caches goes one way, round after round (four in order fall by chance once in 24). How many rounds there were is the same
-for all; the series itself is kept, for whoever doubts it.
+The machine's own ups and downs go both ways, and what is still filling caches goes one way: who falls four rounds in a
+row is cold (by chance that is one series in 24). This sees what falls by more than the rounds vary; a fall as small as
+their noise it misses more often than not. How many rounds there were is the same for all; the series itself is kept,
+for whoever doubts it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ __all__ = ["Series", "note_warm", "series", "still_faster"]
 FASTER = 0.05  # less over the last rounds is no slope: what is not called a difference elsewhere is none here
 FEW = 20  # samples of an operation in a round; fewer have no median to go by
 ROUNDS_MIN = 4
+TOO_FEW = "too few undisturbed rounds"
 CPU = "cpu_s"
 
 Series = Mapping[str, Sequence[float]]  # what was looked at → its value in each round, the first one first
@@ -48,7 +50,7 @@ def series(rounds: Sequence[Segment], samples_of: Callable[[Segment], Samples | 
 def still_faster(seen: Series) -> list[str]:
     """Return what became faster in every one of the last rounds, and by more than a little in all."""
     if not seen or min(map(len, seen.values())) < ROUNDS_MIN:
-        return ["too few rounds"]
+        return [TOO_FEW]
     last = {what: values[-ROUNDS_MIN:] for what, values in seen.items()}
     return [
         what
@@ -59,27 +61,30 @@ def still_faster(seen: Series) -> list[str]:
 
 def note_warm(book: Book) -> None:
     """Note of every contender, the twin too, whether it was warm when the race began."""
-    ran = book.of("warm-up")
+    ran = book.of("warm-up", valid=False)
     for name in dict.fromkeys(s.name for s in ran):
-        mine = [s for s in ran if s.name == name]
+        mine = [s for s in ran if s.name == name and s.valid]
         seen = series(mine, book.run.samples)
         cold = still_faster(seen)
-        fields: dict[str, Any] = {"says": f"{' and '.join(cold)} still fell" if cold else ""}
-        if CPU in seen:
-            ends = seen[CPU][0], seen[CPU][-1]
-            fields |= {"value": ends[1] / ends[0], "low": min(seen[CPU]) / ends[0], "high": max(seen[CPU]) / ends[0]}
+        fields: dict[str, Any] = {
+            "says": "" if not cold else TOO_FEW if cold == [TOO_FEW] else f"{' and '.join(cold)} fell"
+        }
+        cpu = seen.get(CPU, [])
+        if cpu and cpu[0] > 0:
+            fields |= {"value": cpu[-1] / cpu[0], "low": min(cpu) / cpu[0], "high": max(cpu) / cpu[0]}
+        first = next(s for s in ran if s.name == name)
         book.add(
             name_of("warm-up", name),
             part="warm-up",
             how="warm-up",
-            approach=mine[0].approach,
-            point=mine[0].point,
+            approach=first.approach,
+            point=first.point,
             measure=CPU,
             unit="x",
             n=sum(sum(s.done.values()) for s in mine),
             over=f"{len(mine)} rounds",
             verdict="can't tell" if cold else "held",
-            detail={"rounds": len(mine), "lasts_s": mine[0].lasts_s, "series": seen},
+            detail={"rounds": len(mine), "lasts_s": first.lasts_s, "series": seen},
             sources=[s.id for s in mine],
             **fields,
         )

@@ -1,4 +1,4 @@
-"""How much of its load each approach can take while the goals hold, beside what the unit costs had foretold."""
+"""How much of its load each approach can take while the goals hold, beside what was foretold."""
 
 from __future__ import annotations
 

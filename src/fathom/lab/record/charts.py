@@ -102,7 +102,8 @@ def _costs(facts: Facts, block: Chart, width: float) -> str:
             ends.append((name, y(mine[-1][1].value or low)))
     _end_labels(facts, drawing, ends, frame, place(points[-1]) + 11)
     taken = -math.inf
-    for crossing in sorted(_envelope(facts, facts.of("crossing")), key=lambda c: c.value or 0.0):
+    mattering = [c for c in facts.of("crossing") if c.detail.get("matters")]
+    for crossing in sorted(mattering, key=lambda c: c.value or 0.0):
         at = place(crossing.value or 0.0)
         taken = _ring(drawing, (at, y(crossing.detail["cost"])), crossing, axis, frame, taken)
     return drawing.done(_size(width))
@@ -126,23 +127,6 @@ def _end_labels(facts: Facts, drawing: Drawing, ends: list[tuple[str, float]], f
     places = apart([place for _, place in ends], LINE, frame.top + 4, frame.bottom - 4)
     for (name, _), place in zip(ends, places, strict=True):
         drawing.text(left, place + 4, name, f"label {_colour(facts, name)}")
-
-
-def _envelope(facts: Facts, crossings: list[Finding]) -> list[Finding]:
-    """The crossings at which the cheapest approach changes; the others are nobody's business."""
-
-    def cheapest(crossing: Finding) -> bool:
-        for name in facts.plan.names:
-            ends = [facts.get("cost", name, p) for p in (crossing.low, crossing.high)]
-            ends = ends if all(ends) else [facts.get("cost", name, int(p or 0)) for p in (crossing.low, crossing.high)]
-            if all(e is not None and e.value for e in ends) and crossing.value and crossing.low and crossing.high:
-                share = math.log(crossing.value / crossing.low) / math.log(crossing.high / crossing.low)
-                left, right = (math.log(e.value) for e in ends if e and e.value)
-                if math.exp(left + share * (right - left)) < 0.99 * crossing.detail["cost"]:
-                    return False
-        return True
-
-    return [crossing for crossing in crossings if cheapest(crossing)]
 
 
 def _ring(

@@ -30,8 +30,8 @@ def hold_out(facts: Facts) -> list[Block]:
         )
     head = ["Foretold and run", "of what", "cores busy in", "foretold", "measured", "off by"]
     caption = (
-        f"At {facts.at(found[0].point or '')}: said before it was run, from the costs of single operations and a mix "
-        f"at a quarter of the rates. Held within {OFF:.0%}, or where what was measured lies in the interval."
+        f"At {facts.at(found[0].point or '')}: said before it was run, by a line through the mix at half and at all of "
+        f"the lower rates, on the usual data. Held within {OFF:.0%}, or where what was measured lies in the interval."
     )
     return [Table(head, rows, [caption], 3)]
 

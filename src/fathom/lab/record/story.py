@@ -234,7 +234,9 @@ def _warm(facts: Facts) -> list[list[Item]]:
     if not found:
         return []
     rounds = max(f.detail["rounds"] for f in found)
-    item: list[Span] = [f"{rounds} rounds of {found[0].detail['lasts_s']:g} s each, until nobody became faster"]
+    warm = all(f.verdict == "held" for f in found)
+    until = ", until nobody had fallen four times in a row" if warm else ""
+    item: list[Span] = [f"{rounds} rounds of {found[0].detail['lasts_s']:g} s for each{until}"]
     for f in found:
         if f.verdict != "held":
             item.append(f"; {f.id.partition('/')[2]} was not seen to be warm: {f.says}")

@@ -160,7 +160,7 @@ def _cpu(facts: Facts) -> list[Block]:
         crossings = facts.of("crossing")
         says = f"CPU of an average operation over {plan.swept.name}, one line per approach"
         if crossings:
-            pairs = [f"{c.approach} and {c.versus} near {_round(c.value)}" for c in crossings]
+            pairs = [_crossing(c) for c in crossings]
             says += f"; crossing: {', '.join(pairs)}"
         blocks.append(Chart("costs", {}, says))
     return blocks
@@ -168,6 +168,14 @@ def _cpu(facts: Facts) -> list[Block]:
 
 def _to(numbers: Sequence[int]) -> str:
     return f"{numbers[0]}" if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}"
+
+
+def _crossing(found: Finding) -> str:
+    """Say where two lines cross, between which values that lies, and at which of these nobody can tell."""
+    ends = f"{figures.count(found.low or 0)} to {figures.count(found.high or 0)}"
+    unsure = [figures.count(value) for value in found.detail.get("between", [])]
+    more = f", can't tell at {' and '.join(unsure)}" if unsure else ""
+    return f"{found.approach} and {found.versus} near {_round(found.value)} ({ends}{more})"
 
 
 def _round(value: float | None) -> str:

@@ -30,8 +30,8 @@ class Burst(Dive[Tally]):
     goals = count.p90 < ms(100), shows.p90 < ms(500)
     faults = Pause("service", from_s=0.6, until_s=1.0)
 
-    async def prepare(self, stores, approach, words):
-        self.words_said = [f"word-{n}" for n in range(max(words))]
+    async def prepare(self, stores, approach, words, times=1):
+        self.words_said = [f"word-{n}" for n in range(max(words) * times)]
 
     def expects(self, approach, op, point):
         return {"rows": 20} if (approach, op) == ("running", "say") else {}

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from fathom.cli.trust.experiment import Experiment, Once, Row, Said, Wants, Workshop
 from fathom.cli.trust.known import desk, drawn, known, void, without
 from fathom.cli.trust.rows.knee import PACE, PARTS_S
+from fathom.lab.findings.capacity import EASE, NEAR
 from fathom.lab.runs import Finding
 
 TRUE = 1 / (400 * 1_000e-6 + 200 * 300e-6)  # one core, over the CPU that orders and questions of the load take
@@ -41,13 +42,16 @@ async def ready(shop: Workshop) -> AsyncIterator[Once]:
 def judge(found: Sequence[Finding]) -> Said:
     """Say whether what the desk can take was foretold, and found."""
     knees = [f for f in found if f.how == "capacity"]
-    if not knees or knees[0].value is None or knees[0].low is None or knees[0].high is None:
-        return Said(None, knees[0].says if knees else "no capacity was measured")
+    if not knees or not knees[0].detail.get("foretold"):
+        return Said(None, "no capacity was measured, or the low rates were disturbed")
     (knee,) = knees
-    told = (knee.detail.get("foretold") or [None])[0]
+    told = knee.detail["foretold"][0]
+    if knee.value is None or knee.low is None or knee.high is None:  # so far off that no step came near
+        return Said(False, f"foretold {told or 0:.3g}x; {knee.says}")
     says = f"takes {knee.value:.3g}x ({knee.low:.3g} to {knee.high:.3g}); foretold {told or 0:.3g}x"
     foretold = told is not None and abs(told / TRUE - 1) <= OFF
-    return Said(foretold and knee.high >= FULLEST * TRUE and knee.low <= TRUE, says)
+    near = knee.high / knee.low <= NEAR * EASE
+    return Said(foretold and near and knee.high >= FULLEST * TRUE and knee.low <= TRUE, says)
 
 
 experiment = Experiment(ROW.name, (ROW,), 60.0, ready, in_short=False)

@@ -38,9 +38,10 @@ def judge(ended: Ended) -> Said:
     """Say whether the flip was told, the right way round, with the truth in its range and no run near it against it."""
     flips = [f for f in ended.findings if f.how == "flip" and f.verdict == "flips"]
     failed = [f for f in ended.findings if f.how == "flip check" and f.verdict == "failed"]
+    if any(f.detail.get("thin") for f in ended.findings if f.how == "cpu"):
+        return Said(None, "void: slices were disturbed, whatever the rest would say")
     if not flips:
-        thin = any(f.detail.get("thin") for f in ended.findings if f.how == "cpu")
-        return Said(None if thin else False, "no flip was told" + ("; slices were disturbed" if thin else ""))
+        return Said(False, "no flip was told")
     (flip,) = flips
     holds = flip.low is not None and flip.high is not None and flip.low <= TRUE <= flip.high
     says = f"{flip.approach} is cheaper below {flip.value:.3g} ({flip.low:.3g} to {flip.high:.3g}) {flip.measure}"

@@ -13,6 +13,7 @@ from fathom.lab.runs import Finding
 
 TRUE = 150.0
 VISITS = 6
+ALIKE = 1.2  # times as many items, or as few: the two differ by less than a tenth there
 PARTS_S = {"set-up": 3.0, "census": 4.0, "bisect": 20.0, "record": 1.0}
 BUDGET_S = 60.0
 
@@ -45,13 +46,16 @@ def judge(found: Sequence[Finding]) -> Said:
     told = [f for f in found if f.how == "crossing"]
     if not told:
         return Said(False, "no crossing was told")
+    if len(told) > 1:
+        return Said(False, f"{len(told)} crossings were told, and there is one")
     (crossing,) = told
     low, high = crossing.low or 0.0, crossing.high or float("inf")
     unsure = crossing.detail.get("between", [])
     says = f"{crossing.approach} is cheaper below {crossing.value:,.0f} ({low:,g} to {high:,g}) items"
     if unsure:
         says += f"; it cannot be told at {', '.join(f'{each:,g}' for each in unsure)}"
-    near = high / low <= NEAR or bool(unsure)
+    nearly = [each for each in unsure if max(each / TRUE, TRUE / each) <= ALIKE]  # there nobody could tell
+    near = high / low <= NEAR or (bool(unsure) and nearly == unsure and high / low <= NEAR**2)
     return Said(crossing.approach == "plain" and near and low <= TRUE <= high, says)
 
 
