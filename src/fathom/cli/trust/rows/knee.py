@@ -1,4 +1,4 @@
-"""The real timeline under ever more load: is what a line through low rates foretells what it takes?"""
+"""The real timeline under ever more load: it has to take what a line through low rates foretold."""
 
 from __future__ import annotations
 
