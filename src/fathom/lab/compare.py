@@ -182,7 +182,10 @@ def _lines(before: Run, after: Run, margin: float, raced_apart: bool) -> Iterato
     was, now = ({f.id: f for f in run.findings if _compared(f)} for run in (before, after))
     for id in dict.fromkeys([*was, *now]):
         a, b = was.get(id), now.get(id)
-        if a is None or b is None:
+        one = a or b
+        if raced_apart and (a is None or b is None) and one is not None and one.part == "duel":
+            yield Line(id=id, verdict="can't tell", before=a, after=b)  # at other rates there were too few samples
+        elif a is None or b is None:
             yield Line(id=id, verdict="only after" if a is None else "only before", before=a, after=b)
         elif a.how in _COUNTED:
             yield _counted(id, a, b, margin)

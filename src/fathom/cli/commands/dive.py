@@ -112,6 +112,8 @@ def _next(plan: Plan, folder: Path) -> list[tuple[str, str]]:
     where = system if inside else shlex.quote(str(plan.system.folder))
     knobs = {name: value for choice in plan.raw().approaches for name, value in choice.knobs.items()}
     numbers = [(name, value) for name, value in knobs.items() if isinstance(value, int) and value >= 10]
+    turn = plan.dive.target.turns_at if plan.dive.target else ""
+    numbers.sort(key=lambda knob: knob[0] != turn)  # the one at which an approach begins to work otherwise
     changed = f" --set {numbers[0][0]}={numbers[0][1] // 10}" if numbers else " --deep"
     other = f" {plan.question.name}={rivals[-1]}" if len(rivals) > 1 else ""
     return [
