@@ -8,7 +8,7 @@ import pytest
 
 from fathom.errors import FathomError
 from fathom.lab.compare import compare
-from fathom.lab.runs import Run
+from fathom.lab.runs import Run, Writing
 from tests.lab.synthetic import FANS, World, altered, write_finished
 
 pytestmark = pytest.mark.slow
@@ -147,6 +147,18 @@ def test_latencies_of_duels_that_ran_elsewhere_are_not_compared(before, tmp_path
     result = compare(before, Run(copy))
     raced = {line.verdict for line in result.lines if line.id.startswith("duel/")}
     assert raced == {"can't tell"} and any("150 home/s" in note for note in result.notes)
+
+
+def test_what_only_one_of_two_such_duels_had_samples_for_is_untold_and_not_different(before, tmp_path):
+    after = Run(shutil.copytree(before.folder, tmp_path / before.folder.name))
+    altered(after.folder / "segments.jsonl", '"home":350.0', '"home":250.0')
+    raced = {f.id for f in after.findings if f.part == "duel" and f.op == "post" and f.how == "quantile"}
+    left = [f for f in after.findings if f.id not in raced]
+    Writing(after.folder, after.manifest).write("findings.json", left)
+    after = Run(after.folder)
+    verdicts = by_id(before, after)
+    assert raced and {verdicts[id] for id in raced & verdicts.keys()} == {"can't tell"}
+    assert not compare(before, after).differs
 
 
 def test_a_comparison_in_which_nothing_can_be_told_ends_with_2(before):
