@@ -74,6 +74,7 @@ def test_one_that_a_third_approach_undercuts_is_nobodys_business():
     assert len(crossings(plan, segments)) == 1 and changes(plan, segments) == []
 
 
+@pytest.mark.slow
 @given(true=st.floats(11, 990), sure=st.floats(1.01, 1.5))
 def test_visits_close_in_on_it_and_never_lose_it(true: float, sure: float):
     ends = Narrowing(10, 1_000, whole=True)

@@ -15,7 +15,7 @@ ROW = Row(
     name="flip",
     truth=f"one way is cheaper below {TRUE:g} questions per order, the other above",
     counts="told, and the truth in its range",
-    short=Wants(6, least=0.3),
+    short=Wants(8, least=0.4),
     full=Wants(60, least=0.85),
 )
 
