@@ -337,6 +337,13 @@ def test_an_answer_that_showed_the_trouble_counts_as_noticed(tmp_path):
     assert found["trial/on-read/0/degraded"].value == 40
 
 
+@pytest.mark.slow
+def test_why_some_injections_told_nothing_is_told_with_their_number(tmp_path):
+    found = of(tmp_path, injections=3, blocks=0, recovers=False)
+    untold = [f for id, f in found.items() if id.startswith("trials/") and id.endswith("/healed_s") and f.value is None]
+    assert untold and all(f.says == "still bad when the trial ended, in 3 of 3 injections" for f in untold)
+
+
 def test_several_injections_of_one_fault_are_told_by_their_median_and_range(tmp_path):
     found = of(tmp_path, injections=3, blocks=0)
     every = sorted(found[f"trial/hybrid/{n}/failed"].value for n in (0, 2, 4))

@@ -66,7 +66,8 @@ def _together(book: Book, approach: str, numbers: list[int]) -> None:
         values = sorted(f.value for f in found if f.value is not None)
         if measure in ("timeline", "void") or not found:
             continue
-        worst = next((f.verdict for f in found if f.verdict == "does not recover"), found[0].verdict)
+        untold = [f for f in found if f.value is None]
+        worst = next((f for f in found if f.verdict == "does not recover"), (untold or found)[0])
         whole = len(values) == len(found)
         book.add(
             name_of("trials", approach, numbers[0], measure),
@@ -83,7 +84,8 @@ def _together(book: Book, approach: str, numbers: list[int]) -> None:
             exact=whole and values[0] == values[-1] and found[0].exact,
             n=sum(f.n for f in found),
             over=f"{len(found)} injections",
-            verdict=worst if not whole or len({f.verdict for f in found}) == 1 else None,
+            verdict=worst.verdict if not whole or len({f.verdict for f in found}) == 1 else None,
+            says=f"{worst.says}, in {len(untold)} of {len(found)} injections" if untold and worst.says else "",
             sources=[id for f in found for id in f.sources],
         )
 
