@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
 from rich.console import Console
@@ -87,21 +91,25 @@ def test_a_terminal_gets_a_picture_below_the_lines_and_a_pipe_the_lines_alone():
         "hybrid comes up",
         "it has come up",
     ]
+    large, small = in_terminal(40, 100), in_terminal(10, 40)
+    assert all(line in text for line in ("hybrid comes up", "it has come up") for text in (large, small))
+    assert "CPU of an average operation (home and post)" in large and MARKS[0] in large
+    assert "CPU of an average" not in small, "there is no room for it"
+
+
+def in_terminal(rows: int, columns: int) -> str:
+    """Run the script in a terminal of this size, and return all that it showed."""
     ours, theirs = pty.openpty()
-    environ = {**os.environ, "TERM": "xterm", "LINES": "40", "COLUMNS": "100"}
-    child = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=theirs, stderr=theirs, env=environ)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    environ = {name: value for name, value in os.environ.items() if name not in ("LINES", "COLUMNS")}
+    child = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdout=theirs, stderr=theirs, env={**environ, "TERM": "xterm"}
+    )
     os.close(theirs)
     said = b""
-    while True:
-        try:
-            piece = os.read(ours, 65_536)
-        except OSError:  # Linux says so that nobody writes there any more
-            break
-        if not piece:
-            break
-        said += piece
+    with contextlib.suppress(OSError):  # Linux says so that nobody writes there any more
+        while piece := os.read(ours, 65_536):
+            said += piece
     os.close(ours)
     assert child.wait() == 0
-    text = said.decode()
-    assert "hybrid comes up" in text and "it has come up" in text
-    assert "CPU of an average operation (home and post)" in text and MARKS[0] in text
+    return said.decode()

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fathom.lab.bisect import standing_for
-from fathom.lab.findings.crossings import CLOSE, NEAR, Narrowing, bisected, changes, crossings
+from fathom.lab.findings.census import visited
+from fathom.lab.findings.crossings import CLOSE, NEAR, Narrowing, changes, crossings
 from fathom.lab.runs import Segment
 
 from .synthetic import FANS, World, _on_read, _on_write, plan_of
@@ -55,7 +56,7 @@ def test_values_in_between_bring_the_ends_nearer(plan):
     for fans in (1_400, 2_000):
         segments += [s for name in ("on-read", "on-write") for s in at(name, fans, "bisect")]
     (found,) = crossings(plan, segments)
-    assert (found.left, found.right) == (1_400, 2_000) and bisected(segments) == [1_400, 2_000]
+    assert (found.left, found.right) == (1_400, 2_000) and visited(plan, segments) == [1_400, 2_000]
     assert found.at == pytest.approx(TRUE, rel=0.01)
 
 

@@ -13,7 +13,7 @@ from fathom.design import System
 from fathom.engines.keeper import Keeper
 from fathom.errors import FathomError
 from fathom.history import laws_of
-from fathom.lab import capacity, gates, holdout, machine
+from fathom.lab import capacity, holdout, machine
 from fathom.lab.machine import Placement
 from fathom.lab.plan import PACES, Plan, draw
 from fathom.lab.run import Ended, carry_out
@@ -22,26 +22,7 @@ from fathom.lab.verify import verify
 
 TALLY = System.at(Path(__file__).parent / "tally")
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def tests_run_beside_others(monkeypatch):
-    """What these tests ask is not how quiet the machine is; tests/lab/test_gates.py asks that."""
-    for limit in (
-        "STEAL",
-        "STEAL_COUNTING",
-        "IDLE",
-        "OTHERS_S",
-        "OTHERS_COUNTING",
-        "STALL",
-        "HICCUP_S",
-        "LAG_S",
-        "LATE_S",
-        "DRIFT",
-        "BUSY",
-    ):
-        monkeypatch.setattr(gates, limit, 1_000.0)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("any_machine")]
 
 
 class Told(list[str]):

@@ -6,12 +6,12 @@ two lines meet in one character, the later one gives its colour.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from rich.text import Text
+
+from fathom.lab.record.svg import Log, short_time
 
 __all__ = ["COLOURS", "MARKS", "chart"]
 
@@ -19,22 +19,6 @@ COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 MARKS = "●▲■◆▼★"
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille character, by row and column
 LEFT = 9  # characters for the ticks of the upright axis
-_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """A logarithmic scale from `low` to `high` onto so many steps."""
-
-    low: float
-    high: float
-    steps: int
-
-    def place(self, value: float) -> int:
-        if self.high <= self.low:
-            return self.steps // 2
-        share = math.log(value / self.low) / math.log(self.high / self.low)
-        return round(min(1.0, max(0.0, share)) * (self.steps - 1))
 
 
 def chart(
@@ -54,14 +38,19 @@ def chart(
     text = Text(title + "\n", style="bold")
     if not known:
         return text
-    x = _Axis(min(points), max(points), columns * 2)
-    y = _Axis(min(known) / 1.3, max(known) * 1.3, rows * 4)
+    wide = 1.001 if len(set(points)) == 1 else 1.0  # one value alone has no room of its own on a logarithmic axis
+    x = Log(min(points) / wide, max(points) * wide, 0, columns * 2 - 1)
+    y = Log(min(known) / 1.3, max(known) * 1.3, 0, rows * 4 - 1)
     canvas = _Canvas(columns, rows)
     for number, name in enumerate(names):
         line = sorted((p, cost) for p, cost in costs.get(name, {}).items() if cost > 0)
-        canvas.line([(x.place(p), y.place(cost)) for p, cost in line], number)
-    ticks = {rows - 1 - y.place(tick) // 4: _time(tick) for tick in _ticks(y)}
-    labels = _labels({n: (rows - 1 - y.place(line[max(line)]) // 4) for n, line in costs.items() if line}, rows)
+        canvas.line([(round(x(p)), round(y(cost))) for p, cost in line], number)
+
+    def row_of(cost: float) -> int:
+        return rows - 1 - round(y(cost)) // 4
+
+    ticks = {row_of(tick): short_time(tick) for tick in y.ticks(most=rows // 3)}
+    labels = _labels({name: row_of(line[max(line)]) for name, line in costs.items() if line}, rows)
     for row in range(rows):
         text.append(f"{ticks.get(row, ''):>{LEFT - 2}} ", style="dim")
         text.append("┤" if row in ticks else "│", style="dim")
@@ -126,23 +115,10 @@ def _labels(wanted: Mapping[str, int], rows: int) -> dict[int, str]:
     return found
 
 
-def _ticks(y: _Axis) -> list[float]:
-    """Return the powers of ten within an axis, or its ends where there is none."""
-    powers = [10.0**n for n in range(math.floor(math.log10(y.low)), math.ceil(math.log10(y.high)) + 1)]
-    return [p for p in powers if y.low <= p <= y.high] or [y.low * 1.05, y.high / 1.05]
-
-
-def _foot(points: Sequence[float], x: _Axis, columns: int, swept: str) -> str:
+def _foot(points: Sequence[float], x: Log, columns: int, swept: str) -> str:
     line = [" "] * (LEFT + columns + 2 + len(swept))
     for point in points:
         word = f"{point:,g}" if point < 10_000 else f"{point / 1000:,g}k"
-        start = min(max(LEFT, LEFT + x.place(point) // 2 - len(word) // 2), LEFT + columns - len(word))
+        start = min(max(LEFT, LEFT + round(x(point)) // 2 - len(word) // 2), LEFT + columns - len(word))
         line[start : start + len(word)] = word
     return "".join(line).rstrip() + f"  {swept}"
-
-
-def _time(seconds: float) -> str:
-    for scale, unit in _UNITS:
-        if seconds >= scale * 0.999:
-            return f"{seconds / scale:,.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"

@@ -54,10 +54,11 @@ class _Picture:
     def seen(self, segment: Segment) -> None:
         """Draw anew when the cost of one more approach at one more value is known."""
         from fathom.lab.findings import cost_at
+        from fathom.lab.findings.census import COUNTED
 
         point = segment.point
         self._segments.append(segment)
-        if segment.part not in ("census", "bisect") or isinstance(point, str) or segment.slice == "idle":
+        if segment.part not in COUNTED or isinstance(point, str):
             return
         cost = cost_at(self._plan, self._segments, segment.approach, point)
         if cost is not None:

@@ -54,7 +54,11 @@ def width() -> int:
 
 def terminal() -> tuple[int, int]:
     """Return the rows and columns of the terminal that progress is told on."""
-    size = shutil.get_terminal_size((100, 24))
+    try:
+        size = os.get_terminal_size(sys.stderr.fileno())
+    except (OSError, ValueError):  # it is none
+        size = os.terminal_size((0, 0))
+    size = size if size.columns and size.lines else shutil.get_terminal_size((100, 24))  # some know no size
     return size.lines, size.columns
 
 

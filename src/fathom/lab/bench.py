@@ -10,14 +10,15 @@ import itertools
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from fathom.engines.engine import EngineError, Killable
+from fathom.errors import FathomError
 from fathom.history import Broken, History, Law, tried
 from fathom.lab import gates, machine, runs
-from fathom.lab.body import Contender
-from fathom.lab.demand import Meter, Used
+from fathom.lab.body import Bodies, Contender
+from fathom.lab.demand import Meter, Used, own_share
 from fathom.lab.hiccups import Hiccups
 from fathom.lab.load import Schedule
 from fathom.lab.offer import Offered, Offering
@@ -96,6 +97,28 @@ class Bench:
         await _tidied(contender)
         yield
         await contender.body.pause()
+
+    @contextlib.asynccontextmanager
+    async def brought_up(
+        self, bodies: Bodies, approach: str, name: str, *, points: tuple[Any, ...] | None = None, times: int = 1
+    ) -> AsyncIterator[Contender]:
+        """Bring an approach up under a name, with its data laid out and settled; it runs until somebody pauses it."""
+        plan = self.plan
+        choice = {**plan.choices, **plan.controls}[approach]
+        about = (plan.dive, points or plan.points, plan.system.protocol, plan.placement.system)
+        async with Contender.made(bodies, choice, name, *about, times=times) as contender:
+            if not await contender.settled():
+                raise Void(contender.unsettled("its data was laid out"))
+            contender.own = await own_share(contender.body)
+            yield contender
+
+    @contextlib.contextmanager
+    def aside(self, what: str) -> Iterator[None]:
+        """Tell what went wrong with something that the dive can do without, and go on after it."""
+        try:
+            yield
+        except (FathomError, Void, EngineError, TimeoutError, OSError) as broke:
+            self.tell(f"{what}: {str(broke).partition(chr(10))[0] or type(broke).__name__}")
 
     def meter(self, contender: Contender) -> Meter:
         return Meter(contender.body, self.hiccups.pids(), contender.own)

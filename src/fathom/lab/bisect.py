@@ -10,14 +10,11 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from fathom.engines.engine import EngineError
-from fathom.errors import FathomError
-from fathom.lab.bench import Void
 from fathom.lab.body import Bodies, Contender
 from fathom.lab.census import Census
-from fathom.lab.demand import own_share
 from fathom.lab.findings import cost_at
-from fathom.lab.findings.crossings import BISECTED, Narrowing, changes, cheaper
+from fathom.lab.findings.census import BISECTED
+from fathom.lab.findings.crossings import Narrowing, changes, cheaper
 from fathom.lab.plan import bisection_s
 
 __all__ = ["narrow", "standing_for"]
@@ -37,8 +34,8 @@ async def narrow(census: Census, bodies: Bodies) -> None:
                 break
             point = int(at) if whole else at
             visited += 1
-            if not await _visit(census, bodies, pair, point, standing_for(bench.plan.points, point)):
-                break
+            with bench.aside(f"{bench.plan.dive.swept}={point} was not visited"):
+                await _visit(census, bodies, pair, point)
             ends.saw(at, _side(census, pair, at))
         bench.tell(f"{pair[0]} is cheaper than {pair[1]} up to somewhere from {ends.left:,g} to {ends.right:,g}")
     if not known:
@@ -61,36 +58,16 @@ def _side(census: Census, pair: tuple[str, str], at: float) -> int:
     return 0 if not sure else -1 if sure == pair[0] else 1
 
 
-async def _visit(census: Census, bodies: Bodies, pair: tuple[str, str], point: Any, points: tuple[Any, ...]) -> bool:
-    """Bring both up with the value among their data, and count them at it; say so where that cannot be done."""
-    try:
-        await _counted(census, bodies, pair, point, points)
-    except (FathomError, Void, EngineError, TimeoutError, OSError) as broke:
-        said = str(broke).partition("\n")[0] or type(broke).__name__
-        census.bench.tell(f"{census.bench.plan.dive.swept}={point} cannot be visited: {said}")
-        return False
-    return True
-
-
-async def _counted(census: Census, bodies: Bodies, pair: tuple[str, str], point: Any, points: tuple[Any, ...]) -> None:
-    plan = census.bench.plan
+async def _visit(census: Census, bodies: Bodies, pair: tuple[str, str], point: Any) -> None:
+    """Bring both up with the value among their data, and count them at it."""
+    bench, plan = census.bench, census.bench.plan
     names = random.Random(f"{plan.seed}/bisect/{point}").sample(pair, len(pair))
+    points = standing_for(plan.points, point)
     async with AsyncExitStack() as alive:
         contenders: list[Contender] = []
         for name in names:
-            made = Contender.made(
-                bodies,
-                plan.choices[name],
-                f"{name}-at-{point}",
-                plan.dive,
-                points,
-                plan.system.protocol,
-                plan.placement.system,
-            )
+            made = bench.brought_up(bodies, name, f"{name}-at-{point}", points=points)
             contender = await alive.enter_async_context(made)
-            if not await contender.settled():
-                raise Void(contender.unsettled("its data was laid out"))
-            contender.own = await own_share(contender.body)
             await contender.body.pause()
             contenders.append(contender)
         await census.aside(BISECTED, contenders, point)

@@ -72,9 +72,9 @@ class Capacity:
     async def _fit(self, contender: Contender) -> None:
         """Offer little of the load, at two rates, for a line that says where the cores are full; then say it."""
         bench, cores = self.bench, len(self.bench.placement.system)
-        full = by_costs(bench.raw, bench.segments, contender.approach, self.point, cores)
+        full = full_at(bench, contender.approach, self.point)
         for number in range(FITS):
-            for rates in low_rates(bench.raw.load.rates, full.value if full else 1.0):
+            for rates in low_rates(bench.raw.load.rates, full):
                 if bench.left_s() < STEP_S + 2 * TURN_S:
                     return
                 await self._step(contender, rates, f"fit/{number}/{sum(rates.values()):g}", fits=True)

@@ -220,5 +220,5 @@ def _row(segment: Segment, op: str) -> str:
     counts = ", ".join(
         f"{total / n:,.6g} {resource}" for resource, total in segment.counts.get(op, {}).items() if resource != "bytes"
     )
-    cpu_ms = 1000 * sum(s for group, s in segment.cpu_s.items() if group not in ("generator", "runner")) / n
+    cpu_ms = 1000 * segment.used_s() / n
     return f"{segment.approach}: {op} at {segment.point} takes {counts or 'no engine'}, {cpu_ms:.3g} ms of CPU"

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from fathom.errors import FathomError
+from fathom.lab.findings.census import BISECTED
 from fathom.lab.findings.offered import rates_of_segments, said
 from fathom.lab.runs import Finding, Plan, Point, Run
 from fathom.lab.stats import FLAG, Interval, mad, ratio_of
@@ -182,15 +183,12 @@ def _lines(before: Run, after: Run, margin: float, raced_apart: bool) -> Iterato
     was, now = ({f.id: f for f in run.findings if _compared(f)} for run in (before, after))
     for id in dict.fromkeys([*was, *now]):
         a, b = was.get(id), now.get(id)
-        one = a or b
-        if raced_apart and (a is None or b is None) and one is not None and one.part == "duel":
-            yield Line(id=id, verdict="can't tell", before=a, after=b)  # at other rates there were too few samples
+        if raced_apart and "duel" in (a and a.part, b and b.part):  # at other rates, or with too few samples there
+            yield Line(id=id, verdict="can't tell", before=a, after=b)
         elif a is None or b is None:
             yield Line(id=id, verdict="only after" if a is None else "only before", before=a, after=b)
         elif a.how in _COUNTED:
             yield _counted(id, a, b, margin)
-        elif raced_apart and a.part == "duel":
-            yield Line(id=id, verdict="can't tell", before=a, after=b)
         else:
             yield _measured(id, a, b)
 
@@ -199,7 +197,7 @@ def _compared(finding: Finding) -> bool:
     """Counts and CPU of the census, latencies of the duel: those of the census judge goals and nothing else."""
     if finding.void or finding.detail.get("twin") or finding.value is None:
         return False
-    if finding.part == "bisect":  # each run visits the values that it needs
+    if finding.part == BISECTED:  # each run visits the values that it needs
         return False
     if finding.how in _COUNTED:
         return True

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from fathom.engines.engine import EngineError
 from fathom.lab.body import Body
 from fathom.lab.machine import Busy, busy, cpu_s, everybody, pressure_s
+from fathom.lab.runs import NOT_THE_SYSTEM
 
 __all__ = ["Meter", "Used", "counters_of", "own_share"]
 
@@ -38,7 +39,7 @@ class Used:
     @property
     def system_s(self) -> float:
         """CPU seconds of engines and service."""
-        return sum(seconds for group, seconds in self.cpu_s.items() if group not in ("generator", "runner"))
+        return sum(seconds for group, seconds in self.cpu_s.items() if group not in NOT_THE_SYSTEM)
 
     @property
     def all_s(self) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from fathom.lab.runs import Finding, Point
 
-__all__ = ["beside", "count", "factor", "n_of", "point", "si", "spread_of", "unit_for", "value_of"]
+__all__ = ["beside", "count", "factor", "n_of", "point", "si", "spread_of", "told", "unit_for", "value_of"]
 
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
@@ -22,6 +23,16 @@ def digits(value: float, significant: int = 3) -> str:
         return "0" if value == 0 else "∞" if value > 0 else "-∞"
     rounded = float(f"{value:.{significant - 1}e}")  # so that 9.996 is 10.0, not 10.00
     return f"{rounded:,.{max(0, significant - 1 - math.floor(math.log10(abs(rounded))))}f}"
+
+
+def told(ends: Sequence[float | None]) -> str:
+    """Write a value that was foretold with its ends, as they lie in a finding's detail; one without end is `any`.
+
+    >>> told([1.93, 1.29, None])
+    '1.93 (1.29–any)'
+    """
+    value, low, high = ("any" if end is None else digits(end) for end in ends)
+    return f"{value} ({low}–{high})"
 
 
 def count(value: float) -> str:

@@ -14,7 +14,7 @@ from fathom.lab.load import Samples
 from fathom.lab.machine import TICKS, Placement
 from fathom.lab.runs import Gate
 
-__all__ = ["LAG_S", "arrivals", "before", "broken", "idle", "machine", "saturation", "under_fault", "work"]
+__all__ = ["LAG_S", "arrivals", "broken", "idle", "machine", "saturation", "under_fault", "work"]
 
 STEAL = 0.02  # of the time of all cores; more, and the host ran others in our place
 STEAL_COUNTING = 0.05  # a process clock stands still then: 10 % stolen were not seen in the CPU of slices of 0.15 s
@@ -115,19 +115,14 @@ def saturation(
     return gates
 
 
-def before(samples: Samples, from_s: float) -> list[Gate]:
-    """Whether all was well before the fault: else nobody could say what the fault did."""
+def under_fault(samples: Samples, from_s: float) -> list[Gate]:
+    """Whether a trial shows anything: all was well before the fault, and the generator itself never stood still."""
     early = samples.intended_ns < (from_s - EARLY_S) * 1e9
     offered = {name: int(((samples.op == at) & early).sum()) for at, name in enumerate(samples.ops)}
     good = early & (samples.outcome == 0)
     done = {name: int(((samples.op == at) & good).sum()) for at, name in enumerate(samples.ops)}
-    return work(offered, done)
-
-
-def under_fault(samples: Samples, from_s: float) -> list[Gate]:
-    """Whether a trial shows anything: all was well before the fault, and the generator itself never stood still."""
     lag = _below("lag.trial", samples.lag_p99 / 1e9, LATE_S, "seconds that requests of a trial were sent late (p99)")
-    return [*before(samples, from_s), lag]
+    return [*work(offered, done), lag]
 
 
 def broken(gates: Iterable[Gate]) -> list[Gate]:

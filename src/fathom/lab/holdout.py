@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fathom.engines.engine import EngineError
-from fathom.errors import FathomError
-from fathom.lab.bench import Bench, Void
+from fathom.lab.bench import Bench
 from fathom.lab.body import Bodies, Contender
 from fathom.lab.capacity import full_at
-from fathom.lab.demand import own_share
-from fathom.lab.findings.holdout import ALL, HELD_OUT, foretell, label, used_s
+from fathom.lab.findings.holdout import ALL, HELD_OUT, foretell, label
 from fathom.lab.plan import HOLD_OUT_S, HOLD_OUTS, hold_out_s
 from fathom.lab.runs import MIX
 from fathom.lab.scale.forecast import RATES_MOST, STATE_MOST
@@ -57,31 +54,13 @@ async def hold_out(bench: Bench, bodies: Bodies, contenders: Mapping[str, Conten
             continue
         await _run(bench, contender, point, rates, times=1.0, faster=RATES_MOST)
         if bench.plan.dive.grows():
-            try:
+            with bench.aside(f"{name} was not run on {STATE_MOST:g} times its data"):
                 await _on_more(bench, bodies, name, point, rates)
-            except (FathomError, Void, EngineError, TimeoutError, OSError) as broke:
-                said = str(broke).partition("\n")[0] or type(broke).__name__
-                bench.tell(f"{name} was not run on {STATE_MOST:g} times its data: {said}")
         bench.tell(_said(bench, name))
 
 
 async def _on_more(bench: Bench, bodies: Bodies, name: str, point: Any, rates: dict[str, float]) -> None:
-    plan = bench.plan
-    made = Contender.made(
-        bodies,
-        plan.choices[name],
-        f"{name}-{STATE_MOST:g}x",
-        plan.dive,
-        plan.points,
-        plan.system.protocol,
-        plan.placement.system,
-        times=int(STATE_MOST),
-    )
-    async with made as large:
-        large.own = await own_share(large.body)
-        if not await large.settled():
-            bench.tell(large.unsettled(f"{STATE_MOST:g} times its data was laid out"))
-            return
+    async with bench.brought_up(bodies, name, f"{name}-{STATE_MOST:g}x", times=int(STATE_MOST)) as large:
         await large.body.pause()
         for faster in (1.0, RATES_MOST):
             await _run(bench, large, point, rates, times=STATE_MOST, faster=faster)
@@ -133,5 +112,5 @@ async def _run(
 
 def _said(bench: Bench, name: str) -> str:
     ran = [s for s in bench.segments if s.part == HELD_OUT and s.approach == name and s.valid]
-    last = {label(s.times, s.faster): used_s(s, ALL) / s.lasts_s for s in ran if not s.fits}
+    last = {label(s.times, s.faster): s.used_s() / s.lasts_s for s in ran if not s.fits}
     return f"measured: {name} " + ", ".join(f"{busy:.2f} cores at {cell}" for cell, busy in last.items())

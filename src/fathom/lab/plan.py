@@ -39,6 +39,7 @@ __all__ = [
     "bisection_s",
     "draw",
     "hold_out_s",
+    "typed",
     "williams",
 ]
 
@@ -491,6 +492,11 @@ def _too_long(parts: Mapping[str, float], pace: Pace, mode: Mode) -> FathomError
     )
 
 
+def typed(system: System) -> str:
+    """Return what a person types to mean a system: its name, or where it lies."""
+    return system.name if system.package.startswith("fathom.systems.") else shlex.quote(str(system.folder))
+
+
 def _command(
     system: System,
     name: str,
@@ -500,8 +506,7 @@ def _command(
     mode: Mode,
     budget_s: float | None,
 ) -> str:
-    inside = system.package.startswith("fathom.systems.")
-    words = ["fathom", "dive", system.name if inside else shlex.quote(str(system.folder)), name]
+    words = ["fathom", "dive", typed(system), name]
     words += [f"--only {approach}" for approach in only]
     words += [f"--set {key}={value}" for key, value in settings.items()]
     words += [f"--{mode}"] if mode != "default" else []

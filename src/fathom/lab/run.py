@@ -24,7 +24,6 @@ from fathom.lab.bisect import narrow
 from fathom.lab.body import TWIN, Bodies, Body, Contender, own_code
 from fathom.lab.capacity import Capacity
 from fathom.lab.census import Census
-from fathom.lab.demand import own_share
 from fathom.lab.dive import Turn
 from fathom.lab.duel import Duel, Ground, operating_point
 from fathom.lab.flip import near_the_flip
@@ -170,14 +169,8 @@ async def _come_up(bench: Bench, census: Census, bodies: Bodies, alive: AsyncExi
         names.append(plan.default + TWIN)
     contenders: dict[str, Contender] = {}
     for name in names:
-        choice = {**plan.choices, **plan.controls}[name.removesuffix(TWIN)]
         bench.tell(f"{name} comes up")
-        contender = await alive.enter_async_context(
-            Contender.made(bodies, choice, name, plan.dive, plan.points, plan.system.protocol, plan.placement.system)
-        )
-        if not await contender.settled():
-            raise Void(contender.unsettled("its data was laid out"))
-        contender.own = await own_share(contender.body)
+        contender = await alive.enter_async_context(bench.brought_up(bodies, name.removesuffix(TWIN), name))
         contenders[name] = contender
         for fault in plan.faults:
             breakable(contender, fault)

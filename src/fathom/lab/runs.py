@@ -29,6 +29,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
+from math import fsum
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -297,6 +298,10 @@ class Segment(Struct):
     @property
     def seconds(self) -> float:
         return self.covers_s if self.covers_s is not None else self.lasts_s
+
+    def used_s(self, group: str = "") -> float:
+        """Return the CPU seconds of one process group of the system, or of all of them; what measures is none."""
+        return fsum(s for g, s in self.cpu_s.items() if g == (group or g) and g not in NOT_THE_SYSTEM)
 
     @property
     def name(self) -> str:

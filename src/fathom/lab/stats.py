@@ -72,6 +72,10 @@ class Interval:
         ends = sorted((self.low * by, self.high * by))
         return Interval(self.value * by, ends[0], ends[1], self.level)
 
+    def meets(self, low: float, high: float) -> bool:
+        """Whether it says something, being above nothing and not without end, and that includes some of a range."""
+        return 0 < self.low <= high and low <= self.high < math.inf
+
     def __add__(self, other: Interval) -> Interval:
         level = min(self.level, other.level)
         return Interval(self.value + other.value, self.low + other.low, self.high + other.high, level)

@@ -16,7 +16,6 @@ from fathom.cli.trust.known import announced, desk, drawn
 from fathom.cli.trust.rows import aa, flip, freeze, hog, knee, narrow, plus2, plus20, queues, stopped
 from fathom.cli.trust.rows import capacity as full
 from fathom.cli.trust.theory import waits_s
-from fathom.lab import gates
 from fathom.lab.load import Samples
 from fathom.lab.machine import Placement
 from fathom.lab.plan import Plan
@@ -277,8 +276,8 @@ def crossing(below: str, low: float, high: float, *between: float) -> Finding:
 
 
 def test_near_ends_that_hold_the_truth_are_met():
-    assert narrow.judge([crossing("plain", 100, 180)]).happened
-    assert narrow.judge([crossing("plain", 100, 320, 150)]).happened, "nobody can tell more"
+    assert narrow.judge(ended(crossing("plain", 100, 180))).happened
+    assert narrow.judge(ended(crossing("plain", 100, 320, 150))).happened, "nobody can tell more"
 
 
 @pytest.mark.parametrize(
@@ -295,7 +294,7 @@ def test_near_ends_that_hold_the_truth_are_met():
     ids=["nothing", "far", "far, and unsure", "unsure where all is clear", "beside it", "the wrong way round", "two"],
 )
 def test_ends_that_are_far_or_wrong_lose_the_row(told: list[Finding]):
-    said = narrow.judge(told)
+    said = narrow.judge(ended(*told))
     assert not said.happened and lost(said, narrow.ROW)
 
 
@@ -328,8 +327,8 @@ TRUE = full.TRUE
 
 
 def test_a_known_capacity_is_met_where_it_is_foretold_and_found():
-    assert full.judge([capacity("held", 0.95 * TRUE, 1.02 * TRUE, 2.0, 2.4)]).happened
-    assert full.judge([]).happened is None and full.judge([capacity("held", TRUE)]).happened is None
+    assert full.judge(ended(capacity("held", 0.95 * TRUE, 1.02 * TRUE, 2.0, 2.4))).happened
+    assert full.judge(ended()).happened is None and full.judge(ended(capacity("held", TRUE))).happened is None
 
 
 @pytest.mark.parametrize(
@@ -343,7 +342,7 @@ def test_a_known_capacity_is_met_where_it_is_foretold_and_found():
     ids=["foretold elsewhere", "full too soon", "more than there is", "not found"],
 )
 def test_a_known_capacity_elsewhere_loses_the_row(found: Finding):
-    said = full.judge([found])
+    said = full.judge(ended(found))
     assert said.happened is False and lost(said, full.ROW)
 
 
@@ -440,27 +439,8 @@ def test_the_short_table_fits_into_ten_minutes():
 # For real ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this test asks is not how quiet the machine is."""
-    for limit in (
-        "STEAL",
-        "STEAL_COUNTING",
-        "IDLE",
-        "OTHERS_S",
-        "OTHERS_COUNTING",
-        "STALL",
-        "HICCUP_S",
-        "LAG_S",
-        "LATE_S",
-        "DRIFT",
-        "BUSY",
-    ):
-        monkeypatch.setattr(gates, limit, 1_000.0)
-
-
 @pytest.mark.slow
-async def test_a_planted_difference_is_seen_where_equals_are_promised(tmp_path: Path, beside_others: None):
+async def test_a_planted_difference_is_seen_where_equals_are_promised(tmp_path: Path, any_machine: None):
     """The row of equals, with one that is not equal: through the whole lab it is told as a difference, and lost."""
     from fathom.cli.trust.comparison import beside
 
@@ -475,7 +455,7 @@ async def test_a_planted_difference_is_seen_where_equals_are_promised(tmp_path: 
 
 
 @pytest.mark.slow
-async def test_values_in_between_are_visited_until_the_ends_are_near(tmp_path: Path, beside_others: None):
+async def test_values_in_between_are_visited_until_the_ends_are_near(tmp_path: Path, any_machine: None):
     """Through the whole lab, with bodies of their own: the ends hold the truth and lie a factor of two apart."""
     shop = Workshop(tmp_path, Placement.here())
     if not shop.placement.apart:

@@ -7,7 +7,6 @@ import pytest
 from fathom.cli.bodies import Maker
 from fathom.engines.keeper import Keeper
 from fathom.history import laws_of
-from fathom.lab import gates
 from fathom.lab.machine import Placement
 from fathom.lab.plan import draw
 from fathom.lab.run import carry_out
@@ -15,26 +14,7 @@ from fathom.systems import find
 
 TIMELINE = find("timeline")
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def tests_run_beside_others(monkeypatch):
-    """Work is counted here, not time: it does not matter who else uses the machine."""
-    for limit in (
-        "STEAL",
-        "STEAL_COUNTING",
-        "IDLE",
-        "OTHERS_S",
-        "OTHERS_COUNTING",
-        "STALL",
-        "HICCUP_S",
-        "LAG_S",
-        "LATE_S",
-        "DRIFT",
-        "BUSY",
-    ):
-        monkeypatch.setattr(gates, limit, 1_000.0)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("any_machine")]
 
 
 @pytest.mark.feature("TL-11", "METHOD-01")

@@ -107,9 +107,9 @@ async def _carry_out(system: System, plan: Plan, urls: dict[str, str], runs: Pat
 
 def _next(plan: Plan, folder: Path) -> list[tuple[str, str]]:
     """Return what somebody may want to type now: check it, ask it otherwise, run the system."""
-    system, rivals = plan.system.name, list(plan.choices)
-    inside = plan.system.package.startswith("fathom.systems.")
-    where = system if inside else shlex.quote(str(plan.system.folder))
+    from fathom.lab.plan import typed
+
+    where, rivals = typed(plan.system), list(plan.choices)
     knobs = {name: value for choice in plan.raw().approaches for name, value in choice.knobs.items()}
     numbers = [(name, value) for name, value in knobs.items() if isinstance(value, int) and value >= 10]
     turn = plan.dive.target.turns_at if plan.dive.target else ""

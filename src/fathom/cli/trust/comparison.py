@@ -1,16 +1,18 @@
-"""One approach of the desk beside the default, through the whole lab, again and again on bodies that stay warm."""
+"""Dives into the desk, through the whole lab, again and again on bodies that stay warm."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fathom.cli.trust.experiment import Once, Ready, Row, Said, Workshop
 from fathom.cli.trust.known import announced, desk, drawn, known, void, without
 from fathom.lab.plan import Plan
 from fathom.lab.run import Ended
 
-__all__ = ["Judge", "beside", "quoted"]
+__all__ = ["Judge", "beside", "quoted", "repeated"]
 
 Judge = Callable[[Ended, Plan], dict[str, Said]]  # what a run that is not void shows, and of which row
 
@@ -32,6 +34,25 @@ def beside(rival: str, rows: tuple[Row, ...], judge: Judge, *, usual: bool) -> R
                 why = void(ended)
                 said = {row.name: Said(None, why) for row in rows} if why else judge(ended, plan)
                 return said, (without(ended) if why or said[first].happened is usual else str(ended.folder))
+
+            yield once
+
+    return ready
+
+
+def repeated(row: Row, judge: Callable[[Ended], Said], dive: str, only: Sequence[str], **changed: Any) -> Ready:
+    """Return what readies dives into the desk for a row of its own; `changed` fields of their plan are as it wants."""
+
+    @asynccontextmanager
+    async def ready(shop: Workshop) -> AsyncIterator[Once]:
+        async with known(desk(), "work", shop) as place:
+
+            async def once(number: int, seed: int) -> tuple[dict[str, Said], str | None]:
+                plan = drawn(desk(), dive, only, shop, seed, row=row.name, race=False)
+                ended = await place.dive(dataclasses.replace(plan, **changed))
+                why = void(ended)
+                said = Said(None, why) if why else judge(ended)
+                return {row.name: said}, (without(ended) if why or said.happened else str(ended.folder))
 
             yield once
 

@@ -1,4 +1,4 @@
-"""How much of its load an approach can take while every goal holds, and what the unit costs had foretold of it.
+"""How much of its load an approach can take while every goal holds, and what was foretold of it.
 
 Capacity is the largest rate at which the goals hold (METHOD, load 5), not the largest throughput. What was foretold is
 the utilisation law's bound (Denning & Buzen 1978): the multiple of the load at which the cores are full, by the line
@@ -14,12 +14,11 @@ from typing import Any
 
 from fathom.lab.findings.book import Book, at, name_of
 from fathom.lab.findings.census import QUANTILES, unit_cost
-from fathom.lab.findings.holdout import ALL, used_s
 from fathom.lab.runs import Plan, Point, Samples, Segment
 from fathom.lab.scale.forecast import Line
 from fathom.lab.stats import Interval, quantile_bounds
 
-__all__ = ["by_costs", "foretold", "misses", "note_capacity", "times_of"]
+__all__ = ["by_costs", "foretold", "misses", "note_capacity"]
 
 WORDS = {
     "drift": "its queue never emptied",
@@ -59,7 +58,7 @@ def foretold(plan: Plan, segments: Sequence[Segment], approach: str, point: Poin
     """Return the multiple of the plan's load at which an approach would fill its cores, by its mix at low multiples."""
     low = [s for s in at(segments, approach, point) if s.part == "capacity" and s.fits and s.valid]
     kept_up = [s for s in low if all(gate.ok for gate in s.kept_up)]
-    line = Line.through([(times_of(plan, s), used_s(s, ALL) / s.lasts_s) for s in kept_up])
+    line = Line.through([(_times_of(plan, s), s.used_s() / s.lasts_s) for s in kept_up])
     return line.reaches(cores) if line else None
 
 
@@ -84,7 +83,7 @@ def _note(book: Book, approach: str, ran: list[Segment]) -> None:
     failed: dict[float, str] = {}
     for segment in ran:
         why = misses(plan, segment, book.run.samples(segment))
-        times = times_of(plan, segment)
+        times = _times_of(plan, segment)
         if why:
             failed[times] = why
         else:
@@ -96,7 +95,7 @@ def _note(book: Book, approach: str, ran: list[Segment]) -> None:
     told = foretold(plan, book.segments, approach, point, cores)
     middle = math.sqrt(low * high) if bracketed else None
     off = middle / told.value - 1 if middle and told else None
-    near = off is not None and told is not None and (abs(off) <= OFF or _inside(told, low, high))
+    near = off is not None and told is not None and (abs(off) <= OFF or told.meets(low, high))
     detail: dict[str, Any] = {"cores": cores, "off": off, "why": failed.get(high, "")}
     if told is not None:
         detail["foretold"] = [_finite(end) for end in (told.value, told.low, told.high)]
@@ -121,15 +120,10 @@ def _note(book: Book, approach: str, ran: list[Segment]) -> None:
     )
 
 
-def _inside(told: Interval, low: float, high: float) -> bool:
-    """Whether what was measured lies in an interval that says something: one without an end does not."""
-    return math.isfinite(told.high) and told.low > 0 and low <= told.high and told.low <= high
-
-
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None  # JSON knows no infinity
 
 
-def times_of(plan: Plan, segment: Segment) -> float:
+def _times_of(plan: Plan, segment: Segment) -> float:
     """Return which multiple of the load was offered."""
     return fsum(segment.rates.values()) / fsum(plan.load.rates.values())

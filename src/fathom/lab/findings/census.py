@@ -19,10 +19,11 @@ from fathom.lab.findings.book import Book, at, name_of
 from fathom.lab.runs import IDLE, MIX, NOT_THE_SYSTEM, Plan, Point, Segment
 from fathom.lab.stats import Interval, equal_or_range, quantile_interval, spread
 
-__all__ = ["QUANTILES", "Cost", "census", "unit_cost", "visited"]
+__all__ = ["BISECTED", "COUNTED", "QUANTILES", "Cost", "census", "unit_cost", "visited"]
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-COUNTED = ("census", "bisect")  # the parts in which one operation at a time is asked
+BISECTED = "bisect"  # the part of a dive in which values between the planned ones are visited
+COUNTED = ("census", BISECTED)  # the parts in which one operation at a time is asked
 SLICES = 3  # repetitions from which a range is taken as it is
 _T75 = math.tan(math.pi * 0.375)  # Student's t of one degree of freedom is Cauchy's: 75 % lie within this
 # The engine's own counter that a resource is held against; what our look at it adds was taken off when it was read.
@@ -41,16 +42,16 @@ def census(book: Book) -> None:
                 _cpu(book, segments, approach, point, op)
             _latencies(book, mine, approach, point)
             _state(book, mine, approach, point)
-        for point in visited(book, approach):
+        for point in visited(book.plan, book.segments, approach):
             for op in book.plan.ops:
-                _cpu(book, book.segments, approach, point, op, part="bisect")
+                _cpu(book, book.segments, approach, point, op, part=BISECTED)
     _cross_check(book, [s for s in book.segments if s.part != "trial" and s.valid])
 
 
-def visited(book: Book, approach: str) -> list[Point]:
-    """Return the values between the planned ones at which an approach was counted as well."""
-    ran = {s.point for s in book.of("bisect") if s.approach == approach} - set(book.plan.swept.values)
-    return sorted(point for point in ran if not isinstance(point, str))
+def visited(plan: Plan, segments: Iterable[Segment], approach: str | None = None) -> list[float]:
+    """Return the values between the planned ones that were counted as well, by one approach or by any."""
+    ran = [s for s in segments if s.part == BISECTED and s.valid and approach in (None, s.approach)]
+    return sorted({s.point for s in ran if not isinstance(s.point, str)} - set(plan.swept.values))
 
 
 # Counts --------------------------------------------------------------------------------------------------------------

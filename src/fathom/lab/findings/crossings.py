@@ -15,23 +15,20 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from fathom.lab.findings.book import Book, name_of
-from fathom.lab.findings.census import Cost
+from fathom.lab.findings.census import BISECTED, Cost, visited
 from fathom.lab.findings.flips import cost_at
 from fathom.lab.runs import Plan, Point, Segment
 
 __all__ = [
-    "BISECTED",
     "NEAR",
     "Crossing",
     "Narrowing",
-    "bisected",
     "changes",
     "cheaper",
     "crossings",
     "note_crossings",
 ]
 
-BISECTED = "bisect"  # the part of a dive in which values between the planned ones are visited
 NEAR = 2.0  # ends that are at most so far apart, as a ratio, need not be nearer
 UNDER = 0.99  # of what two cost where they cross: who costs less than this there undercuts both
 CLOSE = 1.15  # values nearer to each other than this are not worth a visit
@@ -56,15 +53,9 @@ def crossings(plan: Plan, segments: Sequence[Segment]) -> list[Crossing]:
     """Return every change of sides of every two approaches; pure, so that a runner can ask as it goes."""
     if any(isinstance(v, str) or v <= 0 for v in plan.swept.values):
         return []
-    points = sorted({*_numbers(plan.swept.values), *_numbers(bisected(segments))})
+    points = sorted({*_numbers(plan.swept.values), *visited(plan, segments)})
     costs = {(n, p): cost for n in plan.names for p in points if (cost := cost_at(plan, segments, n, p)) is not None}
     return [crossing for pair in combinations(plan.names, 2) for crossing in _changes(pair, points, costs)]
-
-
-def bisected(segments: Sequence[Segment], approach: str | None = None) -> list[Point]:
-    """Return the values that were visited beside the planned ones, by one approach or by any."""
-    ran = [s for s in segments if s.part == BISECTED and s.valid and approach in (None, s.approach)]
-    return sorted({s.point for s in ran if not isinstance(s.point, str)})
 
 
 def changes(plan: Plan, segments: Sequence[Segment]) -> list[Crossing]:
@@ -177,8 +168,9 @@ class Narrowing:
 def note_crossings(book: Book) -> None:
     """Note every crossing with the values between which it lies."""
     matters = changes(book.plan, book.segments)
+    between_planned = set(visited(book.plan, book.segments))
     for each in crossings(book.plan, book.segments):
-        narrowed = bool(set(bisected(book.segments)) & {each.left, each.right, *each.between})
+        narrowed = between_planned & {each.left, each.right, *each.between}
         between = f"; in between it cannot be told at {', '.join(f'{p:,g}' for p in each.between)}"
         book.add(
             name_of("crossing", f"{each.below}|{each.above}", f"{each.left:g}"),

@@ -17,7 +17,7 @@ import numpy as np
 from fathom.lab.findings.book import Book, name_of
 from fathom.lab.findings.census import QUANTILES
 from fathom.lab.findings.offered import rates_of_segments
-from fathom.lab.runs import IDLE, MIX, NOT_THE_SYSTEM, Finding, Point, Segment
+from fathom.lab.runs import IDLE, MIX, Finding, Point, Segment
 from fathom.lab.stats import (
     BLOCKS_MIN,
     Interval,
@@ -124,7 +124,7 @@ def _read(book: Book, measures: list[Measured]) -> dict[tuple[int, str], _Block]
                     elif math.isfinite(value):
                         block.values[measured] = value
         done = sum(n for s in block.segments for n in s.done.values())
-        used = fsum(t for s in block.segments for group, t in s.cpu_s.items() if group not in NOT_THE_SYSTEM)
+        used = fsum(s.used_s() for s in block.segments)
         if done and used > 0:
             block.values[MIX, "cpu_s"] = used / done
             block.n[MIX] = done

@@ -14,8 +14,8 @@ from math import fsum
 from typing import Literal
 
 from fathom.lab.findings.book import Book, at, name_of
-from fathom.lab.findings.census import Cost, unit_cost, visited
-from fathom.lab.runs import IDLE, NOT_THE_SYSTEM, Plan, Point, Segment
+from fathom.lab.findings.census import BISECTED, Cost, unit_cost, visited
+from fathom.lab.runs import IDLE, Plan, Point, Segment
 from fathom.lab.stats import Interval, ratio_of, spread
 
 __all__ = ["Axis", "Flip", "axis_of", "cost_at", "flips", "note_costs", "note_flips"]
@@ -201,11 +201,11 @@ def _measured(book: Book, segments: list[Segment], approach: str, point: Point, 
     if not mine:
         return None
     census = [s for s in at(book.of("census"), approach) if s.slice == IDLE]
-    idle = [fsum(t for g, t in s.cpu_s.items() if g not in NOT_THE_SYSTEM) / s.seconds for s in census]
+    idle = [s.used_s() / s.seconds for s in census]
     off = spread(idle).value if idle else 0.0
     costs = []
     for s in mine:
-        used = fsum(t for g, t in s.cpu_s.items() if g not in NOT_THE_SYSTEM) - off * s.seconds
+        used = s.used_s() - off * s.seconds
         costs.append(used / sum(s.done.get(op, 0) for op in axis.others))
     whole = spread(costs)
     if len(mine) > 1:
@@ -239,13 +239,13 @@ def note_costs(book: Book) -> None:
     """Note what an average operation of the mix costs in CPU, per approach and swept value."""
     rates = rates_of(book.plan)
     for approach in book.plan.names:
-        between = visited(book, approach)
+        between = visited(book.plan, book.segments, approach)
         for point in [*book.plan.swept.values, *between]:
             cost = cost_at(book.plan, book.segments, approach, point)
             if cost is not None:
                 book.add(
                     name_of("cost", approach, point),
-                    part="bisect" if point in between else "census",
+                    part=BISECTED if point in between else "census",
                     how="cost",
                     interval=cost.total,
                     approach=approach,

@@ -16,10 +16,10 @@ from fathom.lab.runs import NOT_THE_SYSTEM, Forecast, Plan, Point, Segment
 from fathom.lab.scale.forecast import Line, refuse
 from fathom.lab.stats import Interval
 
-__all__ = ["ALL", "HELD_OUT", "OFF", "foretell", "label", "note_hold_out", "used_s"]
+__all__ = ["ALL", "HELD_OUT", "OFF", "foretell", "label", "note_hold_out"]
 
 HELD_OUT = "hold-out"
-ALL = "all"  # of the system's processes together
+ALL = ""  # of the system's processes, together
 OFF = 0.2  # further from what was foretold, and outside its interval, was not foretold
 SHARE = 0.1  # a group that was to use less of the whole than this is not judged by itself
 
@@ -34,7 +34,7 @@ def foretell(
     refuse(faster=faster, times=times)
     base = [s for s in at(segments, approach, point) if s.part == HELD_OUT and s.fits and s.valid]
     groups = sorted({group for s in base for group in s.cpu_s} - NOT_THE_SYSTEM)
-    lines = {g: Line.through([(s.faster, used_s(s, g) / s.lasts_s) for s in base]) for g in (ALL, *groups)}
+    lines = {g: Line.through([(s.faster, s.used_s(g) / s.lasts_s) for s in base]) for g in (ALL, *groups)}
     told = {group: line.at(faster) for group, line in lines.items() if line is not None and math.isfinite(line.noise)}
     busy = {group: interval for group, interval in told.items() if interval.value > 0}
     if ALL not in busy:
@@ -71,9 +71,9 @@ def note_hold_out(book: Book) -> None:
 
 
 def _note(book: Book, told: Forecast, group: str, foretold: Interval, ran: list[Segment]) -> None:
-    busy = [used_s(s, group) / s.lasts_s for s in ran]
-    mid, low, high = (each / foretold.value for each in (fsum(busy) / len(busy), min(busy), max(busy)))
-    inside = foretold.low > 0 and foretold.low <= fsum(busy) / len(busy) <= foretold.high
+    busy = [s.used_s(group) / s.lasts_s for s in ran]
+    mean = fsum(busy) / len(busy)
+    mid, low, high = (each / foretold.value for each in (mean, min(busy), max(busy)))
     detail: dict[str, Any] = {
         "told": [foretold.value, foretold.low, foretold.high],
         "measured": busy,
@@ -83,7 +83,7 @@ def _note(book: Book, told: Forecast, group: str, foretold: Interval, ran: list[
         "rates": told.rates,
     }
     book.add(
-        name_of(HELD_OUT, told.approach, label(told.times, told.faster), group),
+        name_of(HELD_OUT, told.approach, label(told.times, told.faster), group or "all"),
         part=HELD_OUT,
         how=HELD_OUT,
         approach=told.approach,
@@ -95,12 +95,7 @@ def _note(book: Book, told: Forecast, group: str, foretold: Interval, ran: list[
         high=high,
         n=sum(sum(s.done.values()) for s in ran),
         over=f"{len(ran)} segments",
-        verdict="held" if abs(mid - 1) <= OFF or inside else "failed",
+        verdict="held" if abs(mid - 1) <= OFF or foretold.meets(mean, mean) else "failed",
         detail=detail,
         sources=[s.id for s in ran],
     )
-
-
-def used_s(segment: Segment, group: str) -> float:
-    """Return the CPU seconds of one process group of the system, or of all of them."""
-    return fsum(cpu for g, cpu in segment.cpu_s.items() if g not in NOT_THE_SYSTEM and group in (ALL, g))

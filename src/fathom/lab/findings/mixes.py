@@ -9,7 +9,7 @@ import numpy as np
 
 from fathom.lab.findings.book import at
 from fathom.lab.findings.census import Cost
-from fathom.lab.runs import IDLE, MIX, NOT_THE_SYSTEM, Plan, Point, Segment
+from fathom.lab.runs import IDLE, MIX, Plan, Point, Segment
 from fathom.lab.stats import Interval, spread
 
 __all__ = ["OF_RANGE", "mixes", "of_range"]
@@ -28,7 +28,7 @@ def mixes(
     if len(plan.ops) < 2:
         return []
     mine = [s for s in at(segments, approach) if s.valid]
-    idle = [_used(s) / s.seconds for s in mine if s.part == "census" and s.slice == IDLE and s.seconds > 0]
+    idle = [s.used_s() / s.seconds for s in mine if s.part == "census" and s.slice == IDLE and s.seconds > 0]
     still = spread(idle).value if idle else 0.0
     found: list[tuple[Segment, float]] = []
     for segment in mine:
@@ -39,14 +39,10 @@ def mixes(
             continue
         foretold = still * segment.seconds + fsum(n * cost.total.value for n, cost in each if cost)
         if foretold > 0:
-            found.append((segment, _used(segment) / foretold))
+            found.append((segment, segment.used_s() / foretold))
     return found
 
 
 def of_range(ratios: Sequence[float]) -> Interval:
     """Return the median of what was seen, and its range."""
     return Interval(float(np.median(ratios)), min(ratios), max(ratios), OF_RANGE)
-
-
-def _used(segment: Segment) -> float:
-    return fsum(cpu for group, cpu in segment.cpu_s.items() if group not in NOT_THE_SYSTEM)

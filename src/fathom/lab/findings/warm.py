@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from math import fsum
 from typing import Any
 
 import numpy as np
 
 from fathom.lab.findings.book import Book, name_of
-from fathom.lab.runs import NOT_THE_SYSTEM, Samples, Segment
+from fathom.lab.runs import Samples, Segment
 
 __all__ = ["Series", "note_warm", "series", "still_faster"]
 
@@ -36,8 +35,7 @@ def series(rounds: Sequence[Segment], samples_of: Callable[[Segment], Samples | 
         done = sum(segment.done.values())
         if not done:
             continue
-        used = fsum(cpu for group, cpu in segment.cpu_s.items() if group not in NOT_THE_SYSTEM)
-        found.setdefault(CPU, []).append(used / done)
+        found.setdefault(CPU, []).append(segment.used_s() / done)
         samples = samples_of(segment)
         for op in segment.rates if samples else ():
             assert samples is not None

@@ -48,10 +48,7 @@ def _rates(facts: Facts, found: Finding) -> str:
 
 def _foretold(found: Finding) -> str:
     told = found.detail.get("foretold")
-    if not told:
-        return "–"
-    value, low, high = ("any" if end is None else figures.digits(end) for end in told)
-    return f"{value}x ({low}–{high})"
+    return figures.told(told) if told else "–"
 
 
 def _off(found: Finding) -> Item:

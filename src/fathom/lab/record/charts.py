@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fathom.lab import figures
+from fathom.lab.findings.census import BISECTED
 from fathom.lab.findings.flips import axis_of, rates_of
 from fathom.lab.record.blocks import Chart
 from fathom.lab.record.facts import Facts
@@ -66,7 +67,9 @@ class _Frame:
 
 def _costs(facts: Facts, block: Chart, width: float) -> str:
     names, points = facts.plan.names, facts.points
-    costs = {(n, p): f for n in names for p in points if (f := facts.get("cost", n, p)) and (f.value or 0) > 0}
+    between = {f.point for f in facts.of("cost", part=BISECTED)}
+    every = sorted({*points, *between}) if between else points  # pyright: ignore[reportArgumentType]
+    costs = {(n, p): f for n in names for p in every if (f := facts.get("cost", n, p)) and (f.value or 0) > 0}  # pyright: ignore
     height = 330.0 if width == WIDE else 300.0
     drawing = Drawing(width, height, block.says)
     longest = max(len(name) for name in names) * LETTER + 16
@@ -88,9 +91,7 @@ def _costs(facts: Facts, block: Chart, width: float) -> str:
         drawing.text((frame.left + frame.right) / 2, frame.bottom + 34, axis, "name", anchor="middle")
     ends: list[tuple[str, float]] = []
     for name in names:
-        visited = [f.point for f in facts.of("cost", approach=name, part="bisect") if f.point is not None]
-        every = sorted([*points, *visited]) if x is not None else points  # pyright: ignore[reportArgumentType]
-        mine = [(p, f) for p in every if (f := facts.get("cost", name, p)) and (f.value or 0) > 0]
+        mine = [(p, costs[name, p]) for p in every if (name, p) in costs]
         kind = _colour(facts, name)
         drawing.path([(place(p), y(f.value or low)) for p, f in mine], f"line {kind}")
         for p, f in mine:

@@ -1,4 +1,4 @@
-"""What the costs foretold of more data and higher rates, beside what was measured then: the error of every estimate."""
+"""What was foretold of more data and higher rates, beside what was measured then: the error of every estimate."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def hold_out(facts: Facts) -> list[Block]:
             [
                 [str(f.approach) if f.measure == ALL else ""],
                 [_cell(f) if f.measure == ALL else ""],
-                [f"{f.measure}" if f.measure != ALL else "all processes"],
-                [_foretold(f)],
+                [f.measure or "all processes"],
+                [figures.told(f.detail["told"])],
                 [" and ".join(f"{busy:.3f}" for busy in f.detail["measured"])],
                 [Mark(f.verdict or "", f, f" {f.detail['off']:+.0%}")],
             ]
@@ -50,8 +50,3 @@ def hold_out_lines(facts: Facts) -> list[Item]:
 
 def _cell(found: Finding) -> str:
     return label(found.detail["times"], found.detail["faster"])
-
-
-def _foretold(found: Finding) -> str:
-    value, low, high = (figures.digits(end) for end in found.detail["told"])
-    return f"{value} ({low}–{high})"

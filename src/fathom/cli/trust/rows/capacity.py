@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-
-from fathom.cli.trust.experiment import Experiment, Once, Row, Said, Wants, Workshop
-from fathom.cli.trust.known import desk, drawn, known, void, without
+from fathom.cli.trust.comparison import repeated
+from fathom.cli.trust.experiment import Experiment, Row, Said, Wants
 from fathom.cli.trust.rows.knee import PACE, PARTS_S
 from fathom.lab.findings.capacity import EASE, NEAR
-from fathom.lab.runs import Finding
+from fathom.lab.run import Ended
 
 TRUE = 1 / (400 * 1_000e-6 + 200 * 300e-6)  # one core, over the CPU that orders and questions of the load take
 FULLEST = 0.8  # of that: who draws the costs and the arrivals by chance has a queue that grows before it is all used
@@ -25,23 +21,9 @@ ROW = Row(
 )
 
 
-@asynccontextmanager
-async def ready(shop: Workshop) -> AsyncIterator[Once]:
-    async with known(desk(), "work", shop) as place:
-
-        async def once(number: int, seed: int) -> tuple[dict[str, Said], str | None]:
-            plan = drawn(desk(), "beside", ["plain"], shop, seed, row=ROW.name, race=False)
-            ended = await place.dive(dataclasses.replace(plan, pace=PACE, parts_s=PARTS_S, budget_s=PACE.budget_s))
-            why = void(ended)
-            said = Said(None, why) if why else judge(ended.findings)
-            return {ROW.name: said}, (without(ended) if why or said.happened else str(ended.folder))
-
-        yield once
-
-
-def judge(found: Sequence[Finding]) -> Said:
+def judge(ended: Ended) -> Said:
     """Say whether what the desk can take was foretold, and found."""
-    knees = [f for f in found if f.how == "capacity"]
+    knees = [f for f in ended.findings if f.how == "capacity"]
     if not knees or not knees[0].detail.get("foretold"):
         return Said(None, "no capacity was measured, or the low rates were disturbed")
     (knee,) = knees
@@ -54,4 +36,5 @@ def judge(found: Sequence[Finding]) -> Said:
     return Said(foretold and near and knee.high >= FULLEST * TRUE and knee.low <= TRUE, says)
 
 
+ready = repeated(ROW, judge, "beside", ["plain"], pace=PACE, parts_s=PARTS_S, budget_s=PACE.budget_s)
 experiment = Experiment(ROW.name, (ROW,), 60.0, ready, in_short=False)

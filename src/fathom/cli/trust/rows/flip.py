@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from fathom.cli.trust.experiment import Experiment, Once, Row, Said, Wants, Workshop
-from fathom.cli.trust.known import desk, drawn, known, void, without
+from fathom.cli.trust.comparison import repeated
+from fathom.cli.trust.experiment import Experiment, Row, Said, Wants
 from fathom.lab.run import Ended
 
 TRUE = 3.0
@@ -18,20 +15,6 @@ ROW = Row(
     short=Wants(8, least=0.4),
     full=Wants(60, least=0.85),
 )
-
-
-@asynccontextmanager
-async def ready(shop: Workshop) -> AsyncIterator[Once]:
-    async with known(desk(), "work", shop) as place:
-
-        async def once(number: int, seed: int) -> tuple[dict[str, Said], str | None]:
-            plan = drawn(desk(), "crossing", ["plain", "swapped"], shop, seed, row=ROW.name, race=False)
-            ended = await place.dive(plan)
-            why = void(ended)
-            said = Said(None, why) if why else judge(ended)
-            return {ROW.name: said}, (without(ended) if why or said.happened else str(ended.folder))
-
-        yield once
 
 
 def judge(ended: Ended) -> Said:
@@ -50,4 +33,4 @@ def judge(ended: Ended) -> Said:
     return Said(holds and flip.approach == "swapped" and not failed, says)
 
 
-experiment = Experiment("flip", (ROW,), 7.0, ready)
+experiment = Experiment(ROW.name, (ROW,), 7.0, repeated(ROW, judge, "crossing", ["plain", "swapped"]))

@@ -27,7 +27,7 @@ ROW = Row(
 
 
 def judge(found: Sequence[Finding]) -> Said:
-    """Say whether the capacity that was measured is the one that the unit costs foretold."""
+    """Say whether the capacity that was measured is the one that was foretold."""
     knees = [f for f in found if f.how == "capacity"]
     if not knees:
         return Said(None, "no capacity was measured")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 
-from fathom.cli.trust.experiment import Experiment, Once, Row, Said, Wants, Workshop
-from fathom.cli.trust.known import PACE, desk, drawn, known, void, without
+from fathom.cli.trust.comparison import repeated
+from fathom.cli.trust.experiment import Experiment, Row, Said, Wants
+from fathom.cli.trust.known import PACE
 from fathom.lab.findings.crossings import NEAR
-from fathom.lab.runs import Finding
+from fathom.lab.run import Ended
 
 TRUE = 150.0
 VISITS = 6
@@ -26,24 +25,9 @@ ROW = Row(
 )
 
 
-@asynccontextmanager
-async def ready(shop: Workshop) -> AsyncIterator[Once]:
-    async with known(desk(), "work", shop) as place:
-
-        async def once(number: int, seed: int) -> tuple[dict[str, Said], str | None]:
-            plan = drawn(desk(), "boxes", ["plain", "boxed"], shop, seed, row=ROW.name, race=False)
-            pace = dataclasses.replace(PACE, bisections=VISITS)
-            ended = await place.dive(dataclasses.replace(plan, pace=pace, parts_s=PARTS_S, budget_s=BUDGET_S))
-            why = void(ended)
-            said = Said(None, why) if why else judge(ended.findings)
-            return {ROW.name: said}, (without(ended) if why or said.happened else str(ended.folder))
-
-        yield once
-
-
-def judge(found: Sequence[Finding]) -> Said:
+def judge(ended: Ended) -> Said:
     """Say whether the change of sides was told, the right way round, between near ends that hold the truth."""
-    told = [f for f in found if f.how == "crossing"]
+    told = [f for f in ended.findings if f.how == "crossing"]
     if not told:
         return Said(False, "no crossing was told")
     if len(told) > 1:
@@ -59,4 +43,6 @@ def judge(found: Sequence[Finding]) -> Said:
     return Said(crossing.approach == "plain" and near and low <= TRUE <= high, says)
 
 
+pace = dataclasses.replace(PACE, bisections=VISITS)
+ready = repeated(ROW, judge, "boxes", ["plain", "boxed"], pace=pace, parts_s=PARTS_S, budget_s=BUDGET_S)
 experiment = Experiment(ROW.name, (ROW,), 20.0, ready)
