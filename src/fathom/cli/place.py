@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from fathom.design import Choice, System
 from fathom.errors import FathomError
 
-__all__ = ["Place", "Running", "of_system", "typed"]
+__all__ = ["Place", "Running", "of_demo", "of_system", "running", "typed"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +70,16 @@ class Place:
                 why=f"{owner} has written it",
                 fix=f"say another folder: fathom up {typed(system)} --data DIR",
             )
+
+    def clear(self, system: System) -> None:
+        """Remove what lies in it: a demo begins with nothing and leaves nothing but its logs. For whoever has it."""
+        for path in self.folder.iterdir():
+            if path in (self._lock, self.folder / "system") or path.name.startswith("logs"):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def announce(self, running: Running) -> None:
         _write(self._running, json.dumps(dataclasses.asdict(running)))
@@ -124,6 +135,25 @@ def of_system(system: System, data: Path | None) -> Place:
     home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "fathom"
     mark = "-" + hashlib.sha256(str(system.folder).encode()).hexdigest()[:8] if _is_elsewhere(system) else ""
     return Place(home / (system.name + mark))
+
+
+def of_demo(system: System, data: Path | None) -> Place:
+    """Return the folder of a system's demo: beside the system's own, never the same."""
+    own = of_system(system, data).folder
+    return Place(own.with_name(f"{own.name}-demo"))
+
+
+def running(system: System, data: Path | None) -> Running:
+    """Return where the system is up now: on its own data, or as a demo."""
+    demo = of_demo(system, data)
+    try:
+        return of_system(system, data).running(system)
+    except FathomError:
+        if not demo.folder.is_dir():
+            raise
+        with contextlib.suppress(FathomError):
+            return demo.running(system)
+        raise
 
 
 def typed(system: System) -> str:

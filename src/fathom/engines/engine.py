@@ -83,6 +83,7 @@ class Engine(ABC):
     """
 
     kind: ClassVar[str]  # "postgres", "redis", "nats", "objects"
+    unit: ClassVar[str]  # what its client is asked in, one of the ledger's resources: "statements", "commands" …
     where: str  # the URL at which a client reaches it
 
     @classmethod
@@ -121,6 +122,10 @@ class Engine(ABC):
     @abstractmethod
     async def ready(self, within_s: float = 10.0) -> None:
         """Return once the engine answers; raise FathomError when it does not within `within_s`."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Return once it has answered the connected client a question that costs nothing; raise EngineError if not."""
 
     @abstractmethod
     async def counters(self) -> dict[str, int]:

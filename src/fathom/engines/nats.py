@@ -34,6 +34,7 @@ class Nats(Engine):
     """A NATS server with JetStream, ours or another's. `client` is a Broker."""
 
     kind: ClassVar[str] = "nats"
+    unit: ClassVar[str] = "messages"
     client: Broker
 
     def __init__(self, url: str) -> None:
@@ -117,6 +118,9 @@ class Nats(Engine):
 
     def processes(self) -> tuple[int, ...]:
         return ()
+
+    async def ping(self) -> None:
+        await self.client._ask("$JS.API.INFO", b"", self.client.deadline_s)
 
     async def counters(self) -> dict[str, int]:
         """Return what JetStream holds and has ever taken in (`stored`)."""

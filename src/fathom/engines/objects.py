@@ -30,6 +30,7 @@ class Objects(Engine):
     """
 
     kind: ClassVar[str] = "objects"
+    unit: ClassVar[str] = "objects"
     client: Bucket
 
     def __init__(self, url: str) -> None:
@@ -97,6 +98,9 @@ class Objects(Engine):
             finally:
                 await bucket.close()
             await asyncio.sleep(POLL_S)  # a store that is not there gives no sign when it is
+
+    async def ping(self) -> None:
+        await self.client.list(at_most=1)
 
     async def counters(self) -> dict[str, int]:
         """Return what it holds. It keeps no count of what was asked of it."""

@@ -44,6 +44,7 @@ class Postgres(Engine):
     """A PostgreSQL, ours or another's. `client` is a Database."""
 
     kind: ClassVar[str] = "postgres"
+    unit: ClassVar[str] = "statements"
     client: Database
 
     def __init__(self, url: str) -> None:
@@ -126,6 +127,9 @@ class Postgres(Engine):
 
     def processes(self) -> tuple[int, ...]:
         return ()
+
+    async def ping(self) -> None:
+        await self.client.fetchval("SELECT 1")
 
     async def counters(self) -> dict[str, int]:
         """Return what it has counted itself in this database, and its fsyncs.

@@ -48,6 +48,7 @@ class Redis(Engine):
     """A Redis (or Valkey) server, ours or another's. `client` is a RedisClient."""
 
     kind: ClassVar[str] = "redis"
+    unit: ClassVar[str] = "commands"
     client: RedisClient
 
     def __init__(self, url: str) -> None:
@@ -112,6 +113,9 @@ class Redis(Engine):
 
     def processes(self) -> tuple[int, ...]:
         return ()
+
+    async def ping(self) -> None:
+        await self.client("PING")
 
     async def counters(self) -> dict[str, int]:
         """Return how often it carried out each command since it started (`cmd.zadd`; `cmd` is all), and its state.

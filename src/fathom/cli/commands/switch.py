@@ -8,7 +8,7 @@ import click
 
 from fathom.cli import options, voice
 from fathom.cli.choosing import pairs
-from fathom.cli.place import of_system
+from fathom.cli.place import running as running_at
 from fathom.errors import FathomError
 
 WITHIN_S = 600.0  # taking over may mean building every reader's feed anew
@@ -26,20 +26,20 @@ def command(system: str, choice: str, knobs: tuple[str, ...], data: Path | None,
     With --set, the same approach takes over from itself with other knobs.
     """
     from fathom.cli.run import complete
-    from fathom.cli.upkeep import ask
     from fathom.systems import find
+    from fathom.web.control import Switch, ask
 
     found = find(system)
     ((decision, approach),) = pairs([choice], "DECISION=APPROACH").items()
     checked = found.decision(decision).choice(approach, pairs(knobs, "KNOB=VALUE"))
-    place = of_system(found, data)
-    running = place.running(found)
+    running = running_at(found, data)
     if running.system != found.name:
         raise FathomError(
             f"{found.name} is not up there", why=f"{running.system} is", fix=f"fathom switch {running.system} …"
         )
     voice.note(f"{found.name}: {checked} is taking over {decision}")
-    took_s = complete(ask(running, decision, checked, WITHIN_S))
+    order = Switch(decision, checked.approach, dict(checked.knobs))
+    took_s = complete(ask(running.control, order, WITHIN_S))["took_s"]
     if as_json:
         told = {"decision": decision, "approach": checked.approach, "knobs": dict(checked.knobs), "took_s": took_s}
         voice.say_json(told)

@@ -11,11 +11,12 @@ import click
 
 from fathom.cli import options, voice
 from fathom.cli.choosing import chosen, own_engines
-from fathom.cli.place import Place, of_system
+from fathom.cli.place import Place, of_demo, of_system
 from fathom.design import Choice, System
 from fathom.errors import FathomError
 
 if TYPE_CHECKING:
+    from fathom.cli.upkeep.crowd import Demo
     from fathom.web.listen import Listen
 
 _FILE = click.Path(path_type=Path)
@@ -30,6 +31,9 @@ _FILE = click.Path(path_type=Path)
 @click.option("--tls-cert", type=_FILE, help="A certificate (PEM); needed to listen beyond this machine.")
 @click.option("--tls-key", type=_FILE, help="The certificate's key (PEM).")
 @click.option("--token-file", type=_FILE, help="Holds the operator's token; needed to listen beyond this machine.")
+@click.option("--demo", is_flag=True, help="Populate it, let people use it, and show it live; its data is not kept.")
+@click.option("--page-port", type=int, default=8081, show_default=True, help="The port of the demo's live page.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Decides who does what in a demo.")
 @options.data
 @options.engines
 @options.as_json
@@ -39,19 +43,25 @@ def command(
     knobs: tuple[str, ...],
     engines: tuple[str, ...],
     data: Path | None,
+    demo: bool,
+    page_port: int,
+    seed: int,
     as_json: bool,
     **door: str | int | Path | None,
 ) -> int:
     """Serve a system until Ctrl-C, on engines and data of its own.
 
     What was chosen or switched to last is chosen again, unless DECISION=APPROACH says otherwise. Beyond this machine
-    (--listen ADDRESS) it is served with TLS and an operator's token only.
+    (--listen ADDRESS) it is served with TLS and an operator's token only. With --demo it begins as a populated system
+    with live traffic, and a page on this machine shows it, breaks it and switches it.
     """
     from fathom.cli.run import complete
     from fathom.systems import find
 
     voice.note("reading the system")
     found = find(system)
+    if demo:
+        return _demonstrate(found, choices, knobs, engines, data, door, page_port, seed, as_json)
     place = of_system(found, data)
     serving = chosen(found, choices, knobs, place.remembered(found))
     urls = own_engines(found, engines)
@@ -62,6 +72,50 @@ def command(
         except KeyboardInterrupt:
             voice.note(f"{found.name} has ended; its data is kept in {place.folder}")
     return 0
+
+
+def _demonstrate(
+    system: System,
+    choices: tuple[str, ...],
+    knobs: tuple[str, ...],
+    engines: tuple[str, ...],
+    data: Path | None,
+    door: Mapping[str, str | int | Path | None],
+    page_port: int,
+    seed: int,
+    as_json: bool,
+) -> int:
+    from fathom.cli.run import complete
+    from fathom.cli.upkeep.demo import demo_of, show
+    from fathom.web.listen import Listen, tcp_socket
+
+    if engines:
+        raise FathomError(
+            "a demo runs on engines of its own",
+            why="it fills them with people who do not exist, and lets anybody break them",
+            fix="leave out --engine, or --demo",
+        )
+    demo = demo_of(system, seed)
+    serving = chosen(system, choices or [f"{k}={v}" for k, v in demo.choices.items()], knobs or _turned(demo, choices))
+    listen = _door(**door) if system.has("doors") else None  # pyright: ignore[reportArgumentType]
+    page = Listen(port=page_port)
+    page.check()
+    tcp_socket(page.host, page_port).close()
+    place = of_demo(system, data)
+    with place.taken(system):
+        place.clear(system)
+        try:
+            complete(show(system, place, serving, listen, page, demo, seed, as_json))
+        except KeyboardInterrupt:
+            voice.note(f"{system.name} has ended")
+        finally:
+            place.clear(system)
+    return 0
+
+
+def _turned(demo: Demo, choices: tuple[str, ...]) -> list[str]:
+    """Return the demo's knobs, where it decides by itself which approaches they belong to."""
+    return [] if choices else [f"{name}={value}" for name, value in demo.knobs.items()]
 
 
 def _door(host: str, port: int, tls_cert: Path | None, tls_key: Path | None, token_file: Path | None) -> Listen:
@@ -100,7 +154,7 @@ async def _serve(
     door: Listen | None,
     as_json: bool,
 ) -> None:
-    from fathom.cli.upkeep import up
+    from fathom.cli.upkeep.up import up
 
     async with up(system, place, choices, urls, door) as upkeep:
         where = upkeep.served.door or upkeep.served.where
