@@ -19,7 +19,10 @@ BELOW = {  # floor → what it may import besides itself and the loose modules
     "studio": {"blocks", "engines", "sim", "web", "lab", "systems"},
 }
 # A system's rooms from the lowest to the highest; a room knows those below it.
-ROOMS = ("api", "model", "laws", "core", "stores", "decisions", "service", "doors", "simulation", "commands", "dives")
+ROOMS = (
+    *("api", "model", "laws", "core", "stores", "decisions", "service", "doors"),
+    *("demo", "simulation", "commands", "dives"),
+)
 MEASURING = {"dives", "simulation"}  # the only rooms that may import the lab
 
 

@@ -11,6 +11,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar, Request, Response, get, post
 from litestar.exceptions import ClientException, HTTPException
+from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
 from fathom.errors import FathomError
@@ -60,7 +61,7 @@ class _Pages:
             return Stream(self._events(), media_type="text/event-stream")
 
         @get("/{name:str}")
-        async def static(name: str) -> Response[bytes]:
+        async def static(name: FromPath[str]) -> Response[bytes]:
             """The page's style and script."""
             if name not in STATIC:
                 raise HTTPException(status_code=404, detail="there is no such page")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from fathom.studio.slots import Slots, slots_of
@@ -17,6 +18,7 @@ __all__ = ["Relay"]
 PAGES_MAX = 32
 ALIVE_S = 10.0  # an open page hears something at least so often
 ORDER_S = 60.0
+HEARD_S = 1.0  # after an order the system tells its state at once
 
 
 class Relay:
@@ -72,14 +74,17 @@ class Relay:
                 changed, slots = self._changed, self.slots
                 yield {key: value for key, value in slots.items() if told.get(key) != value}
                 told = slots
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(ALIVE_S):
                         await changed.wait()
-                except TimeoutError:
-                    pass
         finally:
             self.pages -= 1
 
     async def order(self, order: Order) -> dict[str, Any]:
-        """Have an order carried out; what the system refuses is raised."""
-        return await control.ask(self._where, order, ORDER_S)
+        """Have an order carried out and hear what has come of it; what the system refuses is raised."""
+        changed = self._changed
+        answer = await control.ask(self._where, order, ORDER_S)
+        with suppress(TimeoutError):  # it may have changed nothing
+            async with asyncio.timeout(HEARD_S):
+                await changed.wait()
+        return answer

@@ -39,7 +39,7 @@ class Session:
 
     def __init__(self, app: Any, key: str) -> None:
         self._app, self._key = app, key.encode()
-        self.csrf = hmac.new(self._key, b"csrf", hashlib.sha256).hexdigest()
+        self.csrf, self._pass = (hmac.new(self._key, what, hashlib.sha256).hexdigest() for what in (b"csrf", b"pass"))
         # Cookies know no ports: two demos on one machine must not take each other's.
         self._cookie = "fathom-" + hashlib.sha256(b"cookie" + self._key).hexdigest()[:12]
 
@@ -60,13 +60,13 @@ class Session:
 
     def may(self, token: str | None) -> bool:
         """Whether a form has this page's token."""
-        return token is not None and same(token.encode(), self.csrf)
+        return token is not None and same(token, self.csrf)
 
     async def _enter(self, key: str, send: Any) -> None:
-        if not same(key.encode(), self._key.decode()):
+        if not same(key.encode(), self._key):
             await _say(send, 401, "This is not the key: open the address that fathom up has printed.")
             return
-        cookie = f"{self._cookie}={key}; Path=/; HttpOnly; SameSite=Strict".encode()
+        cookie = f"{self._cookie}={self._pass}; Path=/; HttpOnly; SameSite=Strict".encode()
         headers = [*SECURITY, (b"location", b"/"), (b"set-cookie", cookie), (b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
@@ -77,7 +77,7 @@ class Session:
         except CookieError:
             return False
         given = cookies.get(self._cookie)
-        return given is not None and same(given.value.encode(), self._key.decode())
+        return given is not None and same(given.value, self._pass)
 
 
 def _from_here(headers: dict[bytes, bytes]) -> bool:

@@ -99,7 +99,7 @@ def _part(part: Part, people_per_s: float) -> Pairs:
     yield f"{slot}.version", part.version
     yield f"{slot}.cpu", "" if part.cpu is None else f"{part.cpu:.0%} of a core"
     per_s = part.per_s if part.name != SERVICE else part.per_s + people_per_s
-    silent = part.name != SERVICE and part.answer_ms is None
+    silent = part.name != SERVICE and (part.answer_ms is None or part.state in ("down", "paused", "cut"))
     yield f"{slot}.edge", f"{_rate(per_s)[:-2]} {part.unit}/s"
     yield f"{slot}.line@data-flow", "none" if silent else "0" if per_s < 0.5 else "1" if per_s < 50 else "2"
     yield f"{slot}.answer", "no answer" if silent else f"answers in {_ms(part.answer_ms)}"
@@ -111,7 +111,6 @@ def _part(part: Part, people_per_s: float) -> Pairs:
 
 def _decisions(state: State) -> Pairs:
     for question in state.questions:
-        yield f"decision.{question.name}", question.serving
         for option in question.options:
             serving = option.name == question.serving
             yield f"decision.{question.name}.{option.name}@aria-pressed", "true" if serving else "false"

@@ -54,6 +54,7 @@ def command(
     Exit codes: 0 all that was predicted and asked for held, 1 something failed, 2 can't tell, 3 void: nothing that was
     measured may be believed. Ctrl-C ends it early, heals what was broken, and keeps what was measured.
     """
+    from fathom.cli.measuring import measuring
     from fathom.cli.run import complete
     from fathom.cli.stage import stage
     from fathom.systems import find
@@ -87,7 +88,7 @@ def command(
             f"your own {kind}: its CPU is not counted; if it runs on this machine, the ledger gate will not hold"
         )
     runs.mkdir(parents=True, exist_ok=True)
-    with stage(plan) as shown:
+    with measuring(), stage(plan) as shown:
         ended = complete(_carry_out(found, plan, urls, runs, shown))
     return _tell(ended, plan, as_json)
 

@@ -85,6 +85,7 @@ def _run(chosen: list[Experiment], said: str, full: bool, seed: int, folder: Pat
     import datetime
 
     import fathom
+    from fathom.cli.measuring import measuring
     from fathom.cli.run import complete
     from fathom.cli.trust.answers import Answers, code_digest
     from fathom.cli.trust.experiment import Workshop
@@ -121,7 +122,8 @@ def _run(chosen: list[Experiment], said: str, full: bool, seed: int, folder: Pat
         wait_s=WAIT_FULL_S if full else WAIT_S,
         code=code_digest,
     )
-    complete(session.run())
+    with measuring():
+        complete(session.run())
     return Summary(
         command=said,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

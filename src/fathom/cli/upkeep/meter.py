@@ -38,7 +38,7 @@ class Meter:
         counts: dict[str, float] = {}
         stocks: list[Stock] = []
         says: dict[str, str] = {}
-        for line in text.splitlines():
+        for line in text.split("\n"):
             if line.startswith(_HELP):
                 name, _, told = line.removeprefix(_HELP).partition(" ")
                 says[name] = told
@@ -70,7 +70,7 @@ def samples(text: str) -> list[tuple[str, dict[str, str], float]]:
     [('a', {'b': 'c'}, 2.0), ('d', {}, 0.5)]
     """
     found: list[tuple[str, dict[str, str], float]] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if not line.startswith("#") and (match := _SAMPLE.match(line)):
             name, labels, value = match.groups()
             found.append((name, dict(_LABEL.findall(labels)) if labels else {}, float(value)))

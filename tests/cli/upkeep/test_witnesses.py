@@ -1,0 +1,111 @@
+"""Witnesses turn a law's lamp red when it is broken, with the operations that prove it; and not before."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fathom.cli.upkeep import witnesses as rooms
+from fathom.cli.upkeep.witnesses import Witnesses
+from fathom.history import laws_of
+from fathom.systems.timeline import laws
+from fathom.systems.timeline.api import Page, Slice, Timeline, UserId
+from fathom.systems.timeline.demo import Demo
+from fathom.systems.timeline.model import TimelineModel
+from fathom.web.control import Lamp
+
+WITHIN_S = 20.0
+LOST = "no_acknowledged_post_is_lost"
+
+
+class Forgets(TimelineModel):
+    """A timeline that shows everybody all but the first post of each author."""
+
+    async def home(self, reader: UserId, page: Page) -> Slice:
+        seen = await super().home(reader, page)
+        first = {self._written[id].author: id for id in sorted(self._written, reverse=True)}
+        return Slice(
+            posts=[post for post in seen.posts if first[post.author] != post.id], older=seen.older, newer=seen.newer
+        )
+
+
+class Stuck(TimelineModel):
+    async def settled(self) -> None:
+        raise TimeoutError
+
+
+@contextlib.asynccontextmanager
+async def watched(
+    model: TimelineModel, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Witnesses, list[tuple[str, str]]]]:
+    """Let witnesses live quickly in a timeline."""
+    monkeypatch.setattr(rooms, "PACE_S", 0.002)
+    monkeypatch.setattr(rooms, "JUDGE_S", 0.05)
+
+    async def settled(within_s: float) -> None:
+        await model.settled()
+
+    served: Any = SimpleNamespace(
+        system=SimpleNamespace(protocol=Timeline), client=lambda: contextlib.nullcontext(model), settled=settled
+    )
+    told: list[tuple[str, str]] = []
+    it = Witnesses(Demo(1), served, laws_of(laws), 1, lambda what, kind: told.append((what, kind)))
+    watching = asyncio.create_task(it.watching())
+    try:
+        yield it, told
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+async def until(it: Witnesses, law: str, state: str) -> Lamp:
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            lamp = next(lamp for lamp in it.lamps if lamp.law == law)
+            if lamp.state == state:
+                return lamp
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.slow
+async def test_all_lamps_that_can_be_tried_are_green_where_nothing_is_broken(monkeypatch: pytest.MonkeyPatch):
+    async with watched(TimelineModel(), monkeypatch) as (it, told):
+        for law in laws_of(laws):
+            if law != "nothing_from_the_blocked":  # witnesses block nobody
+                assert (await until(it, law, "kept")).tried
+        assert not told and it.judged_at is not None
+
+
+@pytest.mark.slow
+async def test_a_lost_post_turns_its_lamp_red_and_the_operations_prove_it(monkeypatch: pytest.MonkeyPatch):
+    async with watched(Forgets(), monkeypatch) as (it, told):
+        lamp = await until(it, LOST, "broken")
+        assert told[0][1] == "law"
+    proof = lamp.proofs[0]
+    assert "was acknowledged" in proof.says
+    assert any("post" in step for step in proof.steps) and any("home" in step for step in proof.steps)
+
+
+async def test_a_red_lamp_stays_red_for_a_while(monkeypatch: pytest.MonkeyPatch):
+    model = Forgets()
+    async with watched(model, monkeypatch) as (it, told):
+        await until(it, LOST, "broken")
+        model.__class__ = TimelineModel
+        judged = it.judged_at
+        async with asyncio.timeout(WITHIN_S):
+            while it.judged_at == judged:  # noqa: ASYNC110 (its lamp stays as it was)
+                await asyncio.sleep(0.01)
+        assert (await until(it, LOST, "broken")).proofs
+        assert len([what for what, _ in told if "lost" in what]) == 1, "it is told once"
+
+
+async def test_nothing_is_judged_before_it_has_settled(monkeypatch: pytest.MonkeyPatch):
+    async with watched(Stuck(), monkeypatch) as (it, _):
+        await asyncio.sleep(0.2)  # several times as long as between two looks
+        assert {lamp.state for lamp in it.lamps} == {"waiting"} and it.judged_at is None
