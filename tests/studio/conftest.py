@@ -67,6 +67,7 @@ class Town:
         if self.refuses:
             raise FathomError(self.refuses, why="it is so", fix="do otherwise")
         self.ordered.append(order)
+        self.orders.tell()
         return {}
 
     def becomes(self, **changes: Any) -> None:
