@@ -109,8 +109,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture
 def any_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that run dives and do not ask how quiet the machine is; tests/lab/test_gates.py asks that."""
+    on_any_machine(monkeypatch)
+
+
+def on_any_machine(patch: pytest.MonkeyPatch) -> None:
+    """Open every gate."""
     from fathom.lab import gates
 
     limits = ("STEAL", "STEAL_COUNTING", "IDLE", "OTHERS_S", "OTHERS_COUNTING", "STALL", "HICCUP_S", "LAG_S", "LATE_S")
     for limit in (*limits, "DRIFT", "BUSY"):
-        monkeypatch.setattr(gates, limit, 1_000.0)
+        patch.setattr(gates, limit, 1_000.0)

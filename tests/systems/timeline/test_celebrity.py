@@ -1,6 +1,8 @@
-"""The dive about celebrities counts what theory says, and what Redis says itself."""
+"""The dive about celebrities counts what theory says, and what Redis says itself; and says what the target takes."""
 
+import asyncio
 import dataclasses
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,16 +11,18 @@ from fathom.engines.keeper import Keeper
 from fathom.history import laws_of
 from fathom.lab.machine import Placement
 from fathom.lab.plan import draw
-from fathom.lab.run import carry_out
+from fathom.lab.run import Ended, carry_out
 from fathom.systems import find
+from tests.conftest import on_any_machine
 
 TIMELINE = find("timeline")
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("any_machine")]
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.feature("TL-11", "METHOD-01")
-async def test_a_pushed_post_costs_a_command_for_each_fan_and_one_for_each_thousand(tmp_path):
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
+    """A real dive at two small stars."""
     plan = draw(
         TIMELINE,
         "celebrity",
@@ -29,9 +33,20 @@ async def test_a_pushed_post_costs_a_command_for_each_fan_and_one_for_each_thous
     )
     plan = dataclasses.replace(plan, faults=())
     laws = laws_of(TIMELINE.room("laws"))
-    async with Keeper.open() as keeper:
-        bodies = Maker(keeper, TIMELINE, plan.question, seed=plan.seed)
-        ended = await carry_out(plan, bodies, laws=laws, root=tmp_path, tell=lambda line: None)
+    folder = tmp_path_factory.mktemp("runs")
+
+    async def dive() -> Ended:
+        async with Keeper.open() as keeper:
+            bodies = Maker(keeper, TIMELINE, plan.question, seed=plan.seed)
+            return await carry_out(plan, bodies, laws=laws, root=folder, tell=lambda line: None)
+
+    with pytest.MonkeyPatch.context() as patch:
+        on_any_machine(patch)
+        yield asyncio.run(dive())
+
+
+@pytest.mark.feature("TL-11", "METHOD-01")
+def test_a_pushed_post_costs_a_command_for_each_fan_and_one_for_each_thousand(ended: Ended):
     assert ended.state == "complete"
     found = {finding.id: finding for finding in ended.findings}
     for fans, commands in ((40, 2 + 40 + 1), (1_100, 2 + 1_100 + 2)):
@@ -40,6 +55,9 @@ async def test_a_pushed_post_costs_a_command_for_each_fan_and_one_for_each_thous
         assert found[f"closed-form/on-write/{fans}/post.commands"].verdict == "held"
         assert found[f"census/on-read/{fans}/post.commands"].value == 1
     assert found["cross-check/on-write/cache.commands"].verdict == "held"  # Redis's own INFO commandstats
+
+
+def test_every_law_that_a_star_tries_is_held_and_the_record_has_its_five_parts(ended: Ended):
     laws_of_it = {(f.measure, f.verdict) for f in ended.findings if f.how == "law"}
     untried = {"nothing_from_the_blocked", "nothing_deleted", "likes_equal_the_likers"}
     untried |= {"an_author_reads_their_own_post_at_once"}  # the stars do not read
@@ -48,3 +66,23 @@ async def test_a_pushed_post_costs_a_command_for_each_fan_and_one_for_each_thous
     record = (ended.folder / "record.md").read_text()
     for part in ("Problem", "Approaches", "Trade-offs", "Decision", "Failure modes"):
         assert f"## {part}" in record or f". {part}" in record
+
+
+@pytest.mark.feature("SOCIAL-17")
+def test_the_record_says_what_the_target_takes_in_servers_storage_bandwidth_and_money(ended: Ended):
+    found = {finding.id: finding for finding in ended.findings}
+    for approach in ("on-write", "on-read"):
+        for measure in ("servers", "memory_bytes", "stored_bytes", "network_bytes_per_s", "usd_per_month"):
+            told = found[f"scale/{approach}/{measure}"]
+            assert told.value and told.low and told.high and told.low <= told.value <= told.high
+    record = (ended.folder / "record.md").read_text()
+    assert "For 200 M users: 14 k post/s, 300 k home/s" in record
+
+
+@pytest.mark.feature("SOCIAL-14")
+def test_the_record_says_what_breaks_first_at_ten_times_the_target_and_why(ended: Ended):
+    for approach in ("on-write", "on-read"):
+        first = [f for f in ended.findings if f.id.startswith(f"room/{approach}/") and f.verdict == "first"]
+        assert len(first) == 1 and first[0].says
+        assert set(first[0].detail["at"]) == {"1", "2", "10"}
+        assert first[0].detail["at"]["10"] in ("breaks", "may break")
