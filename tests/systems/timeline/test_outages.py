@@ -167,7 +167,7 @@ async def test_without_the_truth_nothing_is_acknowledged_and_afterwards_all_goes
         assert bodies(await timeline.home(bob, Page())) == ["after", "before"]
 
 
-@pytest.mark.feature("TL-13", "TL-14")
+@pytest.mark.feature("TL-13", "TL-14", "SOCIAL-22")
 @pytest.mark.parametrize("approach", ["on-write", "hybrid", "on-read"])
 async def test_every_law_holds_while_all_engines_come_and_go(world: World, approach: str):
     async with world.open(approach, SMALL[approach]) as timeline:
