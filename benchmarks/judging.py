@@ -28,7 +28,7 @@ from fathom.history import History, Op, laws_of, tried
 from fathom.lab.body import Recorder
 from fathom.lab.runs import Manifest, Writing, read_lines
 from fathom.systems.timeline import laws
-from fathom.systems.timeline.api import Page, Post, Slice, Timeline
+from fathom.systems.timeline.api import Page, Post, PostId, Slice, Timeline, UserId
 from fathom.systems.timeline.laws.world import world_of
 
 SIZES = (5_000, 10_000, 20_000, 40_000)
@@ -97,14 +97,16 @@ class Town:
         for author in written:
             self.write(author)
         self.before = {author: list(ids) for author, ids in self.posts_of.items()}
-        self.follows = {reader: list(STARS) for reader in self.readers}
+        self.follows: dict[int, list[int]] = {reader: list(STARS) for reader in self.readers}
         for reader in self.readers[::4]:
             self.follows[reader] += dice.sample(ordinary, FOLLOWED)
         self._homes: dict[int, list[int]] = {}
 
     def write(self, author: int) -> Post:
-        id = len(self.posts) + 1
-        self.posts[id] = Post(id=id, author=author, name=f"name_{author}", body=f"number {id} by {author}", at_ms=id)
+        id = PostId(len(self.posts) + 1)
+        self.posts[id] = Post(
+            id=id, author=UserId(author), name=f"name_{author}", body=f"number {id} by {author}", at_ms=id
+        )
         self.posts_of.setdefault(author, []).append(id)
         return self.posts[id]
 
@@ -118,7 +120,7 @@ class Town:
             self._homes[reader] = nlargest(2 * PAGE, followed)
         below = page.max_id if page.max_id is not None else math.inf
         ids = [id for id in self._homes[reader] if id < below][: page.limit]
-        return Slice(posts=[self.posts[id] for id in ids], older=ids[-1] if len(ids) == page.limit else None)
+        return Slice(posts=[self.posts[id] for id in ids], older=PostId(ids[-1]) if len(ids) == page.limit else None)
 
 
 async def _recorded(town: Town, calls: int) -> Recorder:
@@ -145,7 +147,9 @@ async def _judged(calls: int) -> Judged:
     took_s: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         run = Writing(Path(folder), Manifest(state="running", plan_sha256="", started=""))
-        history: History = _timed(took_s, "put together of what was recorded", lambda: recorder.history(given, recorder.calls))
+        history: History = _timed(
+            took_s, "put together of what was recorded", lambda: recorder.history(given, recorder.calls)
+        )
         name = _timed(took_s, "written", lambda: run.history("town", history))
         again = _timed(took_s, "read again", lambda: History(read_lines(Path(folder) / name, Op)))
     _timed(took_s, "put in order for all laws", lambda: world_of(again))

@@ -13,7 +13,7 @@ __all__ = ["Held", "holders"]
 class Held(NamedTuple):
     """How many intervals hold a place, and the numbers of the first of them."""
 
-    count: int
+    many: int
     first: tuple[int, ...]
 
 
@@ -24,7 +24,7 @@ def holders(places: Iterable[float], intervals: Sequence[tuple[float, float]], m
     order, so what has been left behind never comes back: n places and m intervals take about (n + m) log m steps.
 
     >>> holders([1, 5, 9], [(0, 6), (5, 8), (5, 6)], most=2)
-    {1: Held(count=1, first=(0,)), 5: Held(count=3, first=(0, 1))}
+    {1: Held(many=1, first=(0,)), 5: Held(many=3, first=(0, 1))}
     """
     begins = sorted((low, number) for number, (low, high) in enumerate(intervals) if low < high)
     ends = sorted(high for low, high in intervals if low < high)
@@ -35,14 +35,14 @@ def holders(places: Iterable[float], intervals: Sequence[tuple[float, float]], m
         while at < len(begins) and begins[at][0] <= place:
             heappush(begun, begins[at][1])
             at += 1
-        count = at - bisect_right(ends, place)
+        many = at - bisect_right(ends, place)
         first: list[int] = []
-        while len(first) < min(most, count):
+        while len(first) < min(most, many):
             number = heappop(begun)
             if intervals[number][1] > place:
                 first.append(number)
         for number in first:
             heappush(begun, number)
-        if count:
-            found[place] = Held(count, tuple(first))
+        if many:
+            found[place] = Held(many, tuple(first))
     return found

@@ -92,7 +92,7 @@ class World:
         for author, ids in sought.items():
             looks = self._last_looks_for(author)
             for id, held in holders(ids, [look.covered for look in looks], PROOF_MAX).items():
-                missed[id] = Missed(self.posts[int(id)], held.count, [looks[number] for number in held.first])
+                missed[id] = Missed(self.posts[int(id)], held.many, [looks[number] for number in held.first])
         return [missed[post.id] for post in self.written if post.id in missed]
 
     @property
