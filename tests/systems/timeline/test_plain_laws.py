@@ -120,7 +120,7 @@ class Tale:
         if dice.random() > self.care:
             shown += [dice.choice(POSTS)]
         older = shown[-1] if shown and dice.random() < 0.8 else None
-        newer = shown[0] if shown else None
+        newer = dice.choice([*shown[:1], dice.choice(POSTS)]) if shown else None
         self.ended[key] = older
         answer = {"posts": [self._shown(post) for post in shown], "older": older, "newer": newer, "source": "feed"}
         self._tell(call, *asked, page, answer=answer, final=final, sure=self.dice.random() < 0.8)
