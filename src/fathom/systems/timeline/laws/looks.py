@@ -72,17 +72,19 @@ class Shown:
     """What the pages of one list had shown: by post, on which of them, the lowest post first."""
 
     def __init__(self, looks: Iterable[Look]) -> None:
-        self._on: defaultdict[int, list[tuple[int, int, Look, int]]] = defaultdict(list)
-        for number, look in enumerate(looks):
-            for place, (post, author) in enumerate(look.by):
-                self._on[post].append((number, place, look, author))
-        self._ids = sorted(self._on)
+        self._looks = list(looks)
+        self._at: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for number, look in enumerate(self._looks):
+            for place, post in enumerate(look.listed):
+                self._at[post].append((number, place))
+        self._ids = sorted(self._at)
 
     def before(self, op: Op, part: Part, known: Container[int]) -> list[tuple[Look, int, int]]:
         """Return which pages had shown what of a part that is not known, and by whom, before a call began."""
         ids = self._ids[bisect_left(self._ids, part.low) : bisect_left(self._ids, part.high)]
-        unknown = [(*on, id) for id in ids if id not in known for on in self._on[id] if on[2].op.before(op)]
-        return [(look, id, author) for _, _, look, author, id in sorted(unknown, key=lambda on: on[:2])]
+        unknown = sorted(at for id in ids if id not in known for at in self._at[id])
+        shown = ((self._looks[number], place) for number, place in unknown)
+        return [(look, *look.by[place]) for look, place in shown if look.op.before(op)]
 
 
 def walks_of(looks: list[Look]) -> list[list[Look]]:

@@ -15,8 +15,7 @@ class Pairs:
     """What may be true of pairs of people over time, from calls that turn it on and off."""
 
     def __init__(self) -> None:
-        self.first: dict[tuple[int, int], set[bool]] = {}
-        self.otherwise: set[bool] = {False}
+        self.first: defaultdict[int, set[int]] = defaultdict(set)  # whom it was true of before
         self.known: set[int] | None = None
         self.turned: set[int] = set()  # who is in any pair that was ever turned
         self._turns: defaultdict[int, defaultdict[int, list[tuple[Op, bool]]]] = defaultdict(_no_turns)
@@ -51,9 +50,9 @@ class Pairs:
         return self._in_order[one, other]
 
     def _begin(self, one: int, other: int) -> set[bool]:
-        if (one, other) in self.first:
-            return self.first[one, other]
-        return {True, False} if self.known is not None and one not in self.known else self.otherwise
+        if one in self.first and other in self.first[one]:
+            return {True}
+        return {True, False} if self.known is not None and one not in self.known else {False}
 
 
 def _no_turns() -> defaultdict[int, list[tuple[Op, bool]]]:

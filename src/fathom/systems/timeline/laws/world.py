@@ -159,9 +159,9 @@ class World:
         follows = given.get("follows", {})
         self.following.known = {int(reader) for reader in follows}
         for reader, authors in follows.items():
-            for author in authors:
-                self.following.first[int(reader), int(author)] = {True}
-                self._follows[int(reader)].add(int(author))
+            followed = {int(author) for author in authors}
+            self.following.first[int(reader)] |= followed
+            self._follows[int(reader)] |= followed
         for author, ids in given.get("posts", {}).items():
             for post in ids:
                 self._know(Posted(int(post), int(author)))
