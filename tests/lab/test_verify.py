@@ -16,7 +16,7 @@ from fathom.lab.dive import Dive, Load, op, sweep
 from fathom.lab.record import voices
 from fathom.lab.runs import Manifest, Run, Writing, code_of
 from fathom.lab.verdicts import conclude
-from fathom.lab.verify import Verification, _laws, _lost, summary, verify
+from fathom.lab.verify import Verification, _histories, summary, verify
 from tests.lab.synthetic import LAW, World, altered, write_finished, write_run
 
 pytestmark = pytest.mark.slow
@@ -195,7 +195,7 @@ def test_laws_are_held_by_how_often_they_were_broken(tmp_path):
 
     def counts(given: int) -> list[str]:
         run.manifest.state = "void"
-        return [p.says for p in _laws(run, law(given))]
+        return [p.says for p in _histories(run, None, law(given))]
 
     assert not counts(2) and "2 broken in 1, the history gives 3" in counts(3)[0]
     result.broken = result.broken * 10
@@ -220,13 +220,37 @@ def test_what_was_lost_is_counted_again_from_the_histories(tmp_path):
     Kept.keeps = keeps
 
     trial.fault, trial.lost = 1, 5
-    assert not list(_lost(run, Kept, {"keeps": keeps})), "with what was lost before"
+    assert not list(_histories(run, Kept, {"keeps": keeps})), "with what was lost before"
     trial.alone, trial.lost = True, 2
-    assert not list(_lost(run, Kept, {"keeps": keeps}))
+    assert not list(_histories(run, Kept, {"keeps": keeps}))
     trial.lost = 1
-    assert [p.says for p in _lost(run, Kept, {"keeps": keeps})] == [
+    assert [p.says for p in _histories(run, Kept, {"keeps": keeps})] == [
         "trials.jsonl says 1 lost by fault 1, the history gives 2"
     ]
+
+
+def test_a_history_is_read_once_for_all_that_it_says(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    run = write_run(tmp_path, World(blocks=0))
+    ops = [Op(index=0, caller="trial/0/post/0", call="post")]
+    names = [Writing(run.folder, run.manifest).history(f"hybrid-{n}", ops) for n in range(2)]
+    for at, result in enumerate(run.laws):
+        result.history = names[at % 2]
+    for trial in run.trials:
+        trial.history, trial.lost = names[0], 0
+    read: list[str] = []
+    monkeypatch.setattr(Run, "history", lambda run, name: read.append(name) or iter(ops))
+
+    def keeps(history):
+        return ()
+
+    class Kept(Dive[object]):
+        trial = None  # without load
+
+    Kept.keeps = keeps
+    laws = {result.law: keeps for result in run.laws} | {"keeps": keeps}
+    assert len(run.laws) > 2 and len(run.trials) > 1
+    list(_histories(run, Kept, laws))
+    assert sorted(read) == sorted(names)
 
 
 def unfinished(run: Run, state: str, exit: int, why: str) -> Run:

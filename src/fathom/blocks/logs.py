@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from fathom.blocks.verdict import Fault, Verdict, shown
@@ -94,6 +94,50 @@ class _Pass(NamedTuple):
     above: float
     below: float
     by: Op
+
+    def may_have_missed(self, place: _Place) -> bool:
+        """Whether it may have come after the end that was reached."""
+        return self.below == math.inf and not place.op.before(self.by)
+
+
+class _Place(NamedTuple):
+    """What is known to be at an offset, and from whom."""
+
+    offset: int
+    value: Hashable
+    op: Op
+
+
+class _Way:
+    """Places in the order of their offsets, as consumers pass them over."""
+
+    def __init__(self, places: list[_Place]) -> None:
+        self.places = places
+        self._offsets = [place.offset for place in places]
+        self._next = list(range(len(places) + 1))  # the first from here on that was not taken, or on the way to it
+
+    def first(self, went: _Pass) -> tuple[_Place | None, int]:
+        """Return the first place that was passed over, and how many were."""
+        begin, end = bisect_right(self._offsets, went.above), bisect_left(self._offsets, went.below)
+        if went.below < math.inf:
+            return (self.places[begin], end - begin) if begin < end else (None, 0)
+        passed = [place for place in self.places[begin:end] if not went.may_have_missed(place)]
+        return (passed[0] if passed else None), len(passed)
+
+    def taken(self, went: _Pass) -> Iterator[_Place]:
+        """Yield what was passed over, and never again."""
+        at, end = self._left(bisect_right(self._offsets, went.above)), bisect_left(self._offsets, went.below)
+        while at < end:
+            if not went.may_have_missed(self.places[at]):
+                self._next[at] = at + 1
+                yield self.places[at]
+            at = self._left(at + 1)
+
+    def _left(self, at: int) -> int:
+        while self._next[at] != at:
+            self._next[at] = self._next[self._next[at]]  # whoever comes next goes half the way
+            at = self._next[at]
+        return at
 
 
 class _Log:
@@ -179,29 +223,27 @@ class _Log:
 
     def _judge_passes(self) -> None:
         """Judge what lay in a consumer's way and was not shown to it."""
-        known = sorted(self.places.items(), key=lambda place: place[0])
-        offsets = [offset for offset, _ in known]
+        known = [
+            _Place(offset, value, op) for offset, there in sorted(self.places.items()) for value, op in there.items()
+        ]
+        seen = _Way([place for place in known if place.value in self.seen])
+        unseen = _Way([place for place in known if place.value not in self.seen])
         lost: set[Hashable] = set()
-        for above, below, by in self.passes:
-            skipped: list[tuple[int, Hashable, Op]] = []
-            for offset, values in known[bisect_right(offsets, above) : bisect_left(offsets, below)]:
-                for value, op in values.items():
-                    if below == math.inf and not op.before(by):
-                        continue  # it may have come after the end that was reached
-                    if value in self.seen:
-                        skipped.append((offset, value, op))
-                    elif value not in lost:
-                        lost.add(value)
-                        self._lose(offset, value, op, below, by)
-            if skipped:
-                offset, value, op = skipped[0]
-                more = f" and {len(skipped) - 1} more" if len(skipped) > 1 else ""
-                self._fault("skipped", f"{by.caller} {_went(below)} without {shown(value)} at {offset}{more}", op, by)
-        for offset, values in known:
-            if by := self.looked.get(offset):
-                for value in values.keys() - self.seen.keys() - lost:  # another was shown in its place
+        for went in self.passes:
+            for offset, value, op in unseen.taken(went):
+                if value not in lost:
                     lost.add(value)
-                    self._lose(offset, value, values[value], offset, by)
+                    self._lose(offset, value, op, went.below, went.by)
+            skipped, n = seen.first(went)
+            if skipped is not None:
+                more = f" and {n - 1} more" if n > 1 else ""
+                says = f"{went.by.caller} {_went(went.below)} without {shown(skipped.value)} at {skipped.offset}{more}"
+                self._fault("skipped", says, skipped.op, went.by)
+        for offset, value, op in unseen.places:
+            by = self.looked.get(offset)
+            if by is not None and value not in lost:  # another was shown in its place
+                lost.add(value)
+                self._lose(offset, value, op, offset, by)
         found = self.seen.keys() | lost
         self.unread = {value for _, value, _ in self.acknowledged if value not in found}
 

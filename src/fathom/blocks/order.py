@@ -431,7 +431,8 @@ class _Course:
         self._free.append(bit)
         if any(want.bit == bit for want in self._wants.get(change.old, ())):
             left = tuple(want for want in self._wants[change.old] if want.bit != bit)
-            self._wants = {**self._wants, change.old: left}
+            others = {value: wants for value, wants in self._wants.items() if value != change.old}
+            self._wants = {**others, change.old: left} if left else others
         self._leaves = _without(self._leaves, change.new, bit)
         self._adds = _without(self._adds, change.text, bit)
         self._saw = _without(self._saw, change.old, bit)

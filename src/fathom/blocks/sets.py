@@ -89,8 +89,10 @@ def check(ops: Iterable[Op], means: Callable[[Op], Added | Held | None], *, at_o
 def _fate(element: Hashable, adds: list[Op], reads: list[Op], showing: list[int]) -> Fault:
     """Return what became of an element, with the operations that prove it. Reads are in the order of their starts."""
     name = shown(element)
+    possible = [add for add in adds if add.outcome is not Outcome.FAILED]
+    first = min(possible, key=lambda add: add.start_s, default=None)
     for at in showing:
-        if not any(add.outcome is not Outcome.FAILED and not reads[at].before(add) for add in adds):
+        if first is None or reads[at].before(first):
             asked = "had been refused" if adds else "nobody had asked for"
             says = f"the read at {reads[at].start_s:g} s shows {name}, which {asked}"
             return Fault("unexpected", says, (*adds[:1], reads[at]))
@@ -107,7 +109,7 @@ def _fate(element: Hashable, adds: list[Op], reads: list[Op], showing: list[int]
     lacks = next((at for at in reversed(later) if at not in shows), None)
     if lacks is None:
         return Fault("ok" if later or showing else "never read", f"{name} is there", (known,))
-    hoped = [add for add in adds if add.outcome is not Outcome.FAILED and not known.before(add)]
+    hoped = [add for add in possible if not known.before(add)]
     how, sources = ("acknowledged", ()) if known in adds else ("seen", tuple(hoped[:1]))
     says = f"{name} was {how} at {known_s:g} s, and the read at {reads[lacks].start_s:g} s lacks it"
     again = next((at for at in reversed(showing) if not reads[at].before(reads[lacks])), None)

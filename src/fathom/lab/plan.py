@@ -18,6 +18,7 @@ from fathom.lab import prices, runs
 from fathom.lab.body import TWIN
 from fathom.lab.dive import QUANTILES, Dive, Load
 from fathom.lab.findings.warm import ROUNDS_MIN
+from fathom.lab.judging import foreseen_s
 from fathom.lab.machine import Placement
 from fathom.lab.scale.forecast import STATE_MOST
 from fathom.lab.stats import samples_needed
@@ -54,7 +55,6 @@ START_S = 1.0  # engines and service of one approach, from nothing to ready on t
 PREPARE_S = 4.0  # the data of one approach
 MACHINE_S = 2.0  # micro-measurements
 RECORD_S = 4.0  # findings and record
-JUDGE_S = 5.0  # what one approach takes after a trial: settled, a last look by everyone, the laws
 DRAWS = 2_000  # of what the target would need: their 5 % and 95 % quantiles are good to about 2 %
 WARM_S = 0.5  # of the race's load, to each in turn until nobody becomes faster
 HOLD_OUT_S = 4.0  # of a mix, at each of what was foretold …
@@ -131,7 +131,12 @@ class Plan:
 
     def trial_s(self, fault: grammar.Fault) -> float:
         """How long the load goes on around a fault."""
-        return fault.until_s + AFTER * fault.lasts_s
+        return _trial_s(fault)
+
+    def judging_s(self, fault: grammar.Fault) -> float:
+        """How long it takes to judge one approach afterwards."""
+        assert self.load is not None
+        return foreseen_s(self.dive, self.middle, self.load.rates, _trial_s(fault))
 
     def lines(self) -> list[str]:
         """Return the plan as a person reads it before it starts."""
@@ -254,7 +259,7 @@ def draw(
     segment_s = load.lasts_s if load else 0.0
     rates = _duel_rates(dive, load, segment_s, blocks) if load and blocks else {}
     order = _order(list(choices), blocks, seed)
-    parts, together = _parts(dive, pace, choices, controls, points, segment_s, order, faults)
+    parts, together = _parts(dive, pace, choices, controls, points, load, order, faults)
     command = _command(system, name, only, settings or {}, seed, mode, budget_s)
     if sum(parts.values()) > pace.budget_s:
         raise _too_long(parts, pace, mode)
@@ -428,12 +433,12 @@ def _parts(
     choices: Mapping[str, Choice],
     controls: Mapping[str, Choice],
     points: Sequence[Any],
-    segment_s: float,
+    load: Load | None,
     order: Sequence[Sequence[str]],
     faults: Sequence[grammar.Fault],
 ) -> tuple[dict[str, float], bool]:
     """Return the seconds of each part, and whether the trial must put the approaches side by side to fit."""
-    if dive.without_load():
+    if load is None:
         return {"set-up": MACHINE_S, "count": 1.0 * len(choices) * len(points), "record": RECORD_S}, False
     rivals = len(choices)
     bodies = rivals + len(controls) + (1 if order else 0)
@@ -447,7 +452,7 @@ def _parts(
             len(FLIPS) * FLIP_SLICES * 2 * (1.5 + TURN_S) if rivals > 1 and len(dive.operations) > 1 else 0.0
         )
         parts["warm-up"] = ROUNDS_MIN * len(order[0]) * (WARM_S + TURN_S)
-        parts["duel"] = len(order) * len(order[0]) * (segment_s + TURN_S)
+        parts["duel"] = len(order) * len(order[0]) * (load.lasts_s + TURN_S)
         parts["redone"] = parts["duel"] * pace.redo
     else:
         parts["flip"] = 0.0
@@ -458,14 +463,19 @@ def _parts(
     if order and pace.steps:
         parts["capacity"] = rivals * (pace.steps + FITS * len(LOW)) * (STEP_S + 2 * TURN_S)
         parts["hold-out"] = rivals * hold_out_s(dive)
-    loads_s = sum(fault.until_s + AFTER * fault.lasts_s for fault in faults)
+    loads_s = sum(_trial_s(fault) for fault in faults)
+    judging_s = sum(foreseen_s(dive, points[len(points) // 2], load.rates, _trial_s(fault)) for fault in faults)
     tried = rivals + len(controls)
-    apart_s = tried * (loads_s + len(faults) * JUDGE_S)
+    apart_s = tried * (loads_s + judging_s)
     together = bool(faults) and sum(parts.values()) + apart_s + RECORD_S > pace.budget_s
     if faults:
-        parts["trial"] = loads_s + tried * len(faults) * JUDGE_S if together else apart_s
+        parts["trial"] = loads_s + tried * judging_s if together else apart_s
     parts["record"] = RECORD_S
     return parts, together
+
+
+def _trial_s(fault: grammar.Fault) -> float:
+    return fault.until_s + AFTER * fault.lasts_s
 
 
 def bisection_s(dive: type[Dive[Any]], pace: Pace) -> float:

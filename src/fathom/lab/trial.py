@@ -22,15 +22,14 @@ from fathom.lab.body import SETTLE_S, Contender
 from fathom.lab.census import Census
 from fathom.lab.duel import Ground, demand_s
 from fathom.lab.findings.trials import lost_of
+from fathom.lab.judging import READS_KEPT_MAX
 from fathom.lab.load import Schedule
 from fathom.lab.machine import cpu_s
-from fathom.lab.plan import JUDGE_S
 from fathom.lab.runs import MIX, FaultMark
 
 __all__ = ["Trials", "breakable"]
 
 UTILISATION = 0.3  # of the system's cores, all approaches together: without its cache a system works far more
-KEPT_MAX = 6_000  # reads that a history keeps; changes are all kept
 READY_S = 30.0
 
 
@@ -39,15 +38,17 @@ class Trials:
 
     def __init__(self, bench: Bench, census: Census, ground: Ground) -> None:
         self.bench, self._census, self.ground = bench, census, ground
+        self._judging_s: dict[str, float] = {}  # what it took the last time, by contender
 
     async def run(self, contenders: Sequence[Contender]) -> None:
         """Every fault on every contender; controls, which no census knows, are among them."""
         plan = self.bench.plan
         for number, fault in enumerate(plan.faults):
-            if number and self.bench.left_s() < plan.trial_s(fault):
+            judging_s = sum(self._judging_s.get(contender.name, plan.judging_s(fault)) for contender in contenders)
+            if number and self.bench.left_s() < plan.trial_s(fault) + judging_s:
                 self.bench.tell(f"no time is left for the {fault}")
                 return
-            apart_s = len(contenders) * sum(plan.trial_s(left) + JUDGE_S for left in plan.faults[number:])
+            apart_s = sum(len(contenders) * plan.trial_s(left) + judging_s for left in plan.faults[number:])
             together = plan.together or self.bench.left_s() < apart_s
             if together and not plan.together:
                 self.bench.tell("time is short: the approaches go through the fault side by side")
@@ -61,7 +62,9 @@ class Trials:
                     trials = [_Trial(self, contender, rates, number, together) for contender in group]
                     await _side_by_side(trials)
                     for trial in trials:
+                        began = time.monotonic()
                         await trial.judge()
+                        self._judging_s[trial.contender.name] = time.monotonic() - began
 
     def _rates(self, group: Sequence[Contender]) -> dict[str, float]:
         """The dive's load, or as much of it as leaves room when all of the group run, each as dear as the dearest."""
@@ -92,7 +95,7 @@ class _Trial:
         key = f"trial/{self.number}"
         schedule = Schedule.draw(self.rates, self.lasts_s, seed_of(f"{bench.plan.seed}/{key}/{self.ground.point}"))
         reads = sum(self.rates.get(op.name, 0.0) for op in contender.dive.operations.values() if op.reads)
-        kept = min(1.0, KEPT_MAX / max(reads * self.lasts_s, 1.0))
+        kept = min(1.0, READS_KEPT_MAX / max(reads * self.lasts_s, 1.0))
         offering = bench.offering(contender, self.ground.point, key, kept=kept)
         meter = bench.meter(contender)
         await meter.start()

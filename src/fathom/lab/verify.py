@@ -10,8 +10,8 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,7 +26,7 @@ from fathom.lab.findings.book import name_of
 from fathom.lab.findings.holdout import HELD_OUT, foretell, label
 from fathom.lab.findings.trials import lost_of
 from fathom.lab.record import voices
-from fathom.lab.runs import BREACHES_MAX, Finding, Forecast, Run, code_of, hashes
+from fathom.lab.runs import BREACHES_MAX, Finding, Forecast, LawResult, Run, Trial, code_of, hashes
 from fathom.lab.verdicts import EXIT_VOID, conclude, exit_of
 
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ def verify(run: Run, dive: type[Dive[Any]] | None = None, laws: Mapping[str, Law
     if laws is None and any(result.history for result in run.laws):
         skipped.append("the histories: the laws were not given")
     problems += _forecasts(run)
-    problems += _laws(run, laws or {})
-    problems += _lost(run, dive, laws or {})
+    problems += _histories(run, dive, laws or {})
     predicted = foreteller is not None or not any(f.how == "prediction" for f in written)
     problems += _state(run, fresh if predicted else None)
     if manifest.state == "complete":
@@ -256,42 +255,44 @@ def _in_order_of(fresh: Sequence[Finding], written: Sequence[Finding]) -> list[F
     return [by_id[f.id] for f in written if f.id in by_id]
 
 
-@lru_cache(maxsize=1)
-def _history(run: Run, name: str) -> History:
-    """A history is big, and every law of a trial is held against the same one: it is read once."""
-    return History(run.history(name))
-
-
-def _laws(run: Run, laws: Mapping[str, Law]) -> Iterator[Problem]:
-    """Hold each law against its history again, where the history was kept."""
+def _histories(run: Run, dive: type[Dive[Any]] | None, laws: Mapping[str, Law]) -> Iterator[Problem]:
+    """Judge the histories again that were kept, one by one: a history is big, and is read once for all that it says."""
+    keeps = dive.keeps.__name__ if dive is not None and dive.keeps is not None else None
+    results: defaultdict[str, list[LawResult]] = defaultdict(list)
+    trials: defaultdict[str, list[Trial]] = defaultdict(list)
     for result in run.laws:
-        law = laws.get(result.law)
-        if law is None or result.history is None:
-            continue
-        history = _history(run, result.history)
-        found = sum(1 for _ in islice(law(history), BREACHES_MAX))
-        same = found == result.count if result.counted else found >= result.count
-        n = tried(law, history)
-        if not same or n != result.checked:
-            was = f"{'' if result.counted else 'at least '}{result.count:,} broken in {result.checked:,}"
-            says = f"{result.law}: laws.jsonl says {was}, the history gives {found:,} in {n:,}"
-            id = name_of("law", result.approach, result.law)
-            yield Problem(kind="law", where=result.history, says=says, findings=[id])
-
-
-def _lost(run: Run, dive: type[Dive[Any]] | None, laws: Mapping[str, Law]) -> Iterator[Problem]:
-    """Count again what every trial lost, where its history was kept: breaches of the law that the dive names."""
-    law = laws.get(dive.keeps.__name__) if dive is not None and dive.keeps is not None else None
+        if result.history is not None and result.law in laws:
+            results[result.history].append(result)
     for trial in run.trials:
-        if law is None or trial.history is None or trial.lost is None:
-            continue
-        history = _history(run, trial.history)
-        broken = list(islice(law(history), BREACHES_MAX))
-        lost = len(lost_of(history, broken, trial.fault) if trial.alone else broken)
-        if trial.lost != lost:
-            says = f"trials.jsonl says {trial.lost:,} lost by fault {trial.fault}, the history gives {lost:,}"
-            id = name_of("trial", trial.approach, trial.fault, "lost")
-            yield Problem(kind="law", where=trial.history, says=says, findings=[id])
+        if trial.history is not None and trial.lost is not None and keeps in laws:
+            trials[trial.history].append(trial)
+    for name in dict.fromkeys([*results, *trials]):
+        history = History(run.history(name))
+        held = [result.law for result in results[name]] + ([keeps] if keeps is not None and trials[name] else [])
+        broken = {law: list(islice(laws[law](history), BREACHES_MAX)) for law in dict.fromkeys(held)}
+        for result in results[name]:
+            yield from _law(name, result, len(broken[result.law]), tried(laws[result.law], history))
+        for trial in trials[name]:
+            lost = broken[keeps] if keeps is not None else []
+            yield from _lost(name, trial, len(lost_of(history, lost, trial.fault) if trial.alone else lost))
+
+
+def _law(history: str, result: LawResult, found: int, n: int) -> Iterator[Problem]:
+    """Hold what a law said of a history against what it says now."""
+    same = found == result.count if result.counted else found >= result.count
+    if not same or n != result.checked:
+        was = f"{'' if result.counted else 'at least '}{result.count:,} broken in {result.checked:,}"
+        says = f"{result.law}: laws.jsonl says {was}, the history gives {found:,} in {n:,}"
+        id = name_of("law", result.approach, result.law)
+        yield Problem(kind="law", where=history, says=says, findings=[id])
+
+
+def _lost(history: str, trial: Trial, lost: int) -> Iterator[Problem]:
+    """Hold what a trial lost against the breaches that its history has of the law which the dive names."""
+    if trial.lost != lost:
+        says = f"trials.jsonl says {trial.lost:,} lost by fault {trial.fault}, the history gives {lost:,}"
+        id = name_of("trial", trial.approach, trial.fault, "lost")
+        yield Problem(kind="law", where=history, says=says, findings=[id])
 
 
 # Record --------------------------------------------------------------------------------------------------------------

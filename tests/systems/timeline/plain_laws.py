@@ -1,11 +1,6 @@
-"""What stays true of a timeline when it is slow and when it fails.
+"""The laws once more, in the plainest words: every look beside every post, every call beside every other.
 
-Each law reads a history as its callers saw it and yields what breaks a promise. An answer may be stale about new posts
-of others; it may never show what was unfollowed, blocked or deleted before it was asked for, never repeat, never be
-out of order, and never lack one's own. What was only known to be *unknown* may have happened, at any later time.
-
-A history may begin with `call="given"`, whose answer tells the world before it:
-`{"follows": {reader: [authors]}, "posts": {author: [ids]}}`. A reader it does not name is a reader nothing is known of.
+What a long history takes too long for. The timeline's own laws say the same of any history, breach by breach.
 """
 
 from __future__ import annotations

@@ -1,0 +1,114 @@
+"""What was seen: each answered read, which part of which list it is, and the walks that they are steps of."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Container, Iterable
+from typing import Any
+
+from fathom.history import Op
+
+from .pairs import Pairs
+from .posts import NOWHERE, Part, Posted
+
+__all__ = ["ListName", "Look", "Shown", "reach_of", "walks_of"]
+
+ListName = tuple[str, int, int | None]  # which list it is: home or posts, who reads it, whose posts
+
+
+class Look:
+    """One answered read: who looked, at which part of which list, and what was there."""
+
+    def __init__(self, op: Op, following: Pairs, blocking: Pairs) -> None:
+        self.op, self.kind, self._following, self._blocking = op, op.call, following, blocking
+        self.viewer = int(op.asked[0])
+        found: dict[str, Any] = op.answer if op.call != "read" else {"posts": [op.answer]}
+        self.by = [(int(post["id"]), int(post["author"])) for post in found["posts"]]
+        self.listed = [post for post, _ in self.by]
+        self.ids = set(self.listed)
+        self.author = int(op.asked[1]) if op.call == "posts" else None
+        self.list: ListName = (self.kind, self.viewer, self.author)
+        self.order = (op.start_s, op.index)
+        self.own = op.call == "home" or self.author == self.viewer
+        page = _page(op)
+        self.below: int | None = page.get("max_id")
+        self.older: int | None = found.get("older")
+        upward = page.get("since_id") is not None or page.get("min_id") is not None
+        self.covered = NOWHERE if self.kind == "read" or upward else Part.between(self.older, self.below)
+        self.above: int | None = page.get("min_id")  # the oldest above it were asked for, up to `newer`
+        self.newer: int | None = found.get("newer")
+
+    def __str__(self) -> str:
+        when = "at the end " if self.op.final else ""
+        part = f" below {self.below}" if self.below is not None else ""
+        if self.kind == "home":
+            return f"{when}the home of {self.viewer}{part}"
+        if self.kind == "posts":
+            return f"{when}the list of {self.author}{part}, read by {self.viewer},"
+        return f"{when}a read by {self.viewer}"
+
+    @property
+    def likes(self) -> dict[int, int]:
+        found = self.op.answer["posts"] if self.kind != "read" else [self.op.answer]
+        return {int(post["id"]): int(post.get("likes", 0)) for post in found}
+
+    def should_show(self, post: Posted) -> bool:
+        return self.covered.low <= post.id < self.covered.high and self.has_place_for(post)
+
+    def has_place_for(self, post: Posted) -> bool:
+        """Whether the list surely has this post in it, on whatever page."""
+        return not post.may_be_deleted and self.has_all_of(post.author)
+
+    def has_all_of(self, author: int) -> bool:
+        """Whether the list surely has what somebody wrote and did not delete."""
+        if self.kind == "posts":
+            pairs = ((author, self.viewer), (self.viewer, author))
+            return self.author == author and not any(True in self._blocking.at(*pair, self.op) for pair in pairs)
+        return author == self.viewer or self._following.at(self.viewer, author, self.op) == {True}
+
+
+class Shown:
+    """What the pages of one list had shown: by post, on which of them, the lowest post first."""
+
+    def __init__(self, looks: Iterable[Look]) -> None:
+        self._looks = list(looks)
+        self._at: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for number, look in enumerate(self._looks):
+            for place, post in enumerate(look.listed):
+                self._at[post].append((number, place))
+        self._ids = sorted(self._at)
+
+    def before(self, op: Op, part: Part, known: Container[int]) -> list[tuple[Look, int, int]]:
+        """Return which pages had shown what of a part that is not known, and by whom, before a call began."""
+        ids = self._ids[bisect_left(self._ids, part.low) : bisect_left(self._ids, part.high)]
+        unknown = sorted(at for id in ids if id not in known for at in self._at[id])
+        shown = ((self._looks[number], place) for number, place in unknown)
+        return [(look, *look.by[place]) for look, place in shown if look.op.before(op)]
+
+
+def walks_of(looks: list[Look]) -> list[list[Look]]:
+    """Return the walks: each page asked for from where the same caller's page before it had ended."""
+    walks: list[list[Look]] = []
+    open_walks: dict[tuple[str, ListName], list[Look]] = {}
+    for look in looks:
+        if look.kind == "read":
+            continue
+        key = (look.op.caller, look.list)
+        walk = open_walks.get(key)
+        if walk is not None and look.below is not None and look.below == walk[-1].older:
+            walk.append(look)
+            continue
+        open_walks[key] = [look]
+        walks.append(open_walks[key])
+    return walks
+
+
+def reach_of(walk: list[Look]) -> Part:
+    """Return the part of the ids in which all of a walk's pages lie."""
+    return Part(min(look.covered.low for look in walk), max(look.covered.high for look in walk))
+
+
+def _page(op: Op) -> dict[str, int]:
+    page = op.asked[-1] if op.call in ("home", "posts") else {}
+    return {key: value for key, value in page.items() if value is not None} if isinstance(page, dict) else {}
