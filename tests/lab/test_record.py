@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -14,7 +15,7 @@ import fathom
 from fathom.lab import figures
 from fathom.lab.record import Facts, show, voices
 from fathom.lab.record.svg import Linear, Log, apart
-from fathom.lab.runs import Finding, Run
+from fathom.lab.runs import Change, Finding, Run
 from fathom.lab.verdicts import conclude
 from tests.lab.synthetic import World, altered, write_finished, write_run
 
@@ -157,6 +158,27 @@ def test_numbers_of_one_that_broke_a_law_are_struck_through_everywhere(tmp_path)
     assert "on-write broke each follower sees each post once at least 1 time: its numbers are void" in said["record.md"]
     assert "3,005 void" in terminal(run, found)
     assert not re.search(r'<span class="num" data-finding="census/on-write/', said["record.html"])
+
+
+@pytest.mark.slow
+def test_what_is_not_as_by_default_is_said_at_the_head_and_beside_the_verdict_in_all_voices(tmp_path):
+    run = write_run(tmp_path, World(blocks=0, faults=False))
+    plan = run.plan
+    plan.changed = [Change(kind="knob", name="fame", value=500, default=10_000, of=["hybrid"])]
+    (run.folder / "plan.json").write_bytes(msgspec.json.encode(plan))
+    read = Run(run.folder)
+    found = conclude(read)
+    said, shown = voices(read, found), terminal(read, found)
+    says = "fame = 500 instead of 10,000 (hybrid)"
+    head = said["record.md"].partition("**In short**")[0]
+    assert f"**Not the default: {says}**" in head and "hybrid with fame = 500" in said["record.md"]
+    assert f'<p class="changed">Not the default: {says}</p>' in said["record.html"].partition('class="short"')[0]
+    for text in (said["record.md"], said["record.html"], shown):
+        assert text.count(says) == 2, "at the head, and beside the verdict"
+        assert "hybrid with fame = 500" in text
+    lines = shown.splitlines()
+    assert lines[2] == f"≠ not the default: {says}"
+    assert lines[lines.index(lines[2], 3) + 1].startswith("→ At 100 fans")
 
 
 @pytest.mark.slow

@@ -52,6 +52,7 @@ __all__ = [
     "OUTCOMES",
     "RECORD_FILES",
     "Aim",
+    "Change",
     "Counts",
     "Duel",
     "Fault",
@@ -117,6 +118,16 @@ class Option(Struct):
     says: str  # the first line of its docstring: its bet and its price
     knobs: dict[str, Any] = {}
     tells: str = ""  # the rest of its docstring
+
+
+class Change(Struct):
+    """One thing that the dive was asked to do otherwise than it is written."""
+
+    kind: Literal["knob", "swept", "rate", "length", "approaches"]
+    name: str
+    value: Any
+    default: Any
+    of: list[str] = []  # the approaches whose knob it is
 
 
 class Sweep(Struct):
@@ -220,6 +231,7 @@ class Plan(Struct):
     budget_s: float = 300.0
     parts_s: dict[str, float] = {}
     not_measured: list[str] = []  # what the dive itself says it leaves out
+    changed: list[Change] = []  # what was asked for otherwise than the dive is written
 
     def option(self, name: str) -> Option:
         return next(option for option in self.approaches if option.name == name)

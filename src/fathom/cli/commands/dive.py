@@ -114,11 +114,13 @@ def _next(plan: Plan, folder: Path) -> list[tuple[str, str]]:
     numbers = [(name, value) for name, value in knobs.items() if isinstance(value, int) and value >= 10]
     turn = plan.dive.target.turns_at if plan.dive.target else ""
     numbers.sort(key=lambda knob: knob[0] != turn)  # the one at which an approach begins to work otherwise
-    changed = f" --set {numbers[0][0]}={numbers[0][1] // 10}" if numbers else " --deep"
+    mode = f" --{plan.mode}" if plan.mode != "default" else ""
+    otherwise = ("ask it otherwise", f" --set {numbers[0][0]}={numbers[0][1] // 10}" if numbers else " --seed 8")
+    label, words = ("as it is by default", "") if plan.changed else otherwise
     other = f" {plan.question.name}={rivals[-1]}" if len(rivals) > 1 else ""
     return [
         ("check every number", f"fathom verify {shlex.quote(str(folder))}"),
-        ("ask it otherwise", f"fathom dive {where} {plan.name}{changed}"),
+        (label, f"fathom dive {where} {plan.name}{words}{mode}"),
         ("have it run", f"fathom up {where}{other}"),
     ]
 

@@ -120,5 +120,6 @@ class Section:
 class Story:
     title: str
     about: str  # one line: system, dive, when, on what
+    changed: str  # what was asked for otherwise than by default; nothing where nothing was
     short: list[Item]  # the answer, before everything else
     sections: list[Section]

@@ -16,8 +16,9 @@ def decision_line(facts: Facts, decision: Finding) -> Item:
     where = f"At {facts.at(decision.point)} " if decision.point is not None else ""
     unjudged = decision.detail.get("unjudged") or []
     if decision.verdict == "takes":
-        line: list[Span] = [where, Strong(f"take {decision.approach}")]
-        line += [f": the next, {decision.versus}, costs ", Num(decision)] if decision.versus else [f": {decision.says}"]
+        line: list[Span] = [where, Strong(f"take {facts.called(decision.approach)}")]
+        other = [f": the next, {facts.called(decision.versus)}, costs ", Num(decision)]
+        line += other if decision.versus else [f": {decision.says}"]
         return [*line, f"; not judged there, for want of samples: {', '.join(unjudged)}"] if unjudged else line
     if decision.verdict == "equivalent":
         return [where, Strong("it does not matter"), f": {decision.says}"]

@@ -38,6 +38,7 @@ def html(story: Story, facts: Facts) -> str:
             "<header>",
             f"<h1>{escape(story.title, quote=False)}</h1>",
             f'<p class="about">{escape(story.about, quote=False)}</p>',
+            *([f'<p class="changed">{escape(story.changed, quote=False)}</p>'] if story.changed else []),
             *_short(story),
             "</header>",
             *(line for section in story.sections for line in _section(section, facts)),

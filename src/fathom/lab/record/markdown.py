@@ -28,6 +28,8 @@ __all__ = ["markdown"]
 def markdown(story: Story) -> str:
     """Return the whole record; charts are in the HTML, and said here in words."""
     lines = [f"# {_escaped(story.title)}", "", _escaped(story.about), ""]
+    if story.changed:
+        lines += [f"**{_escaped(story.changed)}**", ""]
     if story.short:
         lines += ["**In short**", "", *(f"- {_text(item)}" for item in story.short), ""]
     for section in story.sections:

@@ -42,6 +42,8 @@ from fathom.lab.runs import Finding
 
 __all__ = ["tell"]
 
+NOT_THE_DEFAULT = "Not the default"
+
 
 def tell(facts: Facts) -> Story:
     """Return the whole record: five parts, then scale, what was not measured, and how to repeat it."""
@@ -51,6 +53,7 @@ def tell(facts: Facts) -> Story:
     return Story(
         title=plan.question,
         about=" · ".join(about),
+        changed=f"{NOT_THE_DEFAULT}: {facts.changed}" if facts.changed else "",
         short=_short(facts),
         sections=[section for section in _sections(facts) if section is not None],
     )
@@ -70,9 +73,9 @@ def _sections(facts: Facts) -> list[Section | None]:
 
 
 def _short(facts: Facts) -> list[Item]:
-    lines: list[Item] = []
-    for found in facts.of("decision"):
-        lines.append(decision_line(facts, found))
+    lines: list[Item] = [decision_line(facts, found) for found in facts.of("decision")]
+    if facts.changed:
+        lines.append([Strong(NOT_THE_DEFAULT), f": {facts.changed}."])
     failed = [f for f in facts.of("law") if f.verdict == "failed"]
     for law in failed:
         lines.append(

@@ -42,13 +42,18 @@ def terminal(facts: Facts, width: int = 100) -> list[Text]:
     head = Text(left, style="bold")
     gap = width - len(left) - len(right)
     head.append(" " * gap + right if gap > 1 else f"\n{right}", style="not bold dim")
-    lines = [head, Text(plan.question), Text()]
+    lines = [head, Text(plan.question), *_changed(facts, width), Text()]
     if facts.manifest.state == "void":
         return [*lines, *_hanging([Mark("failed"), f" void: {facts.manifest.why}"], width), _where(facts)]
-    lines += _table(facts)
+    lines += [*_table(facts), *_changed(facts, width)]
     for item in _verdicts(facts):
         lines += _hanging(item, width)
     return [*lines, _where(facts)]
+
+
+def _changed(facts: Facts, width: int) -> list[Text]:
+    """Say what is not as it is by default: at the head, and again beside the verdicts."""
+    return _hanging(["≠", f"not the default: {facts.changed}"], width, "yellow") if facts.changed else []
 
 
 def _where(facts: Facts) -> Text:
@@ -249,13 +254,13 @@ def _count(finding: Finding) -> str:
     return shown if finding.exact else f"{shown} ({figures.spread_of(finding)})"
 
 
-def _hanging(item: Item, width: int) -> list[Text]:
+def _hanging(item: Item, width: int, style: str = "") -> list[Text]:
     """Lines whose mark stands out to the left."""
     mark, rest = item[0], _spans(item[1:])
     if isinstance(mark, Mark):
         sign = Text(mark.sign, style=_COLOURS.get(mark.verdict, "yellow"))
-    elif mark in ("·", "→"):
-        sign = Text(str(mark))
+    elif mark in ("·", "→", "≠"):
+        sign = Text(str(mark), style=style)
     else:
         return [_spans(item)]
     if rest.plain.startswith(" "):
