@@ -161,6 +161,30 @@ def test_numbers_of_one_that_broke_a_law_are_struck_through_everywhere(tmp_path)
 
 
 @pytest.mark.slow
+def test_what_proves_that_a_law_is_broken_is_told_in_words_in_all_voices(tmp_path):
+    run = write_run(tmp_path, World(broken="on-write", blocks=0, faults=False))
+    found = conclude(run)
+    said, shown = voices(run, found), terminal(run, found)
+    seen = "2. at 2.31 s, when all had settled, user 7's home, complete down to 9, showed 12 2 times"
+    assert f"1. at 1.20 s user 17 posted '\\*x\\* &lt;b>' (id 12)\n{seen}" in said["record.md"]
+    assert "<ol><li>at 1.20 s user 17 posted '*x* &lt;b&gt;' (id 12)</li><li>at 2.31 s" in said["record.html"]
+    assert "on-write broke each follower sees each post once" in said["record.md"]
+    lines = [line.strip() for line in shown.splitlines()]
+    at = lines.index("The 2 operations that prove it:")
+    assert lines[at - 1].endswith("reader 7 sees post 12 twice") or lines[at - 2].startswith("✗ on-write keeps")
+    assert lines[at + 1] == "1. at 1.20 s user 17 posted '*x* <b>' (id 12)" and seen.startswith(lines[at + 2])
+
+
+@pytest.mark.slow
+def test_a_run_that_is_void_because_all_broke_a_law_shows_the_proof_and_no_number(tmp_path):
+    run = write_run(tmp_path, World(broken="on-write", costs={"on-write": World().costs["on-write"]}, blocks=0))
+    altered(run.folder / "manifest.json", '"state": "complete"', '"state": "void"')
+    void = Run(run.folder)
+    text = terminal(void, conclude(void))
+    assert "1. at 1.20 s user 17 posted" in text and "CPU" not in text and "take" not in text
+
+
+@pytest.mark.slow
 def test_what_is_not_as_by_default_is_said_at_the_head_and_beside_the_verdict_in_all_voices(tmp_path):
     run = write_run(tmp_path, World(blocks=0, faults=False))
     plan = run.plan

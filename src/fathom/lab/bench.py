@@ -15,7 +15,7 @@ from typing import Any
 
 from fathom.engines.engine import EngineError, Killable
 from fathom.errors import FathomError
-from fathom.history import Broken, History, Law, tried
+from fathom.history import Broken, History, Law, proof, tried
 from fathom.lab import gates, machine, runs
 from fathom.lab.body import Bodies, Contender
 from fathom.lab.demand import Meter, Used, own_share
@@ -294,21 +294,25 @@ class Bench:
         for name, law in self.laws.items():
             found = list(itertools.islice(law(history), BREACHES_MAX))
             broken += found
+            new = bool(found) and (contender.name, name) not in self._told
+            steps = proof(law, found[0], history) if new else []
+            if new:
+                self._told.add((contender.name, name))
+                self.tell(f"{contender.name} breaks a law: {found[0].says}")
+                for number, step in enumerate(steps, 1):
+                    self.tell(f"    {number}. {step.says}")
             self.run.law(
                 LawResult(
                     law=name,
                     approach=contender.approach,
                     checked=tried(law, history),
                     broken=found[:EXAMPLES_MAX],
+                    proof=steps,
                     breaches=len(found),
                     history=file,
                     **about,
                 )
             )
-        for breach in broken:
-            if (contender.name, breach.law) not in self._told:
-                self._told.add((contender.name, breach.law))
-                self.tell(f"{contender.name} breaks a law: {breach.says}")
         return broken
 
 

@@ -38,7 +38,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fathom.errors import EXIT_BROKE, FathomError, nearest
-from fathom.history import Broken, Op
+from fathom.history import Broken, Op, Step
 from fathom.lab.prices import Prices
 from fathom.lab.scale.degrees import Degrees
 
@@ -378,6 +378,7 @@ class LawResult(Struct):
     part: Part
     checked: int  # how many things could have broken it
     broken: list[Broken] = []  # the first of them, as examples
+    proof: list[Step] = []  # the operations that prove the very first, told; only the first time an approach broke it
     breaches: int | None = None  # all of them; absent: the examples are all, unless they are as many as are kept
     segment: str | None = None
     fault: int | None = None

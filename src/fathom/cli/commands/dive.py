@@ -137,11 +137,16 @@ def _tell(ended: Ended, plan: Plan, as_json: bool) -> int:
         records.show(run, ended.findings)
         print(voice.columns(_next(plan, ended.folder), indent="  "), file=sys.stderr)
     if ended.state == "void":
+        broke = any(found.how == "law" and found.verdict == "failed" for found in ended.findings)
+        if broke and not as_json:
+            records.show(run, ended.findings)
+        mend = "mend it where the operations above show; beside one that keeps its laws it has a record: --only A,B"
+        quiet = "let the machine do nothing else meanwhile, then dive again (see: fathom doctor)"
         voice.tell(
             FathomError(
                 "the dive is void: none of its numbers may be believed",
                 why=voice.short(ended.why or "a gate was breached", 400),
-                fix="let the machine do nothing else meanwhile, then dive again (see: fathom doctor)",
+                fix=mend if broke else quiet,
             )
         )
     elif ended.state == "interrupted":

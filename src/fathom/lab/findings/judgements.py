@@ -49,7 +49,7 @@ def laws(book: Book) -> set[str]:
             **number,
             verdict=FAILED if broken else HELD if number["n"] else NOT_TRIED,
             says=broken[0].says if broken else "" if number["n"] else "nothing in this dive could break it",
-            detail={"where": [[r.part, r.fault] for r in results if r.broken]},
+            detail={"where": [[r.part, r.fault] for r in results if r.broken], **_proof(results)},
             sources=[result.segment for result in results if result.segment],
         )
     return broke
@@ -68,6 +68,12 @@ def _breaches(law: str, results: Sequence[LawResult]) -> dict[str, Any]:
     over = f"{len(results)} checks" if apart else f"the largest of {len(results)} checks"
     n = sum(checked) if apart else max(checked)
     return {"value": low, "low": low, "high": high, "exact": low == high, "n": n, "over": over}
+
+
+def _proof(results: Sequence[LawResult]) -> dict[str, list[str]]:
+    """The operations that prove the breach that was found first, in words; nothing where nobody wrote them down."""
+    steps = next((result.proof for result in results if result.proof), [])
+    return {"proof": [step.says for step in steps]} if steps else {}
 
 
 def _control(book: Book, approach: str, results: list[LawResult]) -> None:
@@ -89,7 +95,7 @@ def _control(book: Book, approach: str, results: list[LawResult]) -> None:
         over=f"{len(results)} checks",
         verdict=HELD if broken else FAILED,
         says=broken[0].says if broken else "it is known to be wrong, and nothing noticed",
-        detail={"laws": sorted({b.law for b in broken})},
+        detail={"laws": sorted({b.law for b in broken}), **_proof(results)},
         sources=[result.segment for result in results if result.segment],
     )
 

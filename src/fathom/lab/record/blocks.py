@@ -21,6 +21,7 @@ __all__ = [
     "Paragraph",
     "Section",
     "Span",
+    "Steps",
     "Story",
     "Strong",
     "Table",
@@ -101,13 +102,20 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """What happened one after the other, numbered."""
+
+    items: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Listing:
     """Lines to be typed."""
 
     lines: Sequence[str]
 
 
-Block = Paragraph | Bullets | Table | Chart | Listing
+Block = Paragraph | Bullets | Steps | Table | Chart | Listing
 
 
 @dataclass

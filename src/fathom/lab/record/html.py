@@ -19,6 +19,7 @@ from fathom.lab.record.blocks import (
     Paragraph,
     Section,
     Span,
+    Steps,
     Story,
     Strong,
     Table,
@@ -81,6 +82,8 @@ def _section(section: Section, facts: Facts) -> Iterator[str]:
                 yield "<ul>"
                 yield from (_bullet(item) for item in items)
                 yield "</ul>"
+            case Steps(items):
+                yield f"<ol>{''.join(f'<li>{escape(item, quote=False)}</li>' for item in items)}</ol>"
             case Listing(lines):
                 yield f"<pre>{escape(chr(10).join(lines), quote=False)}</pre>"
             case Table():

@@ -17,6 +17,7 @@ from fathom.lab.record.blocks import (
     Paragraph,
     Section,
     Span,
+    Steps,
     Story,
     Strong,
     Table,
@@ -44,6 +45,8 @@ def _section(section: Section) -> Iterator[str]:
                 yield _text(spans)
             case Bullets(items):
                 yield from (f"- {_text(item)}" for item in items)
+            case Steps(items):
+                yield from (f"{number}. {_escaped(item)}" for number, item in enumerate(items, 1))
             case Listing(lines):
                 yield from ("```", *lines, "```")
             case Table():

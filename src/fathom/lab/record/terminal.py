@@ -17,7 +17,7 @@ from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, of
 from fathom.lab.record.failures import voided
 from fathom.lab.record.holdout import hold_out_lines
 from fathom.lab.record.scale import scale_lines
-from fathom.lab.record.tradeoffs import verdict_line
+from fathom.lab.record.tradeoffs import proved_by, verdict_line
 from fathom.lab.runs import Finding
 from fathom.lab.verdicts import statements, untold
 
@@ -44,11 +44,36 @@ def terminal(facts: Facts, width: int = 100) -> list[Text]:
     head.append(" " * gap + right if gap > 1 else f"\n{right}", style="not bold dim")
     lines = [head, Text(plan.question), *_changed(facts, width), Text()]
     if facts.manifest.state == "void":
-        return [*lines, *_hanging([Mark("failed"), f" void: {facts.manifest.why}"], width), _where(facts)]
+        lines += _hanging([Mark("failed"), f" void: {facts.manifest.why}"], width)
+        return [*lines, *_breaches(facts, width), _where(facts)]
     lines += [*_table(facts), *_changed(facts, width)]
     for item in _verdicts(facts):
         lines += _hanging(item, width)
+        lines += _proof(item, width)
     return [*lines, _where(facts)]
+
+
+def _proof(item: Item, width: int) -> list[Text]:
+    """The operations that prove what a line says is broken, below it, each in words."""
+    found = item[0].finding if isinstance(item[0], Mark) else None
+    if found is None or found.how not in ("law", "control") or not (steps := found.detail.get("proof")):
+        return []
+    lines = [Text(f"  {proved_by(steps)}:", style="dim")]
+    for number, step in enumerate(steps, 1):
+        wrapped = Text(step).wrap(Console(width=width), max(20, width - 7))
+        lines += [Text.assemble("       " if at else f"    {number}. ", line) for at, line in enumerate(wrapped)]
+    for line in lines:
+        line.rstrip()
+    return lines
+
+
+def _breaches(facts: Facts, width: int) -> list[Text]:
+    """Every law that was broken, with its proof: all that may be told of a void run."""
+    lines: list[Text] = []
+    for found in facts.of("law", verdict="failed"):
+        item: Item = [Mark("failed", found), *_said(facts, "law", found)]
+        lines += [*_hanging(item, width), *_proof(item, width)]
+    return lines
 
 
 def _changed(facts: Facts, width: int) -> list[Text]:

@@ -6,13 +6,26 @@ from collections.abc import Sequence
 
 from fathom.lab import figures
 from fathom.lab.findings.offered import beyond, said
-from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Num, Paragraph, Section, Span, Strong, Table
+from fathom.lab.record.blocks import (
+    Block,
+    Bullets,
+    Chart,
+    Item,
+    Mark,
+    Num,
+    Paragraph,
+    Section,
+    Span,
+    Steps,
+    Strong,
+    Table,
+)
 from fathom.lab.record.capacity import capacity
 from fathom.lab.record.facts import Facts, cells, common, declared, engines_of, goal_limit, mix_words, point_of, words
 from fathom.lab.record.holdout import hold_out
 from fathom.lab.runs import MIX, Finding, Point
 
-__all__ = ["tradeoffs", "verdict_line"]
+__all__ = ["proved_by", "tradeoffs", "verdict_line"]
 
 _STORED = ("bytes", "keys", "rows_live", "size")  # states that say what is kept …
 _FLOWS = ("in_bytes", "out_bytes")  # … and what only went by since the engine began
@@ -29,6 +42,7 @@ def tradeoffs(facts: Facts) -> Section:
     blocks += capacity(facts)
     blocks += hold_out(facts)
     blocks += _kept(facts)
+    blocks += _proofs_of_breaches(facts)
     return section
 
 
@@ -257,6 +271,20 @@ def _kept(facts: Facts) -> list[Block]:
     if facts.machine.engines:
         says.append(f"Engines needed by all: {', '.join(engines_of(facts))}.")
     return [Table(["Kept", *plan.names], rows, [" ".join(says)] if says else [])]
+
+
+def _proofs_of_breaches(facts: Facts) -> list[Block]:
+    """Tell of every law that was broken by which operations that is proved."""
+    blocks: list[Block] = []
+    for f in facts.of("law", verdict="failed"):
+        if steps := f.detail.get("proof"):
+            head: Item = [Mark("failed", f), " ", Strong(f"{f.approach} broke {words(f.measure)}"), f": {f.says}."]
+            blocks += [Paragraph([*head, f" {proved_by(steps)}:"]), Steps(steps)]
+    return blocks
+
+
+def proved_by(steps: Sequence[str]) -> str:
+    return f"The {len(steps)} operations that prove it" if len(steps) > 1 else "The operation that proves it"
 
 
 def _goals_at(facts: Facts) -> list[str]:
