@@ -126,6 +126,28 @@ def test_the_page_stands_alone(run):
 
 
 @pytest.mark.slow
+def test_the_page_shows_where_the_cheapest_changes_before_anything_else(run):
+    page = (run.folder / "record.html").read_text()
+    hero = page[page.index('<figure class="hero">') : page.index("<h2>Problem</h2>")]
+    assert "CPU of an average operation, logarithmic" in hero and ">fans, logarithmic<" in hero
+    for name in ("hybrid", "on-read", "on-write"):
+        assert re.search(rf'class="label s\d">{name}<', hero), "each line has its name at its end, and no legend"
+    mattering = [f for f in run.findings if f.how == "crossing" and f.detail["matters"]]
+    assert mattering and hero.count('class="ring"') == 2 * len(mattering), "in the wide picture and in the narrow one"
+    for crossing in mattering:
+        assert f'data-finding="{crossing.id}">≈ ' in hero
+    assert ">on-write cheapest<" in hero and ">hybrid cheapest<" in hero
+
+
+@pytest.mark.slow
+def test_a_course_of_a_fault_has_marks_where_it_was_killed_and_where_it_was_back(run):
+    page = (run.folder / "record.html").read_text()
+    course = page[page.index('aria-label="cache (Redis 6.2.14) killed from 4 to 7 s: latency') :].partition("</svg>")[0]
+    assert course.count('class="did"') == 2 * 3, "a kill and a return for each of three approaches"
+    assert course.count(">killed<") == 1 and course.count(">back<") == 1
+
+
+@pytest.mark.slow
 def test_every_number_on_the_page_is_a_finding(run):
     """Each shown number carries the id of a finding and is what that finding says."""
     found = {f.id: f for f in run.findings}

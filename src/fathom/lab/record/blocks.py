@@ -9,6 +9,7 @@ from typing import Any
 from fathom.lab.runs import Finding
 
 __all__ = [
+    "Aside",
     "Block",
     "Bullets",
     "Chart",
@@ -115,7 +116,14 @@ class Listing:
     lines: Sequence[str]
 
 
-Block = Paragraph | Bullets | Steps | Table | Chart | Listing
+@dataclass(frozen=True)
+class Aside:
+    """Blocks that are read on a screen: two printed pages have no room for them, and say so."""
+
+    blocks: Sequence[Paragraph | Bullets | Steps | Table | Chart | Listing]
+
+
+Block = Paragraph | Bullets | Steps | Table | Chart | Listing | Aside
 
 
 @dataclass
@@ -130,4 +138,5 @@ class Story:
     about: str  # one line: system, dive, when, on what
     changed: str  # what was asked for otherwise than by default; nothing where nothing was
     short: list[Item]  # the answer, before everything else
+    hero: Chart | None  # the answer as a picture
     sections: list[Section]
