@@ -183,6 +183,27 @@ def test_numbers_of_one_that_broke_a_law_are_struck_through_everywhere(tmp_path)
 
 
 @pytest.mark.slow
+def test_a_terminal_ends_with_the_verdict_in_three_lines_and_where_the_run_lies(run):
+    lines = terminal(run, width=400).splitlines()
+    at = lines.index("the verdict")
+    take, flips, broken = lines[at + 1 : at + 4]
+    assert take == "take    on-write at 100 fans, on-read at 3,000 fans, hybrid at 30,000 fans"
+    assert "from on-write to on-read near " in flips and "from on-read to hybrid near " in flips
+    assert re.search(r"at 3,000 fans from on-read to on-write above [\d.]+ \([\d.]+–[\d.]+\) home per post", flips)
+    assert broken.startswith("broken  Redis killed for 3 s: hybrid 9 failed, 12 unknown, lost 0; on-read failed nobody")
+    assert lines[at + 4 :] == ["", str(run.folder)]
+
+
+@pytest.mark.slow
+def test_the_verdict_says_so_where_nothing_was_broken_and_nothing_is_known_to_flip(tmp_path):
+    costs = {"hybrid": World().costs["hybrid"]}
+    lines = terminal(write_finished(tmp_path, World(costs=costs, blocks=0, faults=False)), width=400).splitlines()
+    at = lines.index("the verdict")
+    assert lines[at + 1] == "take    hybrid at 100 and 3,000 and 30,000 fans"
+    assert lines[at + 2 : at + 4] == ["flips   nowhere that this run could tell", "broken  nothing was"]
+
+
+@pytest.mark.slow
 def test_what_proves_that_a_law_is_broken_is_told_in_words_in_all_voices(tmp_path):
     run = write_run(tmp_path, World(broken="on-write", blocks=0, faults=False))
     found = conclude(run)

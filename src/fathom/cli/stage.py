@@ -91,7 +91,7 @@ def stage(plan: Plan) -> Iterator[Stage]:
     from rich.live import Live
 
     console = Console(stderr=True, highlight=False)
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    with Live(console=console, auto_refresh=False) as live:
         yield _Picture(
             plan,
             lambda picture: live.update(picture, refresh=True),  # pyright: ignore[reportArgumentType]

@@ -10,14 +10,14 @@ import itertools
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fathom.engines.engine import EngineError, Killable
 from fathom.errors import FathomError
 from fathom.history import Broken, History, Law, proof, tried
 from fathom.lab import gates, machine, runs
-from fathom.lab.body import Bodies, Contender
+from fathom.lab.body import Bodies, Body, Contender
 from fathom.lab.demand import Meter, Used, own_share
 from fathom.lab.hiccups import Hiccups
 from fathom.lab.load import Schedule
@@ -106,7 +106,14 @@ class Bench:
         plan = self.plan
         choice = {**plan.choices, **plan.controls}[approach]
         about = (plan.dive, points or plan.points, plan.system.protocol, plan.placement.system)
-        async with Contender.made(bodies, choice, name, *about, times=times) as contender:
+        began = time.monotonic()
+
+        def ready(body: Body) -> None:
+            stands = [*dict.fromkeys(engine.version for engine in body.engines.values()), "its service"]
+            took_s = time.monotonic() - began
+            self.tell(f"{name}: {joined(stands)} ready after {took_s:.1f} s; its data is laid out")
+
+        async with Contender.made(bodies, choice, name, *about, times=times, ready=ready) as contender:
             if not await contender.settled():
                 raise Void(contender.unsettled("its data was laid out"))
             contender.own = await own_share(contender.body)
@@ -314,6 +321,11 @@ class Bench:
                 )
             )
         return broken
+
+
+def joined(names: Sequence[str]) -> str:
+    """Write names as a person lists them: `a, b and c`."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 async def _tidied(contender: Contender) -> None:

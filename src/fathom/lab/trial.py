@@ -30,6 +30,8 @@ from fathom.lab.runs import MIX, FaultMark
 __all__ = ["Trials", "breakable"]
 
 UTILISATION = 0.3  # of the system's cores, all approaches together: without its cache a system works far more
+_TOLD = {"kill": "killed", "restart": "back", "wipe": "wiped", "pause": "stopped", "resume": "goes on"}
+_GONE = {"outage": "gone", "pause": "stopped"}
 KEPT_MAX = 6_000  # reads that a history keeps; changes are all kept
 READY_S = 30.0
 
@@ -115,6 +117,12 @@ class _Trial:
     def now_s(self) -> float:
         return time.monotonic() - self._began
 
+    @property
+    def _target(self) -> str:
+        """What is broken, as a person calls it: `Redis`, `the service`."""
+        engine = self.contender.body.engines.get(self.fault.target)
+        return engine.version.partition(" ")[0] if engine else f"the {self.fault.target}"
+
     async def _settled(self) -> bool:
         """What was accepted takes effect; a service that is still coming back is asked again."""
         until = time.monotonic() + SETTLE_S
@@ -161,7 +169,20 @@ class _Trial:
                 proof=proof,
             )
         )
-        self.bench.tell(f"{self.contender.name}: {did} {self.fault.target} after {self.now_s:.2f} s")
+        self.bench.tell(f"{self.contender.name}: {self._target} {_TOLD[did]} at {self.now_s:.2f} s of its load")
+
+    def _outcome(self, lost: int | None) -> str:
+        """Say at once what users met: when answers fell back, how many requests had none, and what was lost."""
+        offered, samples = self._offered, self._offered.samples
+        asked = sum(offered.offered.values())
+        fell = [at_s for at_s in offered.degraded_s if at_s >= self.fault.from_s]
+        said = [f"answers fell back in {max(0.0, min(fell) - self.from_s):.2f} s"] if fell else []
+        hurt = sum(int((samples.of(op) & (samples.outcome > 0)).sum()) for op in offered.offered)
+        said.append(f"{hurt:,} of {asked:,} requests without an answer" if hurt else f"all {asked:,} requests answered")
+        writes = [op.name for op in self.contender.dive.operations.values() if not op.reads]
+        if lost is not None and writes:
+            said.append(f"{lost:,} {f'{writes[0]}s' if len(writes) == 1 else 'changes'} lost")
+        return f"with {self._target} {_GONE[self.fault.kind]} for {self.until_s - self.from_s:.1f} s, {', '.join(said)}"
 
     # ── what came of it ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -200,7 +221,9 @@ class _Trial:
         keeps = plan.dive.keeps
         if keeps is not None and not tried(keeps, history):
             keeps = None  # nobody looked for anything: that nothing was lost is not known
-        lost = [breach for breach in broken if keeps is not None and breach.law == keeps.__name__]
+        breaches = [breach for breach in broken if keeps is not None and breach.law == keeps.__name__]
+        lost = None if keeps is None else len(lost_of(history, breaches, self.number))
+        bench.tell(f"{contender.name}: {self._outcome(lost)}")
         bench.run.trial(
             runs.Trial(
                 approach=contender.approach,
@@ -210,7 +233,7 @@ class _Trial:
                 until_s=round(self.until_s, 6),
                 settled=self.settled,
                 settled_s=round(self.settled_s, 6),
-                lost=None if keeps is None else len(lost_of(history, lost, self.number)),
+                lost=lost,
                 alone=True,
                 history=file,
                 extra=extra,

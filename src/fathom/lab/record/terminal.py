@@ -18,6 +18,7 @@ from fathom.lab.record.failures import voided
 from fathom.lab.record.holdout import hold_out_lines
 from fathom.lab.record.scale import scale_lines
 from fathom.lab.record.tradeoffs import proved_by, verdict_line
+from fathom.lab.record.verdict import verdict
 from fathom.lab.runs import Finding
 from fathom.lab.verdicts import statements, untold
 
@@ -50,7 +51,21 @@ def terminal(facts: Facts, width: int = 100) -> list[Text]:
     for item in _verdicts(facts):
         lines += _hanging(item, width)
         lines += _proof(item, width)
-    return [*lines, _where(facts)]
+    return [*lines, *_in_three_lines(facts, width), _where(facts)]
+
+
+def _in_three_lines(facts: Facts, width: int) -> list[Text]:
+    """The verdict, last, where somebody looks first when a dive has ended."""
+    lines: list[Text] = []
+    for head, *rest in verdict(facts):
+        wrapped = _spans(rest).wrap(Console(width=width), max(20, width - len(str(head))))
+        lines += [
+            Text.assemble((" " * len(str(head)), "") if at else (str(head), "bold"), line)
+            for at, line in enumerate(wrapped)
+        ]
+    for line in lines:
+        line.rstrip()
+    return [Text(), Text("the verdict", style="bold"), *lines, Text()] if lines else []
 
 
 def _proof(item: Item, width: int) -> list[Text]:
@@ -256,13 +271,16 @@ def _broken(facts: Facts, group: list[int]) -> Iterator[Item]:
             "·",
             f"{name}: {_count(failed)} failed, {_count(unknown)} unknown of {failed.n:,}",
         ]
+        fell = facts.get(kind, name, number, "degraded_from_s")
+        if fell and fell.value is not None:
+            line += ["; answers fell back in ", Num(fell, brief=True)]
         back = facts.get(kind, name, number, "back_s")
         if back and back.value and back.value > SLOW_S:
             line += ["; ready again only ", Num(back, brief=True), " after it was let go"]
         if healed and healed.value and healed.verdict != "with the return":
             line += ["; healed ", Num(healed, brief=True), " after the return"]
         elif healed and healed.verdict == "can't tell":
-            line.append(f"; can't tell whether it healed: {healed.says}")
+            line.append(f"; can't tell whether it healed{f': {healed.says}' if healed.says else ''}")
         elif healed:
             line.append(f"; {_HEALED.get(str(healed.verdict), healed.verdict)}")
         if lost and lost.value is not None:
