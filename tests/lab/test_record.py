@@ -199,7 +199,7 @@ def test_the_verdict_says_so_where_nothing_was_broken_and_nothing_is_known_to_fl
     costs = {"hybrid": World().costs["hybrid"]}
     lines = terminal(write_finished(tmp_path, World(costs=costs, blocks=0, faults=False)), width=400).splitlines()
     at = lines.index("the verdict")
-    assert lines[at + 1] == "take    hybrid at 100 and 3,000 and 30,000 fans"
+    assert lines[at + 1] == "take    hybrid at 100 fans, can't tell at 3,000 fans, hybrid at 30,000 fans"
     assert lines[at + 2 : at + 4] == ["flips   nowhere that this run could tell", "broken  nothing was"]
 
 

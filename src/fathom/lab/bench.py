@@ -10,13 +10,13 @@ import itertools
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from fathom.engines.engine import EngineError, Killable
 from fathom.errors import FathomError
 from fathom.history import Broken, History, Law, proof, tried
-from fathom.lab import gates, machine, runs
+from fathom.lab import figures, gates, machine, runs
 from fathom.lab.body import Bodies, Body, Contender
 from fathom.lab.demand import Meter, Used, own_share
 from fathom.lab.hiccups import Hiccups
@@ -111,7 +111,7 @@ class Bench:
         def ready(body: Body) -> None:
             stands = [*dict.fromkeys(engine.version for engine in body.engines.values()), "its service"]
             took_s = time.monotonic() - began
-            self.tell(f"{name}: {joined(stands)} ready after {took_s:.1f} s; its data is laid out")
+            self.tell(f"{name}: {figures.listed(stands)} ready after {took_s:.1f} s; its data is laid out")
 
         async with Contender.made(bodies, choice, name, *about, times=times, ready=ready) as contender:
             if not await contender.settled():
@@ -321,11 +321,6 @@ class Bench:
                 )
             )
         return broken
-
-
-def joined(names: Sequence[str]) -> str:
-    """Write names as a person lists them: `a, b and c`."""
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 async def _tidied(contender: Contender) -> None:

@@ -30,7 +30,7 @@ def _take(facts: Facts, decisions: Sequence[Finding]) -> Iterator[Span]:
     """Say the choice once for neighbours that agree."""
     for number, (chosen, group) in enumerate(groupby(decisions, lambda decision: _chosen(facts, decision))):
         points = [figures.point(each.point) for each in group if each.point is not None]
-        where = f" at {' and '.join(points)} {facts.plan.swept.name}" if facts.plan.swept.name else ""
+        where = f" at {figures.listed(points)} {facts.plan.swept.name}" if facts.plan.swept.name else ""
         yield from (", " if number else "", Strong(chosen), where)
 
 
