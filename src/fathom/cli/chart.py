@@ -34,7 +34,8 @@ def chart(
 ) -> Text:
     """Return the picture: `costs` is approach → swept value → seconds, as far as they are known.
 
-    Below its foot stand the `flips` that are known: who becomes cheaper than whom, and near which value.
+    Where the foot has no room for all points, those that come first are named. Below it stand the `flips` that are
+    known: who becomes cheaper than whom, and near which value.
     """
     known = [cost for line in costs.values() for cost in line.values() if cost > 0]
     longest = max((len(name) for name in names), default=0) + 3
@@ -123,9 +124,10 @@ def _labels(wanted: Mapping[str, int], rows: int) -> dict[int, str]:
 
 def _foot(points: Sequence[float], x: Log, columns: int, swept: str) -> str:
     line = [" "] * (LEFT + columns + 2 + len(swept))
-    for point in (points[0], points[-1], *points[1:-1]):  # the ends are named first, the rest where room is left
+    ends = (min(points), max(points))
+    for point in dict.fromkeys((*ends, *points)):  # the ends are named first, the rest where room is left
         word = f"{point:,g}" if point < 10_000 else f"{point / 1000:,g}k"
         start = min(max(LEFT, LEFT + round(x(point)) // 2 - len(word) // 2), LEFT + columns - len(word))
-        if not "".join(line[start - 1 : start + len(word) + 1]).strip() or point in (points[0], points[-1]):
+        if not "".join(line[start - 1 : start + len(word) + 1]).strip() or point in ends:
             line[start : start + len(word)] = word
     return "".join(line).rstrip() + f"  {swept}"

@@ -73,10 +73,11 @@ class _Picture:
 
         plan = self._plan
         flips = sorted(changes(plan, self._segments), key=lambda crossing: crossing.at)
-        points = sorted({p for line in self._costs.values() for p in line} | set(plan.swept.values))  # pyright: ignore
+        visited = sorted({p for line in self._costs.values() for p in line})
+        points = dict.fromkeys((*plan.swept.values, *visited))
         return chart(
             self._costs,
-            points,  # pyright: ignore[reportArgumentType]
+            list(points),  # pyright: ignore[reportArgumentType]
             plan.names,
             width=min(COLUMNS_MAX, voice.terminal()[1]),
             height=ROWS,

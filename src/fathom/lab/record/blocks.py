@@ -120,7 +120,7 @@ class Listing:
 class Aside:
     """Blocks that are read on a screen: two printed pages have no room for them, and say so."""
 
-    blocks: Sequence[Paragraph | Bullets | Steps | Table | Chart | Listing]
+    blocks: Sequence[Block]
 
 
 Block = Paragraph | Bullets | Steps | Table | Chart | Listing | Aside
