@@ -89,7 +89,7 @@ def command(
     runs.mkdir(parents=True, exist_ok=True)
     with stage(plan) as shown:
         ended = complete(_carry_out(found, plan, urls, runs, shown))
-    return _tell(ended, plan, as_json)
+    return _tell(ended, plan, as_json, runs)
 
 
 async def _carry_out(system: System, plan: Plan, urls: dict[str, str], runs: Path, shown: Stage) -> Ended:
@@ -125,9 +125,10 @@ def _next(plan: Plan, folder: Path) -> list[tuple[str, str]]:
     ]
 
 
-def _tell(ended: Ended, plan: Plan, as_json: bool) -> int:
+def _tell(ended: Ended, plan: Plan, as_json: bool, root: Path) -> int:
     """Print what came out: the record, or why there is none."""
     from fathom.cli import records
+    from fathom.cli.beside import beside_the_default
     from fathom.lab.runs import Run
 
     run = Run(ended.folder)
@@ -135,6 +136,8 @@ def _tell(ended: Ended, plan: Plan, as_json: bool) -> int:
         voice.say_json(records.as_json(run, ended.findings))
     elif ended.state == "complete":
         records.show(run, ended.findings)
+        for line in beside_the_default(run, ended.findings, root):
+            print(line)
         print(voice.columns(_next(plan, ended.folder), indent="  "), file=sys.stderr)
     if ended.state == "void":
         broke = any(found.how == "law" and found.verdict == "failed" for found in ended.findings)
