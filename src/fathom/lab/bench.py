@@ -15,7 +15,7 @@ from typing import Any
 
 from fathom.engines.engine import EngineError, Killable
 from fathom.errors import FathomError
-from fathom.history import Broken, History, Law, proof, tried
+from fathom.history import Broken, History, Law, Step, proof, tried
 from fathom.lab import figures, gates, machine, runs
 from fathom.lab.body import Bodies, Body, Contender
 from fathom.lab.demand import Meter, Used, own_share
@@ -63,7 +63,7 @@ class Bench:
         self.began = time.monotonic()
         self._ahead: dict[str, float] = dict(plan.parts_s)  # parts that are still to come
         self._numbers: dict[str, int] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._proved: dict[tuple[str, str], int] = {}  # by how many operations, for each contender and law
         self._until_s = 0.0
 
     # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -299,15 +299,9 @@ class Bench:
         """Hold every law against a history; write what it says."""
         broken: list[Broken] = []
         for name, law in self.laws.items():
-            found = list(itertools.islice(law(history), BREACHES_MAX))
+            found = _best_shown_first(list(itertools.islice(law(history), BREACHES_MAX)))
             broken += found
-            new = bool(found) and (contender.name, name) not in self._told
-            steps = proof(law, found[0], history) if new else []
-            if new:
-                self._told.add((contender.name, name))
-                self.tell(f"{contender.name} breaks a law: {found[0].says}")
-                for number, step in enumerate(steps, 1):
-                    self.tell(f"    {number}. {step.says}")
+            steps = self._proof(contender, name, law, found, history)
             self.run.law(
                 LawResult(
                     law=name,
@@ -321,6 +315,25 @@ class Bench:
                 )
             )
         return broken
+
+    def _proof(self, contender: Contender, name: str, law: Law, found: list[Broken], history: History) -> list[Step]:
+        """Return what proves a breach, where nothing that was seen before proves one by more operations."""
+        shown = self._proved.get((contender.name, name), -1)
+        if not found or len(found[0].ops) <= shown:
+            return []
+        self._proved[contender.name, name] = len(found[0].ops)
+        steps = proof(law, found[0], history)
+        if shown < 0:
+            self.tell(f"{contender.name} breaks a law: {found[0].says}")
+            for number, step in enumerate(steps, 1):
+                self.tell(f"    {number}. {step.says}")
+        return steps
+
+
+def _best_shown_first(found: list[Broken]) -> list[Broken]:
+    """Put the breach to the front that most operations bear witness to; a law names five at most."""
+    best = max(found[:EXAMPLES_MAX], key=lambda breach: len(breach.ops), default=None)
+    return found if best is None else [best, *(breach for breach in found if breach is not best)]
 
 
 async def _tidied(contender: Contender) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fathom.lab import figures
 from fathom.lab.runs import Change
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def said(found: Iterable[Change]) -> str:
 
 def _said(change: Change) -> str:
     if change.kind == "approaches":
-        return f"without {' and '.join(name for name in change.default if name not in change.value)}"
+        return f"without {figures.listed([name for name in change.default if name not in change.value])}"
     per_s = "/s" if change.kind == "rate" else ""
     whose = f" ({', '.join(change.of)})" if change.of else ""
     return f"{change.name} = {_value(change.value)}{per_s} instead of {_value(change.default)}{per_s}{whose}"

@@ -378,7 +378,7 @@ class LawResult(Struct):
     part: Part
     checked: int  # how many things could have broken it
     broken: list[Broken] = []  # the first of them, as examples
-    proof: list[Step] = []  # the operations that prove the very first, told; only the first time an approach broke it
+    proof: list[Step] = []  # the operations that prove the first, told; absent where a check before it has as many
     breaches: int | None = None  # all of them; absent: the examples are all, unless they are as many as are kept
     segment: str | None = None
     fault: int | None = None

@@ -16,7 +16,7 @@ from fathom.engines.engine import EngineError, Killable, Pausable
 from fathom.errors import FathomError
 from fathom.history import tried
 from fathom.lab import dive as grammar
-from fathom.lab import gates, runs
+from fathom.lab import figures, gates, runs
 from fathom.lab.bench import DRAIN_S, WAKE_S, Bench, seed_of
 from fathom.lab.body import SETTLE_S, Contender
 from fathom.lab.census import Census
@@ -30,6 +30,7 @@ from fathom.lab.runs import MIX, FaultMark
 __all__ = ["Trials", "breakable"]
 
 UTILISATION = 0.3  # of the system's cores, all approaches together: without its cache a system works far more
+AT_ONCE_S = 0.001
 _TOLD = {"kill": "killed", "restart": "back", "wipe": "wiped", "pause": "stopped", "resume": "goes on"}
 _GONE = {"outage": "gone", "pause": "stopped"}
 KEPT_MAX = 6_000  # reads that a history keeps; changes are all kept
@@ -61,7 +62,10 @@ class Trials:
                         await turns.enter_async_context(self.bench.turn(contender))
                     await asyncio.sleep(WAKE_S)
                     trials = [_Trial(self, contender, rates, number, together) for contender in group]
+                    names = figures.listed([contender.name for contender in group])
+                    self.bench.tell(f"{names} under load for {plan.trial_s(fault):g} s: {trials[0].intent}")
                     await _side_by_side(trials)
+                    self.bench.tell("everyone takes a last look, and the laws are held against it")
                     for trial in trials:
                         await trial.judge()
 
@@ -112,6 +116,13 @@ class _Trial:
         self.settled = await self._settled()
         self.settled_s = time.monotonic() - settling
         self.used = await meter.stop()
+
+    @property
+    def intent(self) -> str:
+        """What is about to be broken: `Redis will be killed from 4 to 7 s`."""
+        fault, did = self.fault, {"outage": "killed", "pause": "stopped"}[self.fault.kind]
+        wiped = ", and come back empty" if fault.wiped else ""
+        return f"{self._target} will be {did} from {fault.from_s:g} to {fault.until_s:g} s{wiped}"
 
     @property
     def now_s(self) -> float:
@@ -176,7 +187,7 @@ class _Trial:
         offered, samples = self._offered, self._offered.samples
         asked = sum(offered.offered.values())
         fell = [at_s for at_s in offered.degraded_s if at_s >= self.fault.from_s]
-        said = [f"answers fell back in {max(0.0, min(fell) - self.from_s):.2f} s"] if fell else []
+        said = [f"answers fell back {_soon(min(fell) - self.from_s)}"] if fell else []
         hurt = sum(int((samples.of(op) & (samples.outcome > 0)).sum()) for op in offered.offered)
         said.append(f"{hurt:,} of {asked:,} requests without an answer" if hurt else f"all {asked:,} requests answered")
         writes = [op.name for op in self.contender.dive.operations.values() if not op.reads]
@@ -241,6 +252,10 @@ class _Trial:
         )
         # Reads served this trial; the next one needs what was changed, and nothing else.
         contender.recorder.calls[:] = [call for call in calls if call.changes]
+
+
+def _soon(after_s: float) -> str:
+    return "at once" if after_s < AT_ONCE_S else f"after {1000 * after_s:.0f} ms"
 
 
 async def _side_by_side(trials: Sequence[_Trial]) -> None:

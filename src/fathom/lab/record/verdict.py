@@ -43,7 +43,8 @@ def _chosen(facts: Facts, decision: Finding) -> str:
         case "equivalent":
             return " or ".join([str(decision.approach), *decision.detail["same"]])
         case _:
-            return "can't tell"
+            between = [str(name) for name in (decision.approach, decision.versus) if name]
+            return "can't tell" + (f" between {' and '.join(between)}" if len(between) > 1 else "")
 
 
 def _flips(facts: Facts) -> Iterator[Span]:

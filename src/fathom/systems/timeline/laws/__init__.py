@@ -49,7 +49,7 @@ def no_acknowledged_post_is_lost(history: History) -> Iterable[Broken]:
             yield _broken(
                 "no_acknowledged_post_is_lost",
                 f"post {post.id} by {post.author} was acknowledged, and {looks[0]} does not have it"
-                + (f", nor {len(looks) - 1} others" if len(looks) > 1 else ""),
+                + (f", nor {len(looks) - 1} other{'s' if len(looks) > 2 else ''}" if len(looks) > 1 else ""),
                 post.write,
                 *(look.op for look in looks),
                 posts=[post.id],
