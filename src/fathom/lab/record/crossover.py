@@ -124,18 +124,37 @@ def _crossed(facts: Facts) -> list[Finding]:
 
 
 def _stretches(facts: Facts, frame: Frame, place: Callable[[Point], float], crossed: list[Finding]) -> list[_Stretch]:
+    """Cut the width at every crossing, and half-way between neighbours where others are the cheapest."""
     edges = [frame.left, *(place(c.value or 0.0) for c in crossed), frame.right]
     found: list[_Stretch] = []
     for number, (left, right) in enumerate(itertools.pairwise(edges)):
-        inside = [d for d in facts.of("decision") if d.point is not None and left <= place(d.point) <= right]
-        names: list[str] = [str(d.approach) for d in inside if d.approach and d.verdict in ("takes", "can't tell")]
-        names += [str(d.versus) for d in inside if d.versus and d.verdict == "can't tell"]
-        names += [name for d in inside if d.verdict == "equivalent" for name in (str(d.approach), *d.detail["same"])]
-        if not names:
-            names += [str(crossed[number - 1].versus)] if number else []
+        decided = [(place(d.point), _cheapest(d)) for d in facts.of("decision") if d.point is not None]
+        inside = [(at, names) for at, names in decided if left <= at <= right and names]
+        if not inside:
+            names = [str(crossed[number - 1].versus)] if number else []
             names += [str(crossed[number].approach)] if number < len(crossed) else []
-        found.append(_Stretch(left, right, tuple(dict.fromkeys(names))))
+            inside = [((left + right) / 2, tuple(dict.fromkeys(names)))]
+        begins = left
+        for (at, names), after in itertools.zip_longest(inside, inside[1:]):
+            if after is not None and after[1] == names:
+                continue
+            ends = right if after is None else (at + after[0]) / 2
+            found.append(_Stretch(begins, ends, names))
+            begins = ends
     return found
+
+
+def _cheapest(decision: Finding) -> tuple[str, ...]:
+    """Return who is cheapest at one value: one, or those whom nobody can tell apart."""
+    match decision.verdict:
+        case "takes":
+            return (str(decision.approach),)
+        case "equivalent":
+            return (str(decision.approach), *decision.detail["same"])
+        case "can't tell":
+            return tuple(sorted(str(name) for name in (decision.approach, decision.versus) if name))
+        case _:
+            return ()
 
 
 def _strip(
@@ -149,7 +168,8 @@ def _strip(
         drawing.rect(each.left, top, each.right - each.left, STRIP, f"strip {kind}")
         words = " or ".join(each.names)
         room = (each.right - each.left) / LETTER
-        words = f"{words} cheapest" if len(words) + 9 <= room else words if len(words) <= room else ""
+        fits = (text for text in (f"{words} cheapest", words, "can't tell") if len(text) <= room)
+        words = next((text for text in fits if text != "can't tell" or len(each.names) > 1), "")
         drawing.text((each.left + each.right) / 2, top - 6, words, f"label {kind}", anchor="middle")
     for at in crossed:
         left, right = place(at.low or at.value or 0), place(at.high or at.value or 0)
