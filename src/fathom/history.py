@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Broken", "History", "Law", "Op", "Outcome", "laws_of", "tried", "tries"]
+__all__ = ["Broken", "History", "Law", "Op", "Outcome", "Step", "laws_of", "proof", "tried", "tries"]
+
+SHORT_CHARS = 80  # of an argument or an answer that is told plainly
 
 
 class Outcome(enum.StrEnum):
@@ -72,12 +74,24 @@ class History:
         return self.of(*calls, outcome=Outcome.OK)
 
 
-class Broken(msgspec.Struct, frozen=True, kw_only=True):
-    """A broken promise: which law, in words, and the indexes of the fewest operations that prove it."""
+class Broken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A broken promise: which law, in words, and the indexes of the fewest operations that prove it.
+
+    `about` names what those operations are looked through for, in the system's own words: `{"posts": [93]}`.
+    """
 
     law: str
     says: str
     ops: tuple[int, ...] = ()
+    about: dict[str, Any] = {}
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation of a proof in words; `op` is its index in the history, `at_s` when it was begun."""
+
+    op: int
+    at_s: float
+    says: str
 
 
 Law = Callable[[History], Iterable[Broken]]
@@ -100,6 +114,38 @@ def tried(law: Law, history: History) -> int:
     """Return how many things in a history could have broken a law; all its operations, where the law does not tell."""
     count: Callable[[History], int] = vars(law).get("tried", len)
     return count(history)
+
+
+def proof(law: Law, broken: Broken, history: History) -> list[Step]:
+    """Return the operations that prove a broken promise in words, in the order in which they were begun.
+
+    The law's own module says how one is told, with `told(op, about) -> str`; without that it is told plainly.
+    """
+    tell: Callable[[Op, dict[str, Any]], str] = getattr(inspect.getmodule(law), "told", _plainly)
+    wanted = set(broken.ops)
+    return [
+        Step(op=op.index, at_s=op.start_s, says=_when(op) + tell(op, broken.about))
+        for op in history
+        if op.index in wanted
+    ]
+
+
+def _when(op: Op) -> str:
+    """Say when: what was there before anything was asked has no time."""
+    if op.index < 0:
+        return ""
+    return f"at {op.start_s:.2f} s, when all had settled, " if op.final else f"at {op.start_s:.2f} s "
+
+
+def _plainly(op: Op, about: dict[str, Any]) -> str:
+    asked = op.asked if isinstance(op.asked, list) else [] if op.asked is None else [op.asked]
+    came = {Outcome.FAILED: "it failed", Outcome.UNKNOWN: "nobody knows whether it took effect"}.get(op.outcome)
+    return f"{op.call}({', '.join(map(_short, asked))}) was asked: {came or f'the answer was {_short(op.answer)}'}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHORT_CHARS else text[: SHORT_CHARS - 1] + "…"
 
 
 def laws_of(module: ModuleType) -> dict[str, Law]:

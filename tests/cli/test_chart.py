@@ -57,6 +57,14 @@ def test_higher_is_dearer_and_further_right_is_more():
     assert first < last and low > high
 
 
+def test_what_flips_stands_below_the_foot_and_takes_no_more_room():
+    flips = ["flips near 870 fans: hybrid → on-read", "flips near 6,900 fans: on-read → hybrid"]
+    points = (100, 3_000, 30_000)
+    picture = chart(COSTS, points, list(COSTS), width=80, height=16, swept="fans", title="T", flips=flips)
+    lines = picture.plain.split("\n")
+    assert [line.strip() for line in lines[-2:]] == flips and len(lines) == len(drawn())
+
+
 @pytest.mark.parametrize("costs", [{}, {"hybrid": {}}, {"hybrid": {100: 0.0}}])
 def test_without_a_cost_there_is_a_title_alone(costs):
     assert drawn(costs)[0] == "CPU of an operation" and len(drawn(costs)) <= 2
@@ -93,7 +101,8 @@ def test_a_terminal_gets_a_picture_below_the_lines_and_a_pipe_the_lines_alone():
     ]
     large, small = in_terminal(40, 100), in_terminal(10, 40)
     assert all(line in text for line in ("hybrid comes up", "it has come up") for text in (large, small))
-    assert "CPU of an average operation (home and post)" in large and MARKS[0] in large
+    assert "CPU of an average operation (home and post), logarithmic" in large and MARKS[0] in large
+    assert large.index("who pays: the writer or the readers?") < large.index("hybrid comes up"), "from the beginning"
     assert "CPU of an average" not in small, "there is no room for it"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fathom.cli.rows import Report, Test, last_report, rows, write_report
+from fathom.cli.tally import Tally, guides, shown_by
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -48,13 +50,53 @@ def test_the_command_shows_a_group_row_by_row(fathom):
     assert "of 19 are green" in said.out
 
 
-def test_the_command_shows_all_groups(fathom):
-    said = fathom("features")
-    assert "Dropbox-like" in said.out and "of 506 are green" in said.out
+def test_the_command_shows_every_guide_heading_by_heading_with_its_rows(fathom):
+    out = fathom("features").out
+    assert "Dropbox-like" in out and "of 506 are green" in out
+    lines = out.splitlines()
+    heading = next(n for n, line in enumerate(lines) if line.startswith("  Consistent Hash Ring "))
+    assert re.search(r"[█▒░]{12} +\d+ of +2", lines[heading])
+    assert lines[heading + 1].split()[1] == "KV-07"
+    assert all(f" {row} " in out for row in rows()), "every row stands under a heading"
 
 
-def test_json_has_every_row(fathom):
-    assert len(fathom("features", "--json").json["rows"]) == 506
+def test_headings_alone_are_a_summary(fathom):
+    out = fathom("features", "--headings").out
+    assert "  Consistent Hash Ring " in out and "KV-07" not in out
+
+
+def test_every_row_stands_under_one_heading_of_one_guide():
+    known = rows()
+    found = guides(known.values())
+    assert sorted(row.id for guide in found for row in guide.rows) == sorted(known)
+    names = [heading.title for guide in found for heading in guide.headings if guide.title.startswith("Deep Dive T")]
+    topics = [int(name.split()[1]) for name in names if re.fullmatch(r"Topic \d+", name)]
+    assert sorted(topics[:6]) == topics[:6], "Topic 2 comes before Topic 10"
+
+
+def test_a_bar_shows_one_green_row_of_many_and_one_that_is_missing():
+    assert Tally(1, 139, 0).bar() == "█" + "░" * 11
+    assert Tally(139, 1, 0).bar() == "█" * 11 + "░"
+    assert Tally(2, 0, 0).bar() == "█" * 12
+    assert Tally(6, 3, 3).bar() == "██████▒▒▒░░░"
+
+
+def test_a_test_that_was_run_with_many_values_is_told_once_with_their_number():
+    row = rows()["TL-07"]
+    shown = [Test(f"t.py::test_a[{n}]", "passed") for n in range(11)] + [Test("t.py::test_b", "failed")]
+    assert shown_by(row, Report("", "", {"TL-07": tuple(shown)})) == [
+        ("passed ×11", "t.py::test_a"),
+        ("failed", "t.py::test_b"),
+    ]
+    mixed = (Test("t.py::test_a[1]", "passed"), Test("t.py::test_a[2]", "failed"))
+    assert shown_by(row, Report("", "", {"TL-07": mixed})) == [("passed, failed", "t.py::test_a")]
+
+
+def test_json_has_every_row_and_every_heading(fathom):
+    told = fathom("features", "--json").json
+    assert len(told["rows"]) == 506
+    assert sum(guide["grey"] + guide["green"] + guide["declined"] for guide in told["guides"]) == 506
+    assert all(heading["rows"] for guide in told["guides"] for heading in guide["headings"])
 
 
 def test_an_unknown_row_is_told(fathom):

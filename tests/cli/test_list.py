@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from fathom.systems import find
+
 
 def test_it_shows_systems_decisions_approaches_and_dives(fathom):
     said = fathom("list")
@@ -15,9 +19,39 @@ def test_it_shows_systems_decisions_approaches_and_dives(fathom):
         assert word in said.out
 
 
+def test_systems_come_first_then_what_they_decide_then_the_dives(fathom):
+    lines = fathom("list").out.splitlines()
+    at = {
+        word: next(n for n, line in enumerate(lines) if line.lstrip().startswith(word))
+        for word in ("timeline ", "fanout:", "hybrid *", "on-read", "dives into timeline", "celebrity ")
+    }
+    assert list(at.values()) == sorted(at.values())
+    assert lines[at["fanout:"]].endswith("?") and lines[at["celebrity "]].endswith("?")
+    assert "Push the many, pull the famous" in lines[at["hybrid *"]]
+    assert lines[at["hybrid *"] + 1].strip() == "fame=10000, cap=800, depth=200, chunk=1000"
+
+
 def test_one_system_is_shown_with_its_knobs(fathom):
     said = fathom("list", "timeline")
-    assert re.search(r"fanout=hybrid +fame=10000 +followers from which", said.out)
+    assert re.search(r"fame=10000 +followers from which .* \(fanout=hybrid\)", said.out)
+    assert re.search(r"cap=800 +posts that a feed keeps \(fanout=hybrid, fanout=on-write\)", said.out)
+
+
+def test_the_knobs_that_are_read_off_the_files_are_those_that_the_approaches_have(fathom):
+    for told in fathom("list", "--json").json:
+        system = find(told["name"])
+        for decision in told["decisions"]:
+            for approach in decision["approaches"]:
+                kind = system.decision(decision["name"]).approach(approach["name"])
+                read = {knob["name"]: (knob["default"], knob["says"]) for knob in approach["knobs"]}
+                assert read == {knob.name: (knob.default, knob.says) for knob in kind.knobs().values()}
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_no_line_is_longer_than_a_terminal_is_wide(fathom, monkeypatch, columns: int):
+    monkeypatch.setattr("fathom.cli.voice.width", lambda: columns)
+    for words in (["list"], ["list", "timeline"], ["features"], ["features", "TL"]):
+        assert max(len(line) for line in fathom(*words).out.splitlines()) <= columns
 
 
 def test_paths_lead_to_files_that_are_there(fathom):
@@ -46,7 +80,7 @@ def test_a_broken_file_hides_nothing(fathom, tmp_path):
     (tmp_path / "my_shop").rename(tmp_path / "shop")
     said = fathom("list", "./shop", "--json")
     (order,) = said.json[0]["decisions"]
-    assert {"name", "says", "path"} == set(order["approaches"][0])
+    assert {"name", "says", "path", "knobs"} == set(order["approaches"][0])
     assert "(cannot be read)" in {each["says"] for each in order["approaches"]}
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from fathom.cli.editor import command_for
 from fathom.design import System
 from fathom.history import History, Op, laws_of
 from fathom.lab import dive as grammar
+from fathom.systems import find
 from tests.house.floors import system_faults
 from tests.house.grammar import grammar_faults
 from tests.house.tidy import text_faults, tidy_faults
@@ -32,20 +38,76 @@ def test_a_new_system_obeys_the_rules_of_the_house(shop: Path):
 
 def test_everything_new_in_a_system_obeys_them_too(fathom, shop: Path):
     assert fathom("new", "decision", "my_shop/stock").code == 0
-    assert fathom("new", "approach", "./my_shop/order/on-both").code == 0
+    assert fathom("new", "approach", "./my_shop/order/on-both").code == 0  # one word for all, or a word for each
+    assert fathom("new", "approach", "my_shop", "order", "mine").code == 0
     assert fathom("new", "dive", "my_shop/rush").code == 0
     assert house_faults(shop) == []
     system = System.at(shop)
     assert set(system.decisions) == {"order", "stock"}
-    assert set(system.decisions["order"].approaches) == {"on-both", "on-read", "on-write"}
+    assert set(system.decisions["order"].approaches) == {"mine", "on-both", "on-read", "on-write"}
     for name in ("burst", "rush"):
         assert grammar.question_of(grammar.read(system, name)).endswith("?")
 
 
-def test_the_formatter_and_the_linter_leave_it_as_it_is(shop: Path):
-    import subprocess
-    import sys
+def test_a_new_approach_is_its_decisions_methods_and_does_as_the_default_does(fathom, shop: Path):
+    said = fathom("new", "approach", "my_shop", "order", "mine")
+    file = shop / "decisions" / "order" / "mine.py"
+    lines = file.read_text().splitlines()
+    shown = [line.split("  ", 2) for line in said.out.splitlines()[1:3]]
+    assert [lines[int(number) - 1].strip() for _, number, text in shown] == [
+        "def add(self, name: str) -> int:",
+        "def first(self, n: int) -> list[str]:",
+    ]
+    assert "then: fathom dive ./my_shop burst --only mine,on-write --quick" in said.out
+    order = System.at(shop).decision("order")
+    mine, default = (order.build(order.choice(name), None) for name in ("mine", "on-write"))
+    for name in ("Mary", "Ada", "Kurt"):
+        assert mine.add(name) == default.add(name)
+    assert mine.first(2) == default.first(2) == ["Ada", "Kurt"]
 
+
+def test_a_new_approach_of_the_timeline_has_two_methods_with_what_they_promise():
+    from fathom.cli.methods import written
+
+    body = written(find("timeline").decision("fanout").base)
+    assert body.names == ("deliver", "home")
+    assert body.imports == "from ...api import Page, PostId, UserId\nfrom . import Scan\n"
+    assert "return await super().deliver(author, post, after)" in body.methods
+    assert max(map(len, body.methods.splitlines())) <= 120
+
+
+def test_an_editor_is_given_the_line_as_it_takes_one():
+    file = Path("mine.py")
+    assert command_for("vim", file, 14) == ["vim", "+14", "mine.py"]
+    assert command_for("/usr/bin/emacs -nw", file, 14) == ["/usr/bin/emacs", "-nw", "+14", "mine.py"]
+    assert command_for("code --wait", file, 14) == ["code", "--wait", "--goto", "mine.py:14"]
+    assert command_for("hx", file, 14) == ["hx", "mine.py:14"]
+    assert command_for("myown", file, 14) == ["myown", "mine.py"]
+    assert command_for("", file, 14) == command_for("'", file, 14) == []
+
+
+@pytest.mark.slow
+def test_on_a_terminal_a_new_approach_opens_in_the_editor_at_its_first_method(shop: Path, tmp_path: Path):
+    editor = tmp_path / "vi"  # by its name it takes +LINE
+    editor.write_text('#!/bin/sh\necho "opened at $1" >&2\n')
+    editor.chmod(0o755)
+    words = [sys.executable, "-P", "-m", "fathom", "new", "approach", "my_shop", "order"]
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "EDITOR": str(editor), "VISUAL": ""}
+    seen = subprocess.run(
+        [*words, "mine"], cwd=tmp_path, env=environ, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True
+    )
+    os.close(theirs)
+    os.close(ours)
+    at = next(
+        n for n, line in enumerate((shop / "decisions/order/mine.py").read_text().splitlines(), 1) if "def " in line
+    )
+    assert seen.returncode == 0 and f"opened at +{at}" in seen.stderr
+    piped = subprocess.run([*words, "other"], cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert piped.returncode == 0 and "opened" not in piped.stderr
+
+
+def test_the_formatter_and_the_linter_leave_it_as_it_is(shop: Path):
     for words in (["format", "--check", "--line-length", "120"], ["check"]):
         done = subprocess.run([sys.executable, "-m", "ruff", *words, str(shop)], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout

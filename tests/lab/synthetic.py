@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import fathom
-from fathom.history import Broken
+from fathom.history import Broken, Step
 from fathom.lab import prices
 from fathom.lab.record import voices
 from fathom.lab.runs import (
@@ -292,14 +292,20 @@ def _census(run: Writing, plan: Plan, world: World, dice: np.random.Generator) -
                         )
                     )
             if world.broken == approach:
-                run.law(
-                    _law(approach, "census", 645, [Broken(law=LAW, says="reader 7 sees post 12 twice", ops=(3, 9))])
+                broken = _law(
+                    approach, "census", 645, [Broken(law=LAW, says="reader 7 sees post 12 twice", ops=(3, 9))]
                 )
+                broken.proof = PROOF if fans == FANS[0] else []
+                run.law(broken)
             else:
                 run.law(_law(approach, "census", 645, []))
 
 
 LAW = "each_follower_sees_each_post_once"
+PROOF = [
+    Step(op=3, at_s=1.2, says="at 1.20 s user 17 posted '*x* <b>' (id 12)"),
+    Step(op=9, at_s=2.31, says="at 2.31 s, when all had settled, user 7's home, complete down to 9, showed 12 2 times"),
+]
 
 
 def _law(approach: str, part: str, checked: int, broken: list[Broken], fault: int | None = None) -> LawResult:

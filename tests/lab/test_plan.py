@@ -9,7 +9,7 @@ import pytest
 
 from fathom.design import System
 from fathom.errors import FathomError
-from fathom.lab import runs
+from fathom.lab import changes, runs
 from fathom.lab.machine import Placement
 from fathom.lab.plan import Plan, draw, williams
 
@@ -188,3 +188,23 @@ def test_williams_rows_balance_places_and_neighbours(n):
     neighbours = Counter(pair for row in rows for pair in itertools.pairwise(row))
     assert len(set(places.values())) == 1 and len(places) == n * n
     assert len(set(neighbours.values())) == 1 and len(neighbours) == n * (n - 1)
+
+
+def test_a_plan_says_what_is_not_as_it_is_by_default(write):
+    system = write()
+    assert plan(system).changed == () and plan(system).raw().changed == []
+    asked = plan(system, settings={"fame": "7", "size": "1,50", "get": "500", "lasts_s": "3"}, mode="quick")
+    says = "fame = 7 instead of 3 (one); size = 1, 50 instead of 1, 10, 100; get = 500/s instead of 400/s"
+    assert f"not the default: {says}; lasts_s = 3 instead of 2.5" in asked.lines()
+    assert changes.said(asked.raw().changed) == f"{says}; lasts_s = 3 instead of 2.5"
+    assert changes.turned(asked.raw().changed, "one") == "fame = 7" and not changes.turned(asked.raw().changed, "two")
+
+
+def test_what_is_set_to_what_it_is_already_is_no_change(write):
+    asked = plan(write(), settings={"fame": "3", "size": "1,10,100", "get": "400"})
+    assert asked.changed == () and not any("not the default" in line for line in asked.lines())
+
+
+def test_an_approach_that_is_left_out_is_a_change(write):
+    (change,) = plan(write(), only=["one"]).raw().changed
+    assert changes.said([change]) == "without two" and change.default == ["one", "two"]

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -14,7 +15,7 @@ import fathom
 from fathom.lab import figures
 from fathom.lab.record import Facts, show, voices
 from fathom.lab.record.svg import Linear, Log, apart
-from fathom.lab.runs import Finding, Run
+from fathom.lab.runs import Change, Finding, Run
 from fathom.lab.verdicts import conclude
 from tests.lab.synthetic import World, altered, write_finished, write_run
 
@@ -125,6 +126,28 @@ def test_the_page_stands_alone(run):
 
 
 @pytest.mark.slow
+def test_the_page_shows_where_the_cheapest_changes_before_anything_else(run):
+    page = (run.folder / "record.html").read_text()
+    hero = page[page.index('<figure class="hero">') : page.index("<h2>Problem</h2>")]
+    assert "CPU of an average operation, logarithmic" in hero and ">fans, logarithmic<" in hero
+    for name in ("hybrid", "on-read", "on-write"):
+        assert re.search(rf'class="label s\d">{name}<', hero), "each line has its name at its end, and no legend"
+    mattering = [f for f in run.findings if f.how == "crossing" and f.detail["matters"]]
+    assert mattering and hero.count('class="ring"') == 2 * len(mattering), "in the wide picture and in the narrow one"
+    for crossing in mattering:
+        assert f'data-finding="{crossing.id}">≈ ' in hero
+    assert ">on-write cheapest<" in hero and ">hybrid cheapest<" in hero
+
+
+@pytest.mark.slow
+def test_a_course_of_a_fault_has_marks_where_it_was_killed_and_where_it_was_back(run):
+    page = (run.folder / "record.html").read_text()
+    course = page[page.index('aria-label="cache (Redis 6.2.14) killed from 4 to 7 s: latency') :].partition("</svg>")[0]
+    assert course.count('class="did"') == 2 * 3, "a kill and a return for each of three approaches"
+    assert course.count(">killed<") == 1 and course.count(">back<") == 1
+
+
+@pytest.mark.slow
 def test_every_number_on_the_page_is_a_finding(run):
     """Each shown number carries the id of a finding and is what that finding says."""
     found = {f.id: f for f in run.findings}
@@ -157,6 +180,72 @@ def test_numbers_of_one_that_broke_a_law_are_struck_through_everywhere(tmp_path)
     assert "on-write broke each follower sees each post once at least 1 time: its numbers are void" in said["record.md"]
     assert "3,005 void" in terminal(run, found)
     assert not re.search(r'<span class="num" data-finding="census/on-write/', said["record.html"])
+
+
+@pytest.mark.slow
+def test_a_terminal_ends_with_the_verdict_in_three_lines_and_where_the_run_lies(run):
+    lines = terminal(run, width=400).splitlines()
+    at = lines.index("the verdict")
+    take, flips, broken = lines[at + 1 : at + 4]
+    assert take == "take    on-write at 100 fans, on-read at 3,000 fans, hybrid at 30,000 fans"
+    assert "from on-write to on-read near " in flips and "from on-read to hybrid near " in flips
+    assert re.search(r"at 3,000 fans from on-read to on-write above [\d.]+ \([\d.]+–[\d.]+\) home per post", flips)
+    assert broken.startswith("broken  Redis killed for 3 s: hybrid 9 failed, 12 unknown, lost 0; on-read failed nobody")
+    assert lines[at + 4 :] == ["", str(run.folder)]
+
+
+@pytest.mark.slow
+def test_the_verdict_says_so_where_nothing_was_broken_and_nothing_is_known_to_flip(tmp_path):
+    costs = {"hybrid": World().costs["hybrid"]}
+    lines = terminal(write_finished(tmp_path, World(costs=costs, blocks=0, faults=False)), width=400).splitlines()
+    at = lines.index("the verdict")
+    assert lines[at + 1] == "take    hybrid at 100 fans, can't tell at 3,000 fans, hybrid at 30,000 fans"
+    assert lines[at + 2 : at + 4] == ["flips   nowhere that this run could tell", "broken  nothing was"]
+
+
+@pytest.mark.slow
+def test_what_proves_that_a_law_is_broken_is_told_in_words_in_all_voices(tmp_path):
+    run = write_run(tmp_path, World(broken="on-write", blocks=0, faults=False))
+    found = conclude(run)
+    said, shown = voices(run, found), terminal(run, found)
+    seen = "2. at 2.31 s, when all had settled, user 7's home, complete down to 9, showed 12 2 times"
+    assert f"1. at 1.20 s user 17 posted '\\*x\\* &lt;b>' (id 12)\n{seen}" in said["record.md"]
+    assert "<ol><li>at 1.20 s user 17 posted '*x* &lt;b&gt;' (id 12)</li><li>at 2.31 s" in said["record.html"]
+    assert "on-write broke each follower sees each post once" in said["record.md"]
+    lines = [line.strip() for line in shown.splitlines()]
+    at = lines.index("The 2 operations that prove it:")
+    assert lines[at - 1].endswith("reader 7 sees post 12 twice") or lines[at - 2].startswith("✗ on-write keeps")
+    assert lines[at + 1] == "1. at 1.20 s user 17 posted '*x* <b>' (id 12)" and seen.startswith(lines[at + 2])
+
+
+@pytest.mark.slow
+def test_a_run_that_is_void_because_all_broke_a_law_shows_the_proof_and_no_number(tmp_path):
+    run = write_run(tmp_path, World(broken="on-write", costs={"on-write": World().costs["on-write"]}, blocks=0))
+    altered(run.folder / "manifest.json", '"state": "complete"', '"state": "void"')
+    void = Run(run.folder)
+    text = terminal(void, conclude(void))
+    assert "1. at 1.20 s user 17 posted" in text and "CPU" not in text and "take" not in text
+
+
+@pytest.mark.slow
+def test_what_is_not_as_by_default_is_said_at_the_head_and_beside_the_verdict_in_all_voices(tmp_path):
+    run = write_run(tmp_path, World(blocks=0, faults=False))
+    plan = run.plan
+    plan.changed = [Change(kind="knob", name="fame", value=500, default=10_000, of=["hybrid"])]
+    (run.folder / "plan.json").write_bytes(msgspec.json.encode(plan))
+    read = Run(run.folder)
+    found = conclude(read)
+    said, shown = voices(read, found), terminal(read, found)
+    says = "fame = 500 instead of 10,000 (hybrid)"
+    head = said["record.md"].partition("**In short**")[0]
+    assert f"**Not the default: {says}**" in head and "hybrid with fame = 500" in said["record.md"]
+    assert f'<p class="changed">Not the default: {says}</p>' in said["record.html"].partition('class="short"')[0]
+    for text in (said["record.md"], said["record.html"], shown):
+        assert text.count(says) == 2, "at the head, and beside the verdict"
+        assert "hybrid with fame = 500" in text
+    lines = shown.splitlines()
+    assert lines[2] == f"≠ not the default: {says}"
+    assert lines[lines.index(lines[2], 3) + 1].startswith("→ At 100 fans")
 
 
 @pytest.mark.slow

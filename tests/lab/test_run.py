@@ -157,7 +157,7 @@ async def test_a_dive_that_is_wrong_itself_is_named_and_not_the_approach(tmp_pat
     assert Run(folder).manifest.state == "interrupted"
 
 
-@pytest.mark.parametrize("moment", ["comes up", "running: count at 5", "pause service"])
+@pytest.mark.parametrize("moment", ["comes up", "running: count at 5", "the service stopped"])
 async def test_an_interrupted_dive_keeps_what_it_measured_and_leaves_nothing_running(tmp_path, moment):
     told, children = Told(), set[int]()
     running = asyncio.ensure_future(dive("burst", tmp_path, told, settings={"words": "5"}))

@@ -30,12 +30,17 @@ def chart(
     height: int,
     swept: str,
     title: str,
+    flips: Sequence[str] = (),
 ) -> Text:
-    """Return the picture: `costs` is approach → swept value → seconds, as far as they are known."""
+    """Return the picture: `costs` is approach → swept value → seconds, as far as they are known.
+
+    Where the foot has no room for all points, those that come first are named. Below it stand the `flips` that are
+    known: who becomes cheaper than whom, and near which value.
+    """
     known = [cost for line in costs.values() for cost in line.values() if cost > 0]
     longest = max((len(name) for name in names), default=0) + 3
-    columns, rows = max(10, width - LEFT - longest), max(4, height - 3)
-    text = Text(title + "\n", style="bold")
+    columns, rows = max(10, width - LEFT - longest), max(4, height - 3 - len(flips))
+    text = Text().append(title + "\n", style="bold")
     if not known:
         return text
     wide = 1.001 if len(set(points)) == 1 else 1.0  # one value alone has no room of its own on a logarithmic axis
@@ -62,6 +67,8 @@ def chart(
         text.append("\n")
     text.append(" " * (LEFT - 1) + "└" + "─" * columns + "\n", style="dim")
     text.append(_foot(points, x, columns, swept), style="dim")
+    for flip in flips:
+        text.append("\n" + " " * LEFT + flip, style="bold")
     return text
 
 
@@ -117,8 +124,10 @@ def _labels(wanted: Mapping[str, int], rows: int) -> dict[int, str]:
 
 def _foot(points: Sequence[float], x: Log, columns: int, swept: str) -> str:
     line = [" "] * (LEFT + columns + 2 + len(swept))
-    for point in points:
+    ends = (min(points), max(points))
+    for point in dict.fromkeys((*ends, *points)):  # the ends are named first, the rest where room is left
         word = f"{point:,g}" if point < 10_000 else f"{point / 1000:,g}k"
         start = min(max(LEFT, LEFT + round(x(point)) // 2 - len(word) // 2), LEFT + columns - len(word))
-        line[start : start + len(word)] = word
+        if not "".join(line[start - 1 : start + len(word) + 1]).strip() or point in ends:
+            line[start : start + len(word)] = word
     return "".join(line).rstrip() + f"  {swept}"

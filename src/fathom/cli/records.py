@@ -40,6 +40,7 @@ def as_json(run: Run, found: Sequence[Finding]) -> dict[str, Any]:
         "state": manifest.state,
         "exit": manifest.exit,
         "why": manifest.why,
+        "changed": msgspec.to_builtins(run.plan.changed),  # what was not as it is by default
         # No result is ever given out of a void run.
         "findings": [] if manifest.state == "void" else msgspec.to_builtins(list(found)),
     }

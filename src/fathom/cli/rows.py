@@ -29,6 +29,16 @@ class Row:
     level: str
     declined: str | None = None
 
+    @property
+    def guide(self) -> str:
+        """The guide that says it first."""
+        return self.source[0].partition(" › ")[0]
+
+    @property
+    def heading(self) -> str:
+        """The heading there under which it stands."""
+        return self.source[0].partition(" › ")[2]
+
 
 @dataclasses.dataclass(frozen=True)
 class Test:
@@ -38,6 +48,11 @@ class Test:
 
     name: str
     outcome: str
+
+    @property
+    def function(self) -> str:
+        """Its name without the values that it was run with."""
+        return self.name.partition("[")[0]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Stage", "stage"]
 
-ROWS, COLUMNS_MAX, SMALL = 15, 100, (24, 60)  # of the picture; a terminal with fewer rows or columns gets none
+ROWS, COLUMNS_MAX, SMALL = 16, 100, (24, 60)  # of the picture; a terminal with fewer rows or columns gets none
 
 
 class Stage(Protocol):
@@ -47,6 +47,7 @@ class _Picture:
         self._plan, self._update, self._say = plan.raw(), update, say
         self._segments: list[Segment] = []
         self._costs: dict[str, dict[float, float]] = {}
+        self._update(self.drawn())  # the question stands there from the beginning
 
     def note(self, line: str) -> None:
         self._say(voice.timed(line))
@@ -67,17 +68,25 @@ class _Picture:
 
     def drawn(self) -> object:
         from fathom.cli.chart import chart
+        from fathom.lab import figures
+        from fathom.lab.findings.crossings import changes
 
         plan = self._plan
-        points = sorted({p for line in self._costs.values() for p in line} | set(plan.swept.values))  # pyright: ignore
+        flips = sorted(changes(plan, self._segments), key=lambda crossing: crossing.at)
+        visited = sorted({p for line in self._costs.values() for p in line})
+        points = dict.fromkeys((*plan.swept.values, *visited))
         return chart(
             self._costs,
-            points,  # pyright: ignore[reportArgumentType]
+            list(points),  # pyright: ignore[reportArgumentType]
             plan.names,
             width=min(COLUMNS_MAX, voice.terminal()[1]),
             height=ROWS,
             swept=plan.swept.name,
-            title=f"CPU of an average operation ({' and '.join(plan.ops)})",
+            title=f"{plan.question}\nCPU of an average operation ({' and '.join(plan.ops)}), logarithmic",
+            flips=[
+                f"flips near {figures.count(float(f'{each.at:.2g}'))} {plan.swept.name}: {each.below} → {each.above}"
+                for each in flips
+            ],
         )
 
 
@@ -91,7 +100,7 @@ def stage(plan: Plan) -> Iterator[Stage]:
     from rich.live import Live
 
     console = Console(stderr=True, highlight=False)
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    with Live(console=console, auto_refresh=False) as live:
         yield _Picture(
             plan,
             lambda picture: live.update(picture, refresh=True),  # pyright: ignore[reportArgumentType]

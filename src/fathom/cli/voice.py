@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +15,19 @@ from typing import Any
 
 from fathom.errors import FathomError
 
-__all__ = ["columns", "first_line", "note", "paint", "say_json", "short", "tell", "terminal", "timed", "width"]
+__all__ = [
+    "columns",
+    "first_line",
+    "hanging",
+    "note",
+    "paint",
+    "say_json",
+    "short",
+    "tell",
+    "terminal",
+    "timed",
+    "width",
+]
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "grey": "90", "bold": "1"}
 _BEGAN = time.monotonic()
@@ -67,6 +80,13 @@ def short(text: str, chars: int) -> str:
     if len(text) <= chars:
         return text
     return text[: chars - 1].rsplit(" ", 1)[0].rstrip(",;:") + "…"
+
+
+def hanging(head: str, text: str, *, shown: str | None = None) -> list[str]:
+    """Return a text as lines that fit here, below each other behind a head; `shown` is the head with its colours."""
+    wrapped = textwrap.wrap(text, max(20, width() - len(head)), break_on_hyphens=False) or [""]
+    first, *more = wrapped
+    return [((head if shown is None else shown) + first).rstrip(), *(" " * len(head) + line for line in more)]
 
 
 def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> str:

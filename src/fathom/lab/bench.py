@@ -15,9 +15,9 @@ from typing import Any
 
 from fathom.engines.engine import EngineError, Killable
 from fathom.errors import FathomError
-from fathom.history import Broken, History, Law, tried
-from fathom.lab import gates, machine, runs
-from fathom.lab.body import Bodies, Contender
+from fathom.history import Broken, History, Law, Step, proof, tried
+from fathom.lab import figures, gates, machine, runs
+from fathom.lab.body import Bodies, Body, Contender
 from fathom.lab.demand import Meter, Used, own_share
 from fathom.lab.hiccups import Hiccups
 from fathom.lab.load import Schedule
@@ -63,7 +63,7 @@ class Bench:
         self.began = time.monotonic()
         self._ahead: dict[str, float] = dict(plan.parts_s)  # parts that are still to come
         self._numbers: dict[str, int] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._proved: dict[tuple[str, str], int] = {}  # by how many operations, for each contender and law
         self._until_s = 0.0
 
     # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -106,7 +106,14 @@ class Bench:
         plan = self.plan
         choice = {**plan.choices, **plan.controls}[approach]
         about = (plan.dive, points or plan.points, plan.system.protocol, plan.placement.system)
-        async with Contender.made(bodies, choice, name, *about, times=times) as contender:
+        began = time.monotonic()
+
+        def ready(body: Body) -> None:
+            stands = [*dict.fromkeys(engine.version for engine in body.engines.values()), "its service"]
+            took_s = time.monotonic() - began
+            self.tell(f"{name}: {figures.listed(stands)} ready after {took_s:.1f} s; its data is laid out")
+
+        async with Contender.made(bodies, choice, name, *about, times=times, ready=ready) as contender:
             if not await contender.settled():
                 raise Void(contender.unsettled("its data was laid out"))
             contender.own = await own_share(contender.body)
@@ -292,24 +299,41 @@ class Bench:
         """Hold every law against a history; write what it says."""
         broken: list[Broken] = []
         for name, law in self.laws.items():
-            found = list(itertools.islice(law(history), BREACHES_MAX))
+            found = _best_shown_first(list(itertools.islice(law(history), BREACHES_MAX)))
             broken += found
+            steps = self._proof(contender, name, law, found, history)
             self.run.law(
                 LawResult(
                     law=name,
                     approach=contender.approach,
                     checked=tried(law, history),
                     broken=found[:EXAMPLES_MAX],
+                    proof=steps,
                     breaches=len(found),
                     history=file,
                     **about,
                 )
             )
-        for breach in broken:
-            if (contender.name, breach.law) not in self._told:
-                self._told.add((contender.name, breach.law))
-                self.tell(f"{contender.name} breaks a law: {breach.says}")
         return broken
+
+    def _proof(self, contender: Contender, name: str, law: Law, found: list[Broken], history: History) -> list[Step]:
+        """Return what proves a breach, where nothing that was seen before proves one by more operations."""
+        shown = self._proved.get((contender.name, name), -1)
+        if not found or len(found[0].ops) <= shown:
+            return []
+        self._proved[contender.name, name] = len(found[0].ops)
+        steps = proof(law, found[0], history)
+        if shown < 0:
+            self.tell(f"{contender.name} breaks a law: {found[0].says}")
+            for number, step in enumerate(steps, 1):
+                self.tell(f"    {number}. {step.says}")
+        return steps
+
+
+def _best_shown_first(found: list[Broken]) -> list[Broken]:
+    """Put the breach to the front that most operations bear witness to; a law names five at most."""
+    best = max(found[:EXAMPLES_MAX], key=lambda breach: len(breach.ops), default=None)
+    return found if best is None else [best, *(breach for breach in found if breach is not best)]
 
 
 async def _tidied(contender: Contender) -> None:

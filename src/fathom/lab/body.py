@@ -226,9 +226,14 @@ class Contender:
         cores: frozenset[int],
         *,
         times: int = 1,
+        ready: Callable[[Body], None] = lambda body: None,
     ) -> AsyncIterator[Contender]:
-        """Bring up an approach, lay out the dive's data in it (so many `times`, of one that grows), and connect."""
+        """Bring up an approach, lay out the dive's data in it (so many `times`, of one that grows), and connect.
+
+        `ready` is called in between: engines and service answer, and hold nothing yet.
+        """
         async with bodies(choice, name, cores) as body, body.client() as client:
+            ready(body)
             contender = cls(name, choice.approach, body, dive(), client, Recorder(protocol))
             swept: dict[str, Any] = {dive.swept: points} if dive.swept else {}
             if times != 1:

@@ -17,7 +17,7 @@ from typing import Any
 
 from fathom.engines.engine import EngineError
 from fathom.errors import Refusal
-from fathom.lab import gates
+from fathom.lab import figures, gates
 from fathom.lab.bench import Bench, Void
 from fathom.lab.body import Contender
 from fathom.lab.dive import Operation, Turn
@@ -64,6 +64,7 @@ class Census:
         plan = self.bench.plan
         dice = random.Random(f"{plan.seed}/rounds")
         for number in range(1, plan.pace.rounds):
+            self.bench.tell(f"counted once; again, in another order: round {number + 1} of {plan.pace.rounds}")
             for contender in dice.sample(contenders, len(contenders)):
                 async with self.bench.turn(contender):
                     await self._round(contender, number)
@@ -218,7 +219,9 @@ def _row(segment: Segment, op: str) -> str:
     if not n:
         return f"{segment.approach}: not one {op} succeeded"
     counts = ", ".join(
-        f"{total / n:,.6g} {resource}" for resource, total in segment.counts.get(op, {}).items() if resource != "bytes"
+        f"{total / n:,.6g} {resource.removesuffix('s') if total == n else resource}"
+        for resource, total in segment.counts.get(op, {}).items()
+        if resource != "bytes"
     )
-    cpu_ms = 1000 * segment.used_s() / n
-    return f"{segment.approach}: {op} at {segment.point} takes {counts or 'no engine'}, {cpu_ms:.3g} ms of CPU"
+    cpu_ms, at = 1000 * segment.used_s() / n, figures.point(segment.point)
+    return f"{segment.approach}: {op} at {at} takes {counts or 'no engine'}, {cpu_ms:.3g} ms of CPU"

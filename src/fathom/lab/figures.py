@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fathom.lab.runs import Finding, Point
 
-__all__ = ["beside", "count", "factor", "n_of", "point", "si", "spread_of", "told", "unit_for", "value_of"]
+__all__ = ["beside", "count", "factor", "listed", "n_of", "point", "si", "spread_of", "told", "unit_for", "value_of"]
 
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
@@ -61,6 +61,15 @@ def si(value: float) -> str:
 def point(value: Point) -> str:
     """Write a swept value."""
     return value if isinstance(value, str) else count(value)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Write words as a person lists them.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
 def factor(value: float) -> str:

@@ -16,6 +16,7 @@ from fathom.errors import FathomError, nearest
 from fathom.lab import dive as grammar
 from fathom.lab import prices, runs
 from fathom.lab.body import TWIN
+from fathom.lab.changes import changes, said
 from fathom.lab.dive import QUANTILES, Dive, Load
 from fathom.lab.findings.warm import ROUNDS_MIN
 from fathom.lab.judging import foreseen_s
@@ -114,6 +115,7 @@ class Plan:
     budget_s: float
     command: str
     notes: tuple[str, ...]
+    changed: tuple[runs.Change, ...]
 
     @property
     def default(self) -> str:
@@ -146,6 +148,7 @@ class Plan:
         return [
             f"{self.system.name} / {self.name}: {rivals}" + (f"; {swept}" if self.dive.swept else ""),
             f"{parts}   in all about {self.lasts_s:.0f} of {self.budget_s:.0f} s · seed {self.seed} · {self.placement}",
+            *([f"not the default: {said(self.changed)}"] if self.changed else []),
             *self.notes,
         ]
 
@@ -195,6 +198,7 @@ class Plan:
             budget_s=self.budget_s,
             parts_s=dict(self.parts_s),
             not_measured=list(self.notes),
+            changed=list(self.changed),
         )
 
     def _option(self, name: str, choice: Choice) -> runs.Option:
@@ -287,6 +291,7 @@ def draw(
         budget_s=pace.budget_s,
         command=command,
         notes=tuple(notes),
+        changed=tuple(changes(dive, question, points, load, {**choices, **controls})),
     )
 
 

@@ -38,7 +38,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fathom.errors import EXIT_BROKE, FathomError, nearest
-from fathom.history import Broken, Op
+from fathom.history import Broken, Op, Step
 from fathom.lab.prices import Prices
 from fathom.lab.scale.degrees import Degrees
 
@@ -52,6 +52,7 @@ __all__ = [
     "OUTCOMES",
     "RECORD_FILES",
     "Aim",
+    "Change",
     "Counts",
     "Duel",
     "Fault",
@@ -117,6 +118,16 @@ class Option(Struct):
     says: str  # the first line of its docstring: its bet and its price
     knobs: dict[str, Any] = {}
     tells: str = ""  # the rest of its docstring
+
+
+class Change(Struct):
+    """One thing that the dive was asked to do otherwise than it is written."""
+
+    kind: Literal["knob", "swept", "rate", "length", "approaches"]
+    name: str
+    value: Any
+    default: Any
+    of: list[str] = []  # the approaches whose knob it is
 
 
 class Sweep(Struct):
@@ -220,6 +231,7 @@ class Plan(Struct):
     budget_s: float = 300.0
     parts_s: dict[str, float] = {}
     not_measured: list[str] = []  # what the dive itself says it leaves out
+    changed: list[Change] = []  # what was asked for otherwise than the dive is written
 
     def option(self, name: str) -> Option:
         return next(option for option in self.approaches if option.name == name)
@@ -366,6 +378,7 @@ class LawResult(Struct):
     part: Part
     checked: int  # how many things could have broken it
     broken: list[Broken] = []  # the first of them, as examples
+    proof: list[Step] = []  # the operations that prove the first, told; absent where a check before it has as many
     breaches: int | None = None  # all of them; absent: the examples are all, unless they are as many as are kept
     segment: str | None = None
     fault: int | None = None

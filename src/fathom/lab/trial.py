@@ -16,7 +16,7 @@ from fathom.engines.engine import EngineError, Killable, Pausable
 from fathom.errors import FathomError
 from fathom.history import tried
 from fathom.lab import dive as grammar
-from fathom.lab import gates, runs
+from fathom.lab import figures, gates, runs
 from fathom.lab.bench import DRAIN_S, WAKE_S, Bench, seed_of
 from fathom.lab.body import SETTLE_S, Contender
 from fathom.lab.census import Census
@@ -30,6 +30,9 @@ from fathom.lab.runs import MIX, FaultMark
 __all__ = ["Trials", "breakable"]
 
 UTILISATION = 0.3  # of the system's cores, all approaches together: without its cache a system works far more
+AT_ONCE_S = 0.001
+_TOLD = {"kill": "killed", "restart": "back", "wipe": "wiped", "pause": "stopped", "resume": "goes on"}
+_GONE = {"outage": "gone", "pause": "stopped"}
 READY_S = 30.0
 
 
@@ -60,7 +63,10 @@ class Trials:
                         await turns.enter_async_context(self.bench.turn(contender))
                     await asyncio.sleep(WAKE_S)
                     trials = [_Trial(self, contender, rates, number, together) for contender in group]
+                    names = figures.listed([contender.name for contender in group])
+                    self.bench.tell(f"{names} under load for {plan.trial_s(fault):g} s: {trials[0].intent}")
                     await _side_by_side(trials)
+                    self.bench.tell("everyone takes a last look, and the laws are held against it")
                     for trial in trials:
                         began = time.monotonic()
                         await trial.judge()
@@ -115,8 +121,21 @@ class _Trial:
         self.used = await meter.stop()
 
     @property
+    def intent(self) -> str:
+        """What is about to be broken: `Redis will be killed from 4 to 7 s`."""
+        fault, did = self.fault, {"outage": "killed", "pause": "stopped"}[self.fault.kind]
+        wiped = ", and come back empty" if fault.wiped else ""
+        return f"{self._target} will be {did} from {fault.from_s:g} to {fault.until_s:g} s{wiped}"
+
+    @property
     def now_s(self) -> float:
         return time.monotonic() - self._began
+
+    @property
+    def _target(self) -> str:
+        """What is broken, as a person calls it: `Redis`, `the service`."""
+        engine = self.contender.body.engines.get(self.fault.target)
+        return engine.version.partition(" ")[0] if engine else f"the {self.fault.target}"
 
     async def _settled(self) -> bool:
         """What was accepted takes effect; a service that is still coming back is asked again."""
@@ -164,7 +183,20 @@ class _Trial:
                 proof=proof,
             )
         )
-        self.bench.tell(f"{self.contender.name}: {did} {self.fault.target} after {self.now_s:.2f} s")
+        self.bench.tell(f"{self.contender.name}: {self._target} {_TOLD[did]} at {self.now_s:.2f} s of its load")
+
+    def _outcome(self, lost: int | None) -> str:
+        """Say at once what users met: when answers fell back, how many requests had none, and what was lost."""
+        offered, samples = self._offered, self._offered.samples
+        asked = sum(offered.offered.values())
+        fell = [at_s for at_s in offered.degraded_s if at_s >= self.fault.from_s]
+        said = [f"answers fell back {_soon(min(fell) - self.from_s)}"] if fell else []
+        hurt = sum(int((samples.of(op) & (samples.outcome > 0)).sum()) for op in offered.offered)
+        said.append(f"{hurt:,} of {asked:,} requests without an answer" if hurt else f"all {asked:,} requests answered")
+        writes = [op.name for op in self.contender.dive.operations.values() if not op.reads]
+        if lost is not None and writes:
+            said.append(f"{lost:,} {f'{writes[0]}s' if len(writes) == 1 else 'changes'} lost")
+        return f"with {self._target} {_GONE[self.fault.kind]} for {self.until_s - self.from_s:.1f} s, {', '.join(said)}"
 
     # ── what came of it ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -203,7 +235,9 @@ class _Trial:
         keeps = plan.dive.keeps
         if keeps is not None and not tried(keeps, history):
             keeps = None  # nobody looked for anything: that nothing was lost is not known
-        lost = [breach for breach in broken if keeps is not None and breach.law == keeps.__name__]
+        breaches = [breach for breach in broken if keeps is not None and breach.law == keeps.__name__]
+        lost = None if keeps is None else len(lost_of(history, breaches, self.number))
+        bench.tell(f"{contender.name}: {self._outcome(lost)}")
         bench.run.trial(
             runs.Trial(
                 approach=contender.approach,
@@ -213,7 +247,7 @@ class _Trial:
                 until_s=round(self.until_s, 6),
                 settled=self.settled,
                 settled_s=round(self.settled_s, 6),
-                lost=None if keeps is None else len(lost_of(history, lost, self.number)),
+                lost=lost,
                 alone=True,
                 history=file,
                 extra=extra,
@@ -221,6 +255,10 @@ class _Trial:
         )
         # Reads served this trial; the next one needs what was changed, and nothing else.
         contender.recorder.calls[:] = [call for call in calls if call.changes]
+
+
+def _soon(after_s: float) -> str:
+    return "at once" if after_s < AT_ONCE_S else f"after {1000 * after_s:.0f} ms"
 
 
 async def _side_by_side(trials: Sequence[_Trial]) -> None:

@@ -89,7 +89,8 @@ async def test_a_lost_post_turns_its_lamp_red_and_the_operations_prove_it(monkey
         assert told[0][1] == "law"
     proof = lamp.proofs[0]
     assert "was acknowledged" in proof.says
-    assert any("post" in step for step in proof.steps) and any("home" in step for step in proof.steps)
+    assert any("posted 'witnessed" in step for step in proof.steps)
+    assert any("when all had settled" in step and "did not show" in step for step in proof.steps)
 
 
 async def test_a_red_lamp_stays_red_for_a_while(monkeypatch: pytest.MonkeyPatch):

@@ -42,9 +42,10 @@ def no_acknowledged_post_is_lost(history: History) -> Iterable[Broken]:
             yield _broken(
                 "no_acknowledged_post_is_lost",
                 f"post {post.id} by {post.author} was acknowledged, and {looks[0]} does not have it"
-                + (f", nor {len(looks) - 1} others" if len(looks) > 1 else ""),
+                + (f", nor {len(looks) - 1} other{'s' if len(looks) > 2 else ''}" if len(looks) > 1 else ""),
                 post.write,
                 *(look.op for look in looks),
+                posts=[post.id],
             )
 
 
@@ -54,7 +55,7 @@ def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
     world = _world(history)
     for look in world.looks:
         for twice in _repeated(look.listed):
-            yield _broken("each_follower_sees_each_post_once", f"{look} has post {twice} twice", look.op)
+            yield _broken("each_follower_sees_each_post_once", f"{look} has post {twice} twice", look.op, posts=[twice])
     for walk in world.last_walks:
         seen = {post for look in walk for post in look.ids}
         for author in world.authors_of(walk[0].viewer):
@@ -67,8 +68,12 @@ def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
                     yield _broken(
                         "each_follower_sees_each_post_once",
                         f"{asked} lacks post {post.id} by {author}, whom {asked.viewer} follows",
+                        *world.why_followed(asked.viewer, author, asked.op),
                         *wrote,
                         asked.op,
+                        posts=[post.id],
+                        reader=asked.viewer,
+                        author=author,
                     )
 
 
@@ -78,7 +83,8 @@ def home_is_newest_first(history: History) -> Iterable[Broken]:
     for look in _world(history).looks:
         for above, below in zip(look.listed, look.listed[1:], strict=False):
             if above < below:
-                yield _broken("home_is_newest_first", f"{look} has post {above} above the newer {below}", look.op)
+                says = f"{look} has post {above} above the newer {below}"
+                yield _broken("home_is_newest_first", says, look.op, posts=[above, below])
                 break
 
 
@@ -95,6 +101,7 @@ def nothing_from_strangers(history: History) -> Iterable[Broken]:
                     f"{look} shows post {post} by {author}, whom {look.viewer} does not follow",
                     *last,
                     look.op,
+                    posts=[post],
                 )
 
 
@@ -111,6 +118,7 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
                         f"{look} shows post {post} by {author}, although {one} had blocked {other}",
                         *world.blocking.last(one, other, look.op),
                         look.op,
+                        posts=[post],
                     )
 
 
@@ -122,9 +130,8 @@ def nothing_deleted(history: History) -> Iterable[Broken]:
         for post in look.listed:
             for delete in world.deletions.get(post, ()):
                 if delete.acknowledged and delete.before(look.op):
-                    yield _broken(
-                        "nothing_deleted", f"{look} shows post {post}, which had been deleted", delete, look.op
-                    )
+                    says = f"{look} shows post {post}, which had been deleted"
+                    yield _broken("nothing_deleted", says, delete, look.op, posts=[post])
                     break
 
 
@@ -145,6 +152,7 @@ def an_author_reads_their_own_post_at_once(history: History) -> Iterable[Broken]
                     f"{look} lacks the reader's own post {post.id}",
                     *([post.write] if post.write else []),
                     look.op,
+                    posts=[post.id],
                 )
 
 
@@ -163,6 +171,7 @@ def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
                         f"{look} has post {post}, which an earlier page had too",
                         met[post].op,
                         look.op,
+                        posts=[post],
                     )
                 met.setdefault(post, look)
             if look.below is not None and any(post >= look.below for post in look.listed):
@@ -171,6 +180,7 @@ def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
                     "paging_visits_each_post_once",
                     f"{look} was asked for posts below {look.below} and has {above}",
                     look.op,
+                    posts=[above],
                 )
         if walk[0].op.final:
             yield from _left_out(world, walk, met)
@@ -333,8 +343,10 @@ class _World:
         self.by_author: defaultdict[int, list[_Posted]] = defaultdict(list)
         self.deletions: defaultdict[int, list[Op]] = defaultdict(list)
         self._follows: defaultdict[int, set[int]] = defaultdict(set)
+        self._given: list[Op] = []
         for op in history:
             if op.call == "given":
+                self._given.append(op)
                 self._take_given(op.answer or {})
             else:
                 self._take(op)
@@ -367,6 +379,11 @@ class _World:
     def between(self, above: int, ended: int) -> list[_Posted]:
         """Return all posts with ids above `above`, up to `ended`."""
         return [self.posts[id] for id in self._ids[bisect_right(self._ids, above) : bisect_right(self._ids, ended)]]
+
+    def why_followed(self, reader: int, author: int, read: Op) -> list[Op]:
+        """Return the calls after which a reader follows an author; else what was there before any."""
+        begun = self._given if self.following.first.get((reader, author)) == {True} else []
+        return self.following.last(reader, author, read) or begun
 
     def authors_of(self, reader: int) -> set[int]:
         """Return whom a reader may follow at some time, and the reader."""
@@ -444,6 +461,7 @@ def _left_out(world: _World, walk: list[_Look], met: dict[int, _Look]) -> Iterat
                     f"{look} passes over post {post} by {author}, which {earlier.viewer} had seen before",
                     earlier.op,
                     look.op,
+                    posts=[post],
                 )
 
 
@@ -458,7 +476,8 @@ def _upward(world: _World) -> Iterator[Broken]:
             continue
         for post in look.listed:
             if post <= look.above:
-                yield _broken(law, f"{look} was asked for posts above {look.above} and has {post}", look.op)
+                says = f"{look} was asked for posts above {look.above} and has {post}"
+                yield _broken(law, says, look.op, posts=[post])
         if not look.op.final or look.newer is None:
             continue
         ended = look.newer if look.below is None else min(look.newer, look.below - 1)
@@ -469,6 +488,7 @@ def _upward(world: _World) -> Iterator[Broken]:
                     f"{look} passes over post {post.id} by {post.author} on the way up from {look.above} to {ended}",
                     *([post.write] if post.write else []),
                     look.op,
+                    posts=[post.id],
                 )
 
 
@@ -482,5 +502,5 @@ def _repeated(items: Iterable[int]) -> list[int]:
     return sorted({item for item in items if item in seen or seen.add(item)})
 
 
-def _broken(law: str, says: str, *ops: Op) -> Broken:
-    return Broken(law=law, says=says, ops=tuple(dict.fromkeys(op.index for op in ops[:5])))
+def _broken(law: str, says: str, *ops: Op, **about: Any) -> Broken:
+    return Broken(law=law, says=says, ops=tuple(dict.fromkeys(op.index for op in ops[:5])), about=about)

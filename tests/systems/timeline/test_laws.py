@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from fathom.history import History, Op, Outcome, laws_of, tried
+from fathom.history import History, Op, Outcome, laws_of, proof, tried
 from fathom.systems.timeline import laws
 
 STAR, FAN = 1, 2
@@ -72,6 +73,72 @@ def test_a_law_knows_whether_anything_could_have_broken_it():
     story.tell("delete", STAR, 10)
     story.tell("block", STAR, FAN)
     assert set(counts()) == set(laws.__all__) - {"no_acknowledged_post_is_lost"}, "it is deleted"
+
+
+def proofs(story: Story) -> dict[str, list[str]]:
+    """Return law → the proof of its first breach, in words."""
+    history = History(story.ops)
+    found = {name: next(iter(law(history)), None) for name, law in laws_of(laws).items()}
+    return {
+        name: [step.says for step in proof(laws_of(laws)[name], broken, history)]
+        for name, broken in found.items()
+        if broken
+    }
+
+
+def test_a_proof_is_told_in_words_operation_by_operation():
+    story = Story(GIVEN)
+    story.post(STAR, 93)
+    story.home(FAN, (90, STAR), older=90, final=True)
+    assert proofs(story) == {
+        "no_acknowledged_post_is_lost": [
+            "at 1.00 s user 1 posted 'hello' (id 93)",
+            "at 2.00 s, when all had settled, user 2's home, complete down to 90, did not show 93",
+        ],
+        "each_follower_sees_each_post_once": [
+            "user 2 followed user 1 before anything was asked",
+            "at 1.00 s user 1 posted 'hello' (id 93)",
+            "at 2.00 s, when all had settled, user 2's home, complete down to 90, did not show 93",
+        ],
+    }
+
+
+def test_five_operations_prove_that_a_post_is_lost_to_four_who_look():
+    fans = [2, 3, 4, 5, 6]
+    given = msgspec.structs.replace(GIVEN, answer={"follows": {str(fan): [STAR] for fan in fans}, "posts": {}})
+    story = Story(given)
+    story.post(STAR, 93)
+    for fan in fans:
+        story.home(fan, final=True)
+    told = proofs(story)["no_acknowledged_post_is_lost"]
+    assert len(told) == 5 and told[0].endswith("user 1 posted 'hello' (id 93)")
+    assert [line.partition("settled, ")[2] for line in told[1:]] == [
+        f"user {fan}'s home, complete to its end, did not show 93" for fan in fans[:4]
+    ]
+
+
+def test_every_kind_of_call_can_be_told():
+    story = Story(GIVEN)
+    story.tell("unfollow", FAN, STAR)
+    story.home(FAN, (10, STAR))
+    assert proofs(story)["nothing_from_strangers"] == [
+        "at 1.00 s user 2 stopped following user 1",
+        "at 2.00 s user 2's home, complete to its end, showed 10",
+    ]
+    story = Story(GIVEN)
+    story.home(FAN, (9, STAR), (10, STAR), (9, STAR), older=9)
+    assert proofs(story)["home_is_newest_first"] == ["at 1.00 s user 2's home, complete down to 9, showed 9 above 10"]
+    assert proofs(story)["each_follower_sees_each_post_once"][0].endswith("showed 9 2 times")
+    story = Story()
+    story.tell("like", FAN, 10)
+    story.tell("likers", STAR, 10, answer=[], final=True)
+    assert proofs(story)["likes_equal_the_likers"] == [
+        "at 1.00 s user 2 liked post 10",
+        "at 2.00 s, when all had settled, user 1 asked who likes post 10: nobody",
+    ]
+    unsure = Op(index=0, caller="a", call="post", asked=[1, "x"], outcome=Outcome.UNKNOWN, error="no answer")
+    says = "user 1 posted 'x', and nobody knows whether that took effect: no answer"
+    assert laws.told(unsure, {}) == says
 
 
 def test_a_quiet_evening_breaks_nothing():

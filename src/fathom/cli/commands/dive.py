@@ -90,7 +90,7 @@ def command(
     runs.mkdir(parents=True, exist_ok=True)
     with measuring(), stage(plan) as shown:
         ended = complete(_carry_out(found, plan, urls, runs, shown))
-    return _tell(ended, plan, as_json)
+    return _tell(ended, plan, as_json, runs)
 
 
 async def _carry_out(system: System, plan: Plan, urls: dict[str, str], runs: Path, shown: Stage) -> Ended:
@@ -115,18 +115,21 @@ def _next(plan: Plan, folder: Path) -> list[tuple[str, str]]:
     numbers = [(name, value) for name, value in knobs.items() if isinstance(value, int) and value >= 10]
     turn = plan.dive.target.turns_at if plan.dive.target else ""
     numbers.sort(key=lambda knob: knob[0] != turn)  # the one at which an approach begins to work otherwise
-    changed = f" --set {numbers[0][0]}={numbers[0][1] // 10}" if numbers else " --deep"
+    mode = f" --{plan.mode}" if plan.mode != "default" else ""
+    otherwise = ("ask it otherwise", f" --set {numbers[0][0]}={numbers[0][1] // 10}" if numbers else " --seed 8")
+    label, words = ("as it is by default", "") if plan.changed else otherwise
     other = f" {plan.question.name}={rivals[-1]}" if len(rivals) > 1 else ""
     return [
         ("check every number", f"fathom verify {shlex.quote(str(folder))}"),
-        ("ask it otherwise", f"fathom dive {where} {plan.name}{changed}"),
+        (label, f"fathom dive {where} {plan.name}{words}{mode}"),
         ("have it run", f"fathom up {where}{other}"),
     ]
 
 
-def _tell(ended: Ended, plan: Plan, as_json: bool) -> int:
+def _tell(ended: Ended, plan: Plan, as_json: bool, root: Path) -> int:
     """Print what came out: the record, or why there is none."""
     from fathom.cli import records
+    from fathom.cli.beside import beside_the_default
     from fathom.lab.runs import Run
 
     run = Run(ended.folder)
@@ -134,13 +137,20 @@ def _tell(ended: Ended, plan: Plan, as_json: bool) -> int:
         voice.say_json(records.as_json(run, ended.findings))
     elif ended.state == "complete":
         records.show(run, ended.findings)
+        for line in beside_the_default(run, ended.findings, root):
+            print(line)
         print(voice.columns(_next(plan, ended.folder), indent="  "), file=sys.stderr)
     if ended.state == "void":
+        broke = any(found.how == "law" and found.verdict == "failed" for found in ended.findings)
+        if broke and not as_json:
+            records.show(run, ended.findings)
+        mend = "mend it where the operations above show; beside one that keeps its laws it has a record: --only A,B"
+        quiet = "let the machine do nothing else meanwhile, then dive again (see: fathom doctor)"
         voice.tell(
             FathomError(
                 "the dive is void: none of its numbers may be believed",
                 why=voice.short(ended.why or "a gate was breached", 400),
-                fix="let the machine do nothing else meanwhile, then dive again (see: fathom doctor)",
+                fix=mend if broke else quiet,
             )
         )
     elif ended.state == "interrupted":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import click
 
 from fathom.cli import options, voice
-from fathom.cli.outline import Outline, outline
+from fathom.cli.outline import Entry, Outline, Question, outline
 
 
 @click.command
@@ -16,7 +16,11 @@ from fathom.cli.outline import Outline, outline
 @click.option("--dives", is_flag=True, help="Only the dives, a line each: SYSTEM DIVE.")
 @options.as_json
 def command(system: str | None, paths: bool, dives: bool, as_json: bool) -> None:
-    """Show the systems, what each decides, and the dives that measure it; of one SYSTEM its knobs too."""
+    """Show the systems, what each decides, and the dives that measure it; of one SYSTEM what its knobs do, too.
+
+    Under each decision its answers stand with the bet that each makes and its knobs as they are unless turned; the
+    default comes first. Nothing is run to find this out: it is read off the folders.
+    """
     from fathom.systems import catalogue, find
 
     found = [find(system)] if system is not None else list(catalogue().values())
@@ -28,38 +32,62 @@ def command(system: str | None, paths: bool, dives: bool, as_json: bool) -> None
             for dive in each.dives:
                 print(each.name, dive.name)
     else:
-        for number, each in enumerate(outlines):
-            print("\n" * (number > 0) + _text(each, paths=paths))
-        if system is not None:
-            _print_knobs(found[0])
+        print("\n".join(_lines(outlines, paths=paths, whole=system is not None)))
 
 
-def _text(system: Outline, *, paths: bool) -> str:
-    lines = [f"{voice.paint(system.name, 'bold')}  {system.says}"]
+def _lines(outlines: list[Outline], *, paths: bool, whole: bool) -> Iterable[str]:
+    """Tell the systems first, then of each what it decides, then the dives into it."""
+    yield from _entries([Entry(each.name, each.says, each.path) for each in outlines], "", paths)
+    for system in outlines:
+        for question in system.questions:
+            yield ""
+            yield from _question(question, "" if len(outlines) == 1 else f"{system.name}: ", paths)
+    for system in outlines:
+        if system.dives:
+            yield from ("", voice.paint(f"dives into {system.name}", "bold"))
+            yield from _entries(system.dives, "  ", paths)
+    knobs = [knob for system in outlines for q in system.questions for each in q.approaches for knob in each.knobs]
+    if whole:
+        yield from _knobs(outlines[0].questions)
+    if any(each.default for system in outlines for q in system.questions for each in q.approaches):
+        turned = f"; a knob is turned with --set {knobs[0].name}=VALUE" if knobs else ""
+        yield from ("", f"* the default{turned}")
+
+
+def _question(question: Question, of: str, paths: bool) -> Iterable[str]:
+    head = f"{of}{question.name}: "
+    yield from voice.hanging(head, question.asks, shown=voice.paint(head.rstrip(), "bold") + " ")
     if paths:
-        lines.append(f"  {system.path}")
-    for question in system.questions:
-        lines += ["", f"  {question.name}: {question.asks}"]
+        yield f"  {question.path}"
+    yield from _entries(question.approaches, "  ", paths)
+
+
+def _entries(found: Iterable[Entry], indent: str, paths: bool) -> Iterable[str]:
+    """Tell entries below each other: the name, what it says or where it lies, and its knobs."""
+    named = [(each, each.name + (" *" if each.default else "")) for each in found]
+    wide = max((len(name) for _, name in named), default=0)
+    for each, name in named:
+        head = f"{indent}{name.ljust(wide)}  "
+        shown = f"{indent}{voice.paint(name, 'bold')}{' ' * (wide - len(name))}  "
         if paths:
-            lines.append(f"  {question.path}")
-        rows: list[list[str]] = []
+            yield f"{shown}{each.path}"
+            continue
+        yield from voice.hanging(head, each.says, shown=shown)
+        if each.knobs:
+            turned = voice.hanging(" " * len(head), ", ".join(map(str, each.knobs)))
+            yield from (voice.paint(line, "grey") for line in turned)
+
+
+def _knobs(questions: Iterable[Question]) -> Iterable[str]:
+    """Tell what each knob does, and whose it is; approaches that share one are named together."""
+    owners: dict[tuple[str, str], list[str]] = {}
+    for question in questions:
         for each in question.approaches:
-            rows.append([each.name + (" *" if each.default else ""), str(each.path) if paths else each.says])
-        lines.append(voice.columns(rows, indent="    "))
-    if system.dives:
-        lines += ["", "  dives"]
-        lines.append(
-            voice.columns([[each.name, str(each.path) if paths else each.says] for each in system.dives], indent="    ")
-        )
-    if any(each.default for question in system.questions for each in question.approaches):
-        lines += ["", "  * the default"]
-    return "\n".join(lines)
-
-
-def _print_knobs(system: Any) -> None:
-    rows: list[list[str]] = []
-    for name, question in system.decisions.items():
-        for approach, kind in question.approaches.items():
-            rows += [[f"{name}={approach}", f"{knob.name}={knob.default}", knob.says] for knob in kind.knobs().values()]
-    if rows:
-        print("\n  knobs (--set NAME=VALUE)\n" + voice.columns(rows, indent="    "))
+            for knob in each.knobs:
+                owners.setdefault((str(knob), knob.says), []).append(f"{question.name}={each.name}")
+    if not owners:
+        return
+    wide = max(len(turn) for turn, _ in owners)
+    yield from ("", voice.paint("knobs", "bold"))
+    for (turn, says), whose in owners.items():
+        yield from voice.hanging(f"  {turn.ljust(wide)}  ", f"{says} ({', '.join(whose)})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import keyword
 import re
@@ -14,7 +15,7 @@ from typing import Any, get_type_hints
 
 import click
 
-from fathom.cli import options, voice
+from fathom.cli import editor, methods, options, voice
 from fathom.design import System
 from fathom.errors import FathomError, nearest
 
@@ -24,17 +25,21 @@ KINDS = ("system", "decision", "approach", "dive")
 
 @click.command
 @click.argument("kind", metavar="system|decision|approach|dive")
-@click.argument("name")
+@click.argument("place", metavar="NAME …", nargs=-1, required=True)
 @options.as_json
-def command(kind: str, name: str, as_json: bool) -> None:
+def command(kind: str, place: tuple[str, ...], as_json: bool) -> None:
     """Write a new system, decision, approach or dive: small, whole, and running as it is.
+
+    A new approach opens in your editor ($VISUAL or $EDITOR) at the methods that it is made of; without one, or off a
+    terminal, it is said where they are.
 
     \b
     fathom new system my_shop                  a folder ./my_shop, with every room
-    fathom new decision ./my_shop/stock        a question and two answers
-    fathom new approach timeline/fanout/lazy   an answer that does as the default does
-    fathom new dive timeline/rush              a question about the answers
+    fathom new decision ./my_shop stock        a question and two answers
+    fathom new approach timeline fanout mine   an answer that does as the default does
+    fathom new dive timeline rush              a question about the answers
     """
+    name = "/".join(place)
     if kind not in KINDS:
         raise FathomError(
             f"'{kind}' is nothing that fathom writes",
@@ -42,12 +47,24 @@ def command(kind: str, name: str, as_json: bool) -> None:
             fix=nearest(kind, KINDS, "fathom new system NAME"),
         )
     written, then = {"system": _system, "decision": _decision, "approach": _approach, "dive": _dive}[kind](name)
+    begins = _methods(written[0]) if kind == "approach" else []
     if as_json:
-        voice.say_json({"written": [str(file) for file in written], "then": then})
-    else:
-        for file in written:
-            print(file)
-        print(f"\nthen: {then}")
+        lines = [{"line": line, "method": text} for line, text in begins]
+        voice.say_json({"written": [str(file) for file in written], "then": then, "methods": lines})
+        return
+    for file in written:
+        print(file)
+    for line, text in begins:
+        print(f"  {line:>3}  {text}")
+    if begins:
+        editor.opened(written[0], begins[0][0])
+    print(f"\nthen: {then}")
+
+
+def _methods(file: Path) -> list[tuple[int, str]]:
+    """Return where in a new approach its methods begin, each with its first line."""
+    lines = enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+    return [(number, line.strip()) for number, line in lines if re.match(r"    (async )?def \w", line)]
 
 
 def _system(name: str) -> tuple[list[Path], str]:
@@ -59,7 +76,7 @@ def _system(name: str) -> tuple[list[Path], str]:
 
 
 def _decision(name: str) -> tuple[list[Path], str]:
-    system, (word,) = _place(name, 1, "fathom new decision SYSTEM/NAME")
+    system, (word,) = _place(name, 1, "fathom new decision SYSTEM NAME")
     folder = system.folder / "decisions" / word
     values = {"name": word, "Name": _class(word)}
     return _write(
@@ -68,29 +85,47 @@ def _decision(name: str) -> tuple[list[Path], str]:
 
 
 def _approach(name: str) -> tuple[list[Path], str]:
-    system, (decision, word) = _place(name, 2, "fathom new approach SYSTEM/DECISION/NAME")
+    system, (decision, word) = _place(name, 2, "fathom new approach SYSTEM DECISION NAME")
     question = system.decision(decision.replace("_", "-"))
     base, default = question.base, question.approach(question.base.default)
+    body = methods.written(base)
+    named = " and ".join(body.names)
     values = {
         "Name": _class(word),
         "default": base.default,
         "default_module": base.default.replace("-", "_"),
         "Default": default.__name__,
-        "methods": ", ".join(sorted(base.__abstractmethods__)) or "its methods",
+        "imports": body.imports,
+        "promise": f"Change {named}: until then it does as {base.default} does." if named else "Override what differs.",
+        "methods": body.methods,
     }
     file = system.folder / "decisions" / decision.replace("-", "_") / f"{word}.py"
     written = _write_one(TEMPLATES / "approach.py.tmpl", file, values)
-    return [written], f"fathom list {_as_said(system, name)}"
+    said = _as_said(system, name)
+    dive = _dive_of(system, question.name)
+    only = f"--only {word.replace('_', '-')},{base.default}"
+    return [written], f"fathom dive {said} {dive} {only} --quick" if dive else f"fathom list {said}"
+
+
+def _dive_of(system: System, question: str) -> str | None:
+    """Return the first dive into a decision; one that cannot be read is none."""
+    from fathom.lab.dive import decision_of, read
+
+    for name in system.dives:
+        with contextlib.suppress(FathomError):
+            if decision_of(system, read(system, name)).name == question:
+                return name
+    return None
 
 
 def _dive(name: str) -> tuple[list[Path], str]:
-    system, (word,) = _place(name, 1, "fathom new dive SYSTEM/NAME")
+    system, (word,) = _place(name, 1, "fathom new dive SYSTEM NAME")
     questions = system.decisions
     if not questions:
         raise FathomError(
             f"{system.name} decides nothing yet",
             why="a dive compares the answers to a decision",
-            fix=f"fathom new decision {_as_said(system, name)}/NAME",
+            fix=f"fathom new decision {_as_said(system, name)} NAME",
         )
     question = next(iter(questions.values()))
     verb, arguments = _call(system)

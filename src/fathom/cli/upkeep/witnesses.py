@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fathom.engines.engine import EngineError
 from fathom.errors import Refusal
-from fathom.history import Broken, History, Law, tried
+from fathom.history import History, Law, proof, tried
 from fathom.lab.body import Recorder
 from fathom.web.control import Lamp, Proof
 
@@ -26,7 +26,6 @@ JUDGE_S = 4.0  # between two looks at what all of them saw
 SETTLE_S = 5.0  # what was accepted has taken effect by then, or is judged later
 CALLS_MAX = 2_000  # a history that is longer takes long to judge: a new cohort begins another
 PROOFS_MAX = 3
-STEPS_MAX = 5
 STAYS_S = 60.0  # a broken law's lamp stays red at least so long
 AGAIN_S = 1.0
 
@@ -123,7 +122,10 @@ def lamps_of(laws: Mapping[str, Law], history: History) -> list[Lamp]:
         broken = list(law(history))
         n = tried(law, history)
         state = "broken" if broken else "kept" if n else "untried"
-        proofs = tuple(_proof(history, it) for it in broken[:PROOFS_MAX])
+        proofs = tuple(
+            Proof(says=it.says, steps=tuple(step.says for step in proof(law, it, history)))
+            for it in broken[:PROOFS_MAX]
+        )
         found.append(_lamp(name, law, state, n, proofs))
     return found
 
@@ -131,12 +133,6 @@ def lamps_of(laws: Mapping[str, Law], history: History) -> list[Lamp]:
 def _lamp(name: str, law: Law, state: Any, tried: int = 0, proofs: tuple[Proof, ...] = ()) -> Lamp:
     says = (law.__doc__ or name).strip().partition("\n")[0]
     return Lamp(law=name, says=says, state=state, tried=tried, proofs=proofs)
-
-
-def _proof(history: History, broken: Broken) -> Proof:
-    by_index = {op.index: op for op in history}
-    ops = sorted((by_index[at] for at in broken.ops[:STEPS_MAX] if at in by_index), key=lambda op: op.start_s)
-    return Proof(says=broken.says, steps=tuple(str(op) for op in ops))
 
 
 class _Resting:

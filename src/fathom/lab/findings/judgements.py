@@ -40,6 +40,7 @@ def laws(book: Book) -> set[str]:
         if broken:
             broke.add(approach)
         number = _breaches(law, results)
+        shown = _shown(results)
         book.add(
             name_of("law", approach, law),
             part="laws",
@@ -48,8 +49,8 @@ def laws(book: Book) -> set[str]:
             measure=law,
             **number,
             verdict=FAILED if broken else HELD if number["n"] else NOT_TRIED,
-            says=broken[0].says if broken else "" if number["n"] else "nothing in this dive could break it",
-            detail={"where": [[r.part, r.fault] for r in results if r.broken]},
+            says=shown.broken[0].says if shown else "" if number["n"] else "nothing in this dive could break it",
+            detail={"where": [[r.part, r.fault] for r in results if r.broken], **_proof(results)},
             sources=[result.segment for result in results if result.segment],
         )
     return broke
@@ -70,8 +71,20 @@ def _breaches(law: str, results: Sequence[LawResult]) -> dict[str, Any]:
     return {"value": low, "low": low, "high": high, "exact": low == high, "n": n, "over": over}
 
 
+def _proof(results: Sequence[LawResult]) -> dict[str, list[str]]:
+    """The operations that prove the breach that is shown, in words; nothing where nobody wrote them down."""
+    shown = _shown(results)
+    return {"proof": [step.says for step in shown.proof]} if shown and shown.proof else {}
+
+
+def _shown(results: Sequence[LawResult]) -> LawResult | None:
+    """The check whose first breach is shown: the one with most operations to prove it, of several the first."""
+    return max((result for result in results if result.broken), key=lambda result: len(result.proof), default=None)
+
+
 def _control(book: Book, approach: str, results: list[LawResult]) -> None:
     broken = [broken for result in results for broken in result.broken]
+    shown = _shown(results)
     laws = {result.law: [r for r in results if r.law == result.law] for result in results}
     each = [_breaches(law, mine) for law, mine in laws.items()]
     low = sum(number["low"] for number in each)
@@ -88,8 +101,8 @@ def _control(book: Book, approach: str, results: list[LawResult]) -> None:
         n=max(number["n"] for number in each),
         over=f"{len(results)} checks",
         verdict=HELD if broken else FAILED,
-        says=broken[0].says if broken else "it is known to be wrong, and nothing noticed",
-        detail={"laws": sorted({b.law for b in broken})},
+        says=shown.broken[0].says if shown else "it is known to be wrong, and nothing noticed",
+        detail={"laws": sorted({b.law for b in broken}), **_proof(results)},
         sources=[result.segment for result in results if result.segment],
     )
 

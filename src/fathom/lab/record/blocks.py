@@ -9,6 +9,7 @@ from typing import Any
 from fathom.lab.runs import Finding
 
 __all__ = [
+    "Aside",
     "Block",
     "Bullets",
     "Chart",
@@ -21,6 +22,7 @@ __all__ = [
     "Paragraph",
     "Section",
     "Span",
+    "Steps",
     "Story",
     "Strong",
     "Table",
@@ -101,13 +103,27 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """What happened one after the other, numbered."""
+
+    items: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Listing:
     """Lines to be typed."""
 
     lines: Sequence[str]
 
 
-Block = Paragraph | Bullets | Table | Chart | Listing
+@dataclass(frozen=True)
+class Aside:
+    """Blocks that are read on a screen: two printed pages have no room for them, and say so."""
+
+    blocks: Sequence[Block]
+
+
+Block = Paragraph | Bullets | Steps | Table | Chart | Listing | Aside
 
 
 @dataclass
@@ -120,5 +136,7 @@ class Section:
 class Story:
     title: str
     about: str  # one line: system, dive, when, on what
+    changed: str  # what was asked for otherwise than by default; nothing where nothing was
     short: list[Item]  # the answer, before everything else
+    hero: Chart | None  # the answer as a picture
     sections: list[Section]

@@ -3,145 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from fathom.lab import figures
-from fathom.lab.findings.census import BISECTED
 from fathom.lab.findings.flips import axis_of, rates_of
 from fathom.lab.record.blocks import Chart
+from fathom.lab.record.crossover import costs
 from fathom.lab.record.facts import Facts
-from fathom.lab.record.svg import Drawing, Linear, Log, apart, short_time
+from fathom.lab.record.frame import LETTER, WIDE, Frame, colour, end_labels, padded, series, size
+from fathom.lab.record.svg import Drawing, Linear, Log, short_time
 from fathom.lab.runs import Finding, Point
 
-__all__ = ["NARROW", "WIDE", "chart"]
-
-WIDE, NARROW = 680.0, 350.0
-LINE = 15.0  # a line of text
-LETTER = 6.9  # about how wide a letter is, bold and in a wide face
+__all__ = ["chart"]
 
 
 def chart(facts: Facts, block: Chart, width: float) -> str:
     """Return the picture as SVG text, laid out for a page of this width."""
-    draw = {"costs": _costs, "duel": _duel, "flip": _flip, "trial": _trial, "tornado": _tornado}[block.kind]
+    draw = {"costs": costs, "duel": _duel, "flip": _flip, "trial": _trial, "tornado": _tornado}[block.kind]
     return draw(facts, block, width)
-
-
-def _series(facts: Facts, name: str) -> int:
-    return facts.plan.names.index(name)
-
-
-def _colour(facts: Facts, name: str) -> str:
-    return f"s{_series(facts, name) % 6}"
-
-
-def _padded(values: Iterable[float], by: float = 1.25) -> tuple[float, float]:
-    found = [v for v in values if v > 0]
-    return min(found) / by, max(found) * by
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """The part of a drawing in which things are plotted."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    def grid(self, drawing: Drawing, y: Log | Linear, ticks: Sequence[float], words: Sequence[str]) -> None:
-        for tick, word in zip(ticks, words, strict=True):
-            drawing.line(self.left, y(tick), self.right, y(tick), "grid")
-            drawing.text(self.left - 7, y(tick) + 3.5, word, "tick", anchor="end")
-
-    def foot(self, drawing: Drawing, x: Log | Linear, ticks: Sequence[float], words: Sequence[str], name: str) -> None:
-        drawing.line(self.left, self.bottom, self.right, self.bottom, "axis")
-        for tick, word in zip(ticks, words, strict=True):
-            drawing.line(x(tick), self.bottom, x(tick), self.bottom + 4, "axis")
-            drawing.text(x(tick), self.bottom + 17, word, "tick", anchor="middle")
-        drawing.text((self.left + self.right) / 2, self.bottom + 34, name, "name", anchor="middle")
-
-
-# What a mix costs ----------------------------------------------------------------------------------------------------
-
-
-def _costs(facts: Facts, block: Chart, width: float) -> str:
-    names, points = facts.plan.names, facts.points
-    between = {f.point for f in facts.of("cost", part=BISECTED)}
-    every = sorted({*points, *between}) if between else points  # pyright: ignore[reportArgumentType]
-    costs = {(n, p): f for n in names for p in every if (f := facts.get("cost", n, p)) and (f.value or 0) > 0}  # pyright: ignore
-    height = 330.0 if width == WIDE else 300.0
-    drawing = Drawing(width, height, block.says)
-    longest = max(len(name) for name in names) * LETTER + 16
-    frame = _Frame(58.0, 34.0, width - longest, height - 44)
-    x, place = _across(points, frame)
-    reach = [end for f in costs.values() for end in ((f.low, f.high) if f.low and f.high else (f.value,)) if end]
-    low, high = _padded(reach)
-    y = Log(low, high, frame.bottom, frame.top)
-    ticks = y.ticks()
-    drawing.text(0, 14, "CPU of an average operation", "name")
-    frame.grid(drawing, y, ticks, [short_time(t) for t in ticks])
-    axis = facts.plan.swept.name or ""
-    if x is not None:
-        frame.foot(drawing, x, [float(p) for p in points], [_short_point(p) for p in points], axis)
-    else:
-        drawing.line(frame.left, frame.bottom, frame.right, frame.bottom, "axis")
-        for p in points:
-            drawing.text(place(p), frame.bottom + 17, str(p), "tick", anchor="middle")
-        drawing.text((frame.left + frame.right) / 2, frame.bottom + 34, axis, "name", anchor="middle")
-    ends: list[tuple[str, float]] = []
-    for name in names:
-        mine = [(p, costs[name, p]) for p in every if (name, p) in costs]
-        kind = _colour(facts, name)
-        drawing.path([(place(p), y(f.value or low)) for p, f in mine], f"line {kind}")
-        for p, f in mine:
-            at = place(p)
-            if f.low and f.high and f.low > 0:
-                drawing.line(at, y(f.low), at, y(f.high), f"whisker {kind}")
-            drawing.mark(_series(facts, name), at, y(f.value or low), 3.8, f"dot {kind}", f.id)
-        if mine:
-            ends.append((name, y(mine[-1][1].value or low)))
-    _end_labels(facts, drawing, ends, frame, place(points[-1]) + 11)
-    taken = -math.inf
-    mattering = [c for c in facts.of("crossing") if c.detail.get("matters")]
-    for crossing in sorted(mattering, key=lambda c: c.value or 0.0):
-        at = place(crossing.value or 0.0)
-        taken = _ring(drawing, (at, y(crossing.detail["cost"])), crossing, axis, frame, taken)
-    return drawing.done(_size(width))
-
-
-def _across(points: Sequence[Point], frame: _Frame):
-    """A logarithmic scale for numbers, even steps for words (or for values that a logarithm cannot take)."""
-    inner = (frame.left + 14, frame.right - 6)
-    if len(points) > 1 and not any(isinstance(p, str) or p <= 0 for p in points):
-        x = Log(float(min(points)), float(max(points)), *inner)
-        return x, lambda p: x(float(p))
-    step = (inner[1] - inner[0]) / max(1, len(points) - 1)
-    return None, lambda p: inner[0] + step * (list(points).index(p) if p in points else 0)
-
-
-def _short_point(p: Point) -> str:
-    return p if isinstance(p, str) else figures.si(p).replace(" ", "") if p >= 10_000 else figures.count(p)
-
-
-def _end_labels(facts: Facts, drawing: Drawing, ends: list[tuple[str, float]], frame: _Frame, left: float) -> None:
-    places = apart([place for _, place in ends], LINE, frame.top + 4, frame.bottom - 4)
-    for (name, _), place in zip(ends, places, strict=True):
-        drawing.text(left, place + 4, name, f"label {_colour(facts, name)}")
-
-
-def _ring(
-    drawing: Drawing, at: tuple[float, float], crossing: Finding, unit: str, frame: _Frame, taken: float
-) -> float:
-    """Mark a crossing; its words go below where the ones before it have taken the room above. Return their end."""
-    x, y = at
-    drawing.circle(x, y, 8.5, "ring")
-    words = f"≈ {figures.count(float(f'{crossing.value or 0:.2g}'))} {unit}"
-    half = len(words) * LETTER / 2
-    middle = min(max(x, frame.left + half + 4), frame.right - half)
-    above = middle - half > taken and y - 30 > frame.top
-    drawing.text(middle, y - 16 if above else y + 25, words, "note", anchor="middle", finding=crossing.id)
-    return middle + half if above else taken
 
 
 # Who wins the duel ---------------------------------------------------------------------------------------------------
@@ -159,7 +37,7 @@ def _duel(facts: Facts, block: Chart, width: float) -> str:
     left = names * LETTER + 18 if wide else 14.0
     right = width - (206 if wide else 14)
     values = [v for f in ratios for v in (f.low, f.high, *f.detail["blocks"]) if v]
-    low, high = _padded([*values, 0.9, 1.1], 1.04)
+    low, high = padded([*values, 0.9, 1.1], 1.04)
     x = Log(low, high, left, right)
     drawing.text(0, 14, f"Against {default}, at {facts.at(facts.duelled or '')}", "name")
     top = 34.0
@@ -182,7 +60,7 @@ def _duel(facts: Facts, block: Chart, width: float) -> str:
     drawing.text(x(1.0) - 8, top + 30, "← less", "tick", anchor="end")
     drawing.text(x(1.0) + 8, top + 30, "more →", "tick")
     drawing.height = top + 38
-    return drawing.done(_size(width))
+    return drawing.done(size(width))
 
 
 def _rival(f: Finding) -> str:
@@ -192,7 +70,7 @@ def _rival(f: Finding) -> str:
 def _forest_row(facts: Facts, drawing: Drawing, f: Finding, x: Log, y: float, page: tuple[float, float, bool]) -> None:
     left, right, wide = page
     twin = f.detail.get("twin")
-    kind = "twin" if twin else _colour(facts, f.approach or "")
+    kind = "twin" if twin else colour(facts, f.approach or "")
     assert f.value is not None and f.low is not None and f.high is not None
     words = f"{figures.value_of(f)} ({figures.spread_of(f)})"
     if not twin:
@@ -209,7 +87,7 @@ def _forest_row(facts: Facts, drawing: Drawing, f: Finding, x: Log, y: float, pa
     drawing.line(x(f.low), y, x(f.high), y, f"bar {kind}")
     for end in (f.low, f.high):
         drawing.line(x(end), y - 4, x(end), y + 4, f"whisker {kind}")
-    drawing.mark(0 if twin else _series(facts, f.approach or ""), x(f.value), y, 4.2, f"dot {kind}")
+    drawing.mark(0 if twin else series(facts, f.approach or ""), x(f.value), y, 4.2, f"dot {kind}")
 
 
 def _ratio_ticks(low: float, high: float, most: int) -> list[float]:
@@ -240,19 +118,21 @@ def _flip(facts: Facts, block: Chart, width: float) -> str:
     flips = [f for f in facts.of("flip", point=point) if f.verdict == "flips" and f.value]
     rates = rates_of(plan)
     target = rates[axis.often] / sum(rates[op] for op in axis.others)
-    low, high = _padded([target, *(f.value for f in flips if f.value)], 6.0)
+    low, high = padded([target, *(f.value for f in flips if f.value)], 6.0)
     height = 330.0 if width == WIDE else 310.0
     drawing = Drawing(width, height, block.says)
     longest = max(len(name) for name in sides) * LETTER + 16
-    frame = _Frame(58.0, 34.0, width - longest, height - 44)
+    frame = Frame(58.0, 34.0, width - longest, height - 44)
     x = Log(low, high, frame.left + 4, frame.right - 4)
     ends = [w + r * h for w, h in sides.values() for r in (low, high)]
-    y = Log(*_padded(ends), frame.bottom, frame.top)
-    drawing.text(0, 14, f"CPU per {' + '.join(axis.others)} and its {axis.often}s, at {facts.at(point)}", "name")
+    y = Log(*padded(ends), frame.bottom, frame.top)
+    what = f"CPU per {' + '.join(axis.others)} and its {axis.often}s, at {facts.at(point)}"
+    drawing.text(0, 14, f"{what}, logarithmic" if width == WIDE else what, "name")
     ticks = y.ticks()
     frame.grid(drawing, y, ticks, [short_time(t) for t in ticks])
     across = x.ticks(6 if width == WIDE else 4)
-    frame.foot(drawing, x, across, [f"{t:g}" if t < 10_000 else figures.si(t) for t in across], axis.says)
+    words = [f"{t:g}" if t < 10_000 else figures.si(t) for t in across]
+    frame.foot(drawing, x, across, words, f"{axis.says}, logarithmic")
     crossed = [f for f in flips if _is_cheapest(f, sides) and f.value and x.low <= f.value <= x.high]
     for f in crossed:
         left, right = x(max(f.low or x.low, x.low)), x(min(f.high or x.high, x.high))
@@ -266,16 +146,16 @@ def _flip(facts: Facts, block: Chart, width: float) -> str:
     )
     for name, (w, h) in sides.items():
         rs = [low * (high / low) ** (i / 40) for i in range(41)]
-        drawing.path([(x(r), y(w + r * h)) for r in rs], f"line {_colour(facts, name)}")
+        drawing.path([(x(r), y(w + r * h)) for r in rs], f"line {colour(facts, name)}")
     for f in crossed:
         _flip_mark(drawing, f, sides, x, y, frame)
     for check in facts.of("flip check", point=point):
         for name, cost in check.detail["costs"].items():
             r = check.detail["mix"]
             if low <= r <= high and y.low <= cost <= y.high:
-                drawing.mark(_series(facts, name), x(r), y(cost), 4.4, f"hollow {_colour(facts, name)}", check.id)
-    _end_labels(facts, drawing, [(n, y(w + high * h)) for n, (w, h) in sides.items()], frame, frame.right + 5)
-    return drawing.done(_size(width))
+                drawing.mark(series(facts, name), x(r), y(cost), 4.4, f"hollow {colour(facts, name)}", check.id)
+    end_labels(facts, drawing, [(n, y(w + high * h)) for n, (w, h) in sides.items()], frame, frame.right + 5)
+    return drawing.done(size(width))
 
 
 def _both_sides(facts: Facts, name: str, point: Point) -> tuple[float, float] | None:
@@ -300,7 +180,7 @@ def _is_cheapest(f: Finding, sides: dict[str, tuple[float, float]]) -> bool:
 
 
 def _flip_mark(
-    drawing: Drawing, f: Finding, sides: dict[str, tuple[float, float]], x: Log, y: Log, frame: _Frame
+    drawing: Drawing, f: Finding, sides: dict[str, tuple[float, float]], x: Log, y: Log, frame: Frame
 ) -> None:
     """A ring where two lines cross; the band behind it is the interval."""
     assert f.value is not None
@@ -324,30 +204,31 @@ def _trial(facts: Facts, block: Chart, width: float) -> str:
     lasts = max(f.detail["lasts_s"] for f in lines.values())
     x = Linear(0.0, lasts, 50.0, width - 8)
     times = [t for f in lines.values() for w in f.detail["windows"] for t in (w[4], w[5]) if t]
-    y_low, y_high = _padded(times or [0.001, 1.0], 1.2)
+    y_low, y_high = padded(times or [0.001, 1.0], 1.2)
     counts = [w[2] + w[3] for f in lines.values() for w in f.detail["windows"]]
     top = 26.0
     for name in names:
-        frame = _Frame(50.0, top + 18, width - 8, top + 18 + _PANEL - 12)
+        frame = Frame(50.0, top + 18, width - 8, top + 18 + _PANEL - 12)
         _trial_panel(
             facts, drawing, name, lines[name], x, Log(y_low, y_high, frame.bottom, frame.top), frame, max(1, *counts)
         )
+        _done_to_it(facts, drawing, name, number, x, frame, named=name == names[0])
         _trial_marks(facts, drawing, name, number, lines[name], x, frame)
-        drawing.text(0, top + 8, name, f"label {_colour(facts, name)}")
+        drawing.text(0, top + 8, name, f"label {colour(facts, name)}")
         top += _PANEL + 26
-    frame = _Frame(50.0, 0, width - 8, top - 2)
+    frame = Frame(50.0, 0, width - 8, top - 2)
     ticks = x.ticks(10 if width == WIDE else 6)
     frame.foot(drawing, x, ticks, [f"{t:g}" for t in ticks], "seconds")
-    drawing.text(
-        0, 12, "Latency: median, and slowest above it; bars: failed or unknown", "name" if width == WIDE else "tick"
-    )
-    return drawing.done(_size(width))
+    wide = "Latency, logarithmic: median, and slowest above it; bars: failed or unknown"
+    narrow = "Latency (log): median, slowest; bars: failed or unknown"
+    drawing.text(0, 12, wide if width == WIDE else narrow, "name" if width == WIDE else "tick")
+    return drawing.done(size(width))
 
 
 def _trial_panel(
-    facts: Facts, drawing: Drawing, name: str, f: Finding, x: Linear, y: Log, frame: _Frame, most: int
+    facts: Facts, drawing: Drawing, name: str, f: Finding, x: Linear, y: Log, frame: Frame, most: int
 ) -> None:
-    detail, kind = f.detail, _colour(facts, name)
+    detail, kind = f.detail, colour(facts, name)
     left, right = x(detail["began_s"]), x(min(detail["until_s"], detail["lasts_s"]))
     drawing.rect(left, frame.top, right - left, frame.bottom - frame.top, "fault")
     ticks = y.ticks(3)
@@ -365,6 +246,23 @@ def _trial_panel(
     drawing.line(frame.left, frame.bottom, frame.right, frame.bottom, "axis")
 
 
+_DID = {"kill": "killed", "restart": "back", "pause": "stopped", "resume": "goes on"}
+
+
+def _done_to_it(
+    facts: Facts, drawing: Drawing, name: str, number: int, x: Linear, frame: Frame, *, named: bool
+) -> None:
+    """A line where something was broken, and where it was mended; in the first panel also in words."""
+    marks = [m for m in facts.run.faults if (m.approach, m.fault) == (name, number)]
+    wiped = any(m.did == "wipe" for m in marks)
+    for mark in marks:
+        if mark.did in _DID and 0 <= mark.at_s <= x.high:
+            drawing.line(x(mark.at_s), frame.top, x(mark.at_s), frame.bottom, "did")
+            words = _DID[mark.did] + (", empty" if wiped and mark.did == "restart" else "")
+            if named:
+                drawing.text(x(mark.at_s) + 4, frame.bottom - 5, words, "note strong")
+
+
 def _stretches(windows: list) -> list[list]:
     """Windows without an answer part the line."""
     found: list[list] = [[]]
@@ -377,7 +275,7 @@ def _stretches(windows: list) -> list[list]:
 
 
 def _trial_marks(
-    facts: Facts, drawing: Drawing, name: str, number: int, line: Finding, x: Linear, frame: _Frame
+    facts: Facts, drawing: Drawing, name: str, number: int, line: Finding, x: Linear, frame: Frame
 ) -> None:
     noticed, healed = (facts.get("trial", name, number, m) for m in ("noticed_s", "healed_s"))
     places: list[tuple[float, str, Finding]] = []
@@ -421,11 +319,7 @@ def _tornado(facts: Facts, block: Chart, width: float) -> str:
         half = len(f.measure or "") * LETTER / 2
         words = min(max((x(f.low) + x(f.high)) / 2, half), width - half)
         drawing.text(words, top + 6, f.measure or "", "note", anchor="middle", finding=f.id)
-        drawing.line(x(f.low), top + 15, x(f.high), top + 15, f"bar {_colour(facts, name)}")
+        drawing.line(x(f.low), top + 15, x(f.high), top + 15, f"bar {colour(facts, name)}")
         drawing.text(x(f.low) - 6, top + 19, figures.digits(f.low), "value", anchor="end")
         drawing.text(x(f.high) + 6, top + 19, figures.digits(f.high), "value")
-    return drawing.done(_size(width))
-
-
-def _size(width: float) -> str:
-    return "wide" if width == WIDE else "narrow"
+    return drawing.done(size(width))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fathom.lab import figures
 from fathom.lab.findings.flips import axis_of
-from fathom.lab.record.blocks import Bullets, Chart, Item, Mark, Num, Paragraph, Section, Span, Strong, Table
+from fathom.lab.record.blocks import Aside, Bullets, Chart, Item, Mark, Num, Paragraph, Section, Span, Strong, Table
 from fathom.lab.record.facts import Facts, mix_words, point_of
 from fathom.lab.runs import Finding
 
@@ -16,8 +16,9 @@ def decision_line(facts: Facts, decision: Finding) -> Item:
     where = f"At {facts.at(decision.point)} " if decision.point is not None else ""
     unjudged = decision.detail.get("unjudged") or []
     if decision.verdict == "takes":
-        line: list[Span] = [where, Strong(f"take {decision.approach}")]
-        line += [f": the next, {decision.versus}, costs ", Num(decision)] if decision.versus else [f": {decision.says}"]
+        line: list[Span] = [where, Strong(f"take {facts.called(decision.approach)}")]
+        other = [f": the next, {facts.called(decision.versus)}, costs ", Num(decision)]
+        line += other if decision.versus else [f": {decision.says}"]
         return [*line, f"; not judged there, for want of samples: {', '.join(unjudged)}"] if unjudged else line
     if decision.verdict == "equivalent":
         return [where, Strong("it does not matter"), f": {decision.says}"]
@@ -37,7 +38,9 @@ def decision(facts: Facts) -> Section:
     mix = f" at {mix_words(plan)}" if axis else ""
     rule = f"Of the approaches that kept every law and missed no goal, the one with the least CPU{mix}."
     section.blocks.append(Paragraph([f"{rule} A difference under 5 % counts as none."]))
-    section.blocks.append(Bullets([_decided(facts, found) for found in facts.of("decision")]))
+    decided = Bullets([_decided(facts, found) for found in facts.of("decision")])
+    in_short = [list(decision_line(facts, found)) for found in facts.of("decision")]
+    section.blocks.append(Aside([decided]) if list(decided.items) == in_short else decided)
     flips = facts.of("flip")
     told = [f for f in flips if f.verdict == "flips"]
     if told and axis:
@@ -49,13 +52,8 @@ def decision(facts: Facts) -> Section:
         checked = facts.of("flip check")
         raced = [f.point for f in told if f.point == facts.duelled]
         point = checked[0].point if checked else raced[0] if raced else told[len(told) // 2].point
-        section.blocks.append(
-            Chart(
-                "flip",
-                {"point": point},
-                f"CPU per {' + '.join(axis.others)} at {facts.at(point or '')}, over {axis.says}",
-            )
-        )
+        says = f"CPU per {' + '.join(axis.others)} at {facts.at(point or '')}, over {axis.says}"
+        section.blocks.append(Aside([Chart("flip", {"point": point}, says)]))
     elif flips:
         section.blocks.append(Paragraph([_undecided(facts, flips)]))
     checks = facts.of("flip check")

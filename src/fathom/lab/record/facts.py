@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fathom.lab import figures
+from fathom.lab import changes, figures
 from fathom.lab.findings.book import name_of
 from fathom.lab.findings.flips import axis_of, rates_of
 from fathom.lab.findings.offered import said
@@ -55,6 +55,16 @@ class Facts:
         if not self.plan.swept.name:
             return "this load"
         return f"{figures.point(point)} {self.plan.swept.name}"
+
+    @property
+    def changed(self) -> str:
+        """What this run was asked to do otherwise than by default; nothing where that is nothing."""
+        return changes.said(self.plan.changed)
+
+    def called(self, approach: str | None) -> str:
+        """Name an approach, with those of its knobs that were turned: `hybrid with fame = 500`."""
+        turned = changes.turned(self.plan.changed, approach or "")
+        return f"{approach} with {turned}" if turned else str(approach)
 
     @property
     def folder(self) -> str:

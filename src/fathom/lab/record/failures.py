@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fathom.lab.findings.trials import alike
-from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Paragraph, Section, Span, Strong, Table
+from fathom.lab.record.blocks import Aside, Block, Bullets, Chart, Item, Mark, Paragraph, Section, Span, Strong, Table
 from fathom.lab.record.facts import Facts, cells, common, fault_words, words
 from fathom.lab.runs import Finding
 
@@ -68,7 +68,8 @@ def _failure(facts: Facts, group: list[int]) -> list[Block]:
     if names:
         blocks.append(Table(["", *names], rows, _untold(facts, names, number)))
     if any(facts.get("trial", name, number, "timeline") for name in names):
-        blocks.append(Chart("trial", {"fault": number}, f"{title}: latency and failures of each approach over time"))
+        course = Chart("trial", {"fault": number}, f"{title}: latency and failures of each approach over time")
+        blocks.append(Aside([course]) if number else course)
     return blocks
 
 

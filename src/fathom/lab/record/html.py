@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 
 from fathom.lab import figures
 from fathom.lab.record.blocks import (
+    Aside,
+    Block,
     Bullets,
     Chart,
     Code,
@@ -19,14 +21,18 @@ from fathom.lab.record.blocks import (
     Paragraph,
     Section,
     Span,
+    Steps,
     Story,
     Strong,
     Table,
 )
-from fathom.lab.record.charts import NARROW, WIDE, chart
+from fathom.lab.record.charts import chart
 from fathom.lab.record.facts import Facts
+from fathom.lab.record.frame import NARROW, WIDE
 
 __all__ = ["html"]
+
+PRINTED = "On paper some pictures, what the estimate assumes, and the gates are left out: they are in record.html."
 
 _STYLE = Path(__file__).with_name("style.css")
 
@@ -38,9 +44,12 @@ def html(story: Story, facts: Facts) -> str:
             "<header>",
             f"<h1>{escape(story.title, quote=False)}</h1>",
             f'<p class="about">{escape(story.about, quote=False)}</p>',
+            *([f'<p class="changed">{escape(story.changed, quote=False)}</p>'] if story.changed else []),
             *_short(story),
+            *([_figure(story.hero, facts, "hero")] if story.hero else []),
             "</header>",
             *(line for section in story.sections for line in _section(section, facts)),
+            f'<p class="printed">{PRINTED}</p>',
         ]
     )
     return f"""<!doctype html>
@@ -72,21 +81,39 @@ def _short(story: Story) -> Iterator[str]:
 def _section(section: Section, facts: Facts) -> Iterator[str]:
     yield "<section>"
     yield f"<h2>{escape(section.title, quote=False)}</h2>"
-    for block in section.blocks:
+    yield from _blocks(section.blocks, facts)
+    yield "</section>"
+
+
+def _blocks(blocks: Iterable[Block], facts: Facts) -> Iterator[str]:
+    for block in blocks:
         match block:
+            case Aside(inside) if not inside:
+                continue
+            case Aside(inside):
+                yield '<div class="aside">'
+                yield from _blocks(inside, facts)
+                yield "</div>"
             case Paragraph(spans):
                 yield f"<p>{_text(spans)}</p>"
             case Bullets(items):
                 yield "<ul>"
                 yield from (_bullet(item) for item in items)
                 yield "</ul>"
+            case Steps(items):
+                yield f"<ol>{''.join(f'<li>{escape(item, quote=False)}</li>' for item in items)}</ol>"
             case Listing(lines):
                 yield f"<pre>{escape(chr(10).join(lines), quote=False)}</pre>"
             case Table():
                 yield from _table(block)
             case Chart():
-                yield f"<figure>{chart(facts, block, WIDE)}{chart(facts, block, NARROW)}</figure>"
-    yield "</section>"
+                yield _figure(block, facts)
+
+
+def _figure(block: Chart, facts: Facts, kind: str = "") -> str:
+    """A picture in two widths; the page shows the one that fits."""
+    of = f' class="{kind}"' if kind else ""
+    return f"<figure{of}>{chart(facts, block, WIDE)}{chart(facts, block, NARROW)}</figure>"
 
 
 def _bullet(item: Item) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fathom.lab import figures
 from fathom.lab.record.blocks import (
+    Aside,
+    Block,
     Bullets,
     Chart,
     Code,
@@ -17,6 +19,7 @@ from fathom.lab.record.blocks import (
     Paragraph,
     Section,
     Span,
+    Steps,
     Story,
     Strong,
     Table,
@@ -28,20 +31,33 @@ __all__ = ["markdown"]
 def markdown(story: Story) -> str:
     """Return the whole record; charts are in the HTML, and said here in words."""
     lines = [f"# {_escaped(story.title)}", "", _escaped(story.about), ""]
+    if story.changed:
+        lines += [f"**{_escaped(story.changed)}**", ""]
     if story.short:
         lines += ["**In short**", "", *(f"- {_text(item)}" for item in story.short), ""]
+    if story.hero:
+        lines += [f"*In record.html: {_escaped(story.hero.says)}.*", ""]
     for section in story.sections:
         lines += [f"## {section.title}", "", *_section(section)]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _section(section: Section) -> Iterator[str]:
-    for block in section.blocks:
+    yield from _blocks(section.blocks)
+
+
+def _blocks(blocks: Iterable[Block]) -> Iterator[str]:
+    for block in blocks:
+        if isinstance(block, Aside):
+            yield from _blocks(block.blocks)
+            continue
         match block:
             case Paragraph(spans):
                 yield _text(spans)
             case Bullets(items):
                 yield from (f"- {_text(item)}" for item in items)
+            case Steps(items):
+                yield from (f"{number}. {_escaped(item)}" for number, item in enumerate(items, 1))
             case Listing(lines):
                 yield from ("```", *lines, "```")
             case Table():

@@ -5,7 +5,20 @@ from __future__ import annotations
 from fathom.lab import figures
 from fathom.lab.findings.scale import TIMES
 from fathom.lab.prices import Prices
-from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Note, Num, Paragraph, Section, Span, Table
+from fathom.lab.record.blocks import (
+    Aside,
+    Block,
+    Bullets,
+    Chart,
+    Item,
+    Mark,
+    Note,
+    Num,
+    Paragraph,
+    Section,
+    Span,
+    Table,
+)
 from fathom.lab.record.facts import Facts, cells
 from fathom.lab.runs import Finding, Scale, Target
 from fathom.lab.scale.degrees import Degrees, Pareto
@@ -30,10 +43,9 @@ def at_scale(facts: Facts) -> Section | None:
         blocks.append(_needs(facts, target, scale))
         blocks.append(Bullets(_beside(facts)))
         blocks += _breaks(facts)
-        blocks += _dominant(facts)
-        blocks.append(_assumed(facts, target, scale))
+        blocks.append(Aside([*_dominant(facts), _assumed(facts, target, scale)]))
     blocks.append(Paragraph([_silent(facts, target)]))
-    blocks += _law(facts)
+    blocks.append(Aside(_law(facts)))
     return Section("At scale", blocks)
 
 

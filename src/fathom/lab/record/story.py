@@ -8,6 +8,7 @@ from fathom.lab import figures
 from fathom.lab.findings.offered import said
 from fathom.lab.findings.trials import alike
 from fathom.lab.record.blocks import (
+    Aside,
     Block,
     Bullets,
     Code,
@@ -37,10 +38,12 @@ from fathom.lab.record.facts import (
 )
 from fathom.lab.record.failures import failures
 from fathom.lab.record.scale import at_scale
-from fathom.lab.record.tradeoffs import tradeoffs
+from fathom.lab.record.tradeoffs import cost_chart, tradeoffs
 from fathom.lab.runs import Finding
 
 __all__ = ["tell"]
+
+NOT_THE_DEFAULT = "Not the default"
 
 
 def tell(facts: Facts) -> Story:
@@ -51,7 +54,9 @@ def tell(facts: Facts) -> Story:
     return Story(
         title=plan.question,
         about=" · ".join(about),
+        changed=f"{NOT_THE_DEFAULT}: {facts.changed}" if facts.changed else "",
         short=_short(facts),
+        hero=cost_chart(facts),
         sections=[section for section in _sections(facts) if section is not None],
     )
 
@@ -70,9 +75,9 @@ def _sections(facts: Facts) -> list[Section | None]:
 
 
 def _short(facts: Facts) -> list[Item]:
-    lines: list[Item] = []
-    for found in facts.of("decision"):
-        lines.append(decision_line(facts, found))
+    lines: list[Item] = [decision_line(facts, found) for found in facts.of("decision")]
+    if facts.changed:
+        lines.append([Strong(NOT_THE_DEFAULT), f": {facts.changed}."])
     failed = [f for f in facts.of("law") if f.verdict == "failed"]
     for law in failed:
         lines.append(
@@ -95,7 +100,6 @@ def _problem(facts: Facts) -> Section:
         rows.append([["Asked for"], [f"{users}{per_s}: {mix_words(plan)}"]])
     if plan.load.rates:
         rows.append([["The load"], [f"{declared(plan)}, arriving when they will (open loop)"]])
-        rows.append([["Offered here"], [_offered(facts)]])
     if plan.swept.name:
         rows.append([["Varied"], [f"{plan.swept.name} = {', '.join(figures.point(v) for v in plan.swept.values)}"]])
     if plan.goals:
@@ -103,6 +107,8 @@ def _problem(facts: Facts) -> Section:
     if plan.faults:
         rows.append([["Broken on purpose"], ["; ".join(fault_words(facts, group[0]) for group in alike(plan))]])
     section.blocks.append(Table(["", ""], rows, words=2))
+    if plan.load.rates:
+        section.blocks.append(Aside([Table(["", ""], [[["Offered here"], [_offered(facts)]]], words=2)]))
     return section
 
 
@@ -199,18 +205,21 @@ def _repeat(facts: Facts) -> Section:
             ["Machine"],
             [", ".join(x for x in (machine.cpu, cores_of(facts), machine.system, f"Python {machine.python}") if x)],
         ],
+        [["Plan"], [Code(facts.manifest.plan_sha256[:16]), f", mode {plan.mode}, Fathom {plan.fathom}"]],
+    ]
+    more: list[list[Item]] = [
         [["Measured"], [", ".join(_spoken(name, value) for name, value in machine.measured.items()) or "–"]],
         [
             ["Placement"],
             ["; ".join(f"{who} on {', '.join(map(str, on))}" for who, on in machine.placement.items()) or "–"],
         ],
         *_warm(facts),
-        [["Plan"], [Code(facts.manifest.plan_sha256[:16]), f", mode {plan.mode}, Fathom {plan.fathom}"]],
     ]
     gates = [f for f in facts.of("gate") if f.measure != "segments"]
     blocks: list[Block] = [
         Listing([plan.command, f"fathom verify {facts.folder}", f"python docs/reference/reproduce.py {facts.folder}"]),
         Table(["", ""], rows, words=2),
+        Aside([Table(["", ""], more, words=2)]),
     ]
     if gates:
         head = ["Gate", "tripped", "segments", "worst", "limit"]
@@ -224,7 +233,7 @@ def _repeat(facts: Facts) -> Section:
             ]
             for f in gates
         ]
-        blocks.append(Table(head, lines))
+        blocks.append(Aside([Table(head, lines)]))
     return Section("How to repeat", blocks)
 
 

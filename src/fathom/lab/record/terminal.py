@@ -17,7 +17,8 @@ from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, of
 from fathom.lab.record.failures import voided
 from fathom.lab.record.holdout import hold_out_lines
 from fathom.lab.record.scale import scale_lines
-from fathom.lab.record.tradeoffs import verdict_line
+from fathom.lab.record.tradeoffs import proved_by, verdict_line
+from fathom.lab.record.verdict import verdict
 from fathom.lab.runs import Finding
 from fathom.lab.verdicts import statements, untold
 
@@ -42,13 +43,57 @@ def terminal(facts: Facts, width: int = 100) -> list[Text]:
     head = Text(left, style="bold")
     gap = width - len(left) - len(right)
     head.append(" " * gap + right if gap > 1 else f"\n{right}", style="not bold dim")
-    lines = [head, Text(plan.question), Text()]
+    lines = [head, Text(plan.question), *_changed(facts, width), Text()]
     if facts.manifest.state == "void":
-        return [*lines, *_hanging([Mark("failed"), f" void: {facts.manifest.why}"], width), _where(facts)]
-    lines += _table(facts)
+        lines += _hanging([Mark("failed"), f" void: {facts.manifest.why}"], width)
+        return [*lines, *_breaches(facts, width), _where(facts)]
+    lines += [*_table(facts), *_changed(facts, width)]
     for item in _verdicts(facts):
         lines += _hanging(item, width)
-    return [*lines, _where(facts)]
+        lines += _proof(item, width)
+    return [*lines, *_in_three_lines(facts, width), _where(facts)]
+
+
+def _in_three_lines(facts: Facts, width: int) -> list[Text]:
+    """The verdict, last, where somebody looks first when a dive has ended."""
+    lines: list[Text] = []
+    for head, *rest in verdict(facts):
+        wrapped = _spans(rest).wrap(Console(width=width), max(20, width - len(str(head))))
+        lines += [
+            Text.assemble((" " * len(str(head)), "") if at else (str(head), "bold"), line)
+            for at, line in enumerate(wrapped)
+        ]
+    for line in lines:
+        line.rstrip()
+    return [Text(), Text("the verdict", style="bold"), *lines, Text()] if lines else []
+
+
+def _proof(item: Item, width: int) -> list[Text]:
+    """The operations that prove what a line says is broken, below it, each in words."""
+    found = item[0].finding if isinstance(item[0], Mark) else None
+    if found is None or found.how not in ("law", "control") or not (steps := found.detail.get("proof")):
+        return []
+    lines = [Text(f"  {proved_by(steps)}:", style="dim")]
+    for number, step in enumerate(steps, 1):
+        wrapped = Text(step).wrap(Console(width=width), max(20, width - 7))
+        lines += [Text.assemble("       " if at else f"    {number}. ", line) for at, line in enumerate(wrapped)]
+    for line in lines:
+        line.rstrip()
+    return lines
+
+
+def _breaches(facts: Facts, width: int) -> list[Text]:
+    """Every law that was broken, with its proof: all that may be told of a void run."""
+    lines: list[Text] = []
+    for found in facts.of("law", verdict="failed"):
+        item: Item = [Mark("failed", found), *_said(facts, "law", found)]
+        lines += [*_hanging(item, width), *_proof(item, width)]
+    return lines
+
+
+def _changed(facts: Facts, width: int) -> list[Text]:
+    """Say what is not as it is by default: at the head, and again beside the verdicts."""
+    return _hanging(["≠", f"not the default: {facts.changed}"], width, "yellow") if facts.changed else []
 
 
 def _where(facts: Facts) -> Text:
@@ -226,13 +271,16 @@ def _broken(facts: Facts, group: list[int]) -> Iterator[Item]:
             "·",
             f"{name}: {_count(failed)} failed, {_count(unknown)} unknown of {failed.n:,}",
         ]
+        fell = facts.get(kind, name, number, "degraded_from_s")
+        if fell and fell.value is not None:
+            line += ["; answers fell back in ", Num(fell, brief=True)]
         back = facts.get(kind, name, number, "back_s")
         if back and back.value and back.value > SLOW_S:
             line += ["; ready again only ", Num(back, brief=True), " after it was let go"]
         if healed and healed.value and healed.verdict != "with the return":
             line += ["; healed ", Num(healed, brief=True), " after the return"]
         elif healed and healed.verdict == "can't tell":
-            line.append(f"; can't tell whether it healed: {healed.says}")
+            line.append(f"; can't tell whether it healed{f': {healed.says}' if healed.says else ''}")
         elif healed:
             line.append(f"; {_HEALED.get(str(healed.verdict), healed.verdict)}")
         if lost and lost.value is not None:
@@ -249,13 +297,13 @@ def _count(finding: Finding) -> str:
     return shown if finding.exact else f"{shown} ({figures.spread_of(finding)})"
 
 
-def _hanging(item: Item, width: int) -> list[Text]:
+def _hanging(item: Item, width: int, style: str = "") -> list[Text]:
     """Lines whose mark stands out to the left."""
     mark, rest = item[0], _spans(item[1:])
     if isinstance(mark, Mark):
         sign = Text(mark.sign, style=_COLOURS.get(mark.verdict, "yellow"))
-    elif mark in ("·", "→"):
-        sign = Text(str(mark))
+    elif mark in ("·", "→", "≠"):
+        sign = Text(str(mark), style=style)
     else:
         return [_spans(item)]
     if rest.plain.startswith(" "):

@@ -6,13 +6,27 @@ from collections.abc import Sequence
 
 from fathom.lab import figures
 from fathom.lab.findings.offered import beyond, said
-from fathom.lab.record.blocks import Block, Bullets, Chart, Item, Mark, Num, Paragraph, Section, Span, Strong, Table
+from fathom.lab.record.blocks import (
+    Aside,
+    Block,
+    Bullets,
+    Chart,
+    Item,
+    Mark,
+    Num,
+    Paragraph,
+    Section,
+    Span,
+    Steps,
+    Strong,
+    Table,
+)
 from fathom.lab.record.capacity import capacity
 from fathom.lab.record.facts import Facts, cells, common, declared, engines_of, goal_limit, mix_words, point_of, words
 from fathom.lab.record.holdout import hold_out
 from fathom.lab.runs import MIX, Finding, Point
 
-__all__ = ["tradeoffs", "verdict_line"]
+__all__ = ["cost_chart", "proved_by", "tradeoffs", "verdict_line"]
 
 _STORED = ("bytes", "keys", "rows_live", "size")  # states that say what is kept …
 _FLOWS = ("in_bytes", "out_bytes")  # … and what only went by since the engine began
@@ -27,8 +41,9 @@ def tradeoffs(facts: Facts) -> Section:
     blocks += _cpu(facts)
     blocks += _latency(facts)
     blocks += capacity(facts)
-    blocks += hold_out(facts)
+    blocks.append(Aside(hold_out(facts)))
     blocks += _kept(facts)
+    blocks += _proofs_of_breaches(facts)
     return section
 
 
@@ -155,15 +170,16 @@ def _cpu(facts: Facts) -> list[Block]:
     caption = f"{over}Over all processes of the system, from slices in which only that operation arrived"
     if len(plan.ops) > 1:
         caption += f"; the average operation is that of {mix_words(plan)}"
-    blocks: list[Block] = [Table(["CPU", plan.swept.name or "", *plan.names], rows, [caption + "."], 2)]
-    if facts.of("cost") and len(facts.points) > 1:
-        crossings = facts.of("crossing")
-        says = f"CPU of an average operation over {plan.swept.name}, one line per approach"
-        if crossings:
-            pairs = [_crossing(c) for c in crossings]
-            says += f"; crossing: {', '.join(pairs)}"
-        blocks.append(Chart("costs", {}, says))
-    return blocks
+    return [Table(["CPU", plan.swept.name or "", *plan.names], rows, [caption + "."], 2)]
+
+
+def cost_chart(facts: Facts) -> Chart | None:
+    """Return the picture of what an average operation costs, and where the cheapest changes; None for one value."""
+    if not facts.of("cost") or len(facts.points) < 2:
+        return None
+    says = f"CPU of an average operation over {facts.plan.swept.name}, one line per approach"
+    crossings = [_crossing(c) for c in facts.of("crossing")]
+    return Chart("costs", {}, says + (f"; crossing: {', '.join(crossings)}" if crossings else ""))
 
 
 def _to(numbers: Sequence[int]) -> str:
@@ -203,13 +219,8 @@ def _latency(facts: Facts) -> list[Block]:
         )
     ratios = [f for f in facts.of("ratio") if f.value is not None and not f.detail.get("twin")]
     if any(f.low is not None for f in ratios):
-        blocks.append(
-            Chart(
-                "duel",
-                {},
-                f"Each approach against {plan.default}, ratio and interval by measure; the grey band is no difference",
-            )
-        )
+        says = f"Each approach against {plan.default}, ratio and interval by measure; the grey band is no difference"
+        blocks.append(Aside([Chart("duel", {}, says)]))
     alike = {f.says for f in ratios}
     if len(alike) == 1 and ratios[0].low is None:  # nobody is compared on anything, and for one reason
         return [*blocks, Paragraph([Strong("No comparison"), f": {ratios[0].says}."])]
@@ -257,6 +268,20 @@ def _kept(facts: Facts) -> list[Block]:
     if facts.machine.engines:
         says.append(f"Engines needed by all: {', '.join(engines_of(facts))}.")
     return [Table(["Kept", *plan.names], rows, [" ".join(says)] if says else [])]
+
+
+def _proofs_of_breaches(facts: Facts) -> list[Block]:
+    """Tell of every law that was broken by which operations that is proved."""
+    blocks: list[Block] = []
+    for f in facts.of("law", verdict="failed"):
+        if steps := f.detail.get("proof"):
+            head: Item = [Mark("failed", f), " ", Strong(f"{f.approach} broke {words(f.measure)}"), f": {f.says}."]
+            blocks += [Paragraph([*head, f" {proved_by(steps)}:"]), Steps(steps)]
+    return blocks
+
+
+def proved_by(steps: Sequence[str]) -> str:
+    return f"The {len(steps)} operations that prove it" if len(steps) > 1 else "The operation that proves it"
 
 
 def _goals_at(facts: Facts) -> list[str]:

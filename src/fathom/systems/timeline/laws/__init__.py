@@ -11,11 +11,13 @@ A history may begin with `call="given"`, whose answer tells the world before it:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from fathom.history import Broken, History, Op, Outcome, tries
 
 from .looks import Look, reach_of
 from .posts import Part, Posted, Written
+from .words import told as told
 from .world import PROOF_MAX, World, world_of
 
 __all__ = [
@@ -42,9 +44,10 @@ def no_acknowledged_post_is_lost(history: History) -> Iterable[Broken]:
         yield _broken(
             "no_acknowledged_post_is_lost",
             f"post {post.id} by {post.author} was acknowledged, and {looks[0]} does not have it"
-            + (f", nor {missed.looks - 1} others" if missed.looks > 1 else ""),
+            + (f", nor {missed.looks - 1} other{'s' if missed.looks > 2 else ''}" if missed.looks > 1 else ""),
             *post.proof,
             *(look.op for look in looks),
+            posts=[post.id],
         )
 
 
@@ -54,7 +57,7 @@ def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
     world = world_of(history)
     for look in world.looks:
         for twice in _repeated(look.listed):
-            yield _broken("each_follower_sees_each_post_once", f"{look} has post {twice} twice", look.op)
+            yield _broken("each_follower_sees_each_post_once", f"{look} has post {twice} twice", look.op, posts=[twice])
     for walk in world.last_walks:
         seen = {post for look in walk for post in look.ids}
         reach = reach_of(walk)
@@ -67,8 +70,12 @@ def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
                     yield _broken(
                         "each_follower_sees_each_post_once",
                         f"{asked} lacks post {post.id} by {author}, whom {asked.viewer} follows",
+                        *world.why_followed(asked.viewer, author, asked.op),
                         *post.proof,
                         asked.op,
+                        posts=[post.id],
+                        reader=asked.viewer,
+                        author=author,
                     )
 
 
@@ -78,7 +85,8 @@ def home_is_newest_first(history: History) -> Iterable[Broken]:
     for look in world_of(history).looks:
         for above, below in zip(look.listed, look.listed[1:], strict=False):
             if above < below:
-                yield _broken("home_is_newest_first", f"{look} has post {above} above the newer {below}", look.op)
+                says = f"{look} has post {above} above the newer {below}"
+                yield _broken("home_is_newest_first", says, look.op, posts=[above, below])
                 break
 
 
@@ -95,6 +103,7 @@ def nothing_from_strangers(history: History) -> Iterable[Broken]:
                     f"{look} shows post {post} by {author}, whom {look.viewer} does not follow",
                     *last,
                     look.op,
+                    posts=[post],
                 )
 
 
@@ -111,6 +120,7 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
                         f"{look} shows post {post} by {author}, although {one} had blocked {other}",
                         *world.blocking.last(one, other, look.op),
                         look.op,
+                        posts=[post],
                     )
 
 
@@ -122,9 +132,8 @@ def nothing_deleted(history: History) -> Iterable[Broken]:
         for post in look.listed:
             for delete in world.deleted.get(post, ()):
                 if delete.before(look.op):
-                    yield _broken(
-                        "nothing_deleted", f"{look} shows post {post}, which had been deleted", delete, look.op
-                    )
+                    says = f"{look} shows post {post}, which had been deleted"
+                    yield _broken("nothing_deleted", says, delete, look.op, posts=[post])
                     break
 
 
@@ -146,6 +155,7 @@ def an_author_reads_their_own_post_at_once(history: History) -> Iterable[Broken]
                     f"{look} lacks the reader's own post {id}",
                     *post.proof,
                     look.op,
+                    posts=[id],
                 )
 
 
@@ -164,6 +174,7 @@ def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
                         f"{look} has post {post}, which an earlier page had too",
                         met[post].op,
                         look.op,
+                        posts=[post],
                     )
                 met.setdefault(post, look)
             if look.below is not None and any(post >= look.below for post in look.listed):
@@ -172,6 +183,7 @@ def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
                     "paging_visits_each_post_once",
                     f"{look} was asked for posts below {look.below} and has {above}",
                     look.op,
+                    posts=[above],
                 )
         if walk[0].op.final:
             yield from _left_out(world, walk, met)
@@ -214,6 +226,7 @@ def _left_out(world: World, walk: list[Look], met: dict[int, Look]) -> Iterator[
                 f"{look} passes over post {post} by {author}, which {earlier.viewer} had seen before",
                 earlier.op,
                 look.op,
+                posts=[post],
             )
 
 
@@ -228,7 +241,8 @@ def _upward(world: World) -> Iterator[Broken]:
             continue
         for post in look.listed:
             if post <= look.above:
-                yield _broken(law, f"{look} was asked for posts above {look.above} and has {post}", look.op)
+                says = f"{look} was asked for posts above {look.above} and has {post}"
+                yield _broken(law, says, look.op, posts=[post])
         if not look.op.final or look.newer is None:
             continue
         ended = look.newer if look.below is None else min(look.newer, look.below - 1)
@@ -241,6 +255,7 @@ def _upward(world: World) -> Iterator[Broken]:
                     f"{look} passes over post {post.id} by {post.author} on the way up from {look.above} to {ended}",
                     *post.proof,
                     look.op,
+                    posts=[post.id],
                 )
 
 
@@ -249,5 +264,5 @@ def _repeated(items: Iterable[int]) -> list[int]:
     return sorted({item for item in items if item in seen or seen.add(item)})
 
 
-def _broken(law: str, says: str, *ops: Op) -> Broken:
-    return Broken(law=law, says=says, ops=tuple(dict.fromkeys(op.index for op in ops[:PROOF_MAX])))
+def _broken(law: str, says: str, *ops: Op, **about: Any) -> Broken:
+    return Broken(law=law, says=says, ops=tuple(dict.fromkeys(op.index for op in ops[:PROOF_MAX])), about=about)

@@ -45,8 +45,10 @@ class World:
         self.deletable: set[int] = set()  # whatever may be deleted, at whatever time
         self._deleted_s: defaultdict[int, float] = defaultdict(lambda: math.inf)
         self._follows: defaultdict[int, set[int]] = defaultdict(set)
+        self._given: list[Op] = []
         for op in history:
             if op.call == "given":
+                self._given.append(op)
                 self._take_given(op.answer or {})
             else:
                 self._take(op)
@@ -129,6 +131,11 @@ class World:
             last = self._walked_last[list]
             self._shown[list] = Shown(look for look in self.same_list[list] if look.op.before(last))
         return self._shown[list]
+
+    def why_followed(self, reader: int, author: int, read: Op) -> list[Op]:
+        """Return the calls after which a reader follows an author; else what was there before any."""
+        begun = self._given if author in self.following.first.get(reader, ()) else []
+        return self.following.last(reader, author, read) or begun
 
     def authors_of(self, reader: int) -> set[int]:
         """Return whom a reader may follow at some time, and the reader."""
