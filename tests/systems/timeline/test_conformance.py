@@ -15,7 +15,7 @@ from fathom.systems.timeline.api import Page, Slice, Timeline
 from fathom.systems.timeline.model import TimelineModel
 from fathom.web.remote import Doorway, remote
 
-from .world import APPROACHES, SMALL, World
+from .world import APPROACHES, PAGINGS, SMALL, World
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
@@ -52,8 +52,8 @@ class Twins:
         post = dice.choice(self.posts[-30:])[0] if self.posts else 7
         what = dice.choices(
             ("post", "retry", "follow", "unfollow", "block", "unblock", "like", "unlike", "delete", "home", "walk",
-             "posts", "read", "likers", "profile", "users", "join", "nonsense"),
-            (24, 3, 14, 6, 3, 4, 6, 3, 6, 22, 3, 4, 3, 3, 2, 2, 1, 2),
+             "posts", "latest", "read", "likers", "profile", "users", "join", "nonsense"),
+            (24, 3, 14, 6, 3, 4, 6, 3, 6, 22, 3, 4, 3, 3, 3, 2, 2, 1, 2),
         )[0]  # fmt: skip
         match what:
             case "post":
@@ -74,6 +74,8 @@ class Twins:
                 await self.walk(one)
             case "posts":
                 await self.read("posts", one, other, self.page())
+            case "latest":
+                await self.latest(one)
             case "profile":
                 await self.ask("profile", one, dice.choice(["user0", "user1", "nobody"]))
             case "users":
@@ -97,6 +99,9 @@ class Twins:
                         ("read", one, 1 << 60),
                         ("follow", one, one),
                         ("posts", one, 12345, Page()),
+                        ("latest", one, "page 2"),
+                        ("latest", one, None, 41),
+                        ("latest", 12345, None, 3),
                     ]
                 )
                 await self.ask(verb, *args)
@@ -133,10 +138,21 @@ class Twins:
             page = Page(limit=limit, min_id=piece.newer)
         raise AssertionError("a walk up never ends")
 
+    async def latest(self, viewer: int) -> None:
+        """Go down everybody's posts to the end, while nobody writes."""
+        limit, cursor = self.dice.randint(1, 9), None
+        for _ in range(400):
+            piece = await self.ask("latest", viewer, cursor, limit)
+            cursor = piece.next
+            if cursor is None:
+                return
+        raise AssertionError("a walk down never ends")
+
     async def at_last(self) -> None:
         """Read everything there is."""
         for user in self.users:
             await self.walk(user)
+            await self.latest(user)
             await self.read("posts", self.users[0], user, Page(limit=40))
         for post, author in self.posts[-20:]:
             await self.ask("likers", author, post)
@@ -172,6 +188,18 @@ async def test_it_answers_as_the_model_does(world: World, approach: str, seed: i
         them = await twins(world, timeline, seed)
         for _ in range(400):
             await them.step()
+        await them.at_last()
+
+
+@pytest.mark.parametrize("paging", PAGINGS)
+async def test_a_walk_down_a_quiet_list_is_the_models_however_pages_begin(world: World, paging: str):
+    """Without anybody writing meanwhile even the controls are right: that is why they pass for right."""
+    async with world.open("on-read", paging=paging, clock=world.clock, mint=world.clock.mint()) as timeline:
+        them = await twins(world, timeline, seed=9)
+        for number in range(150):
+            await them.step()
+            if number % 50 == 0:
+                await world.switch(them.dice.choice(PAGINGS), decision="paging")
         await them.at_last()
 
 

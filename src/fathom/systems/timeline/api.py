@@ -10,6 +10,7 @@ __all__ = [
     "BODY_CHARS_MAX",
     "PAGE_POSTS_MAX",
     "Page",
+    "Piece",
     "Post",
     "PostId",
     "Slice",
@@ -74,6 +75,16 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     older: PostId | None = None
     newer: PostId | None = None
     source: Source = "pull"
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a list that grows at its head, newest first.
+
+    `next` is the cursor of the piece below: a word that says nothing to whoever brings it back. None: there is no more.
+    """
+
+    posts: list[Post]
+    next: str | None = None
 
 
 class Timeline(Protocol):
@@ -145,6 +156,13 @@ class Timeline(Protocol):
 
     async def home(self, reader: UserId, page: Page) -> Slice:
         """Return the posts of those the reader follows, and the reader's own."""
+        ...
+
+    async def latest(self, viewer: UserId, cursor: str | None = None, limit: int = 20) -> Piece:
+        """Return everybody's posts, newest first, without those of whom a block parts from the viewer.
+
+        `cursor` is the `next` of the piece above; nothing else is one.
+        """
         ...
 
     async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:

@@ -6,6 +6,7 @@ out of order, and never lack one's own. What was only known to be *unknown* may 
 
 A history may begin with `call="given"`, whose answer tells the world before it:
 `{"follows": {reader: [authors]}, "posts": {author: [ids]}}`. A reader it does not name is a reader nothing is known of.
+It may also have `"latest": [[id, author, at_ms]]`, the newest of everybody's posts.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from fathom.blocks.walks import There, Walk, met_again
 from fathom.history import Broken, History, Op, Outcome, tries
 
 __all__ = [
+    "a_walk_meets_once_what_was_there",
     "an_author_reads_their_own_post_at_once",
     "each_follower_sees_each_post_once",
     "home_is_newest_first",
@@ -208,6 +211,27 @@ def likes_equal_the_likers(history: History) -> Iterable[Broken]:
                 )
 
 
+@tries(lambda history: sum(len(walk) > 1 for walk in _descents(history)))
+def a_walk_meets_once_what_was_there(history: History) -> Iterable[Broken]:
+    """Who goes down everybody's posts meets each that was there when they began and is still: no gap, nothing twice."""
+    law = "a_walk_meets_once_what_was_there"
+    world = _world(history)
+    there = There((post.write.end_s if post.write and post.write.end_s else 0.0, post.place) for post in world.public)
+    for ops in _descents(history):
+        pages = [[(int(post["at_ms"]), int(post["id"])) for post in op.answer["posts"]] for op in ops]
+        walk = Walk(ops[0].start_s, pages, whole=ops[-1].answer.get("next") is None)
+        for met in met_again(walk):
+            says = f"a walk by {ops[0].asked[0]} meets post {met.thing[1]} on page {met.first + 1} and {met.again + 1}"
+            yield _broken(law, says, ops[met.first], ops[met.again])
+        for place in there.passed_over(walk):
+            post = world.posts[place[1]]
+            if post.may_be_deleted or world.may_be_parted(post.author, int(ops[0].asked[0]), ops):
+                continue
+            wrote = [post.write] if post.write else []
+            says = f"a walk by {ops[0].asked[0]} passes over post {post.id} by {post.author}, which was there before"
+            yield _broken(law, says, *wrote, ops[0], ops[-1])
+
+
 # What the laws know of a history
 
 
@@ -220,10 +244,16 @@ class _Posted:
     write: Op | None = None  # None: it was there before
     certain: bool = True
     deletions: list[Op] = field(default_factory=list)
+    at_ms: int | None = None  # None: not told
 
     @property
     def may_be_deleted(self) -> bool:
         return any(op.outcome is not Outcome.FAILED for op in self.deletions)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands among everybody's posts."""
+        return self.at_ms or 0, self.id
 
 
 class _Look:
@@ -369,6 +399,16 @@ class _World:
         """How often somebody looked at a list that has their own posts in it."""
         return sum(look.own and bool(self.by_author.get(look.viewer)) for look in self.looks if look.kind != "read")
 
+    @property
+    def public(self) -> list[_Posted]:
+        """Every post whose place among everybody's is known."""
+        return [post for post in self.posts.values() if post.at_ms is not None]
+
+    def may_be_parted(self, one: int, other: int, while_: list[Op]) -> bool:
+        """Whether either may block the other while these calls are answered."""
+        pairs = ((one, other), (other, one)) if one != other else ()
+        return any(True in self.blocking.at(*pair, op) for pair in pairs for op in while_)
+
     def between(self, above: int, ended: int) -> list[_Posted]:
         """Return all posts with ids above `above`, up to `ended`."""
         return [self.posts[id] for id in self._ids[bisect_right(self._ids, above) : bisect_right(self._ids, ended)]]
@@ -384,6 +424,8 @@ class _World:
             for author in authors:
                 self.following.first[int(reader), int(author)] = {True}
                 self._follows[int(reader)].add(int(author))
+        for id, author, at_ms in given.get("latest", ()):
+            self._know(_Posted(int(id), int(author), at_ms=int(at_ms)))
         for author, ids in given.get("posts", {}).items():
             for post in ids:
                 self._know(_Posted(int(post), int(author)))
@@ -392,7 +434,7 @@ class _World:
         asked = op.asked or []
         match op.call:
             case "post" if op.acknowledged:
-                self._know(_Posted(int(op.answer["id"]), int(asked[0]), write=op))
+                self._know(_Posted(int(op.answer["id"]), int(asked[0]), write=op, at_ms=op.answer.get("at_ms")))
             case "delete" if op.outcome is not Outcome.FAILED:
                 self.deletions[int(asked[1])].append(op)
             case "join" if op.acknowledged and self.following.known is not None:
@@ -431,6 +473,28 @@ def _walks(looks: list[_Look]) -> list[list[_Look]]:
             continue
         open_walks[key] = [look]
         walks.append(open_walks[key])
+    return walks
+
+
+@lru_cache(maxsize=1)
+def _descents(history: History) -> list[list[Op]]:
+    """Return the walks down everybody's posts: each piece asked for with what the same caller's piece above had said.
+
+    What does not begin at the top is none of these: nobody but its system knows where it began.
+    """
+    walks: list[list[Op]] = []
+    at: defaultdict[tuple[str, int, str], list[list[Op]]] = defaultdict(list)  # who → where they are to go on
+    for op in history.of("latest", outcome=Outcome.OK):
+        viewer, cursor = int(op.asked[0]), op.asked[1] if len(op.asked) > 1 else None
+        if cursor is None:
+            walks.append(walk := [])
+        elif waiting := at[op.caller, viewer, cursor]:
+            walk = waiting.pop()
+        else:
+            continue
+        walk.append(op)
+        if (below := op.answer.get("next")) is not None:
+            at[op.caller, viewer, below].append(walk)
     return walks
 
 

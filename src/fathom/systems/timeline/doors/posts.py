@@ -11,10 +11,10 @@ from fathom.errors import Refusal
 from fathom.web import cursors, idempotency
 from fathom.web.app import Gate, Visit
 
-from ..api import PostId, Timeline, UserId
-from .pages import HEADERS, as_response, page, reply
-from .parameters import LOCATION, Key, Limit, MaxId, MinId, PostPath, SinceId, UserName, Viewer
-from .shapes import LIMIT, Author, Draft, Likers, Likes, Listing, Published, published
+from ..api import PAGE_POSTS_MAX, PostId, Timeline, UserId
+from .pages import HEADERS, NEXT, as_response, page, reply
+from .parameters import LOCATION, Cursor, Key, Limit, MaxId, MinId, PostPath, SinceId, UserName, Viewer
+from .shapes import LIMIT, Author, Draft, Latest, Likers, Likes, Listing, Published, Rest, published
 
 __all__ = ["handlers"]
 
@@ -27,6 +27,17 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
         """Write a post. It is durable when this answers."""
         written = await timeline.post(viewer, data.body, idempotency.read_key(key))
         return Response(published(written), headers={"location": f"{under}/posts/{written.id}"})
+
+    @get(f"{under}/posts", operation_id="latest", tags=["posts"], response_headers=[NEXT])
+    async def latest(
+        viewer: Viewer, request: Request[Any, Any, Any], limit: Limit = LIMIT, cursor: Cursor = None
+    ) -> Response[Latest]:
+        """Return everybody's posts, newest first."""
+        most, after = cursors.read_opaque(Visit.of(request).query, limit=LIMIT, limit_max=PAGE_POSTS_MAX)
+        piece = await timeline.latest(viewer, after, most)
+        page = Latest(posts=[published(post) for post in piece.posts], pagination=Rest(limit=most, next=piece.next))
+        below = f'<{under}/posts?limit={most}&cursor={piece.next}>; rel="next"'
+        return Response(page, headers={"link": below} if piece.next else {})
 
     @get(f"{under}/posts/{{post_id:str}}", operation_id="read", tags=["posts"])
     async def read(viewer: Viewer, post_id: PostPath) -> Published:
@@ -76,7 +87,7 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
         users = await timeline.users(viewer, await timeline.likers(viewer, number(post_id)))
         return Likers(likers=[Author(id=str(user.id), name=user.name) for user in users])
 
-    return [write, read, remove, posts, like, like_by_post, unlike, likers]
+    return [write, latest, read, remove, posts, like, like_by_post, unlike, likers]
 
 
 def number(text: str) -> PostId:

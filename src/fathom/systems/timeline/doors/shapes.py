@@ -18,11 +18,13 @@ __all__ = [
     "Credentials",
     "Draft",
     "Engagement",
+    "Latest",
     "Likers",
     "Likes",
     "Listing",
     "Pagination",
     "Published",
+    "Rest",
     "Session",
     "account",
     "listing",
@@ -112,6 +114,20 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     posts: list[Published]
     pagination: Pagination
     source: Source
+
+
+class Rest(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the page below begins: a cursor that only this list can read; null where there is no more."""
+
+    limit: int
+    next: str | None
+
+
+class Latest(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of everybody's posts, newest first."""
+
+    posts: list[Published]
+    pagination: Rest
 
 
 class Likes(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,9 +17,22 @@ from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import Refusal
 from fathom.web.auth import Passwords
 
-from ..api import Page, Post, PostId, Slice, Source, User, UserId
+from ..api import Page, Piece, Post, PostId, Slice, Source, User, UserId
 from ..decisions.fanout import Fanout
-from ..model import checked_body, checked_id, checked_key, checked_name, checked_page, checked_password, ends, sliced
+from ..decisions.paging import Paging
+from ..model import (
+    checked_body,
+    checked_cursor,
+    checked_id,
+    checked_key,
+    checked_limit,
+    checked_name,
+    checked_page,
+    checked_password,
+    ends,
+    pieced,
+    sliced,
+)
 from ..stores import Stores
 from ..stores.memory import MemoryShut
 from ..stores.posts import posts_of
@@ -231,6 +244,13 @@ class Service:
         checked_page(page)
         with self._house:
             return sliced(await self._posts.by(viewer, checked_id(author), page), page, "pull")
+
+    async def latest(self, viewer: UserId, cursor: str | None = None, limit: int = 20) -> Piece:
+        place = checked_cursor(cursor)
+        checked_limit(limit)
+        paging: Paging = self._choices.paging
+        with self._house:
+            return pieced(await paging.page(viewer, place, limit), place, limit)
 
     async def home(self, reader: UserId, page: Page) -> Slice:
         found = await self.home_copies(reader, page)

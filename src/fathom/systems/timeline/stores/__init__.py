@@ -19,6 +19,7 @@ from .deliveries import Deliveries
 from .feeds import Feeds
 from .generations import Generations
 from .graph import Graph
+from .latest import Latest
 from .memory import Memory
 from .outbox import Outbox
 from .posts import Posts
@@ -53,6 +54,10 @@ class Stores:
     @cached_property
     def graph(self) -> Graph:
         return Graph(self.truth)
+
+    @cached_property
+    def latest(self) -> Latest:
+        return Latest(self.truth)
 
     @cached_property
     def generations(self) -> Generations:
