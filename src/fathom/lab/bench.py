@@ -25,7 +25,7 @@ from fathom.lab.offer import Offered, Offering
 from fathom.lab.plan import Plan
 from fathom.lab.runs import BREACHES_MAX, EXAMPLES_MAX, Gate, LawResult, Segment, Writing
 
-__all__ = ["Bench", "Seen", "Tell", "Void", "seed_of"]
+__all__ = ["Bench", "Seen", "Tell", "Void", "held", "seed_of"]
 
 Tell = Callable[[str], None]
 Seen = Callable[[Segment], None]
@@ -290,26 +290,34 @@ class Bench:
 
     def hold(self, contender: Contender, history: History, file: str | None = None, **about: Any) -> list[Broken]:
         """Hold every law against a history; write what it says."""
-        broken: list[Broken] = []
-        for name, law in self.laws.items():
-            found = list(itertools.islice(law(history), BREACHES_MAX))
-            broken += found
-            self.run.law(
-                LawResult(
-                    law=name,
-                    approach=contender.approach,
-                    checked=tried(law, history),
-                    broken=found[:EXAMPLES_MAX],
-                    breaches=len(found),
-                    history=file,
-                    **about,
-                )
-            )
+        broken = held(self.laws, history, self.run, approach=contender.approach, history_file=file, **about)
         for breach in broken:
             if (contender.name, breach.law) not in self._told:
                 self._told.add((contender.name, breach.law))
                 self.tell(f"{contender.name} breaks a law: {breach.says}")
         return broken
+
+
+def held(
+    laws: Mapping[str, Law], history: History, run: Writing, *, approach: str, history_file: str | None, **about: Any
+) -> list[Broken]:
+    """Hold laws against a history, write what each says, and return what is broken."""
+    broken: list[Broken] = []
+    for name, law in laws.items():
+        found = list(itertools.islice(law(history), BREACHES_MAX))
+        broken += found
+        run.law(
+            LawResult(
+                law=name,
+                approach=approach,
+                checked=tried(law, history),
+                broken=found[:EXAMPLES_MAX],
+                breaches=len(found),
+                history=history_file,
+                **about,
+            )
+        )
+    return broken
 
 
 async def _tidied(contender: Contender) -> None:

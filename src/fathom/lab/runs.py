@@ -220,6 +220,7 @@ class Plan(Struct):
     budget_s: float = 300.0
     parts_s: dict[str, float] = {}
     not_measured: list[str] = []  # what the dive itself says it leaves out
+    weighed: list[Option] = []  # controls that are counted and not raced
 
     def option(self, name: str) -> Option:
         return next(option for option in self.approaches if option.name == name)
@@ -227,6 +228,11 @@ class Plan(Struct):
     @property
     def names(self) -> list[str]:
         return [option.name for option in self.approaches]
+
+    @property
+    def counted(self) -> list[str]:
+        """Whoever is counted: the approaches, and the controls that the dive weighs."""
+        return [*self.names, *(option.name for option in self.weighed)]
 
     @property
     def ops(self) -> list[str]:
