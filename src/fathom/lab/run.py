@@ -222,9 +222,13 @@ async def _count(plan: Plan, bodies: Bodies, laws: Mapping[str, Law], run: Writi
         for point in plan.points:
             number += 1
             turn = Turn(f"{plan.seed}/trial/{point}", 0, plan.dive.swept, point)
-            async with _approach(plan, bodies, choice, name) as approach:
+            dive: Any = plan.dive()
+            async with _approach(plan, bodies, choice, name) as (approach, stores):
+                if stores is not None:
+                    with own_code(plan.dive, "prepare"):
+                        await dive.prepare(stores, approach, **({dive.swept: (point,)} if dive.swept else {}))
                 with own_code(plan.dive, "trial"):
-                    counted = await plan.dive().trial(approach, turn)  # pyright: ignore[reportAttributeAccessIssue]
+                    counted = await dive.trial(approach, turn)
                     counted, history = counted if isinstance(counted, tuple) else (counted, None)
                     state = {key: float(value) for key, value in counted.items()}
                     _as_named(plan.dive, state)
@@ -258,13 +262,13 @@ def _as_named(dive: type[Dive[Any]], state: Mapping[str, float]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _approach(plan: Plan, bodies: Bodies, choice: Any, name: str) -> AsyncIterator[Any]:
-    """A fresh approach: what was counted before is no part of what is counted now."""
+async def _approach(plan: Plan, bodies: Bodies, choice: Any, name: str) -> AsyncIterator[tuple[Any, Any]]:
+    """A fresh approach and the stores it stands on: what was counted before is no part of what is counted now."""
     if not plan.question.base.nouns():
-        yield plan.question.build(choice, None)
+        yield plan.question.build(choice, None), None
         return
     async with bodies(choice, name, plan.placement.system) as body:
-        yield body.approach
+        yield body.approach, body.stores
 
 
 @contextlib.contextmanager

@@ -23,10 +23,11 @@ from fathom.systems.timeline.stores import Stores
 from fathom.web.auth import Passwords
 from fathom.web.choices import Choices
 
-__all__ = ["APPROACHES", "PAGINGS", "SMALL", "Clock", "Engines", "World", "engines", "world"]
+__all__ = ["APPROACHES", "NUMBERINGS", "PAGINGS", "SMALL", "Clock", "Engines", "World", "engines", "world"]
 
 APPROACHES = ("on-write", "on-read", "hybrid")
 PAGINGS = ("keyset", "offset", "time-cursor")
+NUMBERINGS = ("snowflake", "sequence", "time-random")
 # Everything that happens only to the large happens to these: floors, trims, several pieces, crossings.
 SMALL: dict[str, dict[str, Any]] = {
     "on-write": {"cap": 8, "depth": 5, "chunk": 3},
@@ -97,6 +98,7 @@ class World:
         *,
         seed: Callable[[Stores, Any], object] = lambda stores, fanout: None,
         paging: str = "keyset",
+        ids: str = "snowflake",
         **more: Any,
     ) -> AsyncIterator[service.Service]:
         """Open a service, as a process would that begins now: nothing is remembered but what the engines hold.
@@ -104,7 +106,7 @@ class World:
         `seed` may put a bug into the stores or the approach beforehand.
         """
         self.stores = Stores(self.stores.truth, self.stores.cache, self.stores.queue)
-        chosen = {"fanout": Choice(approach, dict(knobs or {})), "paging": Choice(paging)}
+        chosen = {"fanout": Choice(approach, dict(knobs or {})), "paging": Choice(paging), "ids": Choice(ids)}
         self.choices = Choices(self.system, self.stores, chosen)
         seed(self.stores, self.choices.fanout)
         more.setdefault("passwords", Passwords(passes=1, memory_kib=8))

@@ -165,6 +165,13 @@ class Timeline(Protocol):
         """
         ...
 
+    async def newer(self, viewer: UserId, than: PostId, limit: int = 20) -> list[Post]:
+        """Return the oldest of everybody's posts above this one, oldest first, without those of the blocked.
+
+        Who asks again and again from the last one they were given sees every post, each after a moment.
+        """
+        ...
+
     async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:
         """Return who likes a post, at most the 1,000 newest, newest first."""
         ...

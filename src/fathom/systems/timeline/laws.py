@@ -32,6 +32,7 @@ __all__ = [
     "nothing_from_strangers",
     "nothing_from_the_blocked",
     "paging_visits_each_post_once",
+    "who_walks_up_passes_over_nothing",
 ]
 
 LIKERS_MAX = 1_000  # `likers` answers no more
@@ -230,6 +231,22 @@ def a_walk_meets_once_what_was_there(history: History) -> Iterable[Broken]:
             wrote = [post.write] if post.write else []
             says = f"a walk by {ops[0].asked[0]} passes over post {post.id} by {post.author}, which was there before"
             yield _broken(law, says, *wrote, ops[0], ops[-1])
+
+
+@tries(lambda history: sum(len(climb) > 1 for climb in _climbs(history)))
+def who_walks_up_passes_over_nothing(history: History) -> Iterable[Broken]:
+    """Who asks again and again for everybody's posts above the last one seen is never beyond one that was not shown."""
+    world = _world(history)
+    for ops in _climbs(history):
+        viewer, began, stands = int(ops[0].asked[0]), int(ops[0].asked[1]), _stands(ops[-1])
+        shown = {int(post["id"]) for op in ops for post in op.answer}
+        for post in world.between(began, stands):
+            if post.id in shown or post.may_be_deleted or world.may_be_parted(post.author, viewer, ops):
+                continue
+            wrote = [post.write] if post.write else []
+            says = f"{viewer} walked up from {began} to {stands} and was not shown post {post.id} by {post.author}"
+            beyond = next(op for op in ops if _stands(op) > post.id)
+            yield _broken("who_walks_up_passes_over_nothing", says, *wrote, beyond)
 
 
 # What the laws know of a history
@@ -496,6 +513,26 @@ def _descents(history: History) -> list[list[Op]]:
         if (below := op.answer.get("next")) is not None:
             at[op.caller, viewer, below].append(walk)
     return walks
+
+
+@lru_cache(maxsize=1)
+def _climbs(history: History) -> list[list[Op]]:
+    """Return the walks up everybody's posts: each asked for what lies above the last that the same caller was shown."""
+    climbs: list[list[Op]] = []
+    at: dict[tuple[str, int, int], list[Op]] = {}  # who, and where they stand
+    for op in history.of("newer", outcome=Outcome.OK):
+        viewer, than = int(op.asked[0]), int(op.asked[1])
+        climb = at.pop((op.caller, viewer, than), None)
+        if climb is None:
+            climbs.append(climb := [])
+        climb.append(op)
+        at[op.caller, viewer, _stands(op)] = climb
+    return climbs
+
+
+def _stands(op: Op) -> int:
+    """Return the highest number that somebody who walks up has seen, or began at."""
+    return max((int(post["id"]) for post in op.answer), default=int(op.asked[1]))
 
 
 def _left_out(world: _World, walk: list[_Look], met: dict[int, _Look]) -> Iterator[Broken]:

@@ -22,6 +22,7 @@ __all__ = [
     "checked_key",
     "checked_limit",
     "checked_name",
+    "checked_number",
     "checked_page",
     "checked_password",
     "pieced",
@@ -205,6 +206,15 @@ class TimelineModel:
         ]
         return pieced(found[: checked_limit(limit)], place, limit)
 
+    async def newer(self, viewer: UserId, than: PostId, limit: int = 20) -> list[Post]:
+        checked_number("than", than)
+        found = [
+            self._post(post)
+            for id, post in sorted(self._written.items())
+            if id > than and not post.deleted and not self._apart(viewer, post.author)
+        ]
+        return found[: checked_limit(limit)]
+
     async def settled(self) -> None:
         pass
 
@@ -346,9 +356,16 @@ def checked_page(page: Page) -> Page:
     checked_limit(page.limit)
     for name in ("max_id", "since_id", "min_id"):
         id = getattr(page, name)
-        if id is not None and not 0 <= id < 1 << 63:
-            raise Refusal("invalid", f"{name} is not the id of a post")
+        if id is not None:
+            checked_number(name, id)
     return page
+
+
+def checked_number(name: str, id: int) -> int:
+    """Return a number that posts can be compared with, or refuse."""
+    if not 0 <= id < 1 << 63:
+        raise Refusal("invalid", f"{name} is not the id of a post")
+    return id
 
 
 def _writable(text: str) -> bool:

@@ -11,7 +11,7 @@ from fathom.errors import Refusal
 from fathom.web import cursors, idempotency
 from fathom.web.app import Gate, Visit
 
-from ..api import PAGE_POSTS_MAX, PostId, Timeline, UserId
+from ..api import PAGE_POSTS_MAX, PostId, Slice, Timeline, UserId
 from .pages import HEADERS, NEXT, as_response, page, reply
 from .parameters import LOCATION, Cursor, Key, Limit, MaxId, MinId, PostPath, SinceId, UserName, Viewer
 from .shapes import LIMIT, Author, Draft, Latest, Likers, Likes, Listing, Published, Rest, published
@@ -38,6 +38,18 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
         page = Latest(posts=[published(post) for post in piece.posts], pagination=Rest(limit=most, next=piece.next))
         below = f'<{under}/posts?limit={most}&cursor={piece.next}>; rel="next"'
         return Response(page, headers={"link": below} if piece.next else {})
+
+    @get(f"{under}/news", operation_id="newer", tags=["posts"], response_headers=HEADERS)
+    async def newer(
+        viewer: Viewer, request: Request[Any, Any, Any], limit: Limit = LIMIT, min_id: MinId = None
+    ) -> Response[Listing]:
+        """Return the oldest of everybody's posts above one: who follows `prev` again and again misses none."""
+        asked = page(Visit.of(request).query)
+        if asked.max_id is not None or asked.since_id is not None:
+            raise Refusal("invalid", "this list is only walked up: say limit or min_id")
+        found = await timeline.newer(viewer, asked.min_id or PostId(0), asked.limit)
+        newer = found[-1].id if found else asked.min_id
+        return as_response(reply(Slice(posts=found[::-1], newer=newer), asked, f"{under}/news"))
 
     @get(f"{under}/posts/{{post_id:str}}", operation_id="read", tags=["posts"])
     async def read(viewer: Viewer, post_id: PostPath) -> Published:
@@ -87,7 +99,7 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
         users = await timeline.users(viewer, await timeline.likers(viewer, number(post_id)))
         return Likers(likers=[Author(id=str(user.id), name=user.name) for user in users])
 
-    return [write, latest, read, remove, posts, like, like_by_post, unlike, likers]
+    return [write, latest, newer, read, remove, posts, like, like_by_post, unlike, likers]
 
 
 def number(text: str) -> PostId:

@@ -19,6 +19,7 @@ from fathom.web.auth import Passwords
 
 from ..api import Page, Piece, Post, PostId, Slice, Source, User, UserId
 from ..decisions.fanout import Fanout
+from ..decisions.ids import Numbering
 from ..decisions.paging import Paging
 from ..model import (
     checked_body,
@@ -27,6 +28,7 @@ from ..model import (
     checked_key,
     checked_limit,
     checked_name,
+    checked_number,
     checked_page,
     checked_password,
     ends,
@@ -151,7 +153,8 @@ class Service:
         checked_body(body)
         checked_key(key)
         async with self._house:
-            post, entry = await self._posts.write(checked_id(author), body, self._clock(), self._next, key)
+            ids: Numbering = self._choices.ids
+            post, entry = await ids.write(checked_id(author), body, self._clock(), key, mint=self._mint)
             again = entry is None and key is not None
             if again:
                 entry = await self._outbox.standing("post", author, post.id)
@@ -252,6 +255,13 @@ class Service:
         with self._house:
             return pieced(await paging.page(viewer, place, limit), place, limit)
 
+    async def newer(self, viewer: UserId, than: PostId, limit: int = 20) -> list[Post]:
+        checked_number("than", than)
+        checked_limit(limit)
+        ids: Numbering = self._choices.ids
+        with self._house:
+            return await ids.above(viewer, than, limit, self._clock())
+
     async def home(self, reader: UserId, page: Page) -> Slice:
         found = await self.home_copies(reader, page)
         if isinstance(found, Slice):
@@ -341,12 +351,9 @@ class Service:
 
     # What runs beside the requests
 
-    def _next(self, after: int = 0) -> int:
-        if self._mint is not None:
-            return self._mint()
-        if after:
-            self._ids.pass_over(after)
-        return self._ids.mint(self._clock())
+    def _next(self) -> int:
+        """Return a number for an account."""
+        return self._ids.mint(self._clock()) if self._mint is None else self._mint()
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:
@@ -356,6 +363,7 @@ class Service:
             with charging(RESIDUAL):
                 await stack.enter_async_context(stores.chores.open())
                 await fanout.begin()
+                await self._choices.ids.begin()
                 stores.generations.targets = [fanout]
                 while left := await self._outbox.load():
                     self._outbox.took(left)

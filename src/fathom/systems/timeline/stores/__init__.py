@@ -21,6 +21,7 @@ from .generations import Generations
 from .graph import Graph
 from .latest import Latest
 from .memory import Memory
+from .numbers import Numbers
 from .outbox import Outbox
 from .posts import Posts
 from .seat import Seat
@@ -58,6 +59,10 @@ class Stores:
     @cached_property
     def latest(self) -> Latest:
         return Latest(self.truth)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        return Numbers(self.truth)
 
     @cached_property
     def generations(self) -> Generations:

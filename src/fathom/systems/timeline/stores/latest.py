@@ -23,6 +23,7 @@ _NEWEST_FIRST = "ORDER BY p.at_ms DESC, p.id DESC LIMIT $2"
 _TOP = f"{_LATEST} {_NEWEST_FIRST}"
 _BELOW = f"{_LATEST} AND (p.at_ms, p.id) < ($3, $4) {_NEWEST_FIRST}"
 _BEFORE = f"{_LATEST} AND p.at_ms < $3 {_NEWEST_FIRST}"
+_ABOVE = f"{_LATEST} AND p.id > $3 AND p.id < $4 ORDER BY p.id LIMIT $2"
 _SKIPPING = f"{_LATEST} {_NEWEST_FIRST} OFFSET $3"
 
 
@@ -47,6 +48,10 @@ class Latest:
     async def before(self, viewer: UserId, at_ms: int, limit: int) -> list[Post]:
         """Return the newest that are older than a time."""
         return _posts(await self._db.fetch(_BEFORE, viewer, limit, at_ms))
+
+    async def above(self, viewer: UserId, id: int, horizon: int, limit: int) -> list[Post]:
+        """Return the oldest above a number, oldest first, up to another number."""
+        return _posts(await self._db.fetch(_ABOVE, viewer, limit, id, horizon))
 
     async def skipping(self, viewer: UserId, count: int, limit: int) -> list[Post]:
         """Return the newest but so many: these are read too, and thrown away."""
