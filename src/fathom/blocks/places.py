@@ -21,8 +21,8 @@ class Place(NamedTuple):
     nobody's secret and proves nothing: it only says where to go on, and each of its numbers is held to its bounds.
 
     >>> Place(at_ms=1_800_000_000_000, id=7, seen=20).word()
-    'AQAAAaMYi8gAAAAAAAAAAAcAAAAU'
-    >>> Place.read("AQAAAaMYi8gAAAAAAAAAAAcAAAAU")
+    'AQAAAaMYXFAAAAAAAAAAAAcAAAAU'
+    >>> Place.read("AQAAAaMYXFAAAAAAAAAAAAcAAAAU")
     Place(at_ms=1800000000000, id=7, seen=20)
     >>> Place.read("page 2") is None
     True

@@ -145,6 +145,27 @@ async def test_everybodys_posts_are_without_those_of_whom_a_block_parts_one_from
         assert len(posts) == 1 and posts[0]["author"]["name"] != other
 
 
+async def test_who_walks_up_everybodys_posts_by_the_links_is_shown_each_once(ann: Visitor, bob: Visitor) -> None:
+    ids = [await (ann, bob)[n % 2].writes(f"post {n}") for n in range(5)]
+    seen: list[str] = []
+    path = "/api/v1/news?limit=2"
+    for round in range(5):
+        answer = await ann.get(path)
+        assert answer.status == 200
+        seen += [post["id"] for post in answer.json()["posts"]][::-1]
+        path = neighbours(answer)["prev"]
+        assert path == f"/api/v1/news?limit=2&min_id={seen[-1]}"
+        if round == 3:
+            ids.append(await bob.writes("news"))
+    assert seen == ids
+
+
+@pytest.mark.parametrize("query", ["max_id=7", "since_id=7", "min_id=x", "limit=0", "cursor=2"])
+async def test_what_only_is_walked_up_is_not_asked_for_otherwise(ann: Visitor, query: str) -> None:
+    answer = await ann.get(f"/api/v1/news?{query}")
+    assert (answer.status, answer.code) == (422, "invalid")
+
+
 @pytest.mark.feature("SOCIAL-07")
 async def test_there_is_no_offset_because_it_repeats_what_moved_down(ann: Visitor, bob: Visitor) -> None:
     await ann.put("/api/v1/users/bob/follow")

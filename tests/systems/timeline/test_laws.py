@@ -46,6 +46,11 @@ class Story:
         shown = [{"id": id, "author": STAR, "likes": 0, "at_ms": at_ms} for id, at_ms in posts]
         return self.tell("latest", viewer, cursor, 2, answer={"posts": shown, "next": more.pop("next", None)}, **more)
 
+    def newer(self, viewer: int, than: int, *posts: int, **more: Any) -> Op:
+        """Somebody walks up everybody's posts."""
+        answer = [{"id": id, "author": STAR, "likes": 0, "at_ms": 100} for id in posts]
+        return self.tell("newer", viewer, than, 2, answer=answer, **more)
+
     def breaks(self) -> dict[str, list[str]]:
         found = {name: [broken.says for broken in law(History(self.ops))] for name, law in laws_of(laws).items()}
         return {name: says for name, says in found.items() if says}
@@ -79,6 +84,8 @@ def test_a_law_knows_whether_anything_could_have_broken_it():
     story.tell("block", STAR, FAN)
     story.latest(FAN, (10, 5), next="a")
     story.latest(FAN, cursor="a")
+    story.newer(FAN, 0, 10)
+    story.newer(FAN, 10)
     assert set(counts()) == set(laws.__all__) - {"no_acknowledged_post_is_lost"}, "it is deleted"
 
 
@@ -333,3 +340,53 @@ def test_a_walk_need_not_meet_what_may_have_gone_or_come(happens: str):
     who = "another" if happens == "another's walk" else "one"
     story.latest(FAN, *[] if happens == "block" else [(1, 101)], cursor="a", caller=who)
     assert WALK not in story.breaks()
+
+
+# Walking up ----------------------------------------------------------------------------------------------------------
+
+CLIMB = "who_walks_up_passes_over_nothing"
+
+
+def test_who_walks_up_may_be_behind_as_long_as_nothing_comes_in_below():
+    story = Story()
+    story.post(STAR, 10)
+    story.newer(FAN, 0)
+    story.post(STAR, 11)
+    story.newer(FAN, 0, 10)
+    story.newer(FAN, 10)
+    story.newer(FAN, 10, 11, outcome=Outcome.FAILED)  # nobody was told
+    assert story.breaks() == {}
+
+
+@pytest.mark.parametrize("written", ["before", "afterwards"])
+def test_a_post_below_where_somebody_stands_who_was_not_shown_it_is_passed_over(written: str):
+    story = Story()
+    if written == "before":
+        story.post(STAR, 10)
+    story.newer(FAN, 5, 11)
+    story.post(STAR, 11)
+    if written == "afterwards":
+        story.post(STAR, 10)
+    story.newer(FAN, 11)
+    assert story.breaks() == {CLIMB: ["2 walked up from 5 to 11 and was not shown post 10 by 1"]}
+
+
+@pytest.mark.parametrize("happens", ["delete", "block", "another asks", "below the beginning"])
+def test_who_walks_up_need_not_be_shown_what_may_be_hidden_or_lies_elsewhere(happens: str):
+    story = Story()
+    story.post(STAR, 10)
+    story.newer(FAN, 10 if happens == "below the beginning" else 5)
+    if happens == "delete":
+        story.tell("delete", STAR, 10)
+    if happens == "block":
+        story.tell("block", FAN, STAR)
+    story.post(3, 11)
+    where = 10 if happens == "below the beginning" else 5
+    if happens == "another asks":
+        story.newer(FAN, 10, 11, caller="another")
+    else:
+        story.ops.append(
+            Op(index=99, caller="one", call="newer", asked=[FAN, where, 2], start_s=90, end_s=91,
+               answer=[{"id": 11, "author": 3, "at_ms": 100}])
+        )  # fmt: skip
+    assert CLIMB not in story.breaks()

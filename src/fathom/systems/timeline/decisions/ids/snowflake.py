@@ -26,5 +26,6 @@ class Snowflake(Numbering):
         return self._ids.mint(now_ms)
 
     def horizon(self, now_ms: int) -> int:
-        next_one = max(self.numbers.highest + 1, Ids.first_of(now_ms))
-        return min(self.numbers.oldest_under_way(), next_one)
+        first = Ids.first_of(now_ms)
+        self._ids.pass_over(first - 1)  # whatever the clock does from here on, nothing comes in below
+        return min(self.numbers.oldest_under_way(), max(self.numbers.highest + 1, first))
