@@ -457,6 +457,7 @@ class Dive(Generic[S]):
     goals: ClassVar[Any] = ()
     faults: ClassVar[Any] = ()
     target: ClassVar[Target | None] = None
+    among: ClassVar[Any] = ()  # names of the approaches that are compared, where the question is not about all of them
     weighs: ClassVar[Any] = ()  # controls whose work is counted beside the others': a mistake has its price
     counts: ClassVar[Any] = ()  # names of the numbers that `trial` counts, for whom there is no load
     keeps: ClassVar[Any] = None  # the law whose every breach in a trial is something that was lost
@@ -530,7 +531,7 @@ def _check(cls: type[Dive[Any]]) -> None:
     cls.probes = {n: v for n, v in members.items() if isinstance(v, Probe)}
     sweeps = {n: v for n, v in members.items() if isinstance(v, Sweep)}
     cls.watch, cls.goals, cls.faults = _many(cls.watch), _many(cls.goals), _many(cls.faults)
-    cls.weighs, cls.counts = _many(cls.weighs), _many(cls.counts)
+    cls.among, cls.weighs, cls.counts = _many(cls.among), _many(cls.weighs), _many(cls.counts)
     if len(sweeps) > 1:
         raise FathomError(
             f"{here} sweeps {' and '.join(sweeps)}",

@@ -230,7 +230,7 @@ def draw(
     dive = grammar.read(system, name)
     question = grammar.decision_of(system, dive)
     points, load, knobs = _settle(dive, question, dict(settings or {}))
-    choices, controls = _choices(question, only, knobs)
+    choices, controls = _choices(question, only or dive.among, knobs)
     if not choices:
         raise FathomError(
             f"{', '.join(only)} cannot be raced",

@@ -86,7 +86,9 @@ def test_a_law_knows_whether_anything_could_have_broken_it():
     story.latest(FAN, cursor="a")
     story.newer(FAN, 0, 10)
     story.newer(FAN, 10)
-    assert set(counts()) == set(laws.__all__) - {"no_acknowledged_post_is_lost"}, "it is deleted"
+    story.tell("reach", STAR, 10, answer={"told": True, "pieces": 1, "behind": 0, "beside": 0})
+    untried = {"no_acknowledged_post_is_lost", "a_sampled_home_has_its_share"}
+    assert set(counts()) == set(laws.__all__) - untried, "it is deleted, and nobody follows too many"
 
 
 def test_a_quiet_evening_breaks_nothing():
@@ -390,3 +392,46 @@ def test_who_walks_up_need_not_be_shown_what_may_be_hidden_or_lies_elsewhere(hap
                answer=[{"id": 11, "author": 3, "at_ms": 100}])
         )  # fmt: skip
     assert CLIMB not in story.breaks()
+
+
+# Stars, and who follows too many -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("behind", "beside", "pieces", "fair"), [
+    (0, 0, 1, True), (8, 0, 1, True), (9, 0, 1, False), (10, 1, 1, True), (30, 10, 1, False), (30, 0, 0, True),
+])  # fmt: skip
+def test_a_post_may_wait_for_what_is_in_hand_and_for_its_line_but_not_for_a_stars_rest(
+    behind: int, beside: int, pieces: int, fair: bool
+):
+    story = Story()
+    answer = {"told": bool(pieces), "pieces": pieces, "behind": behind, "beside": beside}
+    story.tell("reach", STAR, 10, answer=answer)
+    assert (story.breaks() == {}) == fair
+
+
+CROWDED = {"follows": {str(FAN): [STAR, *range(10, 19)]}, "posts": {}, "sampled_above": 5}
+
+
+@pytest.mark.parametrize(("seen", "fair"), [(100, True), (50, True), (25, True), (15, False), (0, False)])
+def test_who_follows_twice_the_limit_is_due_half_of_what_is_written_give_or_take_chance(seen: int, fair: bool):
+    story = Story(Op(index=-1, caller="lab", call="given", answer=CROWDED, start_s=-1, end_s=-1))
+    for post in range(100, 200):
+        story.post(STAR, post)
+    story.home(FAN, *[(post, STAR) for post in range(199, 199 - seen, -1)], final=True)
+    assert set(story.breaks()) == (set() if fair else {"a_sampled_home_has_its_share"})
+
+
+def test_what_is_no_more_than_the_limit_is_due_whole():
+    story = Story(
+        Op(index=-1, caller="lab", call="given", answer={**CROWDED, "sampled_above": 10}, start_s=-1, end_s=-1)
+    )
+    story.post(STAR, 100)
+    story.home(FAN, final=True)
+    assert "each_follower_sees_each_post_once" in story.breaks()
+
+
+def test_ones_own_posts_are_due_whole_however_many_one_follows():
+    story = Story(Op(index=-1, caller="lab", call="given", answer=CROWDED, start_s=-1, end_s=-1))
+    story.post(FAN, 100)
+    story.home(FAN, final=True)
+    assert "an_author_reads_their_own_post_at_once" in story.breaks()

@@ -25,13 +25,15 @@ from fathom.web.choices import Choices
 
 __all__ = ["APPROACHES", "NUMBERINGS", "PAGINGS", "SMALL", "Clock", "Engines", "World", "engines", "world"]
 
-APPROACHES = ("on-write", "on-read", "hybrid")
+APPROACHES = ("on-write", "on-read", "hybrid", "lossy", "fifo")
 PAGINGS = ("keyset", "offset", "time-cursor")
 NUMBERINGS = ("snowflake", "sequence", "time-random")
 # Everything that happens only to the large happens to these: floors, trims, several pieces, crossings.
 SMALL: dict[str, dict[str, Any]] = {
     "on-write": {"cap": 8, "depth": 5, "chunk": 3},
     "on-read": {},
+    "lossy": {"cap": 8, "depth": 5, "chunk": 3},
+    "fifo": {"cap": 8, "depth": 5, "chunk": 3},
     "hybrid": {"cap": 8, "depth": 5, "chunk": 3, "fame": 3},
 }
 

@@ -13,6 +13,7 @@ __all__ = [
     "Piece",
     "Post",
     "PostId",
+    "Reach",
     "Slice",
     "Source",
     "Timeline",
@@ -87,6 +88,19 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None = None
 
 
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a post has come to its author's followers, of posts written lately; of others only whether it has.
+
+    Followers are told in pieces of work of bounded size. `behind` and `beside` say who was served while this post
+    waited for its first piece: pieces of others that had had one already, and first pieces of others.
+    """
+
+    told: bool
+    pieces: int = 0
+    behind: int = 0
+    beside: int = 0
+
+
 class Timeline(Protocol):
     """What a client can ask. Every verb may raise Refusal; none has half happened when it does."""
 
@@ -116,6 +130,10 @@ class Timeline(Protocol):
 
     async def read(self, viewer: UserId, post: PostId) -> Post:
         """Return one post."""
+        ...
+
+    async def reach(self, author: UserId, post: PostId) -> Reach:
+        """Return how far one's own post has come to one's followers."""
         ...
 
     async def follow(self, follower: UserId, followee: UserId) -> None:

@@ -6,7 +6,8 @@ out of order, and never lack one's own. What was only known to be *unknown* may 
 
 A history may begin with `call="given"`, whose answer tells the world before it:
 `{"follows": {reader: [authors]}, "posts": {author: [ids]}}`. A reader it does not name is a reader nothing is known of.
-It may also have `"latest": [[id, author, at_ms]]`, the newest of everybody's posts.
+It may also have `"latest": [[id, author, at_ms]]`, the newest of everybody's posts, and `"sampled_above": follows`:
+whoever follows more than so many is pushed only a share of the posts.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from fathom.blocks.walks import There, Walk, met_again
 from fathom.history import Broken, History, Op, Outcome, tries
 
 __all__ = [
+    "a_sampled_home_has_its_share",
     "a_walk_meets_once_what_was_there",
     "an_author_reads_their_own_post_at_once",
     "each_follower_sees_each_post_once",
     "home_is_newest_first",
     "likes_equal_the_likers",
     "no_acknowledged_post_is_lost",
+    "no_post_waits_for_the_rest_of_others",
     "nothing_deleted",
     "nothing_from_strangers",
     "nothing_from_the_blocked",
@@ -36,6 +39,10 @@ __all__ = [
 ]
 
 LIKERS_MAX = 1_000  # `likers` answers no more
+# Pieces of others' long lists that may be done before a post's first one: those in hand when it came, and a few for
+# each post before it in line, whose first pieces are done meanwhile.
+RESTS_MAX, RESTS_EACH = 8, 2
+SPREADS = 6  # standard deviations that a sample may lie below its share: one in a billion does by chance
 
 
 @tries(lambda history: _world(history).looked_for)
@@ -249,6 +256,28 @@ def who_walks_up_passes_over_nothing(history: History) -> Iterable[Broken]:
             yield _broken("who_walks_up_passes_over_nothing", says, *wrote, beyond)
 
 
+@tries(lambda history: len(_begun(history)))
+def no_post_waits_for_the_rest_of_others(history: History) -> Iterable[Broken]:
+    """An ordinary post overtakes a star's: before its first followers are told, few of others' further ones are."""
+    for op in _begun(history):
+        behind, beside = int(op.answer["behind"]), int(op.answer["beside"])
+        if behind > RESTS_MAX + RESTS_EACH * beside:
+            waited = f"waited while {behind} further pieces of others' were done, and {beside} first ones"
+            yield _broken("no_post_waits_for_the_rest_of_others", f"post {op.asked[1]} by {op.asked[0]} {waited}", op)
+
+
+@tries(lambda history: len(_samples(history)))
+def a_sampled_home_has_its_share(history: History) -> Iterable[Broken]:
+    """When all has settled, who follows too many has at least limit / follows of what was written meanwhile."""
+    limit = _world(history).sampled_above
+    for walk, due, seen in _samples(history):
+        share = (limit or 0) / _world(history).follows_most(walk[0].viewer)
+        least = due * share - SPREADS * (due * share * (1 - share)) ** 0.5
+        if seen < least:
+            says = f"{walk[0]} has {seen} of {due} posts, which is below its share of {share:.2f} by more than chance"
+            yield _broken("a_sampled_home_has_its_share", says, *(look.op for look in walk))
+
+
 # What the laws know of a history
 
 
@@ -320,6 +349,8 @@ class _Look:
             blocked = self._world.blocking
             free = blocked.at(post.author, self.viewer, self.op) == blocked.at(self.viewer, post.author, self.op)
             return self.author == post.author and free and True not in blocked.at(post.author, self.viewer, self.op)
+        if post.author != self.viewer and self._world.may_be_sampled(self.viewer):
+            return False
         return post.author == self.viewer or self._world.following.at(self.viewer, post.author, self.op) == {True}
 
 
@@ -385,6 +416,7 @@ class _World:
         self.by_author: defaultdict[int, list[_Posted]] = defaultdict(list)
         self.deletions: defaultdict[int, list[Op]] = defaultdict(list)
         self._follows: defaultdict[int, set[int]] = defaultdict(set)
+        self.sampled_above: int | None = None
         for op in history:
             if op.call == "given":
                 self._take_given(op.answer or {})
@@ -416,6 +448,14 @@ class _World:
         """How often somebody looked at a list that has their own posts in it."""
         return sum(look.own and bool(self.by_author.get(look.viewer)) for look in self.looks if look.kind != "read")
 
+    def follows_most(self, reader: int) -> int:
+        """Return how many authors a reader may follow at some time."""
+        return len(self._follows.get(reader, ()))
+
+    def may_be_sampled(self, reader: int) -> bool:
+        """Whether a reader may follow so many that not every post is pushed to them."""
+        return self.sampled_above is not None and self.follows_most(reader) > self.sampled_above
+
     @property
     def public(self) -> list[_Posted]:
         """Every post whose place among everybody's is known."""
@@ -441,6 +481,7 @@ class _World:
             for author in authors:
                 self.following.first[int(reader), int(author)] = {True}
                 self._follows[int(reader)].add(int(author))
+        self.sampled_above = given.get("sampled_above")
         for id, author, at_ms in given.get("latest", ()):
             self._know(_Posted(int(id), int(author), at_ms=int(at_ms)))
         for author, ids in given.get("posts", {}).items():
@@ -533,6 +574,34 @@ def _climbs(history: History) -> list[list[Op]]:
 def _stands(op: Op) -> int:
     """Return the highest number that somebody who walks up has seen, or began at."""
     return max((int(post["id"]) for post in op.answer), default=int(op.asked[1]))
+
+
+@lru_cache(maxsize=1)
+def _begun(history: History) -> list[Op]:
+    """Return the answers about posts of which somebody has been told."""
+    return [op for op in history.of("reach", outcome=Outcome.OK) if int(op.answer["pieces"])]
+
+
+@lru_cache(maxsize=1)
+def _samples(history: History) -> list[tuple[list[_Look], int, int]]:
+    """Return last walks of readers who follow too many, with how many posts they could have met, and how many they did.
+
+    Only what was written meanwhile counts: what was there before is in a feed from its making.
+    """
+    world = _world(history)
+    samples: list[tuple[list[_Look], int, int]] = []
+    for walk in world.last_walks:
+        reader = walk[0].viewer
+        if not world.may_be_sampled(reader):
+            continue
+        authors = world.authors_of(reader) - {reader}
+        written = [post for author in authors for post in world.by_author[author] if post.write and not post.deletions]
+        follows = [post for post in written if world.following.at(reader, post.author, walk[0].op) == {True}]
+        due = [post.id for post in follows if any(look.covers(post.id) for look in walk)]
+        if due:
+            seen = {id for look in walk for id in look.ids}
+            samples.append((walk, len(due), sum(id in seen for id in due)))
+    return samples
 
 
 def _left_out(world: _World, walk: list[_Look], met: dict[int, _Look]) -> Iterator[Broken]:

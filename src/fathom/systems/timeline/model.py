@@ -12,7 +12,7 @@ from typing import TypeVar
 from fathom.blocks.places import Place
 from fathom.errors import Refusal
 
-from .api import BODY_CHARS_MAX, PAGE_POSTS_MAX, Page, Piece, Post, PostId, Slice, Source, Timeline, User, UserId
+from .api import BODY_CHARS_MAX, PAGE_POSTS_MAX, Page, Piece, Post, PostId, Reach, Slice, Source, Timeline, User, UserId
 
 __all__ = [
     "TimelineModel",
@@ -132,6 +132,11 @@ class TimelineModel:
 
     async def read(self, viewer: UserId, post: PostId) -> Post:
         return self._post(self._visible(viewer, post))
+
+    async def reach(self, author: UserId, post: PostId) -> Reach:
+        if self._visible(author, post).author != author:
+            raise Refusal("forbidden", "only its author is told how far a post has come")
+        return Reach(told=True)
 
     async def like(self, user: UserId, post: PostId) -> int:
         found = self._visible(user, post)

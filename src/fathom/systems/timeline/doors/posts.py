@@ -14,7 +14,7 @@ from fathom.web.app import Gate, Visit
 from ..api import PAGE_POSTS_MAX, PostId, Slice, Timeline, UserId
 from .pages import HEADERS, NEXT, as_response, page, reply
 from .parameters import LOCATION, Cursor, Key, Limit, MaxId, MinId, PostPath, SinceId, UserName, Viewer
-from .shapes import LIMIT, Author, Draft, Latest, Likers, Likes, Listing, Published, Rest, published
+from .shapes import LIMIT, Author, Draft, Latest, Likers, Likes, Listing, Published, Rest, Way, published
 
 __all__ = ["handlers"]
 
@@ -78,6 +78,12 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
         piece = await timeline.posts(viewer, author.id, asked)
         return as_response(reply(piece, asked, f"{under}/users/{name}/posts"))
 
+    @get(f"{under}/posts/{{post_id:str}}/reach", operation_id="reach", tags=["posts"])
+    async def reach(viewer: Viewer, post_id: PostPath) -> Way:
+        """Return how far your own post has come to your followers."""
+        it = await timeline.reach(viewer, number(post_id))
+        return Way(told=it.told, pieces=it.pieces, behind=it.behind, beside=it.beside)
+
     @put(f"{under}/posts/{{post_id:str}}/like", operation_id="like", tags=["likes"])
     async def like(viewer: Viewer, post_id: PostPath) -> Likes:
         """Like a post, once, however often this is sent; return how many do."""
@@ -99,7 +105,7 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
         users = await timeline.users(viewer, await timeline.likers(viewer, number(post_id)))
         return Likers(likers=[Author(id=str(user.id), name=user.name) for user in users])
 
-    return [write, latest, newer, read, remove, posts, like, like_by_post, unlike, likers]
+    return [write, latest, newer, read, remove, reach, posts, like, like_by_post, unlike, likers]
 
 
 def number(text: str) -> PostId:

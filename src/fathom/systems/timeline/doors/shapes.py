@@ -26,6 +26,7 @@ __all__ = [
     "Published",
     "Rest",
     "Session",
+    "Way",
     "account",
     "listing",
     "published",
@@ -134,6 +135,15 @@ class Likes(msgspec.Struct, frozen=True, kw_only=True):
     """How many like a post now."""
 
     likes: int
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a post has come to its author's followers, and who was served while it waited: see `Reach` in api.py."""
+
+    told: bool
+    pieces: int
+    behind: int
+    beside: int
 
 
 class Likers(msgspec.Struct, frozen=True, kw_only=True):

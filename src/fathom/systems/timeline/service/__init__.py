@@ -17,7 +17,7 @@ from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import Refusal
 from fathom.web.auth import Passwords
 
-from ..api import Page, Piece, Post, PostId, Slice, Source, User, UserId
+from ..api import Page, Piece, Post, PostId, Reach, Slice, Source, User, UserId
 from ..decisions.fanout import Fanout
 from ..decisions.ids import Numbering
 from ..decisions.paging import Paging
@@ -182,6 +182,13 @@ class Service:
     async def read(self, viewer: UserId, post: PostId) -> Post:
         with self._house:
             return await self._posts.read(viewer, checked_id(post))
+
+    async def reach(self, author: UserId, post: PostId) -> Reach:
+        with self._house:
+            found = await self._posts.read(author, checked_id(post))
+        if found.author != author:
+            raise Refusal("forbidden", "only its author is told how far a post has come")
+        return self._stores.progress.of(post)
 
     async def like(self, user: UserId, post: PostId) -> int:
         return await self._like(user, post, take_back=False)

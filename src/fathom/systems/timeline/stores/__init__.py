@@ -24,6 +24,7 @@ from .memory import Memory
 from .numbers import Numbers
 from .outbox import Outbox
 from .posts import Posts
+from .progress import Progress
 from .seat import Seat
 from .standby import Standby
 
@@ -63,6 +64,10 @@ class Stores:
     @cached_property
     def numbers(self) -> Numbers:
         return Numbers(self.truth)
+
+    @cached_property
+    def progress(self) -> Progress:
+        return Progress()
 
     @cached_property
     def generations(self) -> Generations:
