@@ -22,7 +22,7 @@ from ..decisions.paging import Paging as Answers
 AUTHORS, READERS = 500, 100
 POSTS_PER_MS = 14
 MORE = 1_000  # posts below the deepest page
-WALK_PAGES, WALK_POSTS = 5, 20
+WALK_PAGES, WALK_POSTS = 10, 20
 JUDGED = 2_000  # of the newest posts are told to the laws: nobody's walk goes further down
 DAY_MS = 86_400_000
 
@@ -32,7 +32,7 @@ class Paging(Dive[Timeline]):
 
     decision = Answers
     depth: int = sweep(100, 3_000, 30_000)
-    load = Load(post=20, page=150, walk=20, lasts_s=2.5)
+    load = Load(post=60, page=40, walk=20, lasts_s=2.5)
     weighs = "offset", "time-cursor"
 
     async def prepare(self, stores: Any, approach: Any, depth: Sequence[int]) -> None:
@@ -76,7 +76,7 @@ class Paging(Dive[Timeline]):
 
     @op(reads=True)
     async def walk(self, timeline: Timeline, turn) -> None:
-        """Somebody goes down the first five pages, while others write."""
+        """Somebody goes down the first ten pages, while others write."""
         await self._down(timeline, turn.dice.choice(self.readers), WALK_PAGES)
 
     async def _down(self, timeline: Timeline, who: UserId, pages: int) -> None:
@@ -92,8 +92,8 @@ class Paging(Dive[Timeline]):
     async def look(self, timeline: Timeline, who: UserId) -> None:
         await self._down(timeline, who, WALK_PAGES)
 
-    watch = page.p99, page.cpu_s, walk.p50, walk.cpu_s, page.rows
-    goals = page.p99 < ms(200), walk.p50 < ms(200)
+    watch = page.p90, page.cpu_s, walk.p50, walk.cpu_s, page.rows
+    goals = page.p90 < ms(100), walk.p50 < ms(200)
     faults = Outage("truth", from_s=2, until_s=3)
     target = Target(users=200e6, per_s={post: 14_000, page: 50_000, walk: 10_000}, peak=(2, 3))
 
