@@ -16,7 +16,7 @@ from fathom.blocks.places import Place
 from fathom.design import ms
 from fathom.lab.dive import Dive, Load, Outage, Target, op, sweep
 
-from ..api import PAGE_POSTS_MAX, Piece, Post, Timeline, UserId
+from ..api import Piece, Post, Timeline, UserId
 from ..decisions.paging import Paging as Answers
 
 AUTHORS, READERS = 500, 100
@@ -32,7 +32,7 @@ class Paging(Dive[Timeline]):
 
     decision = Answers
     depth: int = sweep(100, 3_000, 30_000)
-    load = Load(post=60, page=40, walk=20, lasts_s=2.5)
+    load = Load(post=40, page=40, walk=10, lasts_s=2.5)
     weighs = "offset", "time-cursor"
 
     async def prepare(self, stores: Any, approach: Any, depth: Sequence[int]) -> None:
@@ -50,16 +50,8 @@ class Paging(Dive[Timeline]):
         self.newest = [[id, author, at_ms] for id, (author, _), at_ms in zip(ids, written, times, strict=True)][
             -JUDGED:
         ]
-        self.cursors = {each: await self._at(approach, each) for each in depth}
-
-    async def _at(self, approach: Answers, depth: int) -> str | None:
-        """Return the cursor that a walk has in hand when it has seen so many posts, in this approach."""
-        place, seen = None, 0
-        while seen < depth:
-            found = await approach.page(self.readers[0], place, min(PAGE_POSTS_MAX, depth - seen))
-            seen += len(found)
-            place = Place(found[-1].at_ms, found[-1].id, seen)
-        return place and place.word()
+        # Where somebody stands who has seen so many: the same word in every approach.
+        self.cursors = {each: Place(times[-each], ids[-each], each).word() for each in depth}
 
     def given(self, who: Sequence[UserId]) -> Any:
         return {"latest": self.newest}
@@ -99,7 +91,7 @@ class Paging(Dive[Timeline]):
 
     def predict(self, found):
         near, far = found("offset", depth=100), found("offset", depth=30_000)
-        yield "skipping 30,000 posts costs over ten times the CPU of 100", far.page.cpu_s > 10 * near.page.cpu_s
+        yield "skipping 30,000 posts costs over five times the CPU of 100", far.page.cpu_s > 5 * near.page.cpu_s
         near, far = found("keyset", depth=100), found("keyset", depth=30_000)
         yield "by (time, number) the depth does not matter", far.page.cpu_s < 1.5 * near.page.cpu_s
         time_alone = found("time-cursor", depth=30_000)
