@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ class Walk(NamedTuple):
 class Again(NamedTuple):
     """One thing that was met again: on which pages, by their numbers."""
 
-    thing: Hashable
+    thing: Key
     first: int
     again: int
 
@@ -34,7 +34,7 @@ def met_again(walk: Walk) -> Iterator[Again]:
     >>> list(met_again(Walk(0.0, [[4, 3], [3, 2]], whole=False)))
     [Again(thing=3, first=0, again=1)]
     """
-    met: dict[Hashable, int] = {}
+    met: dict[Key, int] = {}
     for number, page in enumerate(walk.pages):
         for thing in page:
             if thing in met:

@@ -33,7 +33,7 @@ def test_the_dive_about_who_pays_still_compares_three():
 @pytest.mark.slow
 @pytest.mark.usefixtures("any_machine")
 async def test_a_sample_costs_less_and_a_line_of_whole_posts_is_unfair(tmp_path: Path):
-    asked = {"only": ["on-write", "lossy", "fifo"], "settings": {"follows": "600", "limit": "150", "star": "2"}}
+    asked = {"only": ["on-write", "lossy", "fifo"], "settings": {"follows": "600", "limit": "150"}}
     plan = draw(TIMELINE, "celebrities", placement=Placement.here(), mode="quick", **asked)
     async with Keeper.open() as keeper:
         bodies = Maker(keeper, TIMELINE, plan.question, seed=plan.seed)

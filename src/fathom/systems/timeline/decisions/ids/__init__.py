@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Self
+from typing import Any
 
 from fathom.design import Decision
 from fathom.engines.engine import EngineUnknown
@@ -46,7 +46,7 @@ class Numbering(Decision):
         """Learn which numbers there are."""
         await self.numbers.begin()
 
-    async def adopt(self, previous: Self) -> None:
+    async def adopt(self, previous: Any) -> None:
         """Take over: number what is written from now on, above all that was numbered."""
         await self.begin()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Self
+from typing import Any
 
 from fathom.blocks.places import Place
 from fathom.design import Decision
@@ -29,5 +29,5 @@ class Paging(Decision):
         """Return the posts at the top, or those that come after a place."""
         return await (self.latest.top(viewer, limit) if place is None else self.below(viewer, place, limit))
 
-    async def adopt(self, previous: Self) -> None:
+    async def adopt(self, previous: Any) -> None:
         """Take over: a place says where it is in every approach's terms, so walks under way just go on."""
