@@ -114,12 +114,12 @@ async def test_numbers_that_are_known_to_lose_posts_are_caught(world: World, ids
 
 
 @pytest.mark.parametrize("ids", NUMBERINGS)
-async def test_another_takes_over_the_numbering_and_every_author_goes_on_rising(world: World, ids: str):
+async def test_another_takes_over_the_numbering_and_numbers_above_all_that_there_are(world: World, ids: str):
     async with world.open("on-read", ids=ids) as timeline:
-        (ann,) = await world.town(timeline, "ann")
+        ann, *others = await world.town(timeline, "ann", *(f"user{n}" for n in range(7)))
         written: list[int] = []
-        for other in (*NUMBERINGS, *NUMBERINGS[::-1], ids):
-            written.append((await timeline.post(ann, f"by {other}")).id)
+        for who, other in zip(others, (*NUMBERINGS, *NUMBERINGS[::-1], ids), strict=True):
+            written.append((await timeline.post(who, f"before {other}")).id)
             await world.switch(other, decision="ids")
         assert written == sorted(set(written)) and written[-1] < 2**53
         assert [post.id for post in (await timeline.newer(ann, 0))][: len(written) - 1] == written[:-1]

@@ -14,5 +14,9 @@ class Sequence(Numbering):
 
     breaks = laws.who_walks_up_passes_over_nothing
 
+    async def begin(self) -> None:
+        await super().begin()
+        await self.numbers.next_in_sequence(self.numbers.highest)  # the next one is above all that there are
+
     async def mint(self, now_ms: int, above: int) -> int:
         return await self.numbers.next_in_sequence(above)
