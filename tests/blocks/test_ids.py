@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from fathom.blocks.ids import EPOCH_MS, SEQUENCES, WORKERS, Ids
+from fathom.blocks.ids import EPOCH_MS, SCATTER_BITS, SEQUENCES, WORKERS, Ids, scattered
 
 SEED = 7
 
@@ -53,3 +53,28 @@ def test_what_others_minted_is_passed_over():
 def test_there_are_only_so_many_workers(worker: int):
     with pytest.raises(ValueError, match="worker"):
         Ids(worker=worker)
+
+
+def test_the_first_id_of_a_millisecond_is_above_all_of_the_one_before_and_below_none_of_its_own():
+    before, after = Ids(worker=WORKERS - 1), Ids()
+    last = [before.mint(EPOCH_MS + 8) for _ in range(SEQUENCES)][-1]
+    assert last < Ids.first_of(EPOCH_MS + 9) == after.mint(EPOCH_MS + 9)
+    assert Ids.first_of(EPOCH_MS - 1) == 0
+
+
+@pytest.mark.parametrize("seed", range(SEED, SEED + 3))
+def test_scattered_ids_have_their_time_and_lie_above_what_they_have_to(seed: int):
+    dice = random.Random(seed)
+    for _ in range(5_000):
+        now_ms, drawn = EPOCH_MS + dice.randrange(1 << 41), dice.getrandbits(SCATTER_BITS)
+        minted = scattered(now_ms, drawn)
+        assert Ids.at_ms(minted) == now_ms and minted < 1 << 53, f"seed {seed}"
+        above = dice.randrange(1 << 52)
+        pushed = scattered(now_ms, drawn, above=above)
+        assert pushed > above and pushed % (1 << SCATTER_BITS) == drawn, f"seed {seed}"
+
+
+@pytest.mark.parametrize("drawn", [-1, 1 << SCATTER_BITS])
+def test_dice_that_do_not_fit_are_refused(drawn: int):
+    with pytest.raises(ValueError, match="12 bits"):
+        scattered(EPOCH_MS, drawn)

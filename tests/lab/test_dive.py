@@ -129,6 +129,18 @@ def test_a_class_that_cannot_be_meant_is_refused_when_it_is_read(members, says):
     assert says in refused(subclass(**members))
 
 
+def test_a_number_that_a_dive_does_not_count_is_refused_when_its_prediction_is_rehearsed():
+    class Weighs(Dive):
+        counts = "lost", "kept"
+
+        async def trial(self, approach, turn): ...
+
+        def predict(self, found):
+            yield "less is lost than kept", found("one").lost < found("one").keptt
+
+    assert "did you mean 'kept'?" in refused(lambda: rehearse(Weighs, ["one"]))
+
+
 def test_an_operation_without_a_rate_is_refused():
     @op
     async def put(self, client, turn): ...

@@ -166,6 +166,25 @@ def test_an_approach_that_is_kept_to_break_a_law_is_not_raced(write):
     assert "cannot be raced" in refused(drawn.system, only=["wrong"])
 
 
+def test_a_control_is_counted_where_the_dive_weighs_it_and_that_takes_time(write):
+    wrong = {"decisions/ask/wrong": WRONG}
+    plain, weighed = (
+        plan(write(**wrong)),
+        plan(write(DIVE.replace("    load", '    weighs = "wrong"\n    load'), **wrong)),
+    )
+    assert (plain.weighed, weighed.weighed) == ((), ("wrong",))
+    assert weighed.raw().counted == ["two", "one", "wrong"] and weighed.raw().names == ["two", "one"]
+    assert weighed.parts_s["census"] == pytest.approx(1.5 * plain.parts_s["census"])
+    assert "is no control" in refused(write(DIVE.replace("    load", '    weighs = "one"\n    load')))
+
+
+def test_a_dive_about_some_of_the_answers_compares_these_unless_it_is_told_otherwise(write):
+    system = write(DIVE.replace("    load", '    among = "two"\n    load'), **{"decisions/ask/wrong": WRONG})
+    assert (list(plan(system).choices), list(plan(system).controls)) == (["two"], [])
+    assert list(plan(system, only=["one"]).choices) == ["one"]
+    assert "did you mean 'two'?" in refused(write(DIVE.replace("    load", '    among = "twoo"\n    load')))
+
+
 def test_the_plan_is_written_whole(write):
     raw = plan(write()).raw()
     assert raw.question == "Which is cheaper?" and raw.tells == "It asks so for a reason."

@@ -138,8 +138,30 @@ async def test_words_that_a_dead_service_forgot_break_the_law_and_void_the_numbe
 async def test_a_dive_without_load_counts_by_itself(tmp_path):
     ended = await dive("weigh", tmp_path)
     counted = {(s.approach, s.point): s.state for s in Run(ended.folder).segments}
-    assert counted["running", 3] == {"places": 60.0} and counted["written", 3] == {"places": 3.0}
+    assert counted["running", 3] == {"places": 60.0, "missed": 0.0}
+    assert counted["written", 3] == {"places": 3.0, "missed": 0.0}
     assert ended.state == "complete"
+
+
+async def test_what_a_dive_counts_by_itself_is_foretold_and_its_histories_are_judged(tmp_path):
+    ended = await dive("weigh", tmp_path)
+    assert list(verdicts(ended, "prediction").values()) == ["held", "held", "failed"]
+    assert verdicts(ended, "control") == {"control/forgetful": "held"}
+    assert set(verdicts(ended, "law").values()) == {"held"}
+    assert "forgetful" in (ended.folder / "record.md").read_text()
+    run = Run(ended.folder)
+    laws = laws_of(TALLY.room("laws"))
+    assert verify(run, draw(TALLY, "weigh", placement=Placement.here(), mode="quick").dive, laws).agrees
+
+
+async def test_a_control_that_a_dive_weighs_is_counted_and_not_raced(tmp_path):
+    ended = await dive("price", tmp_path)
+    run = Run(ended.folder)
+    assert {s.approach for s in run.segments if s.part == "census"} == {"running", "written", "forgetful"}
+    assert run.plan.names == ["running", "written"] and run.plan.counted[-1] == "forgetful"
+    assert verdicts(ended, "prediction") == {"prediction/1": "held"}
+    assert "census/forgetful/0/say.cpu_s" in {finding.id for finding in ended.findings}
+    assert not any(f.approach == "forgetful" for f in ended.findings if f.how in ("cost", "goal", "decision"))
 
 
 async def test_no_result_is_printed_when_nothing_succeeded(tmp_path):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["EPOCH_MS", "Ids"]
+__all__ = ["EPOCH_MS", "SCATTER_BITS", "Ids", "scattered"]
 
 EPOCH_MS = 1_767_225_600_000  # 2026-01-01; 41 bits of milliseconds last until 2095
 WORKER_BITS, SEQUENCE_BITS = 4, 8
+SCATTER_BITS = WORKER_BITS + SEQUENCE_BITS
 WORKERS = 1 << WORKER_BITS
 SEQUENCES = 1 << SEQUENCE_BITS
 
@@ -51,6 +52,30 @@ class Ids:
             self._ms, self._sequence = ms + 1, -1
 
     @staticmethod
+    def first_of(now_ms: int) -> int:
+        """Return the least id that can be minted in a millisecond."""
+        return max(0, now_ms - EPOCH_MS) << (WORKER_BITS + SEQUENCE_BITS)
+
+    @staticmethod
     def at_ms(minted: int) -> int:
         """Return the Unix time in milliseconds that an id was minted at."""
         return (minted >> (WORKER_BITS + SEQUENCE_BITS)) + EPOCH_MS
+
+
+def scattered(now_ms: int, drawn: int, *, above: int = 0) -> int:
+    """Return an id of 41 bits of milliseconds and 12 drawn ones.
+
+    It is UUIDv7's layout (RFC 9562), cut to what a double holds. Nobody has to know who else mints, or what was minted
+    before. So ids of one millisecond are in no order, two may be the same (UUIDv7 itself draws 74 bits), and they go
+    back with the clock. `above`: an id that its author already has, and that this one has to be above.
+
+    >>> scattered(EPOCH_MS + 1, drawn=5)
+    4101
+    >>> scattered(EPOCH_MS + 1, drawn=5, above=4_101)
+    8197
+    """
+    if not 0 <= drawn < 1 << SCATTER_BITS:
+        raise ValueError(f"{drawn} is not a number of {SCATTER_BITS} bits")
+    ms = max(0, now_ms - EPOCH_MS)
+    minted = ms << SCATTER_BITS | drawn
+    return minted if minted > above else ((above >> SCATTER_BITS) + 1) << SCATTER_BITS | drawn

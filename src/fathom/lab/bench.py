@@ -25,7 +25,7 @@ from fathom.lab.offer import Offered, Offering
 from fathom.lab.plan import Plan
 from fathom.lab.runs import BREACHES_MAX, EXAMPLES_MAX, Gate, LawResult, Segment, Writing
 
-__all__ = ["Bench", "Seen", "Tell", "Void", "seed_of"]
+__all__ = ["Bench", "Seen", "Tell", "Void", "held", "seed_of"]
 
 Tell = Callable[[str], None]
 Seen = Callable[[Segment], None]
@@ -297,24 +297,15 @@ class Bench:
 
     def hold(self, contender: Contender, history: History, file: str | None = None, **about: Any) -> list[Broken]:
         """Hold every law against a history; write what it says."""
-        broken: list[Broken] = []
-        for name, law in self.laws.items():
-            found = _best_shown_first(list(itertools.islice(law(history), BREACHES_MAX)))
-            broken += found
-            steps = self._proof(contender, name, law, found, history)
-            self.run.law(
-                LawResult(
-                    law=name,
-                    approach=contender.approach,
-                    checked=tried(law, history),
-                    broken=found[:EXAMPLES_MAX],
-                    proof=steps,
-                    breaches=len(found),
-                    history=file,
-                    **about,
-                )
-            )
-        return broken
+        return held(
+            self.laws,
+            history,
+            self.run,
+            approach=contender.approach,
+            history_file=file,
+            prove=lambda name, law, found: self._proof(contender, name, law, found, history),
+            **about,
+        )
 
     def _proof(self, contender: Contender, name: str, law: Law, found: list[Broken], history: History) -> list[Step]:
         """Return what proves a breach, where nothing that was seen before proves one by more operations."""
@@ -334,6 +325,36 @@ def _best_shown_first(found: list[Broken]) -> list[Broken]:
     """Put the breach to the front that most operations bear witness to; a law names five at most."""
     best = max(found[:EXAMPLES_MAX], key=lambda breach: len(breach.ops), default=None)
     return found if best is None else [best, *(breach for breach in found if breach is not best)]
+
+
+def held(
+    laws: Mapping[str, Law],
+    history: History,
+    run: Writing,
+    *,
+    approach: str,
+    history_file: str | None,
+    prove: Callable[[str, Law, list[Broken]], list[Step]] = lambda name, law, found: [],
+    **about: Any,
+) -> list[Broken]:
+    """Hold laws against a history, write what each says, and return what is broken; `prove` tells a breach in words."""
+    broken: list[Broken] = []
+    for name, law in laws.items():
+        found = _best_shown_first(list(itertools.islice(law(history), BREACHES_MAX)))
+        broken += found
+        run.law(
+            LawResult(
+                law=name,
+                approach=approach,
+                checked=tried(law, history),
+                broken=found[:EXAMPLES_MAX],
+                proof=prove(name, law, found),
+                breaches=len(found),
+                history=history_file,
+                **about,
+            )
+        )
+    return broken
 
 
 async def _tidied(contender: Contender) -> None:

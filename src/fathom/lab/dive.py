@@ -19,6 +19,7 @@ from fathom.errors import FathomError, nearest
 from fathom.lab.scale.degrees import Degrees
 
 __all__ = [
+    "COUNTED",
     "COUNTS",
     "MEASURES",
     "QUANTILES",
@@ -51,6 +52,7 @@ __all__ = [
 QUANTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 COUNTS = (*RESOURCES, "fsyncs")  # whole units of work, compared exactly
 MEASURES = (*QUANTILES, "mean", "cpu_s", *COUNTS)
+COUNTED = ""  # in the place of an operation: what a dive counts by itself belongs to none
 SERVICE = "service"  # the one fault target that is not a field of Stores
 
 
@@ -455,6 +457,9 @@ class Dive(Generic[S]):
     goals: ClassVar[Any] = ()
     faults: ClassVar[Any] = ()
     target: ClassVar[Target | None] = None
+    among: ClassVar[Any] = ()  # names of the approaches that are compared, where the question is not about all of them
+    weighs: ClassVar[Any] = ()  # controls whose work is counted beside the others': a mistake has its price
+    counts: ClassVar[Any] = ()  # names of the numbers that `trial` counts, for whom there is no load
     keeps: ClassVar[Any] = None  # the law whose every breach in a trial is something that was lost
 
     operations: ClassVar[Mapping[str, Operation]] = {}  # what the load offers
@@ -511,7 +516,10 @@ class Dive(Generic[S]):
 
     @classmethod
     def without_load(cls) -> bool:
-        """Whether the dive counts something by itself (`async def trial(self, approach, turn)`)."""
+        """Whether the dive counts something by itself (`async def trial(self, approach, turn)`).
+
+        It returns its numbers by name; with a history beside them, the laws are held against that.
+        """
         return hasattr(cls, "trial")
 
 
@@ -523,6 +531,7 @@ def _check(cls: type[Dive[Any]]) -> None:
     cls.probes = {n: v for n, v in members.items() if isinstance(v, Probe)}
     sweeps = {n: v for n, v in members.items() if isinstance(v, Sweep)}
     cls.watch, cls.goals, cls.faults = _many(cls.watch), _many(cls.goals), _many(cls.faults)
+    cls.among, cls.weighs, cls.counts = _many(cls.among), _many(cls.weighs), _many(cls.counts)
     if len(sweeps) > 1:
         raise FathomError(
             f"{here} sweeps {' and '.join(sweeps)}",
@@ -713,13 +722,26 @@ class _At:
     def __init__(self, found: Found, approach: str, point: Any) -> None:
         self._found, self._approach, self._point = found, approach, point
 
-    def __getattr__(self, name: str) -> _Of:
+    def __getattr__(self, name: str) -> Any:
         dive = self._found._dive
         known = {**dive.operations, **dive.probes}
         if name.startswith("__"):
             raise AttributeError(name)
+        if dive.without_load():
+            return self._counted(name)
         _known("the prediction", [name], known)
         return _Of(self, name)
+
+    def _counted(self, name: str) -> Estimate:
+        """Return a number that the dive counts by itself."""
+        counts = self._found._dive.counts
+        if name not in counts:
+            raise FathomError(
+                f"the prediction asks for '{name}'",
+                why=f"the dive counts {', '.join(counts) or 'nothing that it names'}",
+                fix=nearest(name, counts, f"write: counts = '{name}', …"),
+            )
+        return self._found.measure(self._approach, self._point, COUNTED, name)
 
 
 class _Of:

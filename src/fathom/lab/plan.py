@@ -8,7 +8,7 @@ import math
 import random
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import fathom
 from fathom.design import Choice, Decision, Question, System, first_line
@@ -54,6 +54,7 @@ FLIPS = (0.5, 2.0)  # the dive runs at these multiples of the ratio at which it 
 FLIP_SLICES = 2  # of either approach on either side: one alone has no spread
 START_S = 1.0  # engines and service of one approach, from nothing to ready on two cores
 PREPARE_S = 4.0  # the data of one approach
+COUNT_S = 1.0  # what a dive without load counts of one approach at one point
 MACHINE_S = 2.0  # micro-measurements
 RECORD_S = 4.0  # findings and record
 DRAWS = 2_000  # of what the target would need: their 5 % and 95 % quantiles are good to about 2 %
@@ -98,6 +99,7 @@ class Plan:
     question: Question
     choices: Mapping[str, Choice]  # the approaches that are raced, in the order of their names, the default first
     controls: Mapping[str, Choice]  # approaches that are known to be wrong: run for the law they break
+    weighed: tuple[str, ...]  # those of the controls that are counted as well
     points: tuple[Any, ...]
     load: Load | None
     faults: tuple[grammar.Fault, ...]
@@ -199,6 +201,7 @@ class Plan:
             parts_s=dict(self.parts_s),
             not_measured=list(self.notes),
             changed=list(self.changed),
+            weighed=[self._option(name, self.controls[name]) for name in self.weighed],
         )
 
     def _option(self, name: str, choice: Choice) -> runs.Option:
@@ -236,13 +239,14 @@ def draw(
     dive = grammar.read(system, name)
     question = grammar.decision_of(system, dive)
     points, load, knobs = _settle(dive, question, dict(settings or {}))
-    choices, controls = _choices(question, only, knobs)
+    choices, controls = _choices(question, only or dive.among, knobs)
     if not choices:
         raise FathomError(
             f"{', '.join(only)} cannot be raced",
             why="an approach that is kept to break a law is run for the law, not timed",
             fix=f"add one of {', '.join(n for n, a in question.approaches.items() if not _breaks(a))}",
         )
+    weighed = _weighed(dive, question, controls)
     predictions = tuple(grammar.rehearse(dive, list(question.approaches)))
     pace = PACES[mode]
     if budget_s is not None:
@@ -263,7 +267,8 @@ def draw(
     segment_s = load.lasts_s if load else 0.0
     rates = _duel_rates(dive, load, segment_s, blocks) if load and blocks else {}
     order = _order(list(choices), blocks, seed)
-    parts, together = _parts(dive, pace, choices, controls, points, load, order, faults)
+    bodies = _Bodies(len(choices), len(controls), len(weighed), bool(question.base.nouns()))
+    parts, together = _parts(dive, pace, bodies, points, load, order, faults)
     command = _command(system, name, only, settings or {}, seed, mode, budget_s)
     if sum(parts.values()) > pace.budget_s:
         raise _too_long(parts, pace, mode)
@@ -274,6 +279,7 @@ def draw(
         question=question,
         choices=choices,
         controls=controls,
+        weighed=weighed,
         points=points,
         load=load,
         faults=faults,
@@ -360,6 +366,18 @@ def _choices(
     return chosen, controls
 
 
+def _weighed(dive: type[Dive[Any]], question: Question, controls: Mapping[str, Choice]) -> tuple[str, ...]:
+    """Return the controls that are counted: those the dive names, or all where nothing else is done than to count."""
+    for name in dive.weighs:
+        if not _breaks(question.approach(name)):
+            raise FathomError(
+                f"the dive {dive.__name__} weighs '{name}', which is no control",
+                why="an approach that breaks no law is raced, and counted anyway",
+                fix=f"leave {name} out of weighs",
+            )
+    return tuple(name for name in controls if dive.without_load() or name in dive.weighs)
+
+
 def _breaks(approach: type[Decision]) -> Any:
     """The law that an approach is kept to break, if it is such a control."""
     return getattr(approach, "breaks", None)
@@ -432,25 +450,35 @@ def _order(names: list[str], blocks: int, seed: int) -> tuple[tuple[str, ...], .
     return tuple(drawn[:blocks])
 
 
+class _Bodies(NamedTuple):
+    """How many approaches there are of each kind, and whether they stand on engines."""
+
+    rivals: int
+    controls: int
+    weighed: int
+    on_engines: bool
+
+
 def _parts(
     dive: type[Dive[Any]],
     pace: Pace,
-    choices: Mapping[str, Choice],
-    controls: Mapping[str, Choice],
+    of: _Bodies,
     points: Sequence[Any],
     load: Load | None,
     order: Sequence[Sequence[str]],
     faults: Sequence[grammar.Fault],
 ) -> tuple[dict[str, float], bool]:
     """Return the seconds of each part, and whether the trial must put the approaches side by side to fit."""
-    if load is None:
-        return {"set-up": MACHINE_S, "count": 1.0 * len(choices) * len(points), "record": RECORD_S}, False
-    rivals = len(choices)
-    bodies = rivals + len(controls) + (1 if order else 0)
+    if load is None or dive.without_load():
+        each_s = COUNT_S + (START_S if of.on_engines else 0.0)
+        count_s = each_s * (of.rivals + of.weighed) * len(points)
+        return {"set-up": MACHINE_S, "count": count_s, "record": RECORD_S}, False
+    rivals = of.rivals
+    bodies = rivals + of.controls + (1 if order else 0)
     slices = pace.rounds * (pace.slice_s + TURN_S / 3) * len(dive.operations)
     parts = {
         "set-up": MACHINE_S + bodies * (START_S + PREPARE_S),
-        "census": rivals * (1.0 + pace.rounds * TURN_S + len(points) * (slices + pace.mix_s)),
+        "census": (rivals + of.weighed) * (1.0 + pace.rounds * TURN_S + len(points) * (slices + pace.mix_s)),
     }
     if order:
         parts["flip"] = (
@@ -470,7 +498,7 @@ def _parts(
         parts["hold-out"] = rivals * hold_out_s(dive)
     loads_s = sum(_trial_s(fault) for fault in faults)
     judging_s = sum(foreseen_s(dive, points[len(points) // 2], load.rates, _trial_s(fault)) for fault in faults)
-    tried = rivals + len(controls)
+    tried = rivals + of.controls
     apart_s = tried * (loads_s + judging_s)
     together = bool(faults) and sum(parts.values()) + apart_s + RECORD_S > pace.budget_s
     if faults:

@@ -17,14 +17,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from fathom.errors import FathomError
 from fathom.history import Law
 from fathom.lab import machine, record, verdicts
-from fathom.lab.bench import Bench, Seen, Tell, Void
+from fathom.lab.bench import Bench, Seen, Tell, Void, held
 from fathom.lab.bisect import narrow
 from fathom.lab.body import TWIN, Bodies, Body, Contender, own_code
 from fathom.lab.capacity import Capacity
 from fathom.lab.census import Census
-from fathom.lab.dive import Turn
+from fathom.lab.dive import Dive, Turn
 from fathom.lab.duel import Duel, Ground, operating_point
 from fathom.lab.flip import near_the_flip
 from fathom.lab.hiccups import Hiccups
@@ -73,7 +74,7 @@ async def carry_out(
         try:
             with plan.placement.pinned(), _no_garbage():
                 if plan.dive.without_load():
-                    await _count(plan, bodies, run, tell)
+                    await _count(plan, bodies, laws, run, tell)
                 else:
                     await _dive(plan, bodies, laws, run, described, tell, seen)
         except Void as void:
@@ -129,7 +130,7 @@ async def _dive(
         run.write("machine.json", described)
         rivals = {name: each for name, each in contenders.items() if name in plan.choices}
         bench.part("census")
-        await census.later(list(rivals.values()))
+        await census.later([*rivals.values(), *(contenders[name] for name in plan.weighed)])
         _enough(census)
         if "bisect" in plan.parts_s:
             bench.part("bisect")
@@ -174,7 +175,7 @@ async def _come_up(bench: Bench, census: Census, bodies: Bodies, alive: AsyncExi
         contenders[name] = contender
         for fault in plan.faults:
             breakable(contender, fault)
-        if name in plan.choices:
+        if name in plan.choices or name in plan.weighed:
             await census.first(contender)
         await contender.body.pause()
         if bench.elapsed_s > plan.budget_s:
@@ -214,20 +215,27 @@ async def _try(bench: Bench, census: Census, ground: Ground, contenders: Mapping
 # ── a dive that counts by itself ──────────────────────────────────────────────────────────────────────────────────
 
 
-async def _count(plan: Plan, bodies: Bodies, run: Writing, tell: Tell) -> None:
+async def _count(plan: Plan, bodies: Bodies, laws: Mapping[str, Law], run: Writing, tell: Tell) -> None:
     """Let the dive count something for every approach at every point; a decision without stores needs no body."""
     number = 0
-    for name, choice in plan.choices.items():
+    for name, choice in {**plan.choices, **plan.controls}.items():
         for point in plan.points:
             number += 1
             turn = Turn(f"{plan.seed}/trial/{point}", 0, plan.dive.swept, point)
-            async with _approach(plan, bodies, choice, name) as approach:
+            dive: Any = plan.dive()
+            async with _approach(plan, bodies, choice, name) as (approach, stores):
+                if stores is not None:
+                    with own_code(plan.dive, "prepare"):
+                        await dive.prepare(stores, approach, **({dive.swept: (point,)} if dive.swept else {}))
                 with own_code(plan.dive, "trial"):
-                    counted = await plan.dive().trial(approach, turn)  # pyright: ignore[reportAttributeAccessIssue]
+                    counted = await dive.trial(approach, turn)
+                    counted, history = counted if isinstance(counted, tuple) else (counted, None)
                     state = {key: float(value) for key, value in counted.items()}
+                    _as_named(plan.dive, state)
+            id = f"census-{number:04d}"
             run.segment(
                 Segment(
-                    id=f"census-{number:04d}",
+                    id=id,
                     part="census",
                     approach=name,
                     slice="trial",
@@ -237,16 +245,30 @@ async def _count(plan: Plan, bodies: Bodies, run: Writing, tell: Tell) -> None:
                 )
             )
             tell(f"{name} at {point}: " + ", ".join(f"{key} {value:,.6g}" for key, value in state.items()))
+            if history is not None:
+                file = run.history(f"{name}-{number}", history)
+                for breach in held(laws, history, run, approach=name, part="census", segment=id, history_file=file)[:1]:
+                    tell(f"{name} breaks a law: {breach.says}")
+
+
+def _as_named(dive: type[Dive[Any]], state: Mapping[str, float]) -> None:
+    """Refuse numbers that are not those the dive said it would count: a prediction could ask for none of them."""
+    if dive.counts and set(state) != set(dive.counts):
+        raise FathomError(
+            f"{dive.__name__}.trial() counts {', '.join(state) or 'nothing'}",
+            why=f"the dive says that it counts {', '.join(dive.counts)}",
+            fix="return just these, by name",
+        )
 
 
 @contextlib.asynccontextmanager
-async def _approach(plan: Plan, bodies: Bodies, choice: Any, name: str) -> AsyncIterator[Any]:
-    """A fresh approach: what was counted before is no part of what is counted now."""
+async def _approach(plan: Plan, bodies: Bodies, choice: Any, name: str) -> AsyncIterator[tuple[Any, Any]]:
+    """A fresh approach and the stores it stands on: what was counted before is no part of what is counted now."""
     if not plan.question.base.nouns():
-        yield plan.question.build(choice, None)
+        yield plan.question.build(choice, None), None
         return
     async with bodies(choice, name, plan.placement.system) as body:
-        yield body.approach
+        yield body.approach, body.stores
 
 
 @contextlib.contextmanager

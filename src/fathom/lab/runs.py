@@ -232,6 +232,7 @@ class Plan(Struct):
     parts_s: dict[str, float] = {}
     not_measured: list[str] = []  # what the dive itself says it leaves out
     changed: list[Change] = []  # what was asked for otherwise than the dive is written
+    weighed: list[Option] = []  # controls that are counted and not raced
 
     def option(self, name: str) -> Option:
         return next(option for option in self.approaches if option.name == name)
@@ -239,6 +240,11 @@ class Plan(Struct):
     @property
     def names(self) -> list[str]:
         return [option.name for option in self.approaches]
+
+    @property
+    def counted(self) -> list[str]:
+        """Whoever is counted: the approaches, and the controls that the dive weighs."""
+        return [*self.names, *(option.name for option in self.weighed)]
 
     @property
     def ops(self) -> list[str]:

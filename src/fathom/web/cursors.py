@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from fathom.errors import Refusal
 
-__all__ = ["ID_MAX", "Cursor", "link", "read"]
+__all__ = ["ID_MAX", "Cursor", "link", "read", "read_opaque"]
 
 ID_MAX = 2**53 - 1  # the largest id that every JSON reader holds exactly
 _IDS = ("max_id", "since_id", "min_id")
@@ -33,12 +33,8 @@ def read(query: bytes, *, limit: int, limit_max: int, also: Iterable[str] = ()) 
     """
     if not query:
         return Cursor(limit)
-    try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=16, errors="strict")
-    except ValueError:
-        raise Refusal("invalid", "the query cannot be read") from None
     given: dict[str, int] = {}
-    for name, text in pairs:
+    for name, text in _pairs(query):
         if name in given:
             raise Refusal("invalid", f"{name} is said twice")
         if name == "limit":
@@ -50,6 +46,30 @@ def read(query: bytes, *, limit: int, limit_max: int, also: Iterable[str] = ()) 
     if "since_id" in given and "min_id" in given:
         raise Refusal("invalid", "since_id and min_id contradict each other: say which end of what is newer you want")
     return Cursor(given.get("limit", limit), *(given.get(name) for name in _IDS))
+
+
+def read_opaque(query: bytes, *, limit: int, limit_max: int) -> tuple[int, str | None]:
+    """Read limit and cursor of a list whose cursors are words of its own; what they say is for the list to check.
+
+    >>> read_opaque(b"cursor=AQAA&limit=5", limit=20, limit_max=40)
+    (5, 'AQAA')
+    """
+    given: dict[str, str] = {}
+    for name, text in _pairs(query) if query else ():
+        if name not in ("limit", "cursor"):
+            raise Refusal("invalid", f"there is no parameter '{name[:40]}'; say limit or cursor")
+        if name in given:
+            raise Refusal("invalid", f"{name} is said twice")
+        given[name] = text
+    most = _number("limit", given["limit"], 1, limit_max) if "limit" in given else limit
+    return most, given.get("cursor")
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=16, errors="strict")
+    except ValueError:
+        raise Refusal("invalid", "the query cannot be read") from None
 
 
 def link(path: str, *, limit: int, older: int | None, newer: int | None, **also: str) -> str | None:

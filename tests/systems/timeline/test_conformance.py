@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -11,11 +12,11 @@ import pytest
 
 from fathom.engines.wire import Wire
 from fathom.errors import Refusal
-from fathom.systems.timeline.api import Page, Slice, Timeline
+from fathom.systems.timeline.api import Page, Reach, Slice, Timeline
 from fathom.systems.timeline.model import TimelineModel
 from fathom.web.remote import Doorway, remote
 
-from .world import APPROACHES, SMALL, World
+from .world import APPROACHES, NUMBERINGS, PAGINGS, SMALL, World
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
@@ -28,12 +29,18 @@ class Twins:
         self.dice = random.Random(seed)
         self.seed, self.users, self.posts = seed, [], []
         self.asked: list[str] = []
+        self.service_first = False
 
     async def ask(self, verb: str, *args: Any) -> Any:
         """Ask both, with time gone on a little; return the answer, or None if it was a refusal."""
         self.world.clock.now_ms += 1
         self.asked.append(f"{verb}{args}")
-        answers = [await said(lambda body=body: getattr(body, verb)(*args)) for body in (self.model, self.service)]
+        bodies = [self.model, self.service]
+        if self.service_first:
+            bodies.reverse()
+        answers = [await said(lambda body=body: getattr(body, verb)(*args)) for body in bodies]
+        if self.service_first:
+            answers.reverse()
         one, other = (comparable(answer) for answer in answers)
         assert one == other, (
             f"seed {self.seed}, call {len(self.asked)}: {self.asked[-1]}\n  model   {one}\n  service {other}\n"
@@ -52,8 +59,8 @@ class Twins:
         post = dice.choice(self.posts[-30:])[0] if self.posts else 7
         what = dice.choices(
             ("post", "retry", "follow", "unfollow", "block", "unblock", "like", "unlike", "delete", "home", "walk",
-             "posts", "read", "likers", "profile", "users", "join", "nonsense"),
-            (24, 3, 14, 6, 3, 4, 6, 3, 6, 22, 3, 4, 3, 3, 2, 2, 1, 2),
+             "posts", "reach", "latest", "climb", "read", "likers", "profile", "users", "join", "nonsense"),
+            (24, 3, 14, 6, 3, 4, 6, 3, 6, 22, 3, 4, 2, 3, 2, 3, 3, 2, 2, 1, 2),
         )[0]  # fmt: skip
         match what:
             case "post":
@@ -74,6 +81,12 @@ class Twins:
                 await self.walk(one)
             case "posts":
                 await self.read("posts", one, other, self.page())
+            case "reach":
+                await self.read("reach", one, post)
+            case "latest":
+                await self.latest(one)
+            case "climb":
+                await self.climb(one)
             case "profile":
                 await self.ask("profile", one, dice.choice(["user0", "user1", "nobody"]))
             case "users":
@@ -97,6 +110,11 @@ class Twins:
                         ("read", one, 1 << 60),
                         ("follow", one, one),
                         ("posts", one, 12345, Page()),
+                        ("newer", one, -1),
+                        ("newer", one, 0, 0),
+                        ("latest", one, "page 2"),
+                        ("latest", one, None, 41),
+                        ("latest", 12345, None, 3),
                     ]
                 )
                 await self.ask(verb, *args)
@@ -133,10 +151,28 @@ class Twins:
             page = Page(limit=limit, min_id=piece.newer)
         raise AssertionError("a walk up never ends")
 
+    async def latest(self, viewer: int) -> None:
+        """Go down everybody's posts to the end, while nobody writes."""
+        limit, cursor = self.dice.randint(1, 9), None
+        for _ in range(400):
+            piece = await self.ask("latest", viewer, cursor, limit)
+            cursor = piece.next
+            if cursor is None:
+                return
+        raise AssertionError("a walk down never ends")
+
+    async def climb(self, viewer: int) -> None:
+        """Walk up everybody's posts from somewhere."""
+        limit, stands = self.dice.randint(3, 40), self.dice.choice([0, *(id for id, _ in self.posts[-30:])])
+        while posts := await self.ask("newer", viewer, stands, limit):
+            stands = posts[-1].id
+
     async def at_last(self) -> None:
         """Read everything there is."""
         for user in self.users:
             await self.walk(user)
+            await self.latest(user)
+            await self.climb(user)
             await self.read("posts", self.users[0], user, Page(limit=40))
         for post, author in self.posts[-20:]:
             await self.ask("likers", author, post)
@@ -154,6 +190,8 @@ def comparable(answer: Any) -> Any:
         return f"refused: {answer.code}"
     if isinstance(answer, Slice):
         return msgspec.structs.replace(answer, source="pull")
+    if isinstance(answer, Reach):
+        return answer.told  # how it got there is nobody's but the service's
     return answer
 
 
@@ -172,6 +210,44 @@ async def test_it_answers_as_the_model_does(world: World, approach: str, seed: i
         them = await twins(world, timeline, seed)
         for _ in range(400):
             await them.step()
+        await them.at_last()
+
+
+@pytest.mark.parametrize("ids", NUMBERINGS)
+async def test_it_answers_as_the_model_does_whoever_numbers_the_posts(world: World, ids: str):
+    """The model has no numbers of its own here: it takes those that the service gave."""
+    async with world.open("on-read", ids=ids, clock=world.clock) as timeline:
+        users = count(1_000)
+        timeline._next = users.__next__
+        given: list[int] = []
+        taken = world.stores.numbers.taken
+
+        def keep(number: int) -> None:
+            given.append(number)
+            taken(number)
+
+        world.stores.numbers.taken = keep  # type: ignore[method-assign]
+        users_too = count(1_000)
+        model = TimelineModel(world.clock, lambda: given[-1] if them.asked[-1].startswith("post") else next(users_too))
+        them = Twins(model, timeline, world, seed=10)
+        them.service_first = True
+        for n in range(7):
+            them.users.append((await them.ask("join", f"user{n}", "a password")).id)
+        for _ in range(200):
+            await them.step()
+        await them.at_last()
+        assert len(set(given)) > 25
+
+
+@pytest.mark.parametrize("paging", PAGINGS)
+async def test_a_walk_down_a_quiet_list_is_the_models_however_pages_begin(world: World, paging: str):
+    """Without anybody writing meanwhile even the controls are right: that is why they pass for right."""
+    async with world.open("on-read", paging=paging, clock=world.clock, mint=world.clock.mint()) as timeline:
+        them = await twins(world, timeline, seed=9)
+        for number in range(150):
+            await them.step()
+            if number % 50 == 0:
+                await world.switch(them.dice.choice(PAGINGS), decision="paging")
         await them.at_last()
 
 

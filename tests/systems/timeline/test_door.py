@@ -111,6 +111,61 @@ async def test_walking_up_by_min_id_closes_a_gap_of_any_length(ann: Visitor, bob
     assert [post["id"] for post in newest] == ids[:-4:-1], "since_id gives the newest, min_id the oldest of the newer"
 
 
+@pytest.mark.feature("SOCIAL-06")
+async def test_everybodys_posts_are_walked_down_by_a_cursor_that_says_nothing(ann: Visitor, bob: Visitor) -> None:
+    ids = [await (ann, bob)[n % 2].writes(f"post {n}") for n in range(7)]
+    seen: list[str] = []
+    path: str | None = "/api/v1/posts?limit=3"
+    while path is not None:
+        answer = await ann.get(path)
+        assert answer.status == 200
+        seen += [post["id"] for post in answer.json()["posts"]]
+        await bob.writes("meanwhile")
+        path = neighbours(answer).get("next")
+        cursor = answer.json()["pagination"]["next"]
+        assert path == (cursor and f"/api/v1/posts?limit=3&cursor={cursor}")
+        assert len(seen) <= len(ids)
+    assert seen == ids[::-1]
+
+
+@pytest.mark.parametrize(
+    "query", ["cursor=", "cursor=2", f"cursor={'A' * 28}", "cursor=x&cursor=y", "max_id=7", "limit=41", "page=2"]
+)
+async def test_a_page_of_everybodys_posts_that_cannot_be_is_refused(ann: Visitor, query: str) -> None:
+    answer = await ann.get(f"/api/v1/posts?{query}")
+    assert (answer.status, answer.code) == (422, "invalid")
+
+
+async def test_everybodys_posts_are_without_those_of_whom_a_block_parts_one_from(ann: Visitor, bob: Visitor) -> None:
+    await bob.writes("not for ann")
+    await ann.writes("not for bob")
+    await bob.put("/api/v1/users/ann/block")
+    for who, other in ((ann, "bob"), (bob, "ann")):
+        posts = (await who.get("/api/v1/posts")).json()["posts"]
+        assert len(posts) == 1 and posts[0]["author"]["name"] != other
+
+
+async def test_who_walks_up_everybodys_posts_by_the_links_is_shown_each_once(ann: Visitor, bob: Visitor) -> None:
+    ids = [await (ann, bob)[n % 2].writes(f"post {n}") for n in range(5)]
+    seen: list[str] = []
+    path = "/api/v1/news?limit=2"
+    for round in range(5):
+        answer = await ann.get(path)
+        assert answer.status == 200
+        seen += [post["id"] for post in answer.json()["posts"]][::-1]
+        path = neighbours(answer)["prev"]
+        assert path == f"/api/v1/news?limit=2&min_id={seen[-1]}"
+        if round == 3:
+            ids.append(await bob.writes("news"))
+    assert seen == ids
+
+
+@pytest.mark.parametrize("query", ["max_id=7", "since_id=7", "min_id=x", "limit=0", "cursor=2"])
+async def test_what_only_is_walked_up_is_not_asked_for_otherwise(ann: Visitor, query: str) -> None:
+    answer = await ann.get(f"/api/v1/news?{query}")
+    assert (answer.status, answer.code) == (422, "invalid")
+
+
 @pytest.mark.feature("SOCIAL-07")
 async def test_there_is_no_offset_because_it_repeats_what_moved_down(ann: Visitor, bob: Visitor) -> None:
     await ann.put("/api/v1/users/bob/follow")

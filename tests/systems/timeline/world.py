@@ -23,13 +23,17 @@ from fathom.systems.timeline.stores import Stores
 from fathom.web.auth import Passwords
 from fathom.web.choices import Choices
 
-__all__ = ["APPROACHES", "SMALL", "Clock", "Engines", "World", "engines", "world"]
+__all__ = ["APPROACHES", "NUMBERINGS", "PAGINGS", "SMALL", "Clock", "Engines", "World", "engines", "world"]
 
-APPROACHES = ("on-write", "on-read", "hybrid")
+APPROACHES = ("on-write", "on-read", "hybrid", "lossy", "fifo")
+PAGINGS = ("keyset", "offset", "time-cursor")
+NUMBERINGS = ("snowflake", "sequence", "time-random")
 # Everything that happens only to the large happens to these: floors, trims, several pieces, crossings.
 SMALL: dict[str, dict[str, Any]] = {
     "on-write": {"cap": 8, "depth": 5, "chunk": 3},
     "on-read": {},
+    "lossy": {"cap": 8, "depth": 5, "chunk": 3},
+    "fifo": {"cap": 8, "depth": 5, "chunk": 3},
     "hybrid": {"cap": 8, "depth": 5, "chunk": 3, "fame": 3},
 }
 
@@ -95,6 +99,8 @@ class World:
         knobs: Mapping[str, Any] | None = None,
         *,
         seed: Callable[[Stores, Any], object] = lambda stores, fanout: None,
+        paging: str = "keyset",
+        ids: str = "snowflake",
         **more: Any,
     ) -> AsyncIterator[service.Service]:
         """Open a service, as a process would that begins now: nothing is remembered but what the engines hold.
@@ -102,14 +108,15 @@ class World:
         `seed` may put a bug into the stores or the approach beforehand.
         """
         self.stores = Stores(self.stores.truth, self.stores.cache, self.stores.queue)
-        self.choices = Choices(self.system, self.stores, {"fanout": Choice(approach, dict(knobs or {}))})
+        chosen = {"fanout": Choice(approach, dict(knobs or {})), "paging": Choice(paging), "ids": Choice(ids)}
+        self.choices = Choices(self.system, self.stores, chosen)
         seed(self.stores, self.choices.fanout)
         more.setdefault("passwords", Passwords(passes=1, memory_kib=8))
         async with service.open(self.stores, self.choices, **more) as opened:
             yield opened
 
-    async def switch(self, approach: str, knobs: Mapping[str, Any] | None = None) -> None:
-        await self.choices.switch("fanout", Choice(approach, dict(knobs or {})))
+    async def switch(self, approach: str, knobs: Mapping[str, Any] | None = None, *, decision: str = "fanout") -> None:
+        await self.choices.switch(decision, Choice(approach, dict(knobs or {})))
 
     async def town(self, timeline: Any, *names: str) -> list[Any]:
         """Have people join; return their ids."""

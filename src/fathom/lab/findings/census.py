@@ -33,7 +33,7 @@ _TOTALS = {"commands": "cmd", "messages": "stored", "statements": "statements", 
 def census(book: Book) -> None:
     """Note what every operation costs, at every swept value, in every approach."""
     segments = book.of("census")
-    for approach in book.plan.names:
+    for approach in book.plan.counted:
         for point in book.plan.swept.values:
             mine = at(segments, approach, point)
             _counts(book, mine, approach, point)
@@ -134,7 +134,7 @@ def _residual(book: Book, segments: list[Segment], approach: str, point: Point) 
 def _cross_check(book: Book, segments: list[Segment]) -> None:
     """Hold what our clients counted against what the engines counted themselves."""
     fields = {field for s in segments for field in s.engine}
-    for approach in book.plan.names:
+    for approach in book.plan.counted:
         mine = [s for s in segments if s.approach == approach]
         for field in sorted(fields):
             for resource, total in _TOTALS.items():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fathom.lab import figures
-from fathom.lab.dive import Estimate, Found, predictions
+from fathom.lab.dive import COUNTED, Estimate, Found, predictions
 from fathom.lab.findings.book import Book, name_of
 from fathom.lab.findings.census import QUANTILES
 from fathom.lab.findings.offered import Rates, beyond, rates_of_segments, said
@@ -273,13 +273,14 @@ def estimates(book: Book) -> Any:
 
     def look(approach: str, point: Any, op: str, measure: str) -> Estimate | None:
         latency = measure in QUANTILES or measure == "mean"
-        found = by_id.get(name_of("duel" if latency else "census", approach, point, f"{op}.{measure}"))
+        kind = "state" if op == COUNTED else "duel" if latency else "census"
+        found = by_id.get(name_of(kind, approach, point, measure if op == COUNTED else f"{op}.{measure}"))
         if found is None or found.value is None or found.void:
             return None
         low = found.low if found.low is not None else float("-inf")
         high = found.high if found.high is not None else float("inf")
-        kind = _Seconds if found.unit == "s" else Estimate
-        return kind(found.value, low, high, found.exact)
+        number = _Seconds if found.unit == "s" else Estimate
+        return number(found.value, low, high, found.exact)
 
     return look
 
@@ -290,7 +291,7 @@ def judged(book: Book, dive: type[Dive[Any]]) -> None:
     known = estimates(book)
 
     def look(approach: str, *what: Any) -> Estimate | None:
-        if approach not in book.plan.names:
+        if approach not in book.plan.counted:
             absent[approach] = None
         return known(approach, *what)
 

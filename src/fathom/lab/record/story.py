@@ -141,11 +141,13 @@ def _offered(facts: Facts) -> str:
 
 def _approaches(facts: Facts) -> Section:
     items: list[Item] = []
-    for option in facts.plan.approaches:
+    for option in [*facts.plan.approaches, *facts.plan.weighed]:
         knobs = ", ".join(f"{name} = {figures.point(value)}" for name, value in option.knobs.items() if _plain(value))
         item: list[Span] = [Strong(option.name)]
         if option.name == facts.plan.default:
             item.append(" (the default)")
+        elif option in facts.plan.weighed:
+            item.append(" (a control: it breaks a law, so it is counted and not raced)")
         item.append(f": {option.says}")
         if option.tells:
             item.append(f" {joined(option.tells)}")

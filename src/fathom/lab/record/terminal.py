@@ -107,7 +107,7 @@ def _where(facts: Facts) -> Text:
 
 def _table(facts: Facts) -> list[Text]:
     """A row per swept value under each measure, approaches as columns."""
-    names, groups = facts.plan.names, list(_groups(facts))
+    names, groups = facts.plan.counted, list(_groups(facts))
     if not groups:
         return []
     cells = [[point, *map(_cell, row)] for _, _, rows in groups for point, row in rows]
@@ -138,13 +138,13 @@ def _groups(facts: Facts) -> Iterator[tuple[str, str, list[tuple[str, list[Findi
     for op, measure in used or [(op, "cpu_s") for op in plan.ops]:
         yield _group(facts, f"CPU per {op}", "census", f"{op}.{measure}")
     for name in dict.fromkeys(str(f.measure) for f in facts.of("state")) if not plan.load.rates else ():
-        rows = [(p, [facts.get("state", approach, p, name) for approach in plan.names]) for p in facts.points]
+        rows = [(p, [facts.get("state", approach, p, name) for approach in plan.counted]) for p in facts.points]
         yield words(name), _note([f for _, row in rows for f in row]), [(figures.point(p), row) for p, row in rows]
     point = facts.duelled
     if point is not None:
         watched = [(op, m) for op, m in plan.watch if (op, m) not in (*counted, *used)]
         for op, measure in watched:
-            row = [facts.get("duel", name, point, f"{op}.{measure}") for name in plan.names]
+            row = [facts.get("duel", name, point, f"{op}.{measure}") for name in plan.counted]
             if any(row):
                 yield f"{op} {measure}", _note(row), [(figures.point(point), row)]
 
@@ -155,7 +155,7 @@ def _first_counts(facts: Facts) -> list[tuple[str, str]]:
 
 def _group(facts: Facts, label: str, *parts: str) -> tuple[str, str, list[tuple[str, list[Finding | None]]]]:
     kind, measure = parts
-    rows = [(p, [facts.get(kind, name, p, measure) for name in facts.plan.names]) for p in facts.points]
+    rows = [(p, [facts.get(kind, name, p, measure) for name in facts.plan.counted]) for p in facts.points]
     return label, _note([f for _, row in rows for f in row]), [(figures.point(p), row) for p, row in rows if any(row)]
 
 

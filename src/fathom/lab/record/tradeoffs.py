@@ -56,10 +56,10 @@ def _counted(facts: Facts) -> list[Block]:
     plan, rows = facts.plan, []
     for name in _states(facts) if not plan.load.rates else ():
         found = {
-            point: [facts.get("state", approach, point, name) for approach in plan.names] for point in facts.points
+            point: [facts.get("state", approach, point, name) for approach in plan.counted] for point in facts.points
         }
         rows += _rows(words(name), found)
-    return [Table(["Counted", plan.swept.name, *plan.names], rows, [], 2)] if rows else []
+    return [Table(["Counted", plan.swept.name, *plan.counted], rows, [], 2)] if rows else []
 
 
 def _counts(facts: Facts) -> list[Block]:
@@ -71,7 +71,7 @@ def _counts(facts: Facts) -> list[Block]:
             rows += _count_rows(facts, op, resource)
     if not rows:
         return []
-    head = ["Work", plan.swept.name or "", *plan.names]
+    head = ["Work", plan.swept.name or "", *plan.counted]
     blocks: list[Block] = [
         Table(head, rows, ["Counted in our own clients, per operation; background work is charged to its cause."], 2)
     ]
@@ -83,7 +83,7 @@ def _count_rows(facts: Facts, op: str, resource: str) -> list[list[Item]]:
     """A row per swept value, or one for all where nothing depends on it."""
     plan = facts.plan
     table = {
-        point: [facts.get("census", name, point, f"{op}.{resource}") for name in plan.names] for point in facts.points
+        point: [facts.get("census", name, point, f"{op}.{resource}") for name in plan.counted] for point in facts.points
     }
     if not any(f and f.value for row in table.values() for f in row):
         return []
@@ -155,11 +155,11 @@ def _cpu(facts: Facts) -> list[Block]:
     plan = facts.plan
     rows: list[list[Item]] = []
     for op in plan.ops:
-        costs = {p: [facts.get("census", name, p, f"{op}.cpu_s") for name in plan.names] for p in facts.points}
+        costs = {p: [facts.get("census", name, p, f"{op}.cpu_s") for name in plan.counted] for p in facts.points}
         rows += _rows(f"CPU per {op}", costs)
     if len(plan.ops) > 1:
         rows += _rows(
-            "CPU per average operation", {p: [facts.get("cost", n, p) for n in plan.names] for p in facts.points}
+            "CPU per average operation", {p: [facts.get("cost", n, p) for n in plan.counted] for p in facts.points}
         )
     if not rows:
         return []
@@ -170,7 +170,7 @@ def _cpu(facts: Facts) -> list[Block]:
     caption = f"{over}Over all processes of the system, from slices in which only that operation arrived"
     if len(plan.ops) > 1:
         caption += f"; the average operation is that of {mix_words(plan)}"
-    return [Table(["CPU", plan.swept.name or "", *plan.names], rows, [caption + "."], 2)]
+    return [Table(["CPU", plan.swept.name or "", *plan.counted], rows, [caption + "."], 2)]
 
 
 def cost_chart(facts: Facts) -> Chart | None:

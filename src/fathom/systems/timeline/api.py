@@ -10,8 +10,10 @@ __all__ = [
     "BODY_CHARS_MAX",
     "PAGE_POSTS_MAX",
     "Page",
+    "Piece",
     "Post",
     "PostId",
+    "Reach",
     "Slice",
     "Source",
     "Timeline",
@@ -76,6 +78,29 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     source: Source = "pull"
 
 
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a list that grows at its head, newest first.
+
+    `next` is the cursor of the piece below: a word that says nothing to whoever brings it back. None: there is no more.
+    """
+
+    posts: list[Post]
+    next: str | None = None
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a post has come to its author's followers, of posts written lately; of others only whether it has.
+
+    Followers are told in pieces of work of bounded size. `behind` and `beside` say who was served while this post
+    waited for its first piece: pieces of others that had had one already, and first pieces of others.
+    """
+
+    told: bool
+    pieces: int = 0
+    behind: int = 0
+    beside: int = 0
+
+
 class Timeline(Protocol):
     """What a client can ask. Every verb may raise Refusal; none has half happened when it does."""
 
@@ -105,6 +130,10 @@ class Timeline(Protocol):
 
     async def read(self, viewer: UserId, post: PostId) -> Post:
         """Return one post."""
+        ...
+
+    async def reach(self, author: UserId, post: PostId) -> Reach:
+        """Return how far one's own post has come to one's followers."""
         ...
 
     async def follow(self, follower: UserId, followee: UserId) -> None:
@@ -145,6 +174,20 @@ class Timeline(Protocol):
 
     async def home(self, reader: UserId, page: Page) -> Slice:
         """Return the posts of those the reader follows, and the reader's own."""
+        ...
+
+    async def latest(self, viewer: UserId, cursor: str | None = None, limit: int = 20) -> Piece:
+        """Return everybody's posts, newest first, without those of whom a block parts from the viewer.
+
+        `cursor` is the `next` of the piece above; nothing else is one.
+        """
+        ...
+
+    async def newer(self, viewer: UserId, than: PostId, limit: int = 20) -> list[Post]:
+        """Return the oldest of everybody's posts above this one, oldest first, without those of the blocked.
+
+        Who asks again and again from the last one they were given sees every post, each after a moment.
+        """
         ...
 
     async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:

@@ -9,18 +9,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from fathom.blocks.places import Place
 from fathom.errors import Refusal
 
-from .api import BODY_CHARS_MAX, PAGE_POSTS_MAX, Page, Post, PostId, Slice, Source, Timeline, User, UserId
+from .api import BODY_CHARS_MAX, PAGE_POSTS_MAX, Page, Piece, Post, PostId, Reach, Slice, Source, Timeline, User, UserId
 
 __all__ = [
     "TimelineModel",
     "checked_body",
+    "checked_cursor",
     "checked_id",
     "checked_key",
+    "checked_limit",
     "checked_name",
+    "checked_number",
     "checked_page",
     "checked_password",
+    "pieced",
     "sliced",
 ]
 
@@ -128,6 +133,11 @@ class TimelineModel:
     async def read(self, viewer: UserId, post: PostId) -> Post:
         return self._post(self._visible(viewer, post))
 
+    async def reach(self, author: UserId, post: PostId) -> Reach:
+        if self._visible(author, post).author != author:
+            raise Refusal("forbidden", "only its author is told how far a post has come")
+        return Reach(told=True)
+
     async def like(self, user: UserId, post: PostId) -> int:
         found = self._visible(user, post)
         self._known(user)
@@ -188,6 +198,27 @@ class TimelineModel:
         checked_page(page)
         follows = self._accounts[reader].follows if reader in self._accounts else set()
         return self._page({reader, *follows}, page)
+
+    async def latest(self, viewer: UserId, cursor: str | None = None, limit: int = 20) -> Piece:
+        place = checked_cursor(cursor)
+        newest_first = sorted(self._written.values(), key=lambda post: (post.at_ms, post.id), reverse=True)
+        found = [
+            self._post(post)
+            for post in newest_first
+            if not post.deleted
+            and not self._apart(viewer, post.author)
+            and (place is None or (post.at_ms, post.id) < (place.at_ms, place.id))
+        ]
+        return pieced(found[: checked_limit(limit)], place, limit)
+
+    async def newer(self, viewer: UserId, than: PostId, limit: int = 20) -> list[Post]:
+        checked_number("than", than)
+        found = [
+            self._post(post)
+            for id, post in sorted(self._written.items())
+            if id > than and not post.deleted and not self._apart(viewer, post.author)
+        ]
+        return found[: checked_limit(limit)]
 
     async def settled(self) -> None:
         pass
@@ -258,6 +289,14 @@ def ends(found: list[PostId], page: Page) -> tuple[PostId | None, PostId | None]
     return (found[-1] if len(found) >= page.limit or page.min_id is not None else None), found[0]
 
 
+def pieced(found: list[Post], place: Place | None, limit: int) -> Piece:
+    """Return a piece of everybody's posts that begins below a place: a full one has another below it, maybe empty."""
+    if len(found) < limit:
+        return Piece(posts=found)
+    seen = len(found) if place is None else place.seen + len(found)
+    return Piece(posts=found, next=Place(found[-1].at_ms, found[-1].id, seen).word())
+
+
 # What may be asked. Model and service refuse the same.
 
 _NAME = re.compile(r"[a-z0-9_]{1,30}")
@@ -300,17 +339,38 @@ def checked_id(id: Id) -> Id:
     return id
 
 
+def checked_cursor(cursor: str | None) -> Place | None:
+    """Return the place where somebody wants to go on, or refuse; None: at the top."""
+    place = None if cursor is None else Place.read(cursor)
+    if cursor is not None and place is None:
+        raise Refusal("invalid", "this is no cursor: send back the `next` of the piece above, or none for the newest")
+    return place
+
+
+def checked_limit(limit: int) -> int:
+    """Return how many posts can be asked for, or refuse."""
+    if not 1 <= limit <= PAGE_POSTS_MAX:
+        raise Refusal("invalid", f"a page has 1 to {PAGE_POSTS_MAX} posts, not {limit}")
+    return limit
+
+
 def checked_page(page: Page) -> Page:
     """Return a page that can be asked for, or refuse."""
     if 1 <= page.limit <= PAGE_POSTS_MAX and page.max_id is None and page.since_id is None and page.min_id is None:
         return page  # nearly all of them
-    if not 1 <= page.limit <= PAGE_POSTS_MAX:
-        raise Refusal("invalid", f"a page has 1 to {PAGE_POSTS_MAX} posts, not {page.limit}")
+    checked_limit(page.limit)
     for name in ("max_id", "since_id", "min_id"):
         id = getattr(page, name)
-        if id is not None and not 0 <= id < 1 << 63:
-            raise Refusal("invalid", f"{name} is not the id of a post")
+        if id is not None:
+            checked_number(name, id)
     return page
+
+
+def checked_number(name: str, id: int) -> int:
+    """Return a number that posts can be compared with, or refuse."""
+    if not 0 <= id < 1 << 63:
+        raise Refusal("invalid", f"{name} is not the id of a post")
+    return id
 
 
 def _writable(text: str) -> bool:

@@ -21,12 +21,15 @@ def seed(stores: Any, fanout: Any) -> None:
     write, stores.later, stores.go_on = stores.posts.write, [], asyncio.Event()
 
     async def write_later(author: int, body: str, now_ms: int, mint: Any, key: str | None = None) -> Any:
-        id = mint(0)
+        id = await mint(0)
+
+        async def the_same(above: int) -> int:
+            return id
 
         async def on_its_way() -> None:
             await stores.go_on.wait()
             with suppress(EngineError):
-                await write(author, body, now_ms, lambda after: id, key)
+                await write(author, body, now_ms, the_same, key)
 
         stores.later.append(asyncio.ensure_future(on_its_way()))
         return Post(id=id, author=author, name="?", body=body, at_ms=now_ms), None

@@ -32,6 +32,7 @@ class Celebrity(Dive[Timeline]):
     """Pushing and pulling a star's posts, at three sizes of a star."""
 
     decision = Fanout
+    among = "hybrid", "on-read", "on-write"  # the others are about what they lose, not about who pays
     fans: int = sweep(100, 3_000, 30_000)
     load = Load(home=400, post=2, lasts_s=2.5)
 

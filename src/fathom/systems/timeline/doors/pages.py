@@ -15,7 +15,7 @@ from ..api import PAGE_POSTS_MAX, Page, Post, Slice
 from ..service import Copies
 from .shapes import LIMIT, listing, published
 
-__all__ = ["HEADERS", "Renderer", "as_response", "page", "reply"]
+__all__ = ["HEADERS", "NEXT", "Renderer", "as_response", "page", "reply"]
 
 HEADERS = [
     ResponseHeader(
@@ -31,6 +31,8 @@ HEADERS = [
         description="feed: pushed; pull: put together for this request; fallback: the same, because a store is down",
     ),
 ]
+
+NEXT = ResponseHeader(name="Link", value="", documentation_only=True, description="The page below (rel=next)")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Post).decode

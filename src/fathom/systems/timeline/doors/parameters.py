@@ -8,12 +8,13 @@ from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
+from fathom.blocks.places import WORD_CHARS
 from fathom.web.idempotency import KEY_CHARS_MAX
 
 from ..api import PAGE_POSTS_MAX, UserId
 from .shapes import ID, NAME
 
-__all__ = ["LOCATION", "Key", "Limit", "MaxId", "MinId", "PostPath", "SinceId", "UserName", "Viewer"]
+__all__ = ["LOCATION", "Cursor", "Key", "Limit", "MaxId", "MinId", "PostPath", "SinceId", "UserName", "Viewer"]
 
 Viewer = NamedDependency[UserId]  # the gate finds out; a handler that takes one is for those who are known
 UserName = Annotated[str, PathParameter(pattern=NAME, description="An account's name")]
@@ -43,5 +44,12 @@ MinId = Annotated[
     QueryParameter(
         pattern=ID,
         description="Only posts newer than this one: the oldest of them, so that walking up closes a gap of any length",
+    ),
+]
+Cursor = Annotated[
+    str | None,
+    QueryParameter(
+        pattern=f"^[A-Za-z0-9_-]{{{WORD_CHARS}}}$",
+        description="The `next` of the page above, sent back as it was",
     ),
 ]

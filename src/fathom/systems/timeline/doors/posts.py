@@ -11,10 +11,10 @@ from fathom.errors import Refusal
 from fathom.web import cursors, idempotency
 from fathom.web.app import Gate, Visit
 
-from ..api import PostId, Timeline, UserId
-from .pages import HEADERS, as_response, page, reply
-from .parameters import LOCATION, Key, Limit, MaxId, MinId, PostPath, SinceId, UserName, Viewer
-from .shapes import LIMIT, Author, Draft, Likers, Likes, Listing, Published, published
+from ..api import PAGE_POSTS_MAX, PostId, Slice, Timeline, UserId
+from .pages import HEADERS, NEXT, as_response, page, reply
+from .parameters import LOCATION, Cursor, Key, Limit, MaxId, MinId, PostPath, SinceId, UserName, Viewer
+from .shapes import LIMIT, Author, Draft, Latest, Likers, Likes, Listing, Published, Rest, Way, published
 
 __all__ = ["handlers"]
 
@@ -27,6 +27,29 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
         """Write a post. It is durable when this answers."""
         written = await timeline.post(viewer, data.body, idempotency.read_key(key))
         return Response(published(written), headers={"location": f"{under}/posts/{written.id}"})
+
+    @get(f"{under}/posts", operation_id="latest", tags=["posts"], response_headers=[NEXT])
+    async def latest(
+        viewer: Viewer, request: Request[Any, Any, Any], limit: Limit = LIMIT, cursor: Cursor = None
+    ) -> Response[Latest]:
+        """Return everybody's posts, newest first."""
+        most, after = cursors.read_opaque(Visit.of(request).query, limit=LIMIT, limit_max=PAGE_POSTS_MAX)
+        piece = await timeline.latest(viewer, after, most)
+        page = Latest(posts=[published(post) for post in piece.posts], pagination=Rest(limit=most, next=piece.next))
+        below = f'<{under}/posts?limit={most}&cursor={piece.next}>; rel="next"'
+        return Response(page, headers={"link": below} if piece.next else {})
+
+    @get(f"{under}/news", operation_id="newer", tags=["posts"], response_headers=HEADERS)
+    async def newer(
+        viewer: Viewer, request: Request[Any, Any, Any], limit: Limit = LIMIT, min_id: MinId = None
+    ) -> Response[Listing]:
+        """Return the oldest of everybody's posts above one: who follows `prev` again and again misses none."""
+        asked = page(Visit.of(request).query)
+        if asked.max_id is not None or asked.since_id is not None:
+            raise Refusal("invalid", "this list is only walked up: say limit or min_id")
+        found = await timeline.newer(viewer, asked.min_id or PostId(0), asked.limit)
+        newer = found[-1].id if found else asked.min_id
+        return as_response(reply(Slice(posts=found[::-1], newer=newer), asked, f"{under}/news"))
 
     @get(f"{under}/posts/{{post_id:str}}", operation_id="read", tags=["posts"])
     async def read(viewer: Viewer, post_id: PostPath) -> Published:
@@ -55,6 +78,12 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
         piece = await timeline.posts(viewer, author.id, asked)
         return as_response(reply(piece, asked, f"{under}/users/{name}/posts"))
 
+    @get(f"{under}/posts/{{post_id:str}}/reach", operation_id="reach", tags=["posts"])
+    async def reach(viewer: Viewer, post_id: PostPath) -> Way:
+        """Return how far your own post has come to your followers."""
+        it = await timeline.reach(viewer, number(post_id))
+        return Way(told=it.told, pieces=it.pieces, behind=it.behind, beside=it.beside)
+
     @put(f"{under}/posts/{{post_id:str}}/like", operation_id="like", tags=["likes"])
     async def like(viewer: Viewer, post_id: PostPath) -> Likes:
         """Like a post, once, however often this is sent; return how many do."""
@@ -76,7 +105,7 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
         users = await timeline.users(viewer, await timeline.likers(viewer, number(post_id)))
         return Likers(likers=[Author(id=str(user.id), name=user.name) for user in users])
 
-    return [write, read, remove, posts, like, like_by_post, unlike, likers]
+    return [write, latest, newer, read, remove, reach, posts, like, like_by_post, unlike, likers]
 
 
 def number(text: str) -> PostId:

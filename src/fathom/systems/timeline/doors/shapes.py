@@ -18,12 +18,15 @@ __all__ = [
     "Credentials",
     "Draft",
     "Engagement",
+    "Latest",
     "Likers",
     "Likes",
     "Listing",
     "Pagination",
     "Published",
+    "Rest",
     "Session",
+    "Way",
     "account",
     "listing",
     "published",
@@ -114,10 +117,33 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     source: Source
 
 
+class Rest(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the page below begins: a cursor that only this list can read; null where there is no more."""
+
+    limit: int
+    next: str | None
+
+
+class Latest(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of everybody's posts, newest first."""
+
+    posts: list[Published]
+    pagination: Rest
+
+
 class Likes(msgspec.Struct, frozen=True, kw_only=True):
     """How many like a post now."""
 
     likes: int
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a post has come to its author's followers, and who was served while it waited: see `Reach` in api.py."""
+
+    told: bool
+    pieces: int
+    behind: int
+    beside: int
 
 
 class Likers(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,9 +17,24 @@ from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import Refusal
 from fathom.web.auth import Passwords
 
-from ..api import Page, Post, PostId, Slice, Source, User, UserId
+from ..api import Page, Piece, Post, PostId, Reach, Slice, Source, User, UserId
 from ..decisions.fanout import Fanout
-from ..model import checked_body, checked_id, checked_key, checked_name, checked_page, checked_password, ends, sliced
+from ..decisions.ids import Numbering
+from ..decisions.paging import Paging
+from ..model import (
+    checked_body,
+    checked_cursor,
+    checked_id,
+    checked_key,
+    checked_limit,
+    checked_name,
+    checked_number,
+    checked_page,
+    checked_password,
+    ends,
+    pieced,
+    sliced,
+)
 from ..stores import Stores
 from ..stores.memory import MemoryShut
 from ..stores.posts import posts_of
@@ -138,7 +153,8 @@ class Service:
         checked_body(body)
         checked_key(key)
         async with self._house:
-            post, entry = await self._posts.write(checked_id(author), body, self._clock(), self._next, key)
+            ids: Numbering = self._choices.ids
+            post, entry = await ids.write(checked_id(author), body, self._clock(), key, mint=self._mint)
             again = entry is None and key is not None
             if again:
                 entry = await self._outbox.standing("post", author, post.id)
@@ -166,6 +182,13 @@ class Service:
     async def read(self, viewer: UserId, post: PostId) -> Post:
         with self._house:
             return await self._posts.read(viewer, checked_id(post))
+
+    async def reach(self, author: UserId, post: PostId) -> Reach:
+        with self._house:
+            found = await self._posts.read(author, checked_id(post))
+        if found.author != author:
+            raise Refusal("forbidden", "only its author is told how far a post has come")
+        return self._stores.progress.of(post)
 
     async def like(self, user: UserId, post: PostId) -> int:
         return await self._like(user, post, take_back=False)
@@ -231,6 +254,20 @@ class Service:
         checked_page(page)
         with self._house:
             return sliced(await self._posts.by(viewer, checked_id(author), page), page, "pull")
+
+    async def latest(self, viewer: UserId, cursor: str | None = None, limit: int = 20) -> Piece:
+        place = checked_cursor(cursor)
+        checked_limit(limit)
+        paging: Paging = self._choices.paging
+        with self._house:
+            return pieced(await paging.page(viewer, place, limit), place, limit)
+
+    async def newer(self, viewer: UserId, than: PostId, limit: int = 20) -> list[Post]:
+        checked_number("than", than)
+        checked_limit(limit)
+        ids: Numbering = self._choices.ids
+        with self._house:
+            return await ids.above(viewer, than, limit, self._clock())
 
     async def home(self, reader: UserId, page: Page) -> Slice:
         found = await self.home_copies(reader, page)
@@ -321,12 +358,9 @@ class Service:
 
     # What runs beside the requests
 
-    def _next(self, after: int = 0) -> int:
-        if self._mint is not None:
-            return self._mint()
-        if after:
-            self._ids.pass_over(after)
-        return self._ids.mint(self._clock())
+    def _next(self) -> int:
+        """Return a number for an account."""
+        return self._ids.mint(self._clock()) if self._mint is None else self._mint()
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:
@@ -336,6 +370,7 @@ class Service:
             with charging(RESIDUAL):
                 await stack.enter_async_context(stores.chores.open())
                 await fanout.begin()
+                await self._choices.ids.begin()
                 stores.generations.targets = [fanout]
                 while left := await self._outbox.load():
                     self._outbox.took(left)

@@ -11,6 +11,7 @@ from typing import Any
 from fathom.engines.engine import EngineBusy, EngineDown, EngineError
 from fathom.engines.ledger import RESIDUAL, charging, operation
 
+from ..api import PostId
 from ..stores import Stores
 from ..stores.deliveries import Delivery
 from ..stores.outbox import Entry
@@ -78,7 +79,9 @@ class Courier:
     def take(self, entry: Entry) -> None:
         """Have a post delivered to whoever is to hear of it now. It is committed: who comes later finds it there."""
         targets = [target for target in self._stores.generations.targets if target.delivers]
+        self._stores.progress.accepted(PostId(entry.what))
         if not targets:
+            self._stores.progress.ended(PostId(entry.what))
             self._outbox.delivered(entry.seq)
             return
         self._left[entry.seq] = {target.generation for target in targets}
@@ -145,6 +148,7 @@ class Courier:
         left.discard(delivery.generation)
         if not left and self._left.pop(delivery.seq, None) is not None:
             self._since.pop(delivery.seq, None)
+            self._stores.progress.ended(PostId(delivery.post))
             self._outbox.delivered(delivery.seq)
 
     def _target(self, generation: int) -> Any:
@@ -202,6 +206,7 @@ class Courier:
         generations = {target.generation for target in self._stores.generations.targets if target.delivers}
         for entry in self._outbox.pending.values():
             if entry.kind == "post":
+                self._stores.progress.accepted(PostId(entry.what))
                 self._left[entry.seq] = set(generations)
                 self._since[entry.seq] = float("-inf")
                 self._resuming = True

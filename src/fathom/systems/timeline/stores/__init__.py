@@ -19,9 +19,12 @@ from .deliveries import Deliveries
 from .feeds import Feeds
 from .generations import Generations
 from .graph import Graph
+from .latest import Latest
 from .memory import Memory
+from .numbers import Numbers
 from .outbox import Outbox
 from .posts import Posts
+from .progress import Progress
 from .seat import Seat
 from .standby import Standby
 
@@ -53,6 +56,18 @@ class Stores:
     @cached_property
     def graph(self) -> Graph:
         return Graph(self.truth)
+
+    @cached_property
+    def latest(self) -> Latest:
+        return Latest(self.truth)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        return Numbers(self.truth)
+
+    @cached_property
+    def progress(self) -> Progress:
+        return Progress()
 
     @cached_property
     def generations(self) -> Generations:

@@ -96,6 +96,14 @@ _FANS = """
     SELECT follower FROM follows WHERE followee = $1 AND ended_ms IS NULL AND follower > $2
     ORDER BY follower LIMIT $3
 """
+# The same, of those who follow too many only as many as their share: drawn from both numbers, so always the same ones.
+_SAMPLED_FANS = """
+    SELECT follower FROM follows JOIN counts ON user_id = follower
+    WHERE followee = $1 AND ended_ms IS NULL AND follower > $2 AND (
+        following <= $5::int OR (hashint8extended(follower, $4::bigint) & 1048575) * following::bigint
+            < 1048576 * $5::bigint)
+    ORDER BY follower LIMIT $3
+"""
 # The same for who may be a star: the row without a follower has the mode. A star's followers are not asked for.
 _FANS_AND_MODE = """
     WITH star AS MATERIALIZED (SELECT mode FROM stars WHERE generation = $4 AND author = $1)
@@ -237,6 +245,10 @@ class Graph:
     async def fans(self, author: UserId, after: int, most: int) -> list[UserId]:
         """Return an author's followers in the order of their ids, from the one above `after` on."""
         return [row[0] for row in await self._db.fetch(_FANS, author, after, most)]
+
+    async def sampled_fans(self, author: UserId, after: int, most: int, post: PostId, limit: int) -> list[UserId]:
+        """Return the same without those who are not told of this post because they follow more than `limit`."""
+        return [row[0] for row in await self._db.fetch(_SAMPLED_FANS, author, after, most, post, limit)]
 
     async def fans_and_mode(
         self, author: UserId, after: int, most: int, generation: int

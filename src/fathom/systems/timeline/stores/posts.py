@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -150,12 +150,12 @@ class Posts:
     # Writing
 
     async def write(
-        self, author: UserId, body: str, now_ms: int, mint: Callable[[int], int], key: str | None = None
+        self, author: UserId, body: str, now_ms: int, mint: Callable[[int], Awaitable[int]], key: str | None = None
     ) -> tuple[Post, Entry | None]:
         """Write a post and its outbox row in one transaction; no row: the key had already been used for this post."""
         last = 0
         for _ in range(MINT_TRIES):
-            minted = mint(last)
+            minted = await mint(last)
             written = await (
                 self._write(author, body, now_ms, minted)
                 if key is None

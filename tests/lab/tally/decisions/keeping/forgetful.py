@@ -1,5 +1,7 @@
 """Keep every second word: a control, there to be caught."""
 
+from fathom.engines.ledger import charge
+
 from ... import laws
 from . import Keeping
 
@@ -12,6 +14,7 @@ class Forgetful(Keeping):
         self.said = 0
 
     def say(self, word: str) -> int:
+        charge("rows")
         self.said += 1
         if self.said % 2:
             self.words.append(word)

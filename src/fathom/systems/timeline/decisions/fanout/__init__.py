@@ -16,6 +16,7 @@ from ...stores.feeds import Feeds
 from ...stores.generations import Generations
 from ...stores.graph import Graph
 from ...stores.posts import Posts
+from ...stores.progress import Progress
 
 __all__ = ["Fanout", "Scan"]
 
@@ -42,6 +43,7 @@ class Fanout(Decision):
     feeds: Feeds
     generations: Generations
     chores: Chores
+    progress: Progress
 
     def __post_init__(self) -> None:
         self.generation = 0  # of the feeds that are this approach's own; 0: not yet begun

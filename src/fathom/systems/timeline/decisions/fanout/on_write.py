@@ -47,6 +47,7 @@ class OnWrite(Fanout):
         piece = fans[: self.chunk]
         for key in await self.feeds.push(generation, piece, post, self._slack):
             self._trim(key)
+        self.progress.piece(post)
         return piece[-1] if len(fans) > self.chunk else None
 
     async def written(self, author: UserId, post: PostId) -> None:

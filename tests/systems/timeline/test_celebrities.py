@@ -1,0 +1,51 @@
+"""The dive about celebrities and crowds: what is sampled costs less, and one line for all is caught."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fathom.cli.bodies import Maker
+from fathom.engines.keeper import Keeper
+from fathom.history import laws_of
+from fathom.lab.machine import Placement
+from fathom.lab.plan import draw
+from fathom.lab.run import carry_out
+from fathom.systems import find
+
+TIMELINE = find("timeline")
+APART = Placement(generator=frozenset({0}), system=frozenset({1}))
+LAW = "no_post_waits_for_the_rest_of_others"
+
+
+def test_the_dive_fits_its_time_and_compares_four():
+    plan = draw(TIMELINE, "celebrities", placement=APART)
+    assert plan.lasts_s <= 300 and len(plan.predictions) == 5
+    assert list(plan.choices) == ["hybrid", "lossy", "on-write"] and list(plan.controls) == ["fifo"]
+
+
+def test_the_dive_about_who_pays_still_compares_three():
+    plan = draw(TIMELINE, "celebrity", placement=APART)
+    assert list(plan.choices) == ["hybrid", "on-read", "on-write"] and not plan.controls
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("any_machine")
+async def test_a_sample_costs_less_and_a_line_of_whole_posts_is_unfair(tmp_path: Path):
+    asked = {"only": ["on-write", "lossy", "fifo"], "settings": {"follows": "600", "limit": "150"}}
+    plan = draw(TIMELINE, "celebrities", placement=Placement.here(), mode="quick", **asked)
+    async with Keeper.open() as keeper:
+        bodies = Maker(keeper, TIMELINE, plan.question, seed=plan.seed)
+        laws = laws_of(TIMELINE.room("laws"))
+        ended = await carry_out(plan, bodies, laws=laws, root=tmp_path, tell=lambda line: None)
+    assert ended.state == "complete", ended.why
+    found = {finding.id: finding for finding in ended.findings}
+    assert found["census/on-write/600/post.commands"].value == 43
+    sampled = found["census/lossy/600/post.commands"].value
+    assert sampled is not None and 23 < sampled < 36
+    assert found["control/fifo"].verdict == "held" and found["control/fifo"].detail["laws"] == [LAW]
+    for approach in ("on-write", "lossy"):
+        assert found[f"law/{approach}/{LAW}"].verdict == "held"
+        assert found[f"law/{approach}/no_acknowledged_post_is_lost"].verdict == "held"
+    assert found["law/lossy/a_sampled_home_has_its_share"].verdict == "held"

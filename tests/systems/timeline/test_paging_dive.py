@@ -1,0 +1,48 @@
+"""The dive about paging: the depth costs who skips, the controls are caught, and the right way is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fathom.cli.bodies import Maker
+from fathom.engines.keeper import Keeper
+from fathom.history import laws_of
+from fathom.lab.machine import Placement
+from fathom.lab.plan import Plan, draw
+from fathom.lab.run import Ended, carry_out
+from fathom.systems import find
+
+TIMELINE = find("timeline")
+APART = Placement(generator=frozenset({0}), system=frozenset({1}))
+LAW = "a_walk_meets_once_what_was_there"
+
+
+async def carried_out(plan: Plan, root: Path) -> Ended:
+    async with Keeper.open() as keeper:
+        bodies = Maker(keeper, TIMELINE, plan.question, seed=plan.seed)
+        laws = laws_of(TIMELINE.room("laws"))
+        return await carry_out(plan, bodies, laws=laws, root=root, tell=lambda line: None)
+
+
+def test_a_dive_of_the_usual_length_fits_and_says_what_it_foretells():
+    plan = draw(TIMELINE, "paging", placement=APART)
+    assert plan.lasts_s <= 300 and len(plan.predictions) == 4
+    assert list(plan.choices) == ["keyset"] and set(plan.weighed) == {"offset", "time-cursor"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("any_machine")
+async def test_depth_costs_who_skips_and_both_controls_are_caught(tmp_path: Path):
+    plan = draw(TIMELINE, "paging", placement=Placement.here(), mode="quick", settings={"depth": "40,8000"})
+    ended = await carried_out(plan, tmp_path)
+    assert ended.state == "complete", ended.why
+    found = {finding.id: finding for finding in ended.findings}
+    verdicts = {approach: found[f"control/{approach}"] for approach in ("offset", "time-cursor")}
+    assert {it.verdict for it in verdicts.values()} == {"held"}
+    assert all(it.detail["laws"] == [LAW] for it in verdicts.values())
+    assert found[f"law/keyset/{LAW}"].verdict == "held"
+    near, far = (found[f"census/offset/{depth}/page.cpu_s"].value for depth in (40, 8_000))
+    assert near is not None and far is not None and far > 2 * near, "reading 8,000 to throw them away is work"
+    assert found["census/keyset/8000/page.rows"].value == 20
