@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from fathom.history import History, Op, Outcome, laws_of, tried
@@ -13,6 +14,9 @@ STAR, FAN = 1, 2
 GIVEN = Op(
     index=-1, caller="lab", call="given", answer={"follows": {str(FAN): [STAR]}, "posts": {}}, start_s=-1, end_s=-1
 )
+
+
+GIVEN_IN_TIME = msgspec.structs.replace(GIVEN, answer={**GIVEN.answer, "counted_within_s": 0.0})
 
 
 class Story:
@@ -35,18 +39,22 @@ class Story:
         return self.tell("post", author, "hello", answer={"id": post, "author": author, "likes": 0}, **more)
 
     def home(self, reader: int, *posts: tuple[int, int], page: dict[str, int] | None = None, **more: Any) -> Op:
-        shown = [{"id": post, "author": author, "likes": 0} for post, author in posts]
+        likes = more.pop("likes", 0)
+        shown = [{"id": post, "author": author, "likes": likes} for post, author in posts]
         ends = {"older": more.pop("older", None), "newer": more.pop("newer", None)}
         answer = {"posts": shown, **ends, "source": "feed"}
         return self.tell("home", reader, page or {}, answer=answer, **more)
+
+    def says(self, law: str) -> list[str]:
+        return self.breaks().get(law, [])
 
     def breaks(self) -> dict[str, list[str]]:
         found = {name: [broken.says for broken in law(History(self.ops))] for name, law in laws_of(laws).items()}
         return {name: says for name, says in found.items() if says}
 
 
-def test_there_are_nine_laws_and_each_is_named_as_a_sentence():
-    assert len(laws_of(laws)) == 9
+def test_there_are_eleven_laws_and_each_is_named_as_a_sentence():
+    assert len(laws_of(laws)) == 11
     assert set(laws_of(laws)) == set(laws.__all__)
 
 
@@ -65,7 +73,9 @@ def test_a_law_knows_whether_anything_could_have_broken_it():
         "each_follower_sees_each_post_once": 1,
         "home_is_newest_first": 1,
         "nothing_from_strangers": 2,
+        "likes_are_never_negative": 2,
     }
+    story.ops[0] = GIVEN_IN_TIME
     story.home(STAR, (10, STAR), older=10)
     story.home(STAR, page={"max_id": 10})
     story.tell("like", FAN, 10)
@@ -263,3 +273,42 @@ def test_likes_that_differ_from_the_likers_are_seen():
     story.tell("unlike", FAN, 10, answer=0)
     story.tell("likers", STAR, 10, answer=[FAN], final=True)
     assert any("no longer" in says for says in story.breaks()["likes_equal_the_likers"])
+
+
+def test_a_number_of_likes_that_no_order_of_the_likes_explains_is_seen():
+    """Of a post that very many like nobody reads all who do; but those who came and went are known."""
+    for likes, wrong in ((1_001, False), (1_002, False), (1_000, True), (1_003, True)):
+        story = Story(msgspec.structs.replace(GIVEN, answer={**GIVEN.answer, "posts": {}, "likes": {"10": 1_000}}))
+        story.tell("like", FAN, 10, answer=1_001)
+        story.tell("like", STAR, 10, outcome=Outcome.UNKNOWN)
+        story.home(FAN, (10, STAR), likes=likes, final=True)
+        assert ("likes_equal_the_likers" in story.breaks()) is wrong, likes
+
+
+def test_a_number_of_likes_may_be_as_late_as_was_promised_and_not_later():
+    for promise, late in ((0.0, True), (0.4, True), (2.0, False), (None, False)):
+        given = {**GIVEN.answer, **({} if promise is None else {"counted_within_s": promise})}
+        story = Story(msgspec.structs.replace(GIVEN, answer=given))
+        story.post(STAR, 10)
+        story.tell("like", FAN, 10, answer=1)
+        story.home(STAR, (10, STAR), likes=0)
+        assert story.breaks() == (
+            {"likes_are_counted_in_time": story.says("likes_are_counted_in_time")} if late else {}
+        )
+
+
+def test_nobody_is_promised_a_number_while_calls_fail():
+    story = Story(msgspec.structs.replace(GIVEN, answer={**GIVEN.answer, "counted_within_s": 0.4}))
+    story.post(STAR, 10)
+    story.tell("like", FAN, 10, answer=1)
+    story.tell("like", STAR, 10, outcome=Outcome.FAILED, lasts_s=0.8)
+    story.home(STAR, (10, STAR), likes=0)
+    assert story.breaks() == {}
+    story.home(STAR, (10, STAR), likes=0)
+    assert set(story.breaks()) == {"likes_are_counted_in_time"}
+
+
+def test_fewer_likes_than_none_are_seen():
+    story = Story(GIVEN)
+    story.tell("unlike", FAN, 10, answer=-1)
+    assert set(story.breaks()) == {"likes_are_never_negative"}

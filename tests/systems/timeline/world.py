@@ -23,7 +23,7 @@ from fathom.systems.timeline.stores import Stores
 from fathom.web.auth import Passwords
 from fathom.web.choices import Choices
 
-__all__ = ["APPROACHES", "SMALL", "Clock", "Engines", "World", "engines", "world"]
+__all__ = ["APPROACHES", "COUNTERS", "SMALL", "Clock", "Engines", "World", "engines", "world"]
 
 APPROACHES = ("on-write", "on-read", "hybrid")
 # Everything that happens only to the large happens to these: floors, trims, several pieces, crossings.
@@ -33,6 +33,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "hybrid": {"cap": 8, "depth": 5, "chunk": 3, "fame": 3},
 }
 
+
+# Every way to count likes; the last one is a control that is only right while nobody else is there.
+COUNTERS = ("row-lock", "sharded", "asynchronous", "on-read", "read-then-write")
 
 # The machine does not lose power in these tests: what a killed PostgreSQL wrote, the kernel keeps. (What is on the disk
 # by when is shown in tests/outside.)
@@ -95,21 +98,24 @@ class World:
         knobs: Mapping[str, Any] | None = None,
         *,
         seed: Callable[[Stores, Any], object] = lambda stores, fanout: None,
+        counters: str = "row-lock",
+        turned: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> AsyncIterator[service.Service]:
         """Open a service, as a process would that begins now: nothing is remembered but what the engines hold.
 
-        `seed` may put a bug into the stores or the approach beforehand.
+        `seed` may put a bug into the stores or the approach beforehand. `turned` are the knobs of `counters`.
         """
         self.stores = Stores(self.stores.truth, self.stores.cache, self.stores.queue)
-        self.choices = Choices(self.system, self.stores, {"fanout": Choice(approach, dict(knobs or {}))})
+        chosen = {"fanout": Choice(approach, dict(knobs or {})), "counters": Choice(counters, dict(turned or {}))}
+        self.choices = Choices(self.system, self.stores, chosen)
         seed(self.stores, self.choices.fanout)
         more.setdefault("passwords", Passwords(passes=1, memory_kib=8))
         async with service.open(self.stores, self.choices, **more) as opened:
             yield opened
 
-    async def switch(self, approach: str, knobs: Mapping[str, Any] | None = None) -> None:
-        await self.choices.switch("fanout", Choice(approach, dict(knobs or {})))
+    async def switch(self, approach: str, knobs: Mapping[str, Any] | None = None, *, decision: str = "fanout") -> None:
+        await self.choices.switch(decision, Choice(approach, dict(knobs or {})))
 
     async def town(self, timeline: Any, *names: str) -> list[Any]:
         """Have people join; return their ids."""

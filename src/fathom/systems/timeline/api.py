@@ -124,11 +124,11 @@ class Timeline(Protocol):
         ...
 
     async def like(self, user: UserId, post: PostId) -> int:
-        """Like a post, once; return how many do."""
+        """Like a post, once; return how many do, as far as they are counted."""
         ...
 
     async def unlike(self, user: UserId, post: PostId) -> int:
-        """Take a like back; return how many are left."""
+        """Take a like back; return how many are left, as far as they are counted."""
         ...
 
     async def profile(self, viewer: UserId, name: str) -> User:

@@ -5,7 +5,8 @@ of others; it may never show what was unfollowed, blocked or deleted before it w
 out of order, and never lack one's own. What was only known to be *unknown* may have happened, at any later time.
 
 A history may begin with `call="given"`, whose answer tells the world before it:
-`{"follows": {reader: [authors]}, "posts": {author: [ids]}}`. A reader it does not name is a reader nothing is known of.
+`{"follows": {reader: [authors]}, "posts": {author: [ids]}, "likes": {post: n}, "counted_within_s": s}`. A reader it does
+not name is a reader nothing is known of. `likes` are those that no call of the history changes; the last is a promise.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from fathom.blocks.toggles import Toggles
 from fathom.history import Broken, History, Op, Outcome, tries
 
 __all__ = [
     "an_author_reads_their_own_post_at_once",
     "each_follower_sees_each_post_once",
     "home_is_newest_first",
+    "likes_are_counted_in_time",
+    "likes_are_never_negative",
     "likes_equal_the_likers",
     "no_acknowledged_post_is_lost",
     "nothing_deleted",
@@ -181,7 +185,7 @@ def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
             yield from _left_out(world, walk, met)
 
 
-@tries(lambda history: len(history.acknowledged("like")))
+@tries(lambda history: len(history.acknowledged("like", "unlike")))
 def likes_equal_the_likers(history: History) -> Iterable[Broken]:
     """When all has settled a post's number of likes is the number of those who like it."""
     world = _world(history)
@@ -206,6 +210,34 @@ def likes_equal_the_likers(history: History) -> Iterable[Broken]:
                     asked,
                     read.op,
                 )
+    for look, post, shown, low, high in world.numbers(final=True):
+        if not low <= shown <= high:
+            yield _broken(law, f"{look} says post {post} has {shown} likes, and {_between(low, high)} like it", look.op)
+
+
+@tries(lambda history: sum(1 for _ in _world(history).promised()))
+def likes_are_counted_in_time(history: History) -> Iterable[Broken]:
+    """A like that was acknowledged longer ago than the promise allows is in every number that is shown.
+
+    While calls fail nobody is promised anything; again when none has failed for as long as the promise allows.
+    """
+    world = _world(history)
+    for look, post, shown, low, high in world.promised():
+        if not low <= shown <= high:
+            says = f"{look} says post {post} has {shown} likes, and {world.late_s:g} s before {_between(low, high)} did"
+            yield _broken("likes_are_counted_in_time", says, look.op)
+
+
+@tries(lambda history: sum(1 for _ in _world(history).every_number()))
+def likes_are_never_negative(history: History) -> Iterable[Broken]:
+    """No number of likes that anybody is shown is below none."""
+    for op, post, shown in _world(history).every_number():
+        if shown < 0:
+            yield _broken("likes_are_never_negative", f"post {post} was said to have {shown} likes", op)
+
+
+def _between(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 # What the laws know of a history
@@ -303,6 +335,13 @@ class _Pairs:
                 state, proof = self._judge(first, other, read)
                 yield other, state, proof[:2]
 
+    def toggles(self) -> dict[int, Toggles]:
+        """Return for each one how many others are on."""
+        turns: defaultdict[int, list[tuple[object, float, float | None, bool]]] = defaultdict(list)
+        for (one, other), mine in self._turns.items():
+            turns[one] += [(other, op.start_s, op.end_s if op.acknowledged else None, on) for op, on in mine]
+        return {one: Toggles(mine) for one, mine in turns.items()}
+
     def _judge(self, one: int, other: int, read: Op) -> tuple[set[bool], list[Op]]:
         turns = self._turns.get((one, other))
         if turns is None:
@@ -338,6 +377,10 @@ class _World:
         self.by_author: defaultdict[int, list[_Posted]] = defaultdict(list)
         self.deletions: defaultdict[int, list[Op]] = defaultdict(list)
         self._follows: defaultdict[int, set[int]] = defaultdict(set)
+        self.late_s: float | None = None  # the promise about numbers of likes
+        self._others: dict[int, int] = {}  # post → likes that no call changes
+        self._likings = [op for op in history.of("like", "unlike", outcome=Outcome.OK) if op.answer is not None]
+        self._failing = _spans(op for op in history if op.outcome is not Outcome.OK)
         for op in history:
             if op.call == "given":
                 self._take_given(op.answer or {})
@@ -356,6 +399,37 @@ class _World:
         self.last_looks = [look for look in self.looks if look.op.final]
         self.walks = _walks(self.looks)
         self.last_walks = [walk for walk in self.walks if walk[0].op.final and walk[0].kind == "home"]
+        self._likers = self.liking.toggles()
+
+    def numbers(self, *, final: bool, late_s: float = 0.0) -> Iterator[tuple[_Look, int, int, int, int]]:
+        """Yield every number of likes that was shown of a post of which enough is known, and what it had to be."""
+        for look in self.looks:
+            if final and not look.op.final:
+                continue
+            for post, shown in look.likes.items():
+                written = post in self.posts and self.posts[post].write is not None
+                others = self._others.get(post, 0 if written else None)
+                if others is not None and look.op.end_s is not None:
+                    low, high = 0, 0
+                    if post in self._likers:
+                        low, high = self._likers[post].bounds(look.op.start_s, look.op.end_s, late_s=late_s)
+                    yield look, post, shown, others + low, others + high
+
+    def promised(self) -> Iterator[tuple[_Look, int, int, int, int]]:
+        """Yield the numbers of likes that a promise was made of."""
+        if self.late_s is not None:
+            for number in self.numbers(final=False, late_s=self.late_s):
+                op = number[0].op
+                if not _meets(self._failing, op.start_s - self.late_s, op.end_s or op.start_s):
+                    yield number
+
+    def every_number(self) -> Iterator[tuple[Op, int, int]]:
+        """Yield every number of likes that anybody was shown or told."""
+        for op in self._likings:
+            yield op, int(op.asked[1]), int(op.answer)
+        for look in self.looks:
+            for post, shown in look.likes.items():
+                yield look.op, post, shown
 
     @property
     def looked_for(self) -> int:
@@ -387,6 +461,8 @@ class _World:
         for author, ids in given.get("posts", {}).items():
             for post in ids:
                 self._know(_Posted(int(post), int(author)))
+        self._others = {int(post): int(n) for post, n in given.get("likes", {}).items()}
+        self.late_s = given.get("counted_within_s")
 
     def _take(self, op: Op) -> None:
         asked = op.asked or []
@@ -475,6 +551,22 @@ def _upward(world: _World) -> Iterator[Broken]:
                     *([post.write] if post.write else []),
                     look.op,
                 )
+
+
+def _spans(ops: Iterable[Op]) -> list[tuple[float, float]]:
+    """Return the times in which some of these calls were under way, as spans that do not meet, in order."""
+    spans: list[tuple[float, float]] = []
+    for start_s, end_s in sorted((op.start_s, op.start_s if op.end_s is None else op.end_s) for op in ops):
+        if spans and start_s <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], end_s))
+        else:
+            spans.append((start_s, end_s))
+    return spans
+
+
+def _meets(spans: list[tuple[float, float]], start_s: float, end_s: float) -> bool:
+    at = bisect_right(spans, (end_s, float("inf")))
+    return at > 0 and spans[at - 1][1] >= start_s
 
 
 def _page(op: Op) -> dict[str, int]:

@@ -19,6 +19,7 @@ from .deliveries import Deliveries
 from .feeds import Feeds
 from .generations import Generations
 from .graph import Graph
+from .likes import Likes
 from .memory import Memory
 from .outbox import Outbox
 from .posts import Posts
@@ -48,11 +49,15 @@ class Stores:
 
     @cached_property
     def posts(self) -> Posts:
-        return Posts(self.truth, self.memory)
+        return Posts(self.truth, self.memory, self.likes)
+
+    @cached_property
+    def likes(self) -> Likes:
+        return Likes(self.truth)
 
     @cached_property
     def graph(self) -> Graph:
-        return Graph(self.truth)
+        return Graph(self.truth, self.likes)
 
     @cached_property
     def generations(self) -> Generations:

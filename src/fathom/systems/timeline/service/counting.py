@@ -1,0 +1,169 @@
+"""Beside the requests, likes are added up for who leaves that for later, and moved to where the one who serves looks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from fathom.engines.engine import EngineError
+from fathom.engines.ledger import RESIDUAL, charging
+
+from ..api import PostId
+from ..decisions.counters import Counters
+from ..stores import Stores
+from ..stores.outbox import Entry
+from .mending import Mender
+
+__all__ = ["Counting"]
+
+log = logging.getLogger("fathom.timeline.counting")
+
+SHARE = 0.25  # of the promised time: then adding up may take as long again, and fail once
+RETRY_S = 0.1
+AT_ONCE = 1_000  # changes that are added up in one transaction
+
+
+class Counting:
+    """Keeps the numbers of likes where `choices.counters` looks for them."""
+
+    def __init__(self, stores: Stores, choices: Any, mender: Mender, clock: Callable[[], int]) -> None:
+        self._stores, self._choices, self._mender, self._clock = stores, choices, mender, clock
+        self._likes, self._outbox = stores.likes, stores.outbox
+        self._alarm: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: Counter[Counters] = Counter()  # under way
+        self._ended = asyncio.Event()  # one of them just did
+        self._one = asyncio.Lock()  # two transactions that change many posts each could wait for each other
+        self._arranging: asyncio.Task[None] | None = None
+        self._arranged = (-1, "")  # the turn whose numbers are where they belong
+
+    @property
+    def counters(self) -> Counters:
+        return self._choices.counters
+
+    @contextmanager
+    def call(self) -> Iterator[Counters]:
+        """Let a call use the approach that serves now, to its end."""
+        counters = self.counters
+        self._calls[counters] += 1
+        try:
+            yield counters
+        finally:
+            self._calls[counters] -= 1
+            if not self._calls[counters]:
+                del self._calls[counters]
+                self._ended.set()
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Add up for the length of a block; what is left then is added up by the next service."""
+        self._likes.on_left = self._left
+        with charging(RESIDUAL):
+            self._likes.on_left(0.0)  # what the last one left
+            self.look()
+        try:
+            yield
+        finally:
+            self._likes.on_left = lambda within_s: None
+            if self._alarm is not None:
+                self._alarm.cancel()
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
+
+    async def settled(self) -> None:
+        """Return when all that was liked before this call is in the numbers, and these are where they belong."""
+        while True:
+            try:
+                if self._likes.left or self._alarm is not None:
+                    await self._add_up()
+                await self._arrange()
+            except EngineError as failure:
+                log.info("numbers of likes are not where they belong yet: %s", failure)
+                await asyncio.sleep(RETRY_S)  # nobody tells when it can be done
+            else:
+                return
+
+    # Adding up
+
+    def _left(self, within_s: float) -> None:
+        # The timer, and what it starts, is charged to the operation that left something first.
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(SHARE * within_s, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._begin(self._add_up_again())
+
+    async def _add_up_again(self) -> None:
+        try:
+            await self._add_up()
+        except EngineError as failure:
+            log.info("likes are not added up now: %s", failure)
+            if self._alarm is None:  # nobody tells when it can be done
+                self._alarm = asyncio.get_running_loop().call_later(RETRY_S, self._ring)
+
+    async def _add_up(self) -> None:
+        while True:
+            async with self._one:
+                added = await self._likes.add_up(self._clock(), AT_ONCE)
+            await self._show(added.entries)
+            if added.taken < AT_ONCE:
+                return
+
+    async def _show(self, entries: Sequence[Entry]) -> None:
+        self._outbox.took(entries)
+        await asyncio.gather(*map(self._mender.show, entries))
+
+    # Moving what another approach left elsewhere
+
+    def look(self) -> None:
+        """Begin to move what lies elsewhere, if something may."""
+        if self._arranged != self._now() and (self._arranging is None or self._arranging.done()):
+            self._arranging = self._begin(self._arrange_quietly())
+
+    def _now(self) -> tuple[int, str]:
+        return self._likes.turn, type(self.counters).__name__
+
+    async def _arrange_quietly(self) -> None:
+        with charging(RESIDUAL):
+            try:
+                await self._arrange()
+            except EngineError as failure:
+                log.info("numbers of likes stay where they are for now: %s", failure)
+
+    async def _arrange(self) -> None:
+        """Move all numbers to where the approach that serves looks, piece by piece, then let it look there alone."""
+        counters, now = self.counters, self._now()
+        if self._arranged == now:
+            return
+        likes = self._likes
+        while any(call is not counters for call in self._calls):  # what they change may still go elsewhere
+            self._ended.clear()
+            await self._ended.wait()
+        await self._add_up()
+        anew = counters.keeps and not await likes.kept()
+        after: PostId | None = PostId(0)
+        while anew and after is not None and now == self._now():
+            async with self._one:
+                after, entries = await likes.recount(after, self._clock())
+            await self._show(entries)
+        while counters.shows == "kept" and now == self._now():
+            async with self._one:
+                if not await likes.fold():
+                    break
+        if now == self._now():
+            await likes.settle(now[0], counters.shows, counted_anew=anew)
+            self._arranged = now
+
+    def _begin(self, work: Any) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name="counting likes")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
