@@ -5,8 +5,9 @@ of others; it may never show what was unfollowed, blocked or deleted before it w
 out of order, and never lack one's own. What was only known to be *unknown* may have happened, at any later time.
 
 A history may begin with `call="given"`, whose answer tells the world before it:
-`{"follows": {reader: [authors]}, "posts": {author: [ids]}, "likes": {post: n}, "counted_within_s": s}`. A reader it does
-not name is a reader nothing is known of. `likes` are those that no call of the history changes; the last is a promise.
+`{"follows": {reader: [authors]}, "posts": {author: [ids]}, "likes": {post: n}, "counted_within_s": s}`. A reader it
+does not name is a reader nothing is known of. `likes` are those that no call of the history changes; the last is a
+promise.
 """
 
 from __future__ import annotations

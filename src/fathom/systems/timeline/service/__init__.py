@@ -289,9 +289,9 @@ class Service:
     async def _from_truth(self, reader: UserId, page: Page, source: Source) -> Slice:
         """Read without any feed: from what stands by, else from the truth, but only so many at once."""
         with self._house:
-            found = await self._standby.home(reader, page, wait_s=STANDBY_S)
-            if found is not None:
-                return sliced(await self._posts.counted(found), page, source)
+            found = await self._standing_by(reader, page, wait_s=STANDBY_S)
+        if found is not None:
+            return sliced(found, page, source)
         if self._truth_readers.locked() and not self._standby.on:
             # Very many readers without a feed, as after a switch: Redis is there, and the truth is what needs sparing.
             self._standby.begin()
@@ -310,12 +310,18 @@ class Service:
         try:
             with self._house:
                 # While we waited the posts that stand by may have been read: then the whole queue is served by them.
-                found = await self._standby.home(reader, page)
-                if found is not None:
-                    return sliced(await self._posts.counted(found), page, source)
-                return sliced(await self._graph.pull_posts(reader, page, TRUTH_S), page, source)
+                found = await self._standing_by(reader, page)
+                if found is None:
+                    found = await self._graph.pull_posts(reader, page, TRUTH_S)
+                return sliced(found, page, source)
         finally:
             self._truth_readers.release()
+
+    async def _standing_by(self, reader: UserId, page: Page, *, wait_s: float = 0.0) -> list[Post] | None:
+        likes = self._stores.likes
+        beside = likes.beside_copies
+        found = await self._standby.home(reader, page, wait_s=wait_s)
+        return await self._posts.counted(found) if found and (beside or likes.beside_copies) else found
 
     async def settled(self) -> None:
         await self._counting.settled()

@@ -1,4 +1,4 @@
-"""Beside the requests, likes are added up for who leaves that for later, and moved to where the one who serves looks."""
+"""Likes are added up for who leaves that for later, and their numbers moved to where the one who serves looks."""
 
 from __future__ import annotations
 

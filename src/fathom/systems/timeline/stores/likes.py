@@ -2,14 +2,14 @@
 
 A like is a row of `likes`, unique by post and user. How many there are is *kept* on the post's own row, *summed* from
 that and several rows beside it, or *counted* from the likes themselves. What was not added up yet waits in
-`like_changes`. An approach says where its changes go; `reading` says from where numbers are read, and that may be slower
-than the approach needs for as long as another one's changes lie elsewhere.
+`like_changes`. An approach says where its changes go; `reading` says from where numbers are read, and that may be
+slower than the approach needs for as long as another one's changes lie elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import msgspec
 
 from fathom.blocks.ids import Ids
-from fathom.engines.ledger import RESIDUAL, charging
+from fathom.engines.ledger import RESIDUAL, charge, charging
 from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
@@ -289,7 +289,8 @@ class Posts:
             with charging(RESIDUAL):
                 await self._memory.tell([("SCRIPT", "LOAD", _KEEP_NEWER)])
         copy = self._keep_newer.command(keys=[self._key(post)], args=[_copy(*found[post]), _life_s(post)])
-        await self._memory.tell([copy])
+        (newer,) = await self._memory.tell([copy])
+        charge("commands", 1 + newer)  # the script's own: Redis carries them out, and counts them
 
     def forget_scripts(self) -> None:
         """Redis was restarted and may have forgotten our script."""
@@ -297,15 +298,14 @@ class Posts:
 
     async def json(self, ids: Sequence[PostId]) -> Known:
         """Return the JSON of these posts, from their copies or, where there are none, from the truth."""
+        beside = self._likes.beside_copies  # now, because they may be right by the time at which we have them
         known = await self._json(ids)
-        if self._likes.beside_copies and known.json:
+        if (beside or self._likes.beside_copies) and known.json:
             return Known([_copy(post, 0) for post in await self.counted(posts_of(known.json))], known.gone)
         return known
 
     async def counted(self, posts: list[Post]) -> list[Post]:
-        """Return posts that come from copies with their number of likes, where copies do not carry it."""
-        if not self._likes.beside_copies or not posts:
-            return posts
+        """Return posts that come from copies which do not carry their number of likes with that number."""
         likes = await self._likes.of([post.id for post in posts])
         return [msgspec.structs.replace(post, likes=likes.get(post.id, 0)) for post in posts]
 

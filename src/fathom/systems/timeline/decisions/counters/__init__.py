@@ -31,8 +31,9 @@ class Counters(Decision):
 
     async def like(self, user: UserId, post: PostId, now_ms: int, *, take_back: bool) -> Liked:
         """Like a post, or take a like back, once however often it is asked for; return what Redis is to be told."""
+        settled = self.likes.reading == self.shows
         liked = await self.change(user, post, now_ms, take_back=take_back)
-        if self.likes.reading != self.shows:  # what another approach had kept is not yet where this one looks
+        if not (settled and self.likes.reading == self.shows):  # what another one kept was not where this one looked
             there = await self.likes.of([post])
             return Liked(there.get(post, liked.likes), liked.changed, liked.entry)
         return liked
