@@ -455,6 +455,7 @@ class Dive(Generic[S]):
     goals: ClassVar[Any] = ()
     faults: ClassVar[Any] = ()
     target: ClassVar[Target | None] = None
+    turned: ClassVar[Mapping[str, Any]] = {}  # knobs of the approaches as this dive needs them; `--set` goes before it
     keeps: ClassVar[Any] = None  # the law whose every breach in a trial is something that was lost
 
     operations: ClassVar[Mapping[str, Operation]] = {}  # what the load offers

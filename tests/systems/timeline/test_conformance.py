@@ -11,11 +11,11 @@ import pytest
 
 from fathom.engines.wire import Wire
 from fathom.errors import Refusal
-from fathom.systems.timeline.api import Page, Slice, Timeline
+from fathom.systems.timeline.api import Page, Slice, Timeline, Trending
 from fathom.systems.timeline.model import TimelineModel
 from fathom.web.remote import Doorway, remote
 
-from .world import APPROACHES, COUNTERS, SMALL, World
+from .world import APPROACHES, COUNTERS, SMALL, STAMPEDE, World
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
@@ -57,8 +57,8 @@ class Twins:
         post = dice.choice(self.posts[-30:])[0] if self.posts else 7
         what = dice.choices(
             ("post", "retry", "follow", "unfollow", "block", "unblock", "like", "unlike", "delete", "home", "walk",
-             "posts", "read", "likers", "profile", "users", "join", "nonsense"),
-            (24, 3, 14, 6, 3, 4, 6, 3, 6, 22, 3, 4, 3, 3, 2, 2, 1, 2),
+             "posts", "read", "likers", "profile", "users", "join", "trending", "nonsense"),
+            (24, 3, 14, 6, 3, 4, 6, 3, 6, 22, 3, 4, 3, 3, 2, 2, 1, 2, 2),
         )[0]  # fmt: skip
         match what:
             case "post":
@@ -88,6 +88,9 @@ class Twins:
                 joined = await self.ask("join", name, "a password")
                 if joined is not None:
                     users.append(joined.id)
+            case "trending":
+                self.world.clock.now_ms += 60_000  # what was made before has gone out of date
+                await self.read("trending", one)
             case "nonsense":
                 verb, *args = dice.choice(
                     [
@@ -159,6 +162,8 @@ def comparable(answer: Any) -> Any:
         return f"refused: {answer.code}"
     if isinstance(answer, Slice):
         return msgspec.structs.replace(answer, source="pull")
+    if isinstance(answer, Trending):
+        return answer.posts
     return answer
 
 
@@ -191,6 +196,18 @@ async def test_it_answers_as_the_model_does_however_likes_are_counted(world: Wor
         for _ in range(300):
             await them.step()
         await them.at_last()
+
+
+@pytest.mark.parametrize("stampede", STAMPEDE)
+async def test_it_answers_as_the_model_does_whoever_makes_what_trends(world: World, stampede: str):
+    how = {"stampede": stampede, "clock": world.clock, "mint": world.clock.mint()}
+    async with world.open("on-write", SMALL["on-write"], **how) as timeline:
+        them = await twins(world, timeline, seed=12)
+        for n in range(200):
+            await them.step()
+            if n % 8 == 0:
+                world.clock.now_ms += 60_000
+                await them.read("trending", them.dice.choice(them.users))
 
 
 @pytest.mark.parametrize("seed", [10, 11])

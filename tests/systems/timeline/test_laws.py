@@ -45,6 +45,12 @@ class Story:
         answer = {"posts": shown, **ends, "source": "feed"}
         return self.tell("home", reader, page or {}, answer=answer, **more)
 
+    def trending(self, *posts: tuple[int, int], made_s: float, took_s: float = 0.1, anew: bool = False) -> Op:
+        """Look at what trends; the service's clock is 1,000 seconds ahead."""
+        shown = [{"id": post, "author": author, "likes": 0} for post, author in posts]
+        made = {"made_ms": round(1000 * (1_000 + made_s)), "took_ms": 1000 * took_s, "fresh_s": 5.0, "anew": anew}
+        return self.tell("trending", FAN, answer={"posts": shown, **made})
+
     def says(self, law: str) -> list[str]:
         return self.breaks().get(law, [])
 
@@ -53,8 +59,8 @@ class Story:
         return {name: says for name, says in found.items() if says}
 
 
-def test_there_are_eleven_laws_and_each_is_named_as_a_sentence():
-    assert len(laws_of(laws)) == 11
+def test_there_are_thirteen_laws_and_each_is_named_as_a_sentence():
+    assert len(laws_of(laws)) == 13
     assert set(laws_of(laws)) == set(laws.__all__)
 
 
@@ -79,6 +85,7 @@ def test_a_law_knows_whether_anything_could_have_broken_it():
     story.home(STAR, (10, STAR), older=10)
     story.home(STAR, page={"max_id": 10})
     story.tell("like", FAN, 10)
+    story.trending(made_s=story.now_s + 1.1, anew=True)
     story.tell("delete", STAR, 10)
     story.tell("block", STAR, FAN)
     assert set(counts()) == set(laws.__all__) - {"no_acknowledged_post_is_lost"}, "it is deleted"
@@ -312,3 +319,40 @@ def test_fewer_likes_than_none_are_seen():
     story = Story(GIVEN)
     story.tell("unlike", FAN, 10, answer=-1)
     assert set(story.breaks()) == {"likes_are_never_negative"}
+
+
+def test_what_trends_and_is_older_than_was_promised_is_seen():
+    law = "what_trends_is_as_fresh_as_promised"
+    story = Story(GIVEN)
+    story.trending(made_s=1.2, anew=True)  # asked at 1 s
+    story.now_s = 5
+    story.trending(made_s=1.2)  # at 6 s: 4.8 s old
+    assert story.breaks() == {}
+    story.trending(made_s=1.2)
+    assert story.says(law) == ["user 2 was given what had trended 5.50 s before, and at most 5 s were promised"]
+
+
+def test_how_old_what_trends_is_cannot_be_told_from_answers_that_nobody_saw_made():
+    story = Story(GIVEN)
+    story.trending(made_s=-100)
+    assert story.breaks() == {}
+
+
+def test_many_who_make_what_trends_at_once_are_seen():
+    law = "what_trends_is_made_by_few_at_once"
+    story = Story(GIVEN)
+    for n in range(2):
+        story.trending(made_s=1 + n / 10, took_s=3, anew=True)
+    story.trending(made_s=4.2, took_s=1, anew=True)  # the first two had ended
+    assert law not in story.breaks()
+    story.trending(made_s=1.3, took_s=1, anew=True)
+    assert story.says(law) == ["3 calls made what trends at the same time"]
+
+
+def test_what_is_blocked_or_deleted_does_not_trend():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.tell("block", STAR, FAN)
+    story.tell("delete", STAR, 10)
+    story.trending((10, STAR), made_s=1, anew=True)
+    assert {"nothing_deleted", "nothing_from_the_blocked"} <= set(story.breaks())

@@ -9,12 +9,14 @@ import msgspec
 __all__ = [
     "BODY_CHARS_MAX",
     "PAGE_POSTS_MAX",
+    "TRENDING_POSTS",
     "Page",
     "Post",
     "PostId",
     "Slice",
     "Source",
     "Timeline",
+    "Trending",
     "User",
     "UserId",
 ]
@@ -24,6 +26,7 @@ PostId = NewType("PostId", int)  # ordered by time, unique, below 2**53 so that 
 
 BODY_CHARS_MAX = 500
 PAGE_POSTS_MAX = 40
+TRENDING_POSTS = 20
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -74,6 +77,20 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     older: PostId | None = None
     newer: PostId | None = None
     source: Source = "pull"
+
+
+class Trending(msgspec.Struct, frozen=True, kw_only=True):
+    """The posts written within a day that are liked most, most liked first, as that was at `made_ms` (Unix time).
+
+    It is given to nobody `fresh_s` seconds later or more. Making it took `took_ms`; `anew` says that it was made for
+    this very call. What a post says of itself, and whether it may be seen, is as of now.
+    """
+
+    posts: list[Post]
+    made_ms: int
+    took_ms: float
+    fresh_s: float
+    anew: bool
 
 
 class Timeline(Protocol):
@@ -145,6 +162,10 @@ class Timeline(Protocol):
 
     async def home(self, reader: UserId, page: Page) -> Slice:
         """Return the posts of those the reader follows, and the reader's own."""
+        ...
+
+    async def trending(self, viewer: UserId) -> Trending:
+        """Return the 20 posts that are liked most, of those written within a day; as late as the answer says."""
         ...
 
     async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:

@@ -34,8 +34,11 @@ __all__ = [
     "nothing_from_strangers",
     "nothing_from_the_blocked",
     "paging_visits_each_post_once",
+    "what_trends_is_as_fresh_as_promised",
+    "what_trends_is_made_by_few_at_once",
 ]
 
+MAKERS_MAX = 2  # calls that make what trends at the same time
 LIKERS_MAX = 1_000  # `likers` answers no more
 
 
@@ -112,7 +115,7 @@ def nothing_from_strangers(history: History) -> Iterable[Broken]:
 def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
     """Who has blocked, or was blocked, sees nothing of the other; from the moment the block is acknowledged."""
     world = _world(history)
-    for look in world.looks:
+    for look in (*world.looks, *world.trends):
         for post, author in look.by:
             for one, other in ((look.viewer, author), (author, look.viewer)):
                 if one != other and world.blocking.at(one, other, look.op) == {True}:
@@ -128,7 +131,7 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
 def nothing_deleted(history: History) -> Iterable[Broken]:
     """A deleted post is never shown again, from the moment its deletion is acknowledged."""
     world = _world(history)
-    for look in world.looks:
+    for look in (*world.looks, *world.trends):
         for post in look.listed:
             for delete in world.deletions.get(post, ()):
                 if delete.acknowledged and delete.before(look.op):
@@ -237,6 +240,28 @@ def likes_are_never_negative(history: History) -> Iterable[Broken]:
             yield _broken("likes_are_never_negative", f"post {post} was said to have {shown} likes", op)
 
 
+@tries(lambda history: len(_world(history).ages()))
+def what_trends_is_as_fresh_as_promised(history: History) -> Iterable[Broken]:
+    """Nobody is given what trends when it is older than its answer promises."""
+    for op, age_s in _world(history).ages():
+        if age_s >= op.answer["fresh_s"]:
+            says = f"user {op.asked[0]} was given what had trended {age_s:.2f} s before"
+            says += f", and at most {op.answer['fresh_s']:g} s were promised"
+            yield _broken("what_trends_is_as_fresh_as_promised", says, op)
+
+
+@tries(lambda history: len(_world(history).makings))
+def what_trends_is_made_by_few_at_once(history: History) -> Iterable[Broken]:
+    """However many look at it when it has gone out of date, no more than two make it anew at the same time."""
+    under_way: list[tuple[float, Op]] = []
+    for began_ms, op in _world(history).makings:
+        under_way = [(ended_ms, other) for ended_ms, other in under_way if ended_ms > began_ms]
+        under_way.append((began_ms + op.answer["took_ms"], op))
+        if len(under_way) > MAKERS_MAX:
+            says = f"{len(under_way)} calls made what trends at the same time"
+            yield _broken("what_trends_is_made_by_few_at_once", says, *(other for _, other in under_way))
+
+
 def _between(low: int, high: int) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
@@ -287,11 +312,13 @@ class _Look:
             return f"{when}the home of {self.viewer}{part}"
         if self.kind == "posts":
             return f"{when}the list of {self.author}{part}, read by {self.viewer},"
+        if self.kind == "trending":
+            return f"{when}what trends, as {self.viewer} sees it,"
         return f"{when}a read by {self.viewer}"
 
     def covers(self, post: int) -> bool:
         """Whether this page's part of the list has the post's place in it."""
-        if self.kind == "read" or self._upward:
+        if self.kind in ("read", "trending") or self._upward:
             return False
         return (self.below is None or post < self.below) and (self.older is None or post >= self.older)
 
@@ -391,6 +418,11 @@ class _World:
             if post in self.posts:
                 self.posts[post].deletions = deletions
         self._ids = sorted(self.posts)
+        trends = [op for op in history.of("trending", outcome=Outcome.OK) if op.answer is not None]
+        self.trends = [_Look(op, self) for op in trends]
+        self.makings = sorted(
+            ((int(op.answer["made_ms"]), op) for op in trends if op.answer["anew"]), key=lambda making: making[0]
+        )
         looked = ("home", "posts", "read")
         self.looks = [_Look(op, self) for op in history.of(*looked, outcome=Outcome.OK) if op.answer is not None]
         self.same_list: defaultdict[tuple[str, int, int | None], list[_Look]] = defaultdict(list)
@@ -423,6 +455,17 @@ class _World:
                 op = number[0].op
                 if not _meets(self._failing, op.start_s - self.late_s, op.end_s or op.start_s):
                     yield number
+
+    def ages(self) -> list[tuple[Op, float]]:
+        """Return how old what trends was, at the least, when each look at it began.
+
+        When it was made the service's clock says. Its making lies within the call that made it: so the service's clock
+        is known to be at least so far ahead of the callers', and it goes as fast.
+        """
+        ahead_s = max((ms / 1000 - op.end_s for ms, op in self.makings if op.end_s is not None), default=None)
+        if ahead_s is None:
+            return []
+        return [(look.op, look.op.start_s + ahead_s - look.op.answer["made_ms"] / 1000) for look in self.trends]
 
     def every_number(self) -> Iterator[tuple[Op, int, int]]:
         """Yield every number of likes that anybody was shown or told."""

@@ -11,7 +11,20 @@ from typing import TypeVar
 
 from fathom.errors import Refusal
 
-from .api import BODY_CHARS_MAX, PAGE_POSTS_MAX, Page, Post, PostId, Slice, Source, Timeline, User, UserId
+from .api import (
+    BODY_CHARS_MAX,
+    PAGE_POSTS_MAX,
+    TRENDING_POSTS,
+    Page,
+    Post,
+    PostId,
+    Slice,
+    Source,
+    Timeline,
+    Trending,
+    User,
+    UserId,
+)
 
 __all__ = [
     "TimelineModel",
@@ -188,6 +201,17 @@ class TimelineModel:
         checked_page(page)
         follows = self._accounts[reader].follows if reader in self._accounts else set()
         return self._page({reader, *follows}, page)
+
+    async def trending(self, viewer: UserId) -> Trending:
+        now_ms = self._clock()
+        written = [
+            post
+            for post in self._written.values()
+            if now_ms - DAY_MS < post.at_ms <= now_ms and not post.deleted and not self._apart(viewer, post.author)
+        ]
+        most_liked = sorted(written, key=lambda post: (len(post.likers), post.id), reverse=True)[:TRENDING_POSTS]
+        posts = [self._post(post) for post in most_liked]
+        return Trending(posts=posts, made_ms=now_ms, took_ms=0.0, fresh_s=0.0, anew=True)
 
     async def settled(self) -> None:
         pass

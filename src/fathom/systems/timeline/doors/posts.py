@@ -14,7 +14,7 @@ from fathom.web.app import Gate, Visit
 from ..api import PostId, Timeline, UserId
 from .pages import HEADERS, as_response, page, reply
 from .parameters import LOCATION, Key, Limit, MaxId, MinId, PostPath, SinceId, UserName, Viewer
-from .shapes import LIMIT, Author, Draft, Likers, Likes, Listing, Published, published
+from .shapes import LIMIT, Author, Draft, Likers, Likes, Listing, Published, Trends, published
 
 __all__ = ["handlers"]
 
@@ -76,7 +76,13 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
         users = await timeline.users(viewer, await timeline.likers(viewer, number(post_id)))
         return Likers(likers=[Author(id=str(user.id), name=user.name) for user in users])
 
-    return [write, read, remove, posts, like, like_by_post, unlike, likers]
+    @get(f"{under}/trending", operation_id="trending", tags=["posts"])
+    async def trending(viewer: Viewer) -> Trends:
+        """Return the posts that are liked most, of those written within a day."""
+        found = await timeline.trending(viewer)
+        return Trends(posts=[published(post) for post in found.posts], made_ms=found.made_ms, fresh_s=found.fresh_s)
+
+    return [write, read, remove, posts, like, like_by_post, unlike, likers, trending]
 
 
 def number(text: str) -> PostId:

@@ -24,6 +24,7 @@ __all__ = [
     "Pagination",
     "Published",
     "Session",
+    "Trends",
     "account",
     "listing",
     "published",
@@ -124,6 +125,14 @@ class Likers(msgspec.Struct, frozen=True, kw_only=True):
     """Who likes a post, newest first, at most 1,000."""
 
     likers: list[Author]
+
+
+class Trends(msgspec.Struct, frozen=True, kw_only=True):
+    """The most liked posts of a day, as that was at `made_ms` (Unix time): less than `fresh_s` seconds ago."""
+
+    posts: list[Published]
+    made_ms: int
+    fresh_s: float
 
 
 def account(user: User) -> Account:

@@ -17,8 +17,9 @@ from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import Refusal
 from fathom.web.auth import Passwords
 
-from ..api import Page, Post, PostId, Slice, Source, User, UserId
+from ..api import TRENDING_POSTS, Page, Post, PostId, Slice, Source, Trending, User, UserId
 from ..decisions.fanout import Fanout
+from ..decisions.stampede import Stampede
 from ..model import checked_body, checked_id, checked_key, checked_name, checked_page, checked_password, ends, sliced
 from ..stores import Stores
 from ..stores.memory import MemoryShut
@@ -228,6 +229,13 @@ class Service:
         await self._mender.show(entry)
 
     # Reading
+
+    async def trending(self, viewer: UserId) -> Trending:
+        stampede: Stampede = self._choices.stampede
+        with self._house:
+            trend, anew = await stampede.trend(self._clock)
+            posts = await self._posts.visible(viewer, trend.ids, TRENDING_POSTS)
+        return Trending(posts=posts, made_ms=trend.made_ms, took_ms=trend.took_ms, fresh_s=stampede.fresh_s, anew=anew)
 
     async def posts(self, viewer: UserId, author: UserId, page: Page) -> Slice:
         checked_page(page)

@@ -25,6 +25,7 @@ from .outbox import Outbox
 from .posts import Posts
 from .seat import Seat
 from .standby import Standby
+from .trends import Trends
 
 __all__ = ["Stores"]
 
@@ -54,6 +55,10 @@ class Stores:
     @cached_property
     def likes(self) -> Likes:
         return Likes(self.truth)
+
+    @cached_property
+    def trends(self) -> Trends:
+        return Trends(self.truth, self.memory, self.likes)
 
     @cached_property
     def graph(self) -> Graph:

@@ -213,6 +213,17 @@ class Posts:
             raise Refusal("not-found", "there is no such post")
         return _post(row)
 
+    async def visible(self, viewer: UserId, ids: Sequence[PostId], most: int) -> list[Post]:
+        """Return the first of these posts that the viewer may see, in their order."""
+        rows = await self._db.fetch(
+            f"{self._shown} JOIN unnest($2::bigint[]) WITH ORDINALITY AS asked (id, place) ON asked.id = p.id"
+            f" WHERE {VISIBLE} ORDER BY place LIMIT $3",
+            viewer,
+            ids,
+            most,
+        )
+        return [_post(row) for row in rows]
+
     async def by(self, viewer: UserId, author: UserId, page: Page) -> list[Post]:
         """Return an author's posts, newest first: at most `page.limit` from its end of the range."""
         below = TOP if page.max_id is None else page.max_id
