@@ -90,7 +90,7 @@ class Twins:
                     users.append(joined.id)
             case "trending":
                 self.world.clock.now_ms += 60_000  # what was made before has gone out of date
-                await self.read("trending", one)
+                await self.read("trending", one, dice.choice((1, 2, 24)))
             case "nonsense":
                 verb, *args = dice.choice(
                     [
@@ -99,6 +99,7 @@ class Twins:
                         ("post", one, " "),
                         ("post", one, "x" * 501),
                         ("home", one, Page(limit=0)),
+                        ("trending", one, 25),
                         ("home", 12345, Page()),
                         ("like", one, 12345),
                         ("like", 12345, post),

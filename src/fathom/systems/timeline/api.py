@@ -9,6 +9,7 @@ import msgspec
 __all__ = [
     "BODY_CHARS_MAX",
     "PAGE_POSTS_MAX",
+    "TRENDING_HOURS_MAX",
     "TRENDING_POSTS",
     "Page",
     "Post",
@@ -27,6 +28,7 @@ PostId = NewType("PostId", int)  # ordered by time, unique, below 2**53 so that 
 BODY_CHARS_MAX = 500
 PAGE_POSTS_MAX = 40
 TRENDING_POSTS = 20
+TRENDING_HOURS_MAX = 24
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -80,7 +82,7 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trending(msgspec.Struct, frozen=True, kw_only=True):
-    """The posts written within a day that are liked most, most liked first, as that was at `made_ms` (Unix time).
+    """The posts of some hours that are liked most, most liked first, as that was at `made_ms` (Unix time).
 
     It is given to nobody `fresh_s` seconds later or more. Making it took `took_ms`; `anew` says that it was made for
     this very call. What a post says of itself, and whether it may be seen, is as of now.
@@ -164,8 +166,8 @@ class Timeline(Protocol):
         """Return the posts of those the reader follows, and the reader's own."""
         ...
 
-    async def trending(self, viewer: UserId) -> Trending:
-        """Return the 20 posts that are liked most, of those written within a day; as late as the answer says."""
+    async def trending(self, viewer: UserId, hours: int = TRENDING_HOURS_MAX) -> Trending:
+        """Return the 20 posts that are liked most, of those written in the last 1 to 24 hours; as of `made_ms`."""
         ...
 
     async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:

@@ -14,6 +14,7 @@ from fathom.errors import Refusal
 from .api import (
     BODY_CHARS_MAX,
     PAGE_POSTS_MAX,
+    TRENDING_HOURS_MAX,
     TRENDING_POSTS,
     Page,
     Post,
@@ -29,6 +30,7 @@ from .api import (
 __all__ = [
     "TimelineModel",
     "checked_body",
+    "checked_hours",
     "checked_id",
     "checked_key",
     "checked_name",
@@ -37,7 +39,8 @@ __all__ = [
     "sliced",
 ]
 
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 TOKEN_MS = 30 * DAY_MS
 
 
@@ -202,12 +205,15 @@ class TimelineModel:
         follows = self._accounts[reader].follows if reader in self._accounts else set()
         return self._page({reader, *follows}, page)
 
-    async def trending(self, viewer: UserId) -> Trending:
+    async def trending(self, viewer: UserId, hours: int = TRENDING_HOURS_MAX) -> Trending:
+        checked_hours(hours)
         now_ms = self._clock()
         written = [
             post
             for post in self._written.values()
-            if now_ms - DAY_MS < post.at_ms <= now_ms and not post.deleted and not self._apart(viewer, post.author)
+            if now_ms - hours * HOUR_MS < post.at_ms <= now_ms
+            and not post.deleted
+            and not self._apart(viewer, post.author)
         ]
         most_liked = sorted(written, key=lambda post: (len(post.likers), post.id), reverse=True)[:TRENDING_POSTS]
         posts = [self._post(post) for post in most_liked]
@@ -322,6 +328,13 @@ def checked_id(id: Id) -> Id:
     if not 0 <= id < _ID_MAX:
         raise Refusal("not-found", "there is nothing with this number")
     return id
+
+
+def checked_hours(hours: int) -> int:
+    """Return how far back to look for what trends, or refuse."""
+    if not 1 <= hours <= TRENDING_HOURS_MAX:
+        raise Refusal("invalid", f"hours is a whole number from 1 to {TRENDING_HOURS_MAX}, not {hours}")
+    return hours
 
 
 def checked_page(page: Page) -> Page:

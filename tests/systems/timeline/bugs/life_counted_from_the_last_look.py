@@ -21,8 +21,8 @@ def seed(stores: Any, fanout: Any) -> None:
         before_ms, looked_ms[trend.made_ms] = looked_ms.get(trend.made_ms, trend.made_ms), now_ms
         return (now_ms - before_ms) / 1000
 
-    async def keep(trend: Any, keep_s: float, lease: str | None = None) -> None:
-        await kept(trend, 60.0, lease)
+    async def keep(hours: int, trend: Any, keep_s: float, lease: str | None = None) -> None:
+        await kept(hours, trend, 60.0, lease)
 
     kept, stores.trends.keep, stores.trends.age_s = stores.trends.keep, keep, age_s
 

@@ -11,9 +11,9 @@ from fathom.errors import Refusal
 from fathom.web import cursors, idempotency
 from fathom.web.app import Gate, Visit
 
-from ..api import PostId, Timeline, UserId
+from ..api import TRENDING_HOURS_MAX, PostId, Timeline, UserId
 from .pages import HEADERS, as_response, page, reply
-from .parameters import LOCATION, Key, Limit, MaxId, MinId, PostPath, SinceId, UserName, Viewer
+from .parameters import LOCATION, Hours, Key, Limit, MaxId, MinId, PostPath, SinceId, UserName, Viewer
 from .shapes import LIMIT, Author, Draft, Likers, Likes, Listing, Published, Trends, published
 
 __all__ = ["handlers"]
@@ -77,9 +77,9 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
         return Likers(likers=[Author(id=str(user.id), name=user.name) for user in users])
 
     @get(f"{under}/trending", operation_id="trending", tags=["posts"])
-    async def trending(viewer: Viewer) -> Trends:
-        """Return the posts that are liked most, of those written within a day."""
-        found = await timeline.trending(viewer)
+    async def trending(viewer: Viewer, hours: Hours = TRENDING_HOURS_MAX) -> Trends:
+        """Return the posts that are liked most, of those written in the last hours."""
+        found = await timeline.trending(viewer, hours)
         return Trends(posts=[published(post) for post in found.posts], made_ms=found.made_ms, fresh_s=found.fresh_s)
 
     return [write, read, remove, posts, like, like_by_post, unlike, likers, trending]

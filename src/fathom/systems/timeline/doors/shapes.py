@@ -128,7 +128,7 @@ class Likers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trends(msgspec.Struct, frozen=True, kw_only=True):
-    """The most liked posts of a day, as that was at `made_ms` (Unix time): less than `fresh_s` seconds ago."""
+    """The most liked posts of some hours, as that was at `made_ms` (Unix time): less than `fresh_s` seconds ago."""
 
     posts: list[Published]
     made_ms: int

@@ -17,10 +17,20 @@ from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import Refusal
 from fathom.web.auth import Passwords
 
-from ..api import TRENDING_POSTS, Page, Post, PostId, Slice, Source, Trending, User, UserId
+from ..api import TRENDING_HOURS_MAX, TRENDING_POSTS, Page, Post, PostId, Slice, Source, Trending, User, UserId
 from ..decisions.fanout import Fanout
 from ..decisions.stampede import Stampede
-from ..model import checked_body, checked_id, checked_key, checked_name, checked_page, checked_password, ends, sliced
+from ..model import (
+    checked_body,
+    checked_hours,
+    checked_id,
+    checked_key,
+    checked_name,
+    checked_page,
+    checked_password,
+    ends,
+    sliced,
+)
 from ..stores import Stores
 from ..stores.memory import MemoryShut
 from ..stores.posts import posts_of
@@ -230,10 +240,11 @@ class Service:
 
     # Reading
 
-    async def trending(self, viewer: UserId) -> Trending:
+    async def trending(self, viewer: UserId, hours: int = TRENDING_HOURS_MAX) -> Trending:
+        checked_hours(hours)
         stampede: Stampede = self._choices.stampede
         with self._house:
-            trend, anew = await stampede.trend(self._clock)
+            trend, anew = await stampede.trend(hours, self._clock)
             posts = await self._posts.visible(viewer, trend.ids, TRENDING_POSTS)
         return Trending(posts=posts, made_ms=trend.made_ms, took_ms=trend.took_ms, fresh_s=stampede.fresh_s, anew=anew)
 

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Trend", "Trends"]
 
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 KEPT_POSTS = 60  # three times as many as are shown: some may be hidden from who looks
 
-_KEY, _LEASE = b"trending", b"trending:lease"
 _MOST_LIKED = """
     SELECT p.id FROM posts p WHERE p.at_ms > $1 AND p.at_ms <= $2 AND p.deleted_ms IS NULL
     ORDER BY {likes} DESC, p.id DESC LIMIT $3
@@ -46,7 +45,7 @@ _GIVE_UP = """
 
 
 class Trend(msgspec.Struct, frozen=True):
-    """The most liked posts of a day, most liked first; all that was committed before `made_ms` is in it."""
+    """The most liked posts of some hours, most liked first; all that was committed before `made_ms` is in it."""
 
     made_ms: int
     took_ms: float
@@ -57,12 +56,12 @@ _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(Trend).de
 
 
 class Trends:
-    """The one list of what trends, in the truth, in Redis, and the last one in this process."""
+    """What trends of the last hours, a list for each number of them: made from the truth, kept in Redis, and here."""
 
     def __init__(self, truth: Postgres, memory: Memory, likes: Likes) -> None:
         self._truth, self._memory, self._likes = truth, memory, likes
         self.turns = asyncio.Semaphore(laws.MAKERS_MAX)  # to make it, in this process
-        self._last: Trend | None = None
+        self._last: dict[int, Trend] = {}
 
     @property
     def _db(self) -> Database:
@@ -72,51 +71,55 @@ class Trends:
         """Return how old a trend is."""
         return (now_ms - trend.made_ms) / 1000
 
-    async def make(self, clock: Callable[[], int]) -> Trend:
+    @staticmethod
+    def _key(hours: int) -> bytes:
+        return b"trending:%d" % hours
+
+    @staticmethod
+    def _lease_key(hours: int) -> bytes:
+        return b"trending:%d:lease" % hours
+
+    async def make(self, hours: int, clock: Callable[[], int]) -> Trend:
         """Make it from the truth."""
         loop, made_ms = asyncio.get_running_loop(), clock()
         began = loop.time()
         query = _MOST_LIKED.format(likes=self._likes.number)
-        rows = await self._db.fetch(query, made_ms - DAY_MS, made_ms, KEPT_POSTS)
+        rows = await self._db.fetch(query, made_ms - hours * HOUR_MS, made_ms, KEPT_POSTS)
         made = Trend(made_ms, 1000 * (loop.time() - began), [row[0] for row in rows])
-        if self._last is None or self._last.made_ms <= made_ms:
-            self._last = made
+        if hours not in self._last or self._last[hours].made_ms <= made_ms:
+            self._last[hours] = made
         return made
 
-    async def kept(self) -> Trend | None:
+    async def kept(self, hours: int) -> Trend | None:
         """Return what is kept, however old; without Redis, what this process made last."""
         try:
-            kept = await self._memory.ask("GET", _KEY)
+            kept = await self._memory.ask("GET", self._key(hours))
         except MemoryShut:
-            return self._last
+            return self._last.get(hours)
         try:
             return None if kept is None else _decode(kept)
         except msgspec.MsgspecError:  # an older Fathom kept something else
             return None
 
-    async def keep(self, trend: Trend, keep_s: float, lease: str | None = None) -> None:
+    async def keep(self, hours: int, trend: Trend, keep_s: float, lease: str | None = None) -> None:
         """Keep it for all; with a lease that has lapsed it is not kept."""
-        kept, life_ms = _encode(trend), max(1, int(1000 * keep_s))
+        key, kept, life_ms = self._key(hours), _encode(trend), max(1, int(1000 * keep_s))
         with suppress(MemoryShut):  # then the next one makes it
             if lease is None:
-                await self._memory.look([("SET", _KEY, kept, "PX", life_ms)])
+                await self._memory.look([("SET", key, kept, "PX", life_ms)])
             else:
-                (did,) = await self._memory.look([("EVAL", _KEEP_LEASED, 2, _KEY, _LEASE, kept, life_ms, lease)])
+                keep = ("EVAL", _KEEP_LEASED, 2, key, self._lease_key(hours), kept, life_ms, lease)
+                (did,) = await self._memory.look([keep])
                 charge("commands", did)  # the script's own
 
-    async def lease(self, lease_s: float) -> str | None:
+    async def lease(self, hours: int, lease_s: float) -> str | None:
         """Return a token that lets one make it, for a while; None: another has it. Raise MemoryShut without Redis."""
         token = secrets.token_hex(8)
-        got = await self._memory.ask("SET", _LEASE, token, "NX", "PX", max(1, int(1000 * lease_s)))
+        got = await self._memory.ask("SET", self._lease_key(hours), token, "NX", "PX", max(1, int(1000 * lease_s)))
         return None if got is None else token
 
-    async def give_up(self, lease: str) -> None:
+    async def give_up(self, hours: int, lease: str) -> None:
         """Let another have the lease."""
         with suppress(MemoryShut):  # it lapses
-            (did,) = await self._memory.look([("EVAL", _GIVE_UP, 1, _LEASE, lease)])
+            (did,) = await self._memory.look([("EVAL", _GIVE_UP, 1, self._lease_key(hours), lease)])
             charge("commands", did)
-
-    async def forget(self) -> None:
-        """Keep it no longer, as if Redis had needed the room."""
-        with suppress(MemoryShut):
-            await self._memory.work([("DEL", _KEY)])

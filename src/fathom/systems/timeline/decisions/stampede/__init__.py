@@ -36,33 +36,33 @@ class Stampede(Decision):
     def __post_init__(self) -> None:
         self._waiting = 0
 
-    async def trend(self, clock: Clock) -> tuple[Trend, bool]:
-        """Return what trends, fresh as promised, and whether it was made for this call."""
-        kept = await self.trends.kept()
+    async def trend(self, hours: int, clock: Clock) -> tuple[Trend, bool]:
+        """Return what trends of the last hours, fresh as promised, and whether it was made for this call."""
+        kept = await self.trends.kept(hours)
         if kept is not None and self.trends.age_s(kept, clock()) >= self.fresh_s:
             kept = None
-        return await self.choose(kept, clock)
+        return await self.choose(hours, kept, clock)
 
     @abstractmethod
-    async def choose(self, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
+    async def choose(self, hours: int, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
         """Return what is kept, or what this call makes anew; there may be nothing that is fresh enough."""
 
-    async def renew(self, kept: Trend | None, clock: Clock, lease: str | None = None) -> tuple[Trend, bool]:
+    async def renew(self, hours: int, kept: Trend | None, clock: Clock, lease: str | None = None) -> tuple[Trend, bool]:
         """Make it anew in turn; who had to wait for that takes what was made meanwhile."""
         if self.trends.turns.locked() and kept is not None:
             return kept, False  # so many do already
         waited = self.trends.turns.locked()
         async with self._turn():
             if waited and lease is None:
-                made = await self.trends.kept()
+                made = await self.trends.kept(hours)
                 if made is not None and self.trends.age_s(made, clock()) < self.fresh_s:
                     return made, False
-            return await self.make(clock, lease), True
+            return await self.make(hours, clock, lease), True
 
-    async def make(self, clock: Clock, lease: str | None = None) -> Trend:
+    async def make(self, hours: int, clock: Clock, lease: str | None = None) -> Trend:
         """Make it, and keep it for the others."""
-        made = await self.trends.make(clock)
-        await self.trends.keep(made, self.fresh_s, lease)
+        made = await self.trends.make(hours, clock)
+        await self.trends.keep(hours, made, self.fresh_s, lease)
         return made
 
     @asynccontextmanager

@@ -16,9 +16,9 @@ class EarlyRefresh(Stampede):
 
     beta: float = knob(1.0, "how much earlier than the least that is enough")
 
-    async def choose(self, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
+    async def choose(self, hours: int, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
         if kept is not None:
             left_s = self.fresh_s - self.trends.age_s(kept, clock())
             if not is_due(left_s, kept.took_ms / 1000, 1.0 - random.random(), beta=self.beta):
                 return kept, False
-        return await self.renew(kept, clock)
+        return await self.renew(hours, kept, clock)

@@ -17,8 +17,8 @@ class Jitter(Stampede):
 
     spread: float = knob(0.2, "share of its life, at the end, in which a reader may find it too old")
 
-    async def choose(self, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
+    async def choose(self, hours: int, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
         patience_s = self.fresh_s * (1 - self.spread * random.random())
         if kept is not None and self.trends.age_s(kept, clock()) < patience_s:
             return kept, False
-        return await self.renew(kept, clock)
+        return await self.renew(hours, kept, clock)

@@ -20,38 +20,38 @@ class Lease(Stampede):
     renew_at: float = knob(0.5, "share of its life after which one reader makes it anew")
     lease_s: float = knob(2.0, "seconds after which another may make it, if the first one has not")
 
-    async def choose(self, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
+    async def choose(self, hours: int, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
         if kept is not None and self.trends.age_s(kept, clock()) < self.renew_at * self.fresh_s:
             return kept, False
         try:
-            lease = await self.trends.lease(self.lease_s)
+            lease = await self.trends.lease(hours, self.lease_s)
         except MemoryShut:
-            return await self.renew(kept, clock)
+            return await self.renew(hours, kept, clock)
         if lease is not None:
-            return await self._made(clock, lease), True
-        return (kept, False) if kept is not None else await self._wait(clock)
+            return await self._made(hours, clock, lease), True
+        return (kept, False) if kept is not None else await self._wait(hours, clock)
 
-    async def _made(self, clock: Clock, lease: str) -> Trend:
+    async def _made(self, hours: int, clock: Clock, lease: str) -> Trend:
         try:
-            made, _ = await self.renew(None, clock, lease)
+            made, _ = await self.renew(hours, None, clock, lease)
         except BaseException:
-            await self.trends.give_up(lease)
+            await self.trends.give_up(hours, lease)
             raise
         return made
 
-    async def _wait(self, clock: Clock) -> tuple[Trend, bool]:
+    async def _wait(self, hours: int, clock: Clock) -> tuple[Trend, bool]:
         """There is nothing to show, and another makes it."""
         loop = asyncio.get_running_loop()
         until = loop.time() + WAIT_S
         while loop.time() < until:
             await asyncio.sleep(POLL_S)  # who makes it may be in another process, and tells nobody
-            kept = await self.trends.kept()
+            kept = await self.trends.kept(hours)
             if kept is not None and self.trends.age_s(kept, clock()) < self.fresh_s:
                 return kept, False
             try:
-                lease = await self.trends.lease(self.lease_s)
+                lease = await self.trends.lease(hours, self.lease_s)
             except MemoryShut:
-                return await self.renew(None, clock)
+                return await self.renew(hours, None, clock)
             if lease is not None:
-                return await self._made(clock, lease), True
+                return await self._made(hours, clock, lease), True
         raise Refusal("unavailable", "it takes long to find what trends, try again", retry_s=1.0)

@@ -12,5 +12,5 @@ class NoProtection(Stampede):
 
     breaks = laws.what_trends_is_made_by_few_at_once
 
-    async def choose(self, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
-        return (kept, False) if kept is not None else (await self.make(clock), True)
+    async def choose(self, hours: int, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
+        return (kept, False) if kept is not None else (await self.make(hours, clock), True)

@@ -13,21 +13,21 @@ class SingleFlight(Stampede):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._flight: asyncio.Task[tuple[Trend, bool]] | None = None
+        self._flights: dict[int, asyncio.Task[tuple[Trend, bool]]] = {}
 
-    async def choose(self, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
+    async def choose(self, hours: int, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
         if kept is not None:
             return kept, False
-        flight, first = self._flight, False
+        flight, first = self._flights.get(hours), False
         if flight is None:
             # A task of its own: whoever was first may give up, and the others wait for it.
-            flight, first = asyncio.create_task(self.renew(None, clock), name="what trends"), True
-            self._flight = flight
-            flight.add_done_callback(self._landed)
+            flight, first = asyncio.create_task(self.renew(hours, None, clock), name="what trends"), True
+            self._flights[hours] = flight
+            flight.add_done_callback(lambda flight: self._landed(hours, flight))
         trend, anew = await asyncio.shield(flight)
         return trend, anew and first
 
-    def _landed(self, flight: asyncio.Task[tuple[Trend, bool]]) -> None:
-        self._flight = None
+    def _landed(self, hours: int, flight: asyncio.Task[tuple[Trend, bool]]) -> None:
+        del self._flights[hours]
         if not flight.cancelled():
             flight.exception()  # seen, also if nobody waits any more
