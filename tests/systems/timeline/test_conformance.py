@@ -186,7 +186,6 @@ async def test_it_answers_as_the_model_does(world: World, approach: str, seed: i
         await them.at_last()
 
 
-@pytest.mark.feature("SOCIAL-12")
 @pytest.mark.parametrize("counters", COUNTERS)
 @pytest.mark.parametrize("approach", ["on-write", "on-read"])
 async def test_it_answers_as_the_model_does_however_likes_are_counted(world: World, approach: str, counters: str):

@@ -90,7 +90,7 @@ def the_same(shown: dict[str, int]) -> int:
     return shown["likers"]
 
 
-@pytest.mark.feature("SOCIAL-03", "SOCIAL-12")
+@pytest.mark.feature("SOCIAL-03")
 @pytest.mark.parametrize("counters", RIGHT)
 async def test_forty_who_like_a_post_at_once_are_forty(world: World, counters: str):
     async with world.open(counters=counters) as timeline:
@@ -146,6 +146,7 @@ async def test_who_is_promised_numbers_at_once_sees_that_those_that_are_added_up
         assert {broken.law for broken in hot.crowd.broken()} == {"likes_are_counted_in_time"}
 
 
+@pytest.mark.feature("SOCIAL-12")
 async def test_many_likes_are_added_up_together_and_redis_hears_of_them_once(world: World):
     async with world.open(counters="asynchronous", turned={"within_s": 60.0}) as timeline:
         hot = await Hot.made(world, timeline)
@@ -221,6 +222,49 @@ async def test_while_ways_to_count_take_over_from_each_other_no_like_is_lost(wor
         assert left == [0, 0]
 
 
+@pytest.mark.feature("SOCIAL-12")
+async def test_a_number_that_drifted_is_noticed_and_counted_anew(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("fathom.systems.timeline.stores.likes.RECOUNT_POSTS", 2)
+    async with world.open() as timeline:
+        hot = await Hot.made(world, timeline, people=3)
+        for n in range(3):
+            await timeline.post(hot.author, f"and another {n}")
+        await hot.all_like()
+        await timeline.settled()
+        await world.stores.truth.client.execute("UPDATE posts SET likes = 7, version = version + 1")
+        for _ in range(2):  # two posts at a time
+            await timeline._counting.tidy()
+        assert the_same(await hot.look()) == 3
+        shown = (await timeline.home(hot.fan, Page())).posts
+        assert [post.likes for post in shown] == [0, 0, 0, 3]
+
+
+async def test_who_gave_up_may_still_be_counted_the_old_way_so_nothing_is_moved_yet(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("fathom.systems.timeline.service.counting.UNSURE_S", 0.3)
+    async with world.open(counters="on-read") as timeline:
+        hot = await Hot.made(world, timeline, people=2)
+        change, go_on = world.stores.likes.change, asyncio.Event()
+
+        async def lost(*asked: Any, **more: Any) -> Any:
+            asyncio.get_running_loop().call_later(
+                0.1, lambda: late.append(asyncio.ensure_future(change(*asked, **more)))
+            )
+            await go_on.wait()
+
+        late: list[Any] = []
+        world.stores.likes.change = lost
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await hot.turn(hot.people[0], on=True)
+        world.stores.likes.change = change
+        await world.switch("row-lock", decision="counters")
+        assert the_same(await hot.look()) == 1, "it was committed after another way had taken over"
+        hot.crowd.check()
+
+
+@pytest.mark.feature("SOCIAL-12")
 async def test_what_was_counted_on_read_is_counted_anew_in_pieces_and_shown_right_meanwhile(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):

@@ -50,7 +50,6 @@ def verdicts(ended: Ended, how: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("any_machine")
-@pytest.mark.feature("SOCIAL-12")
 async def test_sixteen_likes_cost_what_theory_says_and_who_writes_back_what_they_read_is_caught(tmp_path: Path):
     ended = await dived("counters", tmp_path, ["row-lock", "on-read", "read-then-write"], likes="50,2000")
     assert ended.state == "complete", ended.why

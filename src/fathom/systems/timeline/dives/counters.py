@@ -23,7 +23,7 @@ from ..decisions.fanout.hybrid import Hybrid
 
 AT_ONCE = 16  # the connections to the truth: more would wait for one of these whatever the approach
 CROWD = 3_000
-READERS, POSTS = 200, 25  # each reader follows all the authors; a home's first page has twenty posts
+READERS, POSTS = 100, 25  # that follow an author; a home's first page has twenty posts
 DAY_MS = 86_400_000
 
 
@@ -35,15 +35,15 @@ class HotPost(Dive[Timeline]):
     load = Load(like=10, home=150, lasts_s=1.5)
 
     async def prepare(self, stores: Any, approach: Any, likes: Sequence[int]) -> None:
-        names = [f"author_{n}" for n in likes] + [f"reader_{n}" for n in range(READERS)]
+        names = [f"author_{n}" for n in likes] + [f"reader_{n}_{of}" for n in likes for of in range(READERS)]
         names += [f"crowd_{n}" for n in range(CROWD)] + [f"fan_{n}" for n in range(max(likes))]
         ids = iter(await stores.accounts.bulk(names))
         authors = {n: next(ids) for n in likes}
-        self.readers = [next(ids) for _ in range(READERS)]
+        self.readers = {n: [next(ids) for _ in range(READERS)] for n in likes}
         crowd = [next(ids) for _ in range(CROWD)]
         fans = list(ids)
-        self.follows = {reader: list(authors.values()) for reader in self.readers}
-        await stores.graph.bulk([(reader, author) for reader, them in self.follows.items() for author in them])
+        self.follows = {reader: authors[n] for n, readers in self.readers.items() for reader in readers}
+        await stores.graph.bulk(list(self.follows.items()))
         until_ms = int(time.time() * 1_000) - DAY_MS
         written = [(author, f"post {n}") for n in range(POSTS) for author in authors.values()]
         posts = await stores.posts.bulk(written, from_ms=until_ms - DAY_MS, until_ms=until_ms)
@@ -55,11 +55,11 @@ class HotPost(Dive[Timeline]):
         self.late_s = approach.late_s
         self.crowds = {n: _Crowd(crowd) for n in likes}
         # The likes are what is compared; the homes are the same for all, and made before they are read.
-        await Hybrid(**{noun: getattr(stores, noun) for noun in Hybrid.nouns()}).warm(self.readers)
+        await Hybrid(**{noun: getattr(stores, noun) for noun in Hybrid.nouns()}).warm(list(self.follows))
 
     def given(self, who: Sequence[UserId]) -> Any:
         return {
-            "follows": {str(reader): self.follows[reader] for reader in who},
+            "follows": {str(reader): [self.follows[reader]] for reader in who},
             "posts": {str(author): posts for author, posts in self.posts_of.items()},
             "likes": {str(post): n for n, post in self.hot.items()},
             "counted_within_s": self.late_s,
@@ -73,10 +73,10 @@ class HotPost(Dive[Timeline]):
     @op(reads=True)
     async def home(self, timeline: Timeline, turn) -> Slice:
         """A reader looks at the first page of their home, which has the post on it."""
-        return await timeline.home(turn.dice.choice(self.readers), Page())
+        return await timeline.home(turn.dice.choice(self.readers[turn.likes]), Page())
 
     def everyone(self, point: int) -> Sequence[UserId]:
-        return self.readers
+        return self.readers[point]
 
     async def look(self, timeline: Timeline, who: UserId) -> None:
         await timeline.home(who, Page())

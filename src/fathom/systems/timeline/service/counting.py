@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from fathom.engines.engine import EngineError
+from fathom.engines.engine import EngineError, EngineUnknown
 from fathom.engines.ledger import RESIDUAL, charging
 
 from ..api import PostId
@@ -24,6 +24,7 @@ log = logging.getLogger("fathom.timeline.counting")
 
 SHARE = 0.25  # of the promised time: then adding up may take as long again, and fail once
 RETRY_S = 0.1
+UNSURE_S = 5.0  # what nobody waits for any more is ended by PostgreSQL, or done, by then
 AT_ONCE = 1_000  # changes that are added up in one transaction
 
 
@@ -36,9 +37,11 @@ class Counting:
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: Counter[Counters] = Counter()  # under way
+        self._unsure: dict[Counters, float] = {}  # until when a statement may go on whose caller has gone
         self._ended = asyncio.Event()  # one of them just did
         self._one = asyncio.Lock()  # two transactions that change many posts each could wait for each other
         self._arranging: asyncio.Task[None] | None = None
+        self._looked_at: PostId | None = None  # posts up to this one, since the first
         self._arranged = (-1, "")  # the turn whose numbers are where they belong
 
     @property
@@ -52,6 +55,9 @@ class Counting:
         self._calls[counters] += 1
         try:
             yield counters
+        except (EngineUnknown, TimeoutError, asyncio.CancelledError):
+            self._unsure[counters] = asyncio.get_running_loop().time() + UNSURE_S
+            raise
         finally:
             self._calls[counters] -= 1
             if not self._calls[counters]:
@@ -144,9 +150,7 @@ class Counting:
         if self._arranged == now:
             return
         likes = self._likes
-        while any(call is not counters for call in self._calls):  # what they change may still go elsewhere
-            self._ended.clear()
-            await self._ended.wait()
+        await self._alone(counters)
         await self._add_up()
         anew = counters.keeps and not await likes.kept()
         after: PostId | None = PostId(0)
@@ -161,6 +165,29 @@ class Counting:
         if now == self._now():
             await likes.settle(now[0], counters.shows, counted_anew=anew)
             self._arranged = now
+
+    async def _alone(self, counters: Counters) -> None:
+        """Wait until nobody else's calls are under way: what they change may still go elsewhere."""
+        while any(other is not counters for other in self._calls):
+            self._ended.clear()
+            await self._ended.wait()
+        loop = asyncio.get_running_loop()
+        for other, until_s in list(self._unsure.items()):
+            if other is not counters:
+                await asyncio.sleep(max(0.0, until_s - loop.time()))  # PostgreSQL tells nobody when it is done
+                del self._unsure[other]
+
+    # Keeping it right
+
+    async def tidy(self) -> None:
+        """Look at some more posts, and count anew where a number is not that of the likes: that ought not to be."""
+        if self._arranged != self._now() or not self.counters.keeps:
+            return
+        async with self._one:
+            self._looked_at, entries = await self._likes.recount(self._looked_at or PostId(0), self._clock())
+        if entries:
+            log.warning("the numbers of likes of %d posts were wrong, and are counted anew", len(entries))
+            await self._show(entries)
 
     def _begin(self, work: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name="counting likes")

@@ -194,6 +194,7 @@ class Housekeeper:
         await stores.accounts.forget_expired(self._clock())
         await stores.posts.forget_keys(self._clock() - DAY_MS)
         await stores.graph.forget_ended()
+        await self._counting.tidy()
 
 
 def unavailable(failure: EngineError) -> Refusal:

@@ -224,9 +224,11 @@ class Likes:
 
     async def add_up(self, now_ms: int, most: int = 10_000) -> Added:
         """Add the oldest changes that wait to their posts' numbers, each once."""
+        before = self.left
         row = await self._db.fetchrow(_ADD_UP, most, now_ms)
         assert row is not None
-        self.left = max(0, self.left - row["taken"])
+        # Where all were taken, so were those of an answer that was lost.
+        self.left = max(0, self.left - (row["taken"] if row["taken"] == most else max(row["taken"], before)))
         boxed = zip(row["seqs"] or (), row["posts"] or (), strict=True)
         return Added(row["taken"], [Entry(seq, "tally", 0, post, now_ms) for seq, post in boxed])
 
