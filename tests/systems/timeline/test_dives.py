@@ -72,7 +72,7 @@ async def test_sixteen_likes_cost_what_theory_says_and_who_writes_back_what_they
 @pytest.mark.slow
 @pytest.mark.usefixtures("any_machine")
 async def test_readers_of_what_trends_are_given_what_is_fresh_and_a_crowd_of_makers_is_caught(tmp_path: Path):
-    ended = await dived("stampede", tmp_path, ["lease", "single-flight", "none"], hours="2,24")
+    ended = await dived("stampede", tmp_path, ["lease", "single-flight", "none"], hours="3,24")
     assert ended.state == "complete", ended.why
     found = {finding.id: finding for finding in ended.findings}
     for approach in ("lease", "single-flight"):

@@ -17,7 +17,7 @@ POLL_S = 0.01
 class Lease(Stampede):
     """As in "Scaling Memcache at Facebook" (NSDI 2013): the lease lapses by itself, and without it nobody may write."""
 
-    renew_at: float = knob(0.5, "share of its life after which one reader makes it anew")
+    renew_at: float = knob(0.8, "share of its life after which one reader makes it anew")
     lease_s: float = knob(2.0, "seconds after which another may make it, if the first one has not")
 
     async def choose(self, hours: int, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
