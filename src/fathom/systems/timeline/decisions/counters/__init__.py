@@ -1,4 +1,9 @@
-"""How are a post's likes counted when everybody likes the same post?"""
+"""How are a post's likes counted when everybody likes the same post?
+
+The default keeps the number on the post's row. It is the one answer that is exact, cheap to read, and has nothing to be
+done later; what the others save is saved only while several people like one post within the few milliseconds that a
+commit takes, and they pay for it with numbers that are late, or with dearer reads.
+"""
 
 from __future__ import annotations
 

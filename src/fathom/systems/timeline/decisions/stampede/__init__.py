@@ -1,4 +1,8 @@
-"""When what everybody reads goes out of date, who makes it anew?"""
+"""When what everybody reads goes out of date, who makes it anew?
+
+The default lends that right to one reader, whatever the number of processes, and nobody waits as long as there is an
+old one to show. It costs a command more for each reader who finds it old while another makes it.
+"""
 
 from __future__ import annotations
 
