@@ -255,7 +255,8 @@ def what_trends_is_made_by_few_at_once(history: History) -> Iterable[Broken]:
     """However many look at it when it has gone out of date, no more than two make it anew at the same time."""
     under_way: list[tuple[float, Op]] = []
     for began_ms, op in _world(history).makings:
-        under_way = [(ended_ms, other) for ended_ms, other in under_way if ended_ms > began_ms]
+        # Milliseconds are cut off: what began in this one began before the next.
+        under_way = [(ended_ms, other) for ended_ms, other in under_way if ended_ms >= began_ms + 1]
         under_way.append((began_ms + op.answer["took_ms"], op))
         if len(under_way) > MAKERS_MAX:
             says = f"{len(under_way)} calls made what trends at the same time"

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from fathom.engines.engine import EngineError, EngineUnknown
-from fathom.engines.ledger import RESIDUAL, charging
+from fathom.engines.ledger import RESIDUAL, charging, operation
 
 from ..api import PostId
 from ..decisions.counters import Counters
@@ -26,6 +26,7 @@ SHARE = 0.25  # of the promised time: then adding up may take as long again, and
 RETRY_S = 0.1
 UNSURE_S = 5.0  # what nobody waits for any more is ended by PostgreSQL, or done, by then
 AT_ONCE = 1_000  # changes that are added up in one transaction
+SHOWN_AT_ONCE = 8  # posts whose copies are made anew together
 
 
 class Counting:
@@ -35,6 +36,7 @@ class Counting:
         self._stores, self._choices, self._mender, self._clock = stores, choices, mender, clock
         self._likes, self._outbox = stores.likes, stores.outbox
         self._alarm: asyncio.TimerHandle | None = None
+        self._asked_by = RESIDUAL  # what left something first: adding up is charged to that, whoever has it done
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: Counter[Counters] = Counter()  # under way
         self._unsure: dict[Counters, float] = {}  # until when a statement may go on whose caller has gone
@@ -99,8 +101,8 @@ class Counting:
     # Adding up
 
     def _left(self, within_s: float) -> None:
-        # The timer, and what it starts, is charged to the operation that left something first.
         if self._alarm is None:
+            self._asked_by = operation.get()
             self._alarm = asyncio.get_running_loop().call_later(SHARE * within_s, self._ring)
 
     def _ring(self) -> None:
@@ -116,16 +118,18 @@ class Counting:
                 self._alarm = asyncio.get_running_loop().call_later(RETRY_S, self._ring)
 
     async def _add_up(self) -> None:
-        while True:
-            async with self._one:
-                added = await self._likes.add_up(self._clock(), AT_ONCE)
-            await self._show(added.entries)
-            if added.taken < AT_ONCE:
-                return
+        with charging(self._asked_by):
+            while True:
+                async with self._one:
+                    added = await self._likes.add_up(self._clock(), AT_ONCE)
+                await self._show(added.entries)
+                if added.taken < AT_ONCE:
+                    return
 
     async def _show(self, entries: Sequence[Entry]) -> None:
         self._outbox.took(entries)
-        await asyncio.gather(*map(self._mender.show, entries))
+        for first in range(0, len(entries), SHOWN_AT_ONCE):  # requests need connections as well
+            await asyncio.gather(*map(self._mender.show, entries[first : first + SHOWN_AT_ONCE]))
 
     # Moving what another approach left elsewhere
 
@@ -138,17 +142,18 @@ class Counting:
         return self._likes.turn, type(self.counters).__name__
 
     async def _arrange_quietly(self) -> None:
-        with charging(RESIDUAL):
-            try:
-                await self._arrange()
-            except EngineError as failure:
-                log.info("numbers of likes stay where they are for now: %s", failure)
+        try:
+            await self._arrange()
+        except EngineError as failure:
+            log.info("numbers of likes stay where they are for now: %s", failure)
 
     async def _arrange(self) -> None:
         """Move all numbers to where the approach that serves looks, piece by piece, then let it look there alone."""
-        counters, now = self.counters, self._now()
-        if self._arranged == now:
-            return
+        if self._arranged != self._now():
+            with charging(RESIDUAL):
+                await self._move(self.counters, self._now())
+
+    async def _move(self, counters: Counters, now: tuple[int, str]) -> None:
         likes = self._likes
         await self._alone(counters)
         await self._add_up()
@@ -175,7 +180,7 @@ class Counting:
         for other, until_s in list(self._unsure.items()):
             if other is not counters:
                 await asyncio.sleep(max(0.0, until_s - loop.time()))  # PostgreSQL tells nobody when it is done
-                del self._unsure[other]
+                self._unsure.pop(other, None)
 
     # Keeping it right
 
