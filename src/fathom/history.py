@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
@@ -121,13 +122,22 @@ def proof(law: Law, broken: Broken, history: History) -> list[Step]:
 
     The law's own module says how one is told, with `told(op, about) -> str`; without that it is told plainly.
     """
-    tell: Callable[[Op, dict[str, Any]], str] = getattr(inspect.getmodule(law), "told", _plainly)
+    tell: Callable[[Op, dict[str, Any]], str] = _teller(law)
     wanted = set(broken.ops)
     return [
         Step(op=op.index, at_s=op.start_s, says=_when(op) + tell(op, broken.about))
         for op in history
         if op.index in wanted
     ]
+
+
+def _teller(law: Law) -> Callable[[Op, dict[str, Any]], str]:
+    """Return what tells a call: `told` of the law's own module, or of the room that it is a part of."""
+    name = law.__module__
+    for place in (name, name.rpartition(".")[0]):
+        if (tell := getattr(sys.modules.get(place), "told", None)) is not None:
+            return tell
+    return _plainly
 
 
 def _when(op: Op) -> str:
@@ -155,6 +165,6 @@ def laws_of(module: ModuleType) -> dict[str, Law]:
         for name, function in vars(module).items()
         if inspect.isfunction(function)
         and not name.startswith("_")
-        and function.__module__ == module.__name__
+        and f"{function.__module__}.".startswith(f"{module.__name__}.")
         and list(inspect.signature(function).parameters) == ["history"]
     }

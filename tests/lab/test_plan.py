@@ -160,6 +160,14 @@ def test_a_setting_goes_to_whom_it_belongs(write):
     assert drawn.command.endswith("burst --set size=5,50 --set fame=9 --set put=6 --set lasts_s=3 --seed 7")
 
 
+def test_a_dive_turns_the_knobs_that_it_needs_unless_somebody_sets_them(write):
+    turned = DIVE.replace("    load =", '    turned = {"fame": 9}\n    load =')
+    drawn = plan(write(turned))
+    assert drawn.choices["one"].knobs == {"fame": 9} and "--set" not in drawn.command
+    assert plan(write(turned), settings={"fame": "4"}).choices["one"].knobs == {"fame": 4}
+    assert "nothing here can be set by 'fmae'" in refused(write(turned.replace('"fame"', '"fmae"')))
+
+
 def test_an_approach_that_is_kept_to_break_a_law_is_not_raced(write):
     drawn = plan(write(**{"decisions/ask/wrong": WRONG}))
     assert list(drawn.controls) == ["wrong"] and "wrong" not in {n for row in drawn.order for n in row}

@@ -460,6 +460,7 @@ class Dive(Generic[S]):
     among: ClassVar[Any] = ()  # names of the approaches that are compared, where the question is not about all of them
     weighs: ClassVar[Any] = ()  # controls whose work is counted beside the others': a mistake has its price
     counts: ClassVar[Any] = ()  # names of the numbers that `trial` counts, for whom there is no load
+    turned: ClassVar[Mapping[str, Any]] = {}  # knobs of the approaches as this dive needs them; `--set` goes before it
     keeps: ClassVar[Any] = None  # the law whose every breach in a trial is something that was lost
 
     operations: ClassVar[Mapping[str, Operation]] = {}  # what the load offers

@@ -238,7 +238,8 @@ def draw(
         )
     dive = grammar.read(system, name)
     question = grammar.decision_of(system, dive)
-    points, load, knobs = _settle(dive, question, dict(settings or {}))
+    turned = {name: str(value) for name, value in dive.turned.items()}
+    points, load, knobs = _settle(dive, question, {**turned, **(settings or {})})
     choices, controls = _choices(question, only or dive.among, knobs)
     if not choices:
         raise FathomError(

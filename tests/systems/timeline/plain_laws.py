@@ -12,30 +12,22 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from fathom.blocks.walks import There, Walk, met_again
+from fathom.blocks.toggles import Toggles
 from fathom.history import Broken, History, Op, Outcome, tries
 
 __all__ = [
-    "a_sampled_home_has_its_share",
-    "a_walk_meets_once_what_was_there",
     "an_author_reads_their_own_post_at_once",
     "each_follower_sees_each_post_once",
     "home_is_newest_first",
     "likes_equal_the_likers",
     "no_acknowledged_post_is_lost",
-    "no_post_waits_for_the_rest_of_others",
     "nothing_deleted",
     "nothing_from_strangers",
     "nothing_from_the_blocked",
     "paging_visits_each_post_once",
-    "who_walks_up_passes_over_nothing",
 ]
 
 LIKERS_MAX = 1_000  # `likers` answers no more
-# Pieces of others' long lists that may be done before a post's first one: those in hand when it came, and a few for
-# each post before it in line, whose first pieces are done meanwhile.
-RESTS_MAX, RESTS_EACH = 8, 2
-SPREADS = 6  # standard deviations that a sample may lie below its share: one in a billion does by chance
 
 
 @tries(lambda history: _world(history).looked_for)
@@ -118,7 +110,7 @@ def nothing_from_strangers(history: History) -> Iterable[Broken]:
 def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
     """Who has blocked, or was blocked, sees nothing of the other; from the moment the block is acknowledged."""
     world = _world(history)
-    for look in world.looks:
+    for look in (*world.looks, *world.trends):
         for post, author in look.by:
             for one, other in ((look.viewer, author), (author, look.viewer)):
                 if one != other and world.blocking.at(one, other, look.op) == {True}:
@@ -135,7 +127,7 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
 def nothing_deleted(history: History) -> Iterable[Broken]:
     """A deleted post is never shown again, from the moment its deletion is acknowledged."""
     world = _world(history)
-    for look in world.looks:
+    for look in (*world.looks, *world.trends):
         for post in look.listed:
             for delete in world.deletions.get(post, ()):
                 if delete.acknowledged and delete.before(look.op):
@@ -195,7 +187,7 @@ def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
             yield from _left_out(world, walk, met)
 
 
-@tries(lambda history: len(history.acknowledged("like")))
+@tries(lambda history: len(history.acknowledged("like", "unlike")))
 def likes_equal_the_likers(history: History) -> Iterable[Broken]:
     """When all has settled a post's number of likes is the number of those who like it."""
     world = _world(history)
@@ -220,65 +212,13 @@ def likes_equal_the_likers(history: History) -> Iterable[Broken]:
                     asked,
                     read.op,
                 )
+    for look, post, shown, low, high in world.numbers(final=True):
+        if not low <= shown <= high:
+            yield _broken(law, f"{look} says post {post} has {shown} likes, and {_between(low, high)} like it", look.op)
 
 
-@tries(lambda history: sum(len(walk) > 1 for walk in _descents(history)))
-def a_walk_meets_once_what_was_there(history: History) -> Iterable[Broken]:
-    """Who goes down everybody's posts meets each that was there when they began and is still: no gap, nothing twice."""
-    law = "a_walk_meets_once_what_was_there"
-    world = _world(history)
-    there = There((post.write.end_s if post.write and post.write.end_s else 0.0, post.place) for post in world.public)
-    for ops in _descents(history):
-        pages = [[(int(post["at_ms"]), int(post["id"])) for post in op.answer["posts"]] for op in ops]
-        walk = Walk(ops[0].start_s, pages, whole=ops[-1].answer.get("next") is None)
-        for met in met_again(walk):
-            says = f"a walk by {ops[0].asked[0]} meets post {met.thing[1]} on page {met.first + 1} and {met.again + 1}"
-            yield _broken(law, says, ops[met.first], ops[met.again])
-        for place in there.passed_over(walk):
-            post = world.posts[place[1]]
-            if post.may_be_deleted or world.may_be_parted(post.author, int(ops[0].asked[0]), ops):
-                continue
-            wrote = [post.write] if post.write else []
-            says = f"a walk by {ops[0].asked[0]} passes over post {post.id} by {post.author}, which was there before"
-            yield _broken(law, says, *wrote, ops[0], ops[-1])
-
-
-@tries(lambda history: sum(len(climb) > 1 for climb in _climbs(history)))
-def who_walks_up_passes_over_nothing(history: History) -> Iterable[Broken]:
-    """Who asks again and again for everybody's posts above the last one seen is never beyond one that was not shown."""
-    world = _world(history)
-    for ops in _climbs(history):
-        viewer, began, stands = int(ops[0].asked[0]), int(ops[0].asked[1]), _stands(ops[-1])
-        shown = {int(post["id"]) for op in ops for post in op.answer}
-        for post in world.between(began, stands):
-            if post.id in shown or post.may_be_deleted or world.may_be_parted(post.author, viewer, ops):
-                continue
-            wrote = [post.write] if post.write else []
-            says = f"{viewer} walked up from {began} to {stands} and was not shown post {post.id} by {post.author}"
-            beyond = next(op for op in ops if _stands(op) > post.id)
-            yield _broken("who_walks_up_passes_over_nothing", says, *wrote, beyond)
-
-
-@tries(lambda history: len(_begun(history)))
-def no_post_waits_for_the_rest_of_others(history: History) -> Iterable[Broken]:
-    """An ordinary post overtakes a star's: before its first followers are told, few of others' further ones are."""
-    for op in _begun(history):
-        behind, beside = int(op.answer["behind"]), int(op.answer["beside"])
-        if behind > RESTS_MAX + RESTS_EACH * beside:
-            waited = f"waited while {behind} further pieces of others' were done, and {beside} first ones"
-            yield _broken("no_post_waits_for_the_rest_of_others", f"post {op.asked[1]} by {op.asked[0]} {waited}", op)
-
-
-@tries(lambda history: len(_samples(history)))
-def a_sampled_home_has_its_share(history: History) -> Iterable[Broken]:
-    """When all has settled, who follows too many has at least limit / follows of what was written meanwhile."""
-    limit = _world(history).sampled_above
-    for walk, due, seen in _samples(history):
-        share = (limit or 0) / _world(history).follows_most(walk[0].viewer)
-        least = due * share - SPREADS * (due * share * (1 - share)) ** 0.5
-        if seen < least:
-            says = f"{walk[0]} has {seen} of {due} posts, which is below its share of {share:.2f} by more than chance"
-            yield _broken("a_sampled_home_has_its_share", says, *(look.op for look in walk))
+def _between(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 # What the laws know of a history
@@ -298,11 +238,6 @@ class _Posted:
     @property
     def may_be_deleted(self) -> bool:
         return any(op.outcome is not Outcome.FAILED for op in self.deletions)
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """Where it stands among everybody's posts."""
-        return self.at_ms or 0, self.id
 
 
 class _Look:
@@ -333,11 +268,13 @@ class _Look:
             return f"{when}the home of {self.viewer}{part}"
         if self.kind == "posts":
             return f"{when}the list of {self.author}{part}, read by {self.viewer},"
+        if self.kind == "trending":
+            return f"{when}what trends, as {self.viewer} sees it,"
         return f"{when}a read by {self.viewer}"
 
     def covers(self, post: int) -> bool:
         """Whether this page's part of the list has the post's place in it."""
-        if self.kind == "read" or self._upward:
+        if self.kind in ("read", "trending") or self._upward:
             return False
         return (self.below is None or post < self.below) and (self.older is None or post >= self.older)
 
@@ -384,6 +321,13 @@ class _Pairs:
                 state, proof = self._judge(first, other, read)
                 yield other, state, proof[:2]
 
+    def toggles(self) -> dict[int, Toggles]:
+        """Return for each one how many others are on."""
+        turns: defaultdict[int, list[tuple[object, float, float | None, bool]]] = defaultdict(list)
+        for (one, other), mine in self._turns.items():
+            turns[one] += [(other, op.start_s, op.end_s if op.acknowledged else None, on) for op, on in mine]
+        return {one: Toggles(mine) for one, mine in turns.items()}
+
     def _judge(self, one: int, other: int, read: Op) -> tuple[set[bool], list[Op]]:
         turns = self._turns.get((one, other))
         if turns is None:
@@ -421,6 +365,7 @@ class _World:
         self._follows: defaultdict[int, set[int]] = defaultdict(set)
         self._given: list[Op] = []
         self.sampled_above: int | None = None
+        self._others: dict[int, int] = {}  # post → likes that no call changes
         for op in history:
             if op.call == "given":
                 self._given.append(op)
@@ -431,6 +376,8 @@ class _World:
             if post in self.posts:
                 self.posts[post].deletions = deletions
         self._ids = sorted(self.posts)
+        trends = [op for op in history.of("trending", outcome=Outcome.OK) if op.answer is not None]
+        self.trends = [_Look(op, self) for op in trends]
         looked = ("home", "posts", "read")
         self.looks = [_Look(op, self) for op in history.of(*looked, outcome=Outcome.OK) if op.answer is not None]
         self.same_list: defaultdict[tuple[str, int, int | None], list[_Look]] = defaultdict(list)
@@ -440,6 +387,21 @@ class _World:
         self.last_looks = [look for look in self.looks if look.op.final]
         self.walks = _walks(self.looks)
         self.last_walks = [walk for walk in self.walks if walk[0].op.final and walk[0].kind == "home"]
+        self._likers = self.liking.toggles()
+
+    def numbers(self, *, final: bool, late_s: float = 0.0) -> Iterator[tuple[_Look, int, int, int, int]]:
+        """Yield every number of likes that was shown of a post of which enough is known, and what it had to be."""
+        for look in self.looks:
+            if final and not look.op.final:
+                continue
+            for post, shown in look.likes.items():
+                written = post in self.posts and self.posts[post].write is not None
+                others = self._others.get(post, 0 if written else None)
+                if others is not None and look.op.end_s is not None:
+                    low, high = 0, 0
+                    if post in self._likers:
+                        low, high = self._likers[post].bounds(look.op.start_s, look.op.end_s, late_s=late_s)
+                    yield look, post, shown, others + low, others + high
 
     @property
     def looked_for(self) -> int:
@@ -460,16 +422,6 @@ class _World:
     def may_be_sampled(self, reader: int) -> bool:
         """Whether a reader may follow so many that not every post is pushed to them."""
         return self.sampled_above is not None and self.follows_most(reader) > self.sampled_above
-
-    @property
-    def public(self) -> list[_Posted]:
-        """Every post whose place among everybody's is known."""
-        return [post for post in self.posts.values() if post.at_ms is not None]
-
-    def may_be_parted(self, one: int, other: int, while_: list[Op]) -> bool:
-        """Whether either may block the other while these calls are answered."""
-        pairs = ((one, other), (other, one)) if one != other else ()
-        return any(True in self.blocking.at(*pair, op) for pair in pairs for op in while_)
 
     def between(self, above: int, ended: int) -> list[_Posted]:
         """Return all posts with ids above `above`, up to `ended`."""
@@ -497,6 +449,7 @@ class _World:
         for author, ids in given.get("posts", {}).items():
             for post in ids:
                 self._know(_Posted(int(post), int(author)))
+        self._others = {int(post): int(n) for post, n in given.get("likes", {}).items()}
 
     def _take(self, op: Op) -> None:
         asked = op.asked or []
@@ -542,76 +495,6 @@ def _walks(looks: list[_Look]) -> list[list[_Look]]:
         open_walks[key] = [look]
         walks.append(open_walks[key])
     return walks
-
-
-@lru_cache(maxsize=1)
-def _descents(history: History) -> list[list[Op]]:
-    """Return the walks down everybody's posts: each piece asked for with what the same caller's piece above had said.
-
-    What does not begin at the top is none of these: nobody but its system knows where it began.
-    """
-    walks: list[list[Op]] = []
-    at: defaultdict[tuple[str, int, str], list[list[Op]]] = defaultdict(list)  # who → where they are to go on
-    for op in history.of("latest", outcome=Outcome.OK):
-        viewer, cursor = int(op.asked[0]), op.asked[1] if len(op.asked) > 1 else None
-        if cursor is None:
-            walks.append(walk := [])
-        elif waiting := at[op.caller, viewer, cursor]:
-            walk = waiting.pop()
-        else:
-            continue
-        walk.append(op)
-        if (below := op.answer.get("next")) is not None:
-            at[op.caller, viewer, below].append(walk)
-    return walks
-
-
-@lru_cache(maxsize=1)
-def _climbs(history: History) -> list[list[Op]]:
-    """Return the walks up everybody's posts: each asked for what lies above the last that the same caller was shown."""
-    climbs: list[list[Op]] = []
-    at: dict[tuple[str, int, int], list[Op]] = {}  # who, and where they stand
-    for op in history.of("newer", outcome=Outcome.OK):
-        viewer, than = int(op.asked[0]), int(op.asked[1])
-        climb = at.pop((op.caller, viewer, than), None)
-        if climb is None:
-            climbs.append(climb := [])
-        climb.append(op)
-        at[op.caller, viewer, _stands(op)] = climb
-    return climbs
-
-
-def _stands(op: Op) -> int:
-    """Return the highest number that somebody who walks up has seen, or began at."""
-    return max((int(post["id"]) for post in op.answer), default=int(op.asked[1]))
-
-
-@lru_cache(maxsize=1)
-def _begun(history: History) -> list[Op]:
-    """Return the answers about posts of which somebody has been told."""
-    return [op for op in history.of("reach", outcome=Outcome.OK) if int(op.answer["pieces"])]
-
-
-@lru_cache(maxsize=1)
-def _samples(history: History) -> list[tuple[list[_Look], int, int]]:
-    """Return last walks of readers who follow too many, with how many posts they could have met, and how many they did.
-
-    Only what was written meanwhile counts: what was there before is in a feed from its making.
-    """
-    world = _world(history)
-    samples: list[tuple[list[_Look], int, int]] = []
-    for walk in world.last_walks:
-        reader = walk[0].viewer
-        if not world.may_be_sampled(reader):
-            continue
-        authors = world.authors_of(reader) - {reader}
-        written = [post for author in authors for post in world.by_author[author] if post.write and not post.deletions]
-        follows = [post for post in written if world.following.at(reader, post.author, walk[0].op) == {True}]
-        due = [post.id for post in follows if any(look.covers(post.id) for look in walk)]
-        if due:
-            seen = {id for look in walk for id in look.ids}
-            samples.append((walk, len(due), sum(id in seen for id in due)))
-    return samples
 
 
 def _left_out(world: _World, walk: list[_Look], met: dict[int, _Look]) -> Iterator[Broken]:

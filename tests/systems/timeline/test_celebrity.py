@@ -63,6 +63,11 @@ def test_every_law_that_a_star_tries_is_held_and_the_record_has_its_five_parts(e
     untried |= {"an_author_reads_their_own_post_at_once"}  # the stars do not read
     untried |= {"a_walk_meets_once_what_was_there", "who_walks_up_passes_over_nothing"}
     untried |= {"no_post_waits_for_the_rest_of_others", "a_sampled_home_has_its_share"}  # other dives are about these
+    untried |= {
+        "likes_are_counted_in_time",
+        "what_trends_is_as_fresh_as_promised",
+        "what_trends_is_made_by_few_at_once",
+    }
     assert {law for law, verdict in laws_of_it if verdict == "not tried"} == untried
     assert {verdict for law, verdict in laws_of_it if law not in untried} == {"held"}
     record = (ended.folder / "record.md").read_text()

@@ -16,6 +16,9 @@ GIVEN = Op(
 )
 
 
+GIVEN_IN_TIME = msgspec.structs.replace(GIVEN, answer={**GIVEN.answer, "counted_within_s": 0.0})
+
+
 class Story:
     """A history told call by call, each one second after the last."""
 
@@ -36,7 +39,8 @@ class Story:
         return self.tell("post", author, "hello", answer={"id": post, "author": author, "likes": 0}, **more)
 
     def home(self, reader: int, *posts: tuple[int, int], page: dict[str, int] | None = None, **more: Any) -> Op:
-        shown = [{"id": post, "author": author, "likes": 0} for post, author in posts]
+        likes = more.pop("likes", 0)
+        shown = [{"id": post, "author": author, "likes": likes} for post, author in posts]
         ends = {"older": more.pop("older", None), "newer": more.pop("newer", None)}
         answer = {"posts": shown, **ends, "source": "feed"}
         return self.tell("home", reader, page or {}, answer=answer, **more)
@@ -50,6 +54,15 @@ class Story:
         """Somebody walks up everybody's posts."""
         answer = [{"id": id, "author": STAR, "likes": 0, "at_ms": 100} for id in posts]
         return self.tell("newer", viewer, than, 2, answer=answer, **more)
+
+    def trending(self, *posts: tuple[int, int], made_s: float, took_s: float = 0.1, anew: bool = False) -> Op:
+        """Look at what trends; the service's clock is 1,000 seconds ahead."""
+        shown = [{"id": post, "author": author, "likes": 0} for post, author in posts]
+        made = {"made_ms": round(1000 * (1_000 + made_s)), "took_ms": 1000 * took_s, "fresh_s": 5.0, "anew": anew}
+        return self.tell("trending", FAN, answer={"posts": shown, **made})
+
+    def says(self, law: str) -> list[str]:
+        return self.breaks().get(law, [])
 
     def breaks(self) -> dict[str, list[str]]:
         found = {name: [broken.says for broken in law(History(self.ops))] for name, law in laws_of(laws).items()}
@@ -76,10 +89,13 @@ def test_a_law_knows_whether_anything_could_have_broken_it():
         "each_follower_sees_each_post_once": 1,
         "home_is_newest_first": 1,
         "nothing_from_strangers": 2,
+        "likes_are_never_negative": 2,
     }
+    story.ops[0] = GIVEN_IN_TIME
     story.home(STAR, (10, STAR), older=10)
     story.home(STAR, page={"max_id": 10})
     story.tell("like", FAN, 10)
+    story.trending(made_s=story.now_s + 1.1, anew=True)
     story.tell("delete", STAR, 10)
     story.tell("block", STAR, FAN)
     story.latest(FAN, (10, 5), next="a")
@@ -501,3 +517,79 @@ def test_ones_own_posts_are_due_whole_however_many_one_follows():
     story.post(FAN, 100)
     story.home(FAN, final=True)
     assert "an_author_reads_their_own_post_at_once" in story.breaks()
+
+
+def test_a_number_of_likes_that_no_order_of_the_likes_explains_is_seen():
+    """Of a post that very many like nobody reads all who do; but those who came and went are known."""
+    for likes, wrong in ((1_001, False), (1_002, False), (1_000, True), (1_003, True)):
+        story = Story(msgspec.structs.replace(GIVEN, answer={**GIVEN.answer, "posts": {}, "likes": {"10": 1_000}}))
+        story.tell("like", FAN, 10, answer=1_001)
+        story.tell("like", STAR, 10, outcome=Outcome.UNKNOWN)
+        story.home(FAN, (10, STAR), likes=likes, final=True)
+        assert ("likes_equal_the_likers" in story.breaks()) is wrong, likes
+
+
+def test_a_number_of_likes_may_be_as_late_as_was_promised_and_not_later():
+    for promise, late in ((0.0, True), (0.4, True), (2.0, False), (None, False)):
+        given = {**GIVEN.answer, **({} if promise is None else {"counted_within_s": promise})}
+        story = Story(msgspec.structs.replace(GIVEN, answer=given))
+        story.post(STAR, 10)
+        story.tell("like", FAN, 10, answer=1)
+        story.home(STAR, (10, STAR), likes=0)
+        assert story.breaks() == (
+            {"likes_are_counted_in_time": story.says("likes_are_counted_in_time")} if late else {}
+        )
+
+
+def test_nobody_is_promised_a_number_while_calls_fail():
+    story = Story(msgspec.structs.replace(GIVEN, answer={**GIVEN.answer, "counted_within_s": 0.4}))
+    story.post(STAR, 10)
+    story.tell("like", FAN, 10, answer=1)
+    story.tell("like", STAR, 10, outcome=Outcome.FAILED, lasts_s=0.8)
+    story.home(STAR, (10, STAR), likes=0)
+    assert story.breaks() == {}
+    story.home(STAR, (10, STAR), likes=0)
+    assert set(story.breaks()) == {"likes_are_counted_in_time"}
+
+
+def test_fewer_likes_than_none_are_seen():
+    story = Story(GIVEN)
+    story.tell("unlike", FAN, 10, answer=-1)
+    assert set(story.breaks()) == {"likes_are_never_negative"}
+
+
+def test_what_trends_and_is_older_than_was_promised_is_seen():
+    law = "what_trends_is_as_fresh_as_promised"
+    story = Story(GIVEN)
+    story.trending(made_s=1.2, anew=True)  # asked at 1 s
+    story.now_s = 5
+    story.trending(made_s=1.2)  # at 6 s: 4.8 s old
+    assert story.breaks() == {}
+    story.trending(made_s=1.2)
+    assert story.says(law) == ["user 2 was given what had trended 5.50 s before, and at most 5 s were promised"]
+
+
+def test_how_old_what_trends_is_cannot_be_told_from_answers_that_nobody_saw_made():
+    story = Story(GIVEN)
+    story.trending(made_s=-100)
+    assert story.breaks() == {}
+
+
+def test_many_who_make_what_trends_at_once_are_seen():
+    law = "what_trends_is_made_by_few_at_once"
+    story = Story(GIVEN)
+    for n in range(2):
+        story.trending(made_s=1 + n / 10, took_s=3, anew=True)
+    story.trending(made_s=4.2, took_s=1, anew=True)  # the first two had ended
+    assert law not in story.breaks()
+    story.trending(made_s=1.3, took_s=1, anew=True)
+    assert story.says(law) == ["3 calls made what trends at the same time"]
+
+
+def test_what_is_blocked_or_deleted_does_not_trend():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.tell("block", STAR, FAN)
+    story.tell("delete", STAR, 10)
+    story.trending((10, STAR), made_s=1, anew=True)
+    assert {"nothing_deleted", "nothing_from_the_blocked"} <= set(story.breaks())

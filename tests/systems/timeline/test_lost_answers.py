@@ -64,7 +64,7 @@ async def test_a_key_that_is_used_again_does_not_bring_back_a_post_that_was_dele
 
 
 async def like(world: World, timeline: Any, bob: Any, post: Any) -> None:
-    await world.stores.posts.like(bob, post.id, timeline._clock(), take_back=False)
+    await world.stores.likes.change(bob, post.id, timeline._clock(), "row", take_back=False)
 
 
 async def delete(world: World, timeline: Any, bob: Any, post: Any) -> None:

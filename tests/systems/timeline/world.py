@@ -23,7 +23,19 @@ from fathom.systems.timeline.stores import Stores
 from fathom.web.auth import Passwords
 from fathom.web.choices import Choices
 
-__all__ = ["APPROACHES", "NUMBERINGS", "PAGINGS", "SMALL", "Clock", "Engines", "World", "engines", "world"]
+__all__ = [
+    "APPROACHES",
+    "COUNTERS",
+    "NUMBERINGS",
+    "PAGINGS",
+    "SMALL",
+    "STAMPEDE",
+    "Clock",
+    "Engines",
+    "World",
+    "engines",
+    "world",
+]
 
 APPROACHES = ("on-write", "on-read", "hybrid", "lossy", "fifo")
 PAGINGS = ("keyset", "offset", "time-cursor")
@@ -37,6 +49,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "hybrid": {"cap": 8, "depth": 5, "chunk": 3, "fame": 3},
 }
 
+
+# Every way to count likes; the last one is a control that is only right while nobody else is there.
+COUNTERS = ("row-lock", "sharded", "asynchronous", "on-read", "read-then-write")
+# Every way to make anew what has gone out of date; the control first.
+STAMPEDE = ("none", "jitter", "single-flight", "lease", "early-refresh")
 
 # The machine does not lose power in these tests: what a killed PostgreSQL wrote, the kernel keeps. (What is on the disk
 # by when is shown in tests/outside.)
@@ -101,14 +118,20 @@ class World:
         seed: Callable[[Stores, Any], object] = lambda stores, fanout: None,
         paging: str = "keyset",
         ids: str = "snowflake",
+        counters: str = "row-lock",
+        stampede: str = "lease",
+        turned: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> AsyncIterator[service.Service]:
         """Open a service, as a process would that begins now: nothing is remembered but what the engines hold.
 
-        `seed` may put a bug into the stores or the approach beforehand.
+        `seed` may put a bug into the stores or the approach beforehand. `turned` are knobs of the other decisions.
         """
         self.stores = Stores(self.stores.truth, self.stores.cache, self.stores.queue)
         chosen = {"fanout": Choice(approach, dict(knobs or {})), "paging": Choice(paging), "ids": Choice(ids)}
+        for name, other in (("counters", counters), ("stampede", stampede)):
+            known = self.system.decision(name).approach(other).knobs()
+            chosen[name] = Choice(other, {knob: value for knob, value in (turned or {}).items() if knob in known})
         self.choices = Choices(self.system, self.stores, chosen)
         seed(self.stores, self.choices.fanout)
         more.setdefault("passwords", Passwords(passes=1, memory_kib=8))

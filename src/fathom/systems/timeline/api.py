@@ -9,6 +9,8 @@ import msgspec
 __all__ = [
     "BODY_CHARS_MAX",
     "PAGE_POSTS_MAX",
+    "TRENDING_HOURS_MAX",
+    "TRENDING_POSTS",
     "Page",
     "Piece",
     "Post",
@@ -17,6 +19,7 @@ __all__ = [
     "Slice",
     "Source",
     "Timeline",
+    "Trending",
     "User",
     "UserId",
 ]
@@ -26,6 +29,8 @@ PostId = NewType("PostId", int)  # ordered by time, unique, below 2**53 so that 
 
 BODY_CHARS_MAX = 500
 PAGE_POSTS_MAX = 40
+TRENDING_POSTS = 20
+TRENDING_HOURS_MAX = 24
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -101,6 +106,20 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     beside: int = 0
 
 
+class Trending(msgspec.Struct, frozen=True, kw_only=True):
+    """The posts of some hours that are liked most, most liked first, as that was at `made_ms` (Unix time).
+
+    It is given to nobody `fresh_s` seconds later or more. Making it took `took_ms`; `anew` says that it was made for
+    this very call. What a post says of itself, and whether it may be seen, is as of now.
+    """
+
+    posts: list[Post]
+    made_ms: int
+    took_ms: float
+    fresh_s: float
+    anew: bool
+
+
 class Timeline(Protocol):
     """What a client can ask. Every verb may raise Refusal; none has half happened when it does."""
 
@@ -153,11 +172,11 @@ class Timeline(Protocol):
         ...
 
     async def like(self, user: UserId, post: PostId) -> int:
-        """Like a post, once; return how many do."""
+        """Like a post, once; return how many do, as far as they are counted."""
         ...
 
     async def unlike(self, user: UserId, post: PostId) -> int:
-        """Take a like back; return how many are left."""
+        """Take a like back; return how many are left, as far as they are counted."""
         ...
 
     async def profile(self, viewer: UserId, name: str) -> User:
@@ -188,6 +207,10 @@ class Timeline(Protocol):
 
         Who asks again and again from the last one they were given sees every post, each after a moment.
         """
+        ...
+
+    async def trending(self, viewer: UserId, hours: int = TRENDING_HOURS_MAX) -> Trending:
+        """Return the 20 posts that are liked most, of those written in the last 1 to 24 hours; as of `made_ms`."""
         ...
 
     async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:

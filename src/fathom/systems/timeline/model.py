@@ -12,12 +12,29 @@ from typing import TypeVar
 from fathom.blocks.places import Place
 from fathom.errors import Refusal
 
-from .api import BODY_CHARS_MAX, PAGE_POSTS_MAX, Page, Piece, Post, PostId, Reach, Slice, Source, Timeline, User, UserId
+from .api import (
+    BODY_CHARS_MAX,
+    PAGE_POSTS_MAX,
+    TRENDING_HOURS_MAX,
+    TRENDING_POSTS,
+    Page,
+    Piece,
+    Post,
+    PostId,
+    Reach,
+    Slice,
+    Source,
+    Timeline,
+    Trending,
+    User,
+    UserId,
+)
 
 __all__ = [
     "TimelineModel",
     "checked_body",
     "checked_cursor",
+    "checked_hours",
     "checked_id",
     "checked_key",
     "checked_limit",
@@ -29,7 +46,8 @@ __all__ = [
     "sliced",
 ]
 
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 TOKEN_MS = 30 * DAY_MS
 
 
@@ -220,6 +238,20 @@ class TimelineModel:
         ]
         return found[: checked_limit(limit)]
 
+    async def trending(self, viewer: UserId, hours: int = TRENDING_HOURS_MAX) -> Trending:
+        checked_hours(hours)
+        now_ms = self._clock()
+        written = [
+            post
+            for post in self._written.values()
+            if now_ms - hours * HOUR_MS < post.at_ms <= now_ms
+            and not post.deleted
+            and not self._apart(viewer, post.author)
+        ]
+        most_liked = sorted(written, key=lambda post: (len(post.likers), post.id), reverse=True)[:TRENDING_POSTS]
+        posts = [self._post(post) for post in most_liked]
+        return Trending(posts=posts, made_ms=now_ms, took_ms=0.0, fresh_s=0.0, anew=True)
+
     async def settled(self) -> None:
         pass
 
@@ -352,6 +384,13 @@ def checked_limit(limit: int) -> int:
     if not 1 <= limit <= PAGE_POSTS_MAX:
         raise Refusal("invalid", f"a page has 1 to {PAGE_POSTS_MAX} posts, not {limit}")
     return limit
+
+
+def checked_hours(hours: int) -> int:
+    """Return how far back to look for what trends, or refuse."""
+    if not 1 <= hours <= TRENDING_HOURS_MAX:
+        raise Refusal("invalid", f"hours is a whole number from 1 to {TRENDING_HOURS_MAX}, not {hours}")
+    return hours
 
 
 def checked_page(page: Page) -> Page:

@@ -43,10 +43,16 @@ class Town:
 
 @asynccontextmanager
 async def people(
-    world: World, *names: str, approach: str = "on-write", seed: Seed, **knobs: Any
+    world: World,
+    *names: str,
+    approach: str = "on-write",
+    seed: Seed,
+    counters: str = "row-lock",
+    stampede: str = "lease",
+    **knobs: Any,
 ) -> AsyncIterator[Town]:
     """Open a timeline with a bug in it, and people."""
-    async with world.open(approach, knobs, seed=seed) as timeline:
+    async with world.open(approach, knobs, seed=seed, counters=counters, stampede=stampede) as timeline:
         yield Town(world, timeline, await world.town(timeline, *names))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from fathom.systems.timeline.api import Page
 
 from ..crowd import Crowd
@@ -14,16 +16,16 @@ breaks = "likes_equal_the_likers"
 
 
 def seed(stores: Any, fanout: Any) -> None:
-    like = stores.posts.like
+    change = stores.likes.change
 
-    async def like_again(user: int, post: int, now_ms: int, *, take_back: bool) -> Any:
-        likes, entry = await like(user, post, now_ms, take_back=take_back)
-        if entry is None and not take_back:
-            likes += 1
-            await stores.truth.client.execute("UPDATE posts SET likes = $2 WHERE id = $1", post, likes)
-        return likes, entry
+    async def change_again(user: int, post: int, now_ms: int, place: str, *, take_back: bool, **more: Any) -> Any:
+        liked = await change(user, post, now_ms, place, take_back=take_back, **more)
+        if liked.changed or take_back:
+            return liked
+        await stores.truth.client.execute("UPDATE posts SET likes = $2 WHERE id = $1", post, liked.likes + 1)
+        return msgspec.structs.replace(liked, likes=liked.likes + 1)
 
-    stores.posts.like = like_again
+    stores.likes.change = change_again
 
 
 async def story(world: World, seed: Seed) -> Crowd:

@@ -11,10 +11,10 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from fathom.blocks.places import WORD_CHARS
 from fathom.web.idempotency import KEY_CHARS_MAX
 
-from ..api import PAGE_POSTS_MAX, UserId
+from ..api import PAGE_POSTS_MAX, TRENDING_HOURS_MAX, UserId
 from .shapes import ID, NAME
 
-__all__ = ["LOCATION", "Cursor", "Key", "Limit", "MaxId", "MinId", "PostPath", "SinceId", "UserName", "Viewer"]
+__all__ = ["LOCATION", "Cursor", "Hours", "Key", "Limit", "MaxId", "MinId", "PostPath", "SinceId", "UserName", "Viewer"]
 
 Viewer = NamedDependency[UserId]  # the gate finds out; a handler that takes one is for those who are known
 UserName = Annotated[str, PathParameter(pattern=NAME, description="An account's name")]
@@ -34,6 +34,7 @@ LOCATION = [ResponseHeader(name="Location", value="", documentation_only=True, d
 
 # These document the query, and Litestar checks it; `pages.page` reads it, also on the routes that leave Litestar.
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_POSTS_MAX, description="At most so many posts")]
+Hours = Annotated[int, QueryParameter(ge=1, le=TRENDING_HOURS_MAX, description="Of the last so many hours")]
 MaxId = Annotated[str | None, QueryParameter(pattern=ID, description="Only posts older than this one")]
 SinceId = Annotated[
     str | None,

@@ -11,10 +11,10 @@ from fathom.errors import Refusal
 from fathom.web import cursors, idempotency
 from fathom.web.app import Gate, Visit
 
-from ..api import PAGE_POSTS_MAX, PostId, Slice, Timeline, UserId
+from ..api import PAGE_POSTS_MAX, TRENDING_HOURS_MAX, PostId, Slice, Timeline, UserId
 from .pages import HEADERS, NEXT, as_response, page, reply
-from .parameters import LOCATION, Cursor, Key, Limit, MaxId, MinId, PostPath, SinceId, UserName, Viewer
-from .shapes import LIMIT, Author, Draft, Latest, Likers, Likes, Listing, Published, Rest, Way, published
+from .parameters import LOCATION, Cursor, Hours, Key, Limit, MaxId, MinId, PostPath, SinceId, UserName, Viewer
+from .shapes import LIMIT, Author, Draft, Latest, Likers, Likes, Listing, Published, Rest, Trends, Way, published
 
 __all__ = ["handlers"]
 
@@ -105,7 +105,13 @@ def handlers(timeline: Timeline, gate: Gate[UserId], under: str) -> list[Any]:
         users = await timeline.users(viewer, await timeline.likers(viewer, number(post_id)))
         return Likers(likers=[Author(id=str(user.id), name=user.name) for user in users])
 
-    return [write, latest, newer, read, remove, reach, posts, like, like_by_post, unlike, likers]
+    @get(f"{under}/trending", operation_id="trending", tags=["posts"])
+    async def trending(viewer: Viewer, hours: Hours = TRENDING_HOURS_MAX) -> Trends:
+        """Return the posts that are liked most, of those written in the last hours."""
+        found = await timeline.trending(viewer, hours)
+        return Trends(posts=[published(post) for post in found.posts], made_ms=found.made_ms, fresh_s=found.fresh_s)
+
+    return [write, latest, newer, read, remove, reach, posts, like, like_by_post, unlike, likers, trending]
 
 
 def number(text: str) -> PostId:

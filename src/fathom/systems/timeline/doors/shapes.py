@@ -26,6 +26,7 @@ __all__ = [
     "Published",
     "Rest",
     "Session",
+    "Trends",
     "Way",
     "account",
     "listing",
@@ -150,6 +151,14 @@ class Likers(msgspec.Struct, frozen=True, kw_only=True):
     """Who likes a post, newest first, at most 1,000."""
 
     likers: list[Author]
+
+
+class Trends(msgspec.Struct, frozen=True, kw_only=True):
+    """The most liked posts of some hours, as that was at `made_ms` (Unix time): less than `fresh_s` seconds ago."""
+
+    posts: list[Published]
+    made_ms: int
+    fresh_s: float
 
 
 def account(user: User) -> Account:

@@ -6,30 +6,46 @@ out of order, and never lack one's own. What was only known to be *unknown* may 
 
 A history may begin with `call="given"`, whose answer tells the world before it:
 `{"follows": {reader: [authors]}, "posts": {author: [ids]}}`. A reader it does not name is a reader nothing is known of.
+It may also have `"latest": [[id, author, at_ms]]`, the newest of everybody's posts; `"sampled_above": follows`: whoever
+follows more than so many is pushed only a share of the posts; `"likes": {post: n}`, those that no call of the history
+changes; and `"counted_within_s": s`, a promise about numbers of likes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-from fathom.history import Broken, History, Op, Outcome, tries
+from fathom.history import Broken, History, Outcome, tries
 
+from .everybody import a_walk_meets_once_what_was_there, who_walks_up_passes_over_nothing
+from .likes import likes_are_counted_in_time, likes_are_never_negative
 from .looks import Look, reach_of
+from .numbers import between, numbers_of
 from .posts import Part, Posted, Written
+from .trends import MAKERS_MAX as MAKERS_MAX
+from .trends import what_trends_is_as_fresh_as_promised, what_trends_is_made_by_few_at_once
+from .waiting import a_sampled_home_has_its_share, no_post_waits_for_the_rest_of_others
 from .words import told as told
-from .world import PROOF_MAX, World, world_of
+from .world import World, broken, world_of
 
 __all__ = [
+    "a_sampled_home_has_its_share",
+    "a_walk_meets_once_what_was_there",
     "an_author_reads_their_own_post_at_once",
     "each_follower_sees_each_post_once",
     "home_is_newest_first",
+    "likes_are_counted_in_time",
+    "likes_are_never_negative",
     "likes_equal_the_likers",
     "no_acknowledged_post_is_lost",
+    "no_post_waits_for_the_rest_of_others",
     "nothing_deleted",
     "nothing_from_strangers",
     "nothing_from_the_blocked",
     "paging_visits_each_post_once",
+    "what_trends_is_as_fresh_as_promised",
+    "what_trends_is_made_by_few_at_once",
+    "who_walks_up_passes_over_nothing",
 ]
 
 LIKERS_MAX = 1_000  # `likers` answers no more
@@ -41,7 +57,7 @@ def no_acknowledged_post_is_lost(history: History) -> Iterable[Broken]:
     world = world_of(history)
     for missed in world.missed:
         post, looks = missed.post, missed.first
-        yield _broken(
+        yield broken(
             "no_acknowledged_post_is_lost",
             f"post {post.id} by {post.author} was acknowledged, and {looks[0]} does not have it"
             + (f", nor {missed.looks - 1} other{'s' if missed.looks > 2 else ''}" if missed.looks > 1 else ""),
@@ -57,7 +73,7 @@ def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
     world = world_of(history)
     for look in world.looks:
         for twice in _repeated(look.listed):
-            yield _broken("each_follower_sees_each_post_once", f"{look} has post {twice} twice", look.op, posts=[twice])
+            yield broken("each_follower_sees_each_post_once", f"{look} has post {twice} twice", look.op, posts=[twice])
     for walk in world.last_walks:
         seen = {post for look in walk for post in look.ids}
         reach = reach_of(walk)
@@ -67,7 +83,7 @@ def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
                     continue
                 asked = next((look for look in walk if look.should_show(post)), None)
                 if asked is not None:
-                    yield _broken(
+                    yield broken(
                         "each_follower_sees_each_post_once",
                         f"{asked} lacks post {post.id} by {author}, whom {asked.viewer} follows",
                         *world.why_followed(asked.viewer, author, asked.op),
@@ -86,7 +102,7 @@ def home_is_newest_first(history: History) -> Iterable[Broken]:
         for above, below in zip(look.listed, look.listed[1:], strict=False):
             if above < below:
                 says = f"{look} has post {above} above the newer {below}"
-                yield _broken("home_is_newest_first", says, look.op, posts=[above, below])
+                yield broken("home_is_newest_first", says, look.op, posts=[above, below])
                 break
 
 
@@ -98,7 +114,7 @@ def nothing_from_strangers(history: History) -> Iterable[Broken]:
         for post, author in look.by:
             if author != look.viewer and world.following.at(look.viewer, author, look.op) == {False}:
                 last = world.following.last(look.viewer, author, look.op)
-                yield _broken(
+                yield broken(
                     "nothing_from_strangers",
                     f"{look} shows post {post} by {author}, whom {look.viewer} does not follow",
                     *last,
@@ -111,11 +127,11 @@ def nothing_from_strangers(history: History) -> Iterable[Broken]:
 def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
     """Who has blocked, or was blocked, sees nothing of the other; from the moment the block is acknowledged."""
     world = world_of(history)
-    for look in world.looks:
+    for look in (*world.looks, *world.trends):
         for post, author in look.by if look.viewer in world.blocking.turned else ():
             for one, other in ((look.viewer, author), (author, look.viewer)):
                 if one != other and world.blocking.at(one, other, look.op) == {True}:
-                    yield _broken(
+                    yield broken(
                         "nothing_from_the_blocked",
                         f"{look} shows post {post} by {author}, although {one} had blocked {other}",
                         *world.blocking.last(one, other, look.op),
@@ -128,12 +144,12 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
 def nothing_deleted(history: History) -> Iterable[Broken]:
     """A deleted post is never shown again, from the moment its deletion is acknowledged."""
     world = world_of(history)
-    for look in world.looks:
+    for look in (*world.looks, *world.trends):
         for post in look.listed:
             for delete in world.deleted.get(post, ()):
                 if delete.before(look.op):
                     says = f"{look} shows post {post}, which had been deleted"
-                    yield _broken("nothing_deleted", says, delete, look.op, posts=[post])
+                    yield broken("nothing_deleted", says, delete, look.op, posts=[post])
                     break
 
 
@@ -150,7 +166,7 @@ def an_author_reads_their_own_post_at_once(history: History) -> Iterable[Broken]
         for id in written[look.viewer].before(look.op, look.covered):
             post = world.posts[id]
             if id not in look.ids and look.should_show(post):
-                yield _broken(
+                yield broken(
                     "an_author_reads_their_own_post_at_once",
                     f"{look} lacks the reader's own post {id}",
                     *post.proof,
@@ -169,7 +185,7 @@ def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
         for look in walk:
             for post in look.listed:
                 if post in met and met[post] is not look:
-                    yield _broken(
+                    yield broken(
                         "paging_visits_each_post_once",
                         f"{look} has post {post}, which an earlier page had too",
                         met[post].op,
@@ -179,7 +195,7 @@ def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
                 met.setdefault(post, look)
             if look.below is not None and any(post >= look.below for post in look.listed):
                 above = max(post for post in look.listed if post >= look.below)
-                yield _broken(
+                yield broken(
                     "paging_visits_each_post_once",
                     f"{look} was asked for posts below {look.below} and has {above}",
                     look.op,
@@ -189,7 +205,7 @@ def paging_visits_each_post_once(history: History) -> Iterable[Broken]:
             yield from _left_out(world, walk, met)
 
 
-@tries(lambda history: len(history.acknowledged("like")))
+@tries(lambda history: len(history.acknowledged("like", "unlike")))
 def likes_equal_the_likers(history: History) -> Iterable[Broken]:
     """When all has settled a post's number of likes is the number of those who like it."""
     world = world_of(history)
@@ -198,20 +214,24 @@ def likes_equal_the_likers(history: History) -> Iterable[Broken]:
         post = int(asked.asked[1])
         listed = [int(user) for user in asked.answer]
         for user in _repeated(listed):
-            yield _broken(law, f"user {user} likes post {post} twice", asked)
+            yield broken(law, f"user {user} likes post {post} twice", asked)
         if len(listed) >= LIKERS_MAX:
             continue
         likers = set(listed)
         for user, state, proof in world.liking.about(post, asked):
             if state == {True} and user not in likers:
-                yield _broken(law, f"user {user} likes post {post} and is not among its likers", *proof, asked)
+                yield broken(law, f"user {user} likes post {post} and is not among its likers", *proof, asked)
             if state == {False} and user in likers:
-                yield _broken(law, f"user {user} no longer likes post {post} and is among its likers", *proof, asked)
+                yield broken(law, f"user {user} no longer likes post {post} and is among its likers", *proof, asked)
         for read, likes in world.likes_at_the_end.get(post, ()):
             if likes != len(likers):
-                yield _broken(
+                yield broken(
                     law, f"{read} says post {post} has {likes} likes, and {len(likers)} like it", asked, read.op
                 )
+    for look, post, shown, low, high in numbers_of(history).shown(final=True):
+        if not low <= shown <= high:
+            says = f"{look} says post {post} has {shown} likes, and {between(low, high)} like it"
+            yield broken(law, says, look.op, posts=[post])
 
 
 def _left_out(world: World, walk: list[Look], met: dict[int, Look]) -> Iterator[Broken]:
@@ -221,7 +241,7 @@ def _left_out(world: World, walk: list[Look], met: dict[int, Look]) -> Iterator[
         known = world.posts.get(post) or Posted(post, author, may_be_deleted=post in world.deletable)
         look = next((look for look in walk if look.should_show(known)), None)
         if look is not None:
-            yield _broken(
+            yield broken(
                 "paging_visits_each_post_once",
                 f"{look} passes over post {post} by {author}, which {earlier.viewer} had seen before",
                 earlier.op,
@@ -242,7 +262,7 @@ def _upward(world: World) -> Iterator[Broken]:
         for post in look.listed:
             if post <= look.above:
                 says = f"{look} was asked for posts above {look.above} and has {post}"
-                yield _broken(law, says, look.op, posts=[post])
+                yield broken(law, says, look.op, posts=[post])
         if not look.op.final or look.newer is None:
             continue
         ended = look.newer if look.below is None else min(look.newer, look.below - 1)
@@ -250,7 +270,7 @@ def _upward(world: World) -> Iterator[Broken]:
         there = [post for author in world.authors_on(look) for post in world.posts_of(author, way)]
         for post in sorted(there, key=lambda post: post.id):
             if post.id not in look.ids and look.has_place_for(post):
-                yield _broken(
+                yield broken(
                     law,
                     f"{look} passes over post {post.id} by {post.author} on the way up from {look.above} to {ended}",
                     *post.proof,
@@ -262,7 +282,3 @@ def _upward(world: World) -> Iterator[Broken]:
 def _repeated(items: Iterable[int]) -> list[int]:
     seen: set[int] = set()
     return sorted({item for item in items if item in seen or seen.add(item)})
-
-
-def _broken(law: str, says: str, *ops: Op, **about: Any) -> Broken:
-    return Broken(law=law, says=says, ops=tuple(dict.fromkeys(op.index for op in ops[:PROOF_MAX])), about=about)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from fathom.history import Op
@@ -20,8 +20,9 @@ ListName = tuple[str, int, int | None]  # which list it is: home or posts, who r
 class Look:
     """One answered read: who looked, at which part of which list, and what was there."""
 
-    def __init__(self, op: Op, following: Pairs, blocking: Pairs) -> None:
+    def __init__(self, op: Op, following: Pairs, blocking: Pairs, may_be_sampled: Callable[[int], bool]) -> None:
         self.op, self.kind, self._following, self._blocking = op, op.call, following, blocking
+        self._may_be_sampled = may_be_sampled
         self.viewer = int(op.asked[0])
         found: dict[str, Any] = op.answer if op.call != "read" else {"posts": [op.answer]}
         self.by = [(int(post["id"]), int(post["author"])) for post in found["posts"]]
@@ -35,7 +36,7 @@ class Look:
         self.below: int | None = page.get("max_id")
         self.older: int | None = found.get("older")
         upward = page.get("since_id") is not None or page.get("min_id") is not None
-        self.covered = NOWHERE if self.kind == "read" or upward else Part.between(self.older, self.below)
+        self.covered = NOWHERE if self.kind in ("read", "trending") or upward else Part.between(self.older, self.below)
         self.above: int | None = page.get("min_id")  # the oldest above it were asked for, up to `newer`
         self.newer: int | None = found.get("newer")
 
@@ -46,6 +47,8 @@ class Look:
             return f"{when}the home of {self.viewer}{part}"
         if self.kind == "posts":
             return f"{when}the list of {self.author}{part}, read by {self.viewer},"
+        if self.kind == "trending":
+            return f"{when}what trends, as {self.viewer} sees it,"
         return f"{when}a read by {self.viewer}"
 
     @property
@@ -54,7 +57,7 @@ class Look:
         return {int(post["id"]): int(post.get("likes", 0)) for post in found}
 
     def should_show(self, post: Posted) -> bool:
-        return self.covered.low <= post.id < self.covered.high and self.has_place_for(post)
+        return self.covered.has(post.id) and self.has_place_for(post)
 
     def has_place_for(self, post: Posted) -> bool:
         """Whether the list surely has this post in it, on whatever page."""
@@ -65,7 +68,9 @@ class Look:
         if self.kind == "posts":
             pairs = ((author, self.viewer), (self.viewer, author))
             return self.author == author and not any(True in self._blocking.at(*pair, self.op) for pair in pairs)
-        return author == self.viewer or self._following.at(self.viewer, author, self.op) == {True}
+        if author == self.viewer:
+            return True
+        return not self._may_be_sampled(self.viewer) and self._following.at(self.viewer, author, self.op) == {True}
 
 
 class Shown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from fathom.blocks.toggles import Toggles
 from fathom.blocks.turns import Turns
 from fathom.history import Op, Outcome
 
@@ -41,6 +42,19 @@ class Pairs:
     def about(self, one: int, read: Op) -> Iterator[tuple[int, set[bool], list[Op]]]:
         for other in self._turns.get(one, ()):
             yield other, self.at(one, other, read), self.last(one, other, read)
+
+    def toggles(self) -> dict[int, Toggles]:
+        """Return for each one how many others are on."""
+        found: dict[int, Toggles] = {}
+        for one, others in self._turns.items():
+            found[one] = Toggles(
+                [
+                    (other, op.start_s, op.end_s if op.acknowledged else None, on)
+                    for other, mine in others.items()
+                    for op, on in mine
+                ]
+            )
+        return found
 
     def _of(self, one: int, other: int) -> Turns | None:
         if one not in self._turns or other not in self._turns[one]:

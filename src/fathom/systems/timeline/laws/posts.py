@@ -23,6 +23,9 @@ class Part(NamedTuple):
     def between(cls, low: int | None, high: int | None) -> Part:
         return cls(-math.inf if low is None else low, math.inf if high is None else high)
 
+    def has(self, id: int) -> bool:
+        return self.low <= id < self.high
+
 
 NOWHERE = Part(math.inf, -math.inf)
 
@@ -35,10 +38,17 @@ class Posted:
     author: int
     write: Op | None = None  # None: it was there before
     may_be_deleted: bool = False
+    touched: bool = False  # whether anybody has so much as tried to delete it
+    at_ms: int | None = None  # None: not told
 
     @property
     def proof(self) -> list[Op]:
         return [self.write] if self.write else []
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands among everybody's posts."""
+        return self.at_ms or 0, self.id
 
 
 class Written:

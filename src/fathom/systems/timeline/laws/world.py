@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from fathom.blocks.intervals import holders
-from fathom.history import History, Op, Outcome
+from fathom.history import Broken, History, Op, Outcome
 
 from .looks import ListName, Look, Shown, walks_of
 from .pairs import Pairs
 from .posts import Part, Posted
 
-__all__ = ["PROOF_MAX", "Missed", "World", "world_of"]
+__all__ = ["PROOF_MAX", "Missed", "World", "broken", "world_of"]
 
 PROOF_MAX = 5  # operations that prove one breach
 
@@ -46,6 +46,10 @@ class World:
         self._deleted_s: defaultdict[int, float] = defaultdict(lambda: math.inf)
         self._follows: defaultdict[int, set[int]] = defaultdict(set)
         self._given: list[Op] = []
+        self.sampled_above: int | None = None  # who follows more is pushed only a share
+        self.late_s: float | None = None  # the promise about numbers of likes
+        self.others: dict[int, int] = {}  # by post: likes that no call changes
+        self._touched: set[int] = set()
         for op in history:
             if op.call == "given":
                 self._given.append(op)
@@ -54,15 +58,14 @@ class World:
                 self._take(op)
         for post in self.deletable & self.posts.keys():
             self.posts[post].may_be_deleted = True
+        for post in self._touched & self.posts.keys():
+            self.posts[post].touched = True
         for posts in self.by_author.values():
             posts.sort(key=lambda post: post.id)
         self._ids_of = {author: [post.id for post in posts] for author, posts in self.by_author.items()}
         looked = ("home", "posts", "read")
-        self.looks = [
-            Look(op, self.following, self.blocking)
-            for op in history.of(*looked, outcome=Outcome.OK)
-            if op.answer is not None
-        ]
+        self.looks = [self._look(op) for op in history.of(*looked, outcome=Outcome.OK) if op.answer is not None]
+        self.trends = [self._look(op) for op in history.of("trending", outcome=Outcome.OK) if op.answer is not None]
         self.same_list: defaultdict[ListName, list[Look]] = defaultdict(list)
         for look in self.looks:
             self.same_list[look.list].append(look)
@@ -72,6 +75,9 @@ class World:
         self._walked_last = {walk[0].list: walk[0].op for walk in self.walks if walk[0].op.final}
         self._shown: dict[ListName, Shown] = {}
         self.last_walks = [walk for walk in self.walks if walk[0].op.final and walk[0].kind == "home"]
+
+    def _look(self, op: Op) -> Look:
+        return Look(op, self.following, self.blocking, self.may_be_sampled)
 
     @cached_property
     def written(self) -> list[Posted]:
@@ -121,6 +127,33 @@ class World:
         ids = self._ids_of.get(author, [])
         return self.by_author[author][bisect_left(ids, part.low) : bisect_left(ids, part.high)] if ids else []
 
+    @property
+    def public(self) -> list[Posted]:
+        """Every post whose place among everybody's is known."""
+        return [post for post in self.posts.values() if post.at_ms is not None]
+
+    def between(self, above: int, ended: int) -> list[Posted]:
+        """Return all posts with ids above `above`, up to `ended`, the lowest first."""
+        ids = self._ids
+        return [self.posts[id] for id in ids[bisect_right(ids, above) : bisect_right(ids, ended)]]
+
+    @cached_property
+    def _ids(self) -> list[int]:
+        return sorted(self.posts)
+
+    def follows_most(self, reader: int) -> int:
+        """Return how many authors a reader may follow at some time."""
+        return len(self._follows.get(reader, ()))
+
+    def may_be_sampled(self, reader: int) -> bool:
+        """Whether a reader may follow so many that not every post is pushed to them."""
+        return self.sampled_above is not None and self.follows_most(reader) > self.sampled_above
+
+    def may_be_parted(self, one: int, other: int, while_: list[Op]) -> bool:
+        """Whether either may block the other while these calls are answered."""
+        pairs = ((one, other), (other, one)) if one != other else ()
+        return any(True in self.blocking.at(*pair, op) for pair in pairs for op in while_)
+
     def authors_on(self, look: Look) -> set[int]:
         """Return whose posts a list may have at some time."""
         return self.authors_of(look.viewer) if look.author is None else {look.author}
@@ -169,6 +202,11 @@ class World:
             followed = {int(author) for author in authors}
             self.following.first[int(reader)] |= followed
             self._follows[int(reader)] |= followed
+        self.sampled_above = given.get("sampled_above")
+        self.late_s = given.get("counted_within_s")
+        self.others = {int(post): int(n) for post, n in given.get("likes", {}).items()}
+        for id, author, at_ms in given.get("latest", ()):
+            self._know(Posted(int(id), int(author), at_ms=int(at_ms)))
         for author, ids in given.get("posts", {}).items():
             for post in ids:
                 self._know(Posted(int(post), int(author)))
@@ -177,9 +215,11 @@ class World:
         asked = op.asked or []
         match op.call:
             case "post" if op.acknowledged:
-                self._know(Posted(int(op.answer["id"]), int(asked[0]), write=op))
-            case "delete" if op.outcome is not Outcome.FAILED:
-                self._delete(int(asked[1]), op)
+                self._know(Posted(int(op.answer["id"]), int(asked[0]), write=op, at_ms=op.answer.get("at_ms")))
+            case "delete":
+                self._touched.add(int(asked[1]))
+                if op.outcome is not Outcome.FAILED:
+                    self._delete(int(asked[1]), op)
             case "join" if op.acknowledged and self.following.known is not None:
                 self.following.known.add(int(op.answer["id"]))  # a newcomer follows nobody
             case "follow" | "unfollow":
@@ -206,3 +246,8 @@ class World:
         if post.id not in self.posts:  # the same key gives the same post again
             self.posts[post.id] = post
             self.by_author[post.author].append(post)
+
+
+def broken(law: str, says: str, *ops: Op, **about: Any) -> Broken:
+    """Return a breach, with the few operations that prove it and what they are about."""
+    return Broken(law=law, says=says, ops=tuple(dict.fromkeys(op.index for op in ops[:PROOF_MAX])), about=about)

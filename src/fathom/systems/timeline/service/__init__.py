@@ -17,13 +17,28 @@ from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import Refusal
 from fathom.web.auth import Passwords
 
-from ..api import Page, Piece, Post, PostId, Reach, Slice, Source, User, UserId
+from ..api import (
+    TRENDING_HOURS_MAX,
+    TRENDING_POSTS,
+    Page,
+    Piece,
+    Post,
+    PostId,
+    Reach,
+    Slice,
+    Source,
+    Trending,
+    User,
+    UserId,
+)
 from ..decisions.fanout import Fanout
 from ..decisions.ids import Numbering
 from ..decisions.paging import Paging
+from ..decisions.stampede import Stampede
 from ..model import (
     checked_body,
     checked_cursor,
+    checked_hours,
     checked_id,
     checked_key,
     checked_limit,
@@ -38,6 +53,7 @@ from ..model import (
 from ..stores import Stores
 from ..stores.memory import MemoryShut
 from ..stores.posts import posts_of
+from .counting import Counting
 from .delivery import Courier
 from .housekeeping import Housekeeper, unavailable
 from .mending import Mender
@@ -67,7 +83,7 @@ async def open(
     mint: Callable[[], int] | None = None,
     passwords: Passwords | None = None,
 ) -> AsyncIterator[Service]:
-    """Serve the timeline for the length of a block. `choices.fanout` is the approach that serves, asked at each call.
+    """Serve the timeline for the length of a block. `choices` has what serves each decision, asked at each call.
 
     `clock` (Unix milliseconds) and `mint` (ids that rise) can be given, so that the model mints the same.
     """
@@ -104,7 +120,8 @@ class Service:
         self._accounts, self._graph, self._posts = stores.accounts, stores.graph, stores.posts
         self._memory, self._outbox, self._standby = stores.memory, stores.outbox, stores.standby
         self._courier, self._mender = Courier(stores), Mender(stores)
-        self._house = Housekeeper(stores, choices, self._mender, self._courier, clock)
+        self._counting = Counting(stores, choices, self._mender, clock)
+        self._house = Housekeeper(stores, choices, self._mender, self._courier, self._counting, clock)
         self._mint, self._ids = mint, Ids()
         self._truth_readers = asyncio.Semaphore(TRUTH_READERS_MAX)
         self._truth_waiting = 0
@@ -198,12 +215,12 @@ class Service:
 
     async def _like(self, user: UserId, post: PostId, *, take_back: bool) -> int:
         async with self._house:
-            likes, entry = await self._posts.like(user, checked_id(post), self._clock(), take_back=take_back)
-            entry = entry or await self._outbox.standing("tally", user, post)
-        if entry is not None:
-            self._outbox.took([entry])
-            await self._mender.show(entry)
-        return likes
+            with self._counting.call() as counters:
+                liked = await counters.like(user, checked_id(post), self._clock(), take_back=take_back)
+        if liked.entry is not None:
+            self._outbox.took([liked.entry])
+            await self._mender.show(liked.entry)
+        return liked.likes
 
     async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:
         with self._house:
@@ -249,6 +266,14 @@ class Service:
         await self._mender.show(entry)
 
     # Reading
+
+    async def trending(self, viewer: UserId, hours: int = TRENDING_HOURS_MAX) -> Trending:
+        checked_hours(hours)
+        stampede: Stampede = self._choices.stampede
+        with self._house:
+            trend, anew = await stampede.trend(hours, self._clock)
+            posts = await self._posts.visible(viewer, trend.ids, TRENDING_POSTS)
+        return Trending(posts=posts, made_ms=trend.made_ms, took_ms=trend.took_ms, fresh_s=stampede.fresh_s, anew=anew)
 
     async def posts(self, viewer: UserId, author: UserId, page: Page) -> Slice:
         checked_page(page)
@@ -324,7 +349,7 @@ class Service:
     async def _from_truth(self, reader: UserId, page: Page, source: Source) -> Slice:
         """Read without any feed: from what stands by, else from the truth, but only so many at once."""
         with self._house:
-            found = await self._standby.home(reader, page, wait_s=STANDBY_S)
+            found = await self._standing_by(reader, page, wait_s=STANDBY_S)
         if found is not None:
             return sliced(found, page, source)
         if self._truth_readers.locked() and not self._standby.on:
@@ -345,14 +370,21 @@ class Service:
         try:
             with self._house:
                 # While we waited the posts that stand by may have been read: then the whole queue is served by them.
-                found = await self._standby.home(reader, page)
+                found = await self._standing_by(reader, page)
                 if found is None:
                     found = await self._graph.pull_posts(reader, page, TRUTH_S)
                 return sliced(found, page, source)
         finally:
             self._truth_readers.release()
 
+    async def _standing_by(self, reader: UserId, page: Page, *, wait_s: float = 0.0) -> list[Post] | None:
+        likes = self._stores.likes
+        beside = likes.beside_copies
+        found = await self._standby.home(reader, page, wait_s=wait_s)
+        return await self._posts.counted(found) if found and (beside or likes.beside_copies) else found
+
     async def settled(self) -> None:
+        await self._counting.settled()
         await self._outbox.settled()
         await self._stores.chores.settled()
 
@@ -371,6 +403,7 @@ class Service:
                 await stack.enter_async_context(stores.chores.open())
                 await fanout.begin()
                 await self._choices.ids.begin()
+                await self._choices.counters.begin()
                 stores.generations.targets = [fanout]
                 while left := await self._outbox.load():
                     self._outbox.took(left)
@@ -378,6 +411,7 @@ class Service:
                 self._ids.pass_over(await self._accounts.last_id())
                 await stack.enter_async_context(self._mender.working())
                 await stack.enter_async_context(self._courier.working())
+                await stack.enter_async_context(self._counting.working())
                 await stack.enter_async_context(self._house.working())
                 try:
                     async with asyncio.timeout(OPENING_S):

@@ -13,6 +13,7 @@ from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import FathomError, Refusal
 
 from ..stores import Stores
+from .counting import Counting
 from .delivery import Courier
 from .mending import Mender
 
@@ -37,9 +38,16 @@ class Housekeeper:
     """
 
     def __init__(
-        self, stores: Stores, choices: Any, mender: Mender, courier: Courier, clock: Callable[[], int]
+        self,
+        stores: Stores,
+        choices: Any,
+        mender: Mender,
+        courier: Courier,
+        counting: Counting,
+        clock: Callable[[], int],
     ) -> None:
         self._stores, self._choices, self._mender, self._courier, self._clock = stores, choices, mender, courier, clock
+        self._counting = counting
         self._suspected = float("-inf")  # when an answer was last lost
         self._stuck: set[int] = set()  # rows that were not shown at the last look
         self._replaced = False  # another service serves these data
@@ -123,6 +131,7 @@ class Housekeeper:
                     continue  # what lies in the outbox may be another's
                 try:
                     self.prune()
+                    self._counting.look()
                     await self._show_stuck()
                     if self._suspected > float("-inf") and loop.time() - self._suspected > STRAY_MS / 1000 + LOOK_S:
                         self._suspected = float("-inf")
@@ -185,6 +194,7 @@ class Housekeeper:
         await stores.accounts.forget_expired(self._clock())
         await stores.posts.forget_keys(self._clock() - DAY_MS)
         await stores.graph.forget_ended()
+        await self._counting.tidy()
 
 
 def unavailable(failure: EngineError) -> Refusal:

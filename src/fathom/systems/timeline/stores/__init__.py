@@ -20,6 +20,7 @@ from .feeds import Feeds
 from .generations import Generations
 from .graph import Graph
 from .latest import Latest
+from .likes import Likes
 from .memory import Memory
 from .numbers import Numbers
 from .outbox import Outbox
@@ -27,6 +28,7 @@ from .posts import Posts
 from .progress import Progress
 from .seat import Seat
 from .standby import Standby
+from .trends import Trends
 
 __all__ = ["Stores"]
 
@@ -51,11 +53,19 @@ class Stores:
 
     @cached_property
     def posts(self) -> Posts:
-        return Posts(self.truth, self.memory)
+        return Posts(self.truth, self.memory, self.likes)
+
+    @cached_property
+    def likes(self) -> Likes:
+        return Likes(self.truth)
+
+    @cached_property
+    def trends(self) -> Trends:
+        return Trends(self.truth, self.memory, self.likes)
 
     @cached_property
     def graph(self) -> Graph:
-        return Graph(self.truth)
+        return Graph(self.truth, self.likes)
 
     @cached_property
     def latest(self) -> Latest:

@@ -9,6 +9,7 @@ from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
 from ..api import Page, Post, PostId, UserId
+from .likes import Likes
 from .outbox import Entry
 
 if TYPE_CHECKING:
@@ -57,10 +58,9 @@ _OLDEST = f"""
     ORDER BY p.id LIMIT $4
 """
 _WITH_BODIES = """
-    SELECT p.id, p.author, u.name, p.body, p.at_ms, p.likes FROM ({newest}) n
+    SELECT p.id, p.author, u.name, p.body, p.at_ms, {likes} FROM ({newest}) n
     JOIN posts p USING (id) JOIN users u ON u.id = p.author WHERE p.deleted_ms IS NULL ORDER BY p.id DESC
 """
-_NEWEST_POSTS, _OLDEST_POSTS = _WITH_BODIES.format(newest=_NEWEST), _WITH_BODIES.format(newest=_OLDEST)
 _SNAPSHOT = f"""
     SELECT (SELECT edges FROM counts WHERE user_id = $1) AS version,
         (SELECT coalesce(array_agg(followee), '{{}}') FROM follows WHERE follower = $1
@@ -194,8 +194,8 @@ class Snapshot(NamedTuple):
 class Graph:
     """Edges between users."""
 
-    def __init__(self, truth: Postgres) -> None:
-        self._truth = truth
+    def __init__(self, truth: Postgres, likes: Likes) -> None:
+        self._truth, self._likes = truth, likes
 
     @property
     def _db(self) -> Database:
@@ -214,7 +214,8 @@ class Graph:
 
     async def pull_posts(self, reader: UserId, page: Page, within_s: float) -> list[Post]:
         """Return the same as whole posts, in one statement: for when nothing else can be asked."""
-        query = _NEWEST_POSTS if page.min_id is None else _OLDEST_POSTS
+        newest = _NEWEST if page.min_id is None else _OLDEST
+        query = _WITH_BODIES.format(newest=newest, likes=self._likes.number)
         rows = await self._db.fetch(query, reader, *_between(page), page.limit, 0, within_s=within_s)
         return [Post(id=row[0], author=row[1], name=row[2], body=row[3], at_ms=row[4], likes=row[5]) for row in rows]
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import msgspec
 
 from fathom.blocks.ids import Ids
-from fathom.engines.ledger import RESIDUAL, charging
+from fathom.engines.ledger import RESIDUAL, charge, charging
 from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
 from ..api import Page, Post, PostId, UserId
+from .likes import VISIBLE, Likes
 from .memory import Memory, MemoryShut
 from .outbox import Entry
 
@@ -55,7 +56,7 @@ _CLAIM = """
     RETURNING post
 """
 _CLAIMED = """
-    SELECT k.fingerprint, p.id, p.at_ms, p.likes, u.name
+    SELECT k.fingerprint, p.id, p.at_ms, {likes} AS likes, u.name
     FROM keys k JOIN posts p ON p.id = k.post JOIN users u ON u.id = k.author
     WHERE k.author = $1 AND k.key = $2
 """
@@ -72,38 +73,9 @@ _DELETE = """
         EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((p.author, $2), ($2, p.author))) AS hidden
     FROM posts p WHERE p.id = $1
 """
-_POST = (
-    "SELECT p.id, p.author, u.name, p.body, p.at_ms, p.likes, p.version FROM posts p JOIN users u ON u.id = p.author"
-)
-_VISIBLE = """
-    p.deleted_ms IS NULL
-    AND NOT EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((p.author, $1), ($1, p.author)))
-"""
-_LIKABLE = f"likable AS (SELECT p.id FROM posts p WHERE p.id = $2 AND {_VISIBLE})"
-_LIKE = f"""
-    WITH {_LIKABLE}, liked AS (
-        INSERT INTO likes (post, user_id) SELECT id, user_id FROM likable, counts WHERE user_id = $1
-        ON CONFLICT DO NOTHING RETURNING 1
-    ), counted AS (
-        UPDATE posts SET likes = likes + 1, version = version + 1 WHERE id = $2 AND EXISTS (SELECT FROM liked)
-        RETURNING likes
-    ), boxed AS (
-        INSERT INTO outbox (kind, who, what, at_ms) SELECT 'tally', $1, $2, $3 FROM liked RETURNING seq
-    )
-    SELECT (SELECT seq FROM boxed) AS seq, coalesce((SELECT likes FROM counted), p.likes) AS likes
-    FROM likable JOIN posts p USING (id) WHERE EXISTS (SELECT FROM counts WHERE user_id = $1)
-"""
-_UNLIKE = f"""
-    WITH {_LIKABLE}, unliked AS (
-        DELETE FROM likes USING likable WHERE post = likable.id AND user_id = $1 RETURNING 1
-    ), counted AS (
-        UPDATE posts SET likes = likes - 1, version = version + 1 WHERE id = $2 AND EXISTS (SELECT FROM unliked)
-        RETURNING likes
-    ), boxed AS (
-        INSERT INTO outbox (kind, who, what, at_ms) SELECT 'tally', $1, $2, $3 FROM unliked RETURNING seq
-    )
-    SELECT (SELECT seq FROM boxed) AS seq, coalesce((SELECT likes FROM counted), p.likes) AS likes
-    FROM likable JOIN posts p USING (id) WHERE EXISTS (SELECT FROM counts WHERE user_id = $1)
+_POST = """
+    SELECT p.id, p.author, u.name, p.body, p.at_ms, {likes} AS likes, {version} AS version
+    FROM posts p JOIN users u ON u.id = p.author
 """
 _KEEP_NEWER = """
     local old = redis.call('GET', KEYS[1])
@@ -137,8 +109,8 @@ class Known(msgspec.Struct, frozen=True, gc=False):
 class Posts:
     """Posts in the truth, and copies of them in Redis that are only ever replaced by newer ones."""
 
-    def __init__(self, truth: Postgres, memory: Memory) -> None:
-        self._truth, self._memory = truth, memory
+    def __init__(self, truth: Postgres, memory: Memory, likes: Likes) -> None:
+        self._truth, self._memory, self._likes = truth, memory, likes
         self.era = 1  # of the copies; raised to forget all of them at once
         self._filling: dict[PostId, asyncio.Future[dict[PostId, bytes]]] = {}
         self._keep_newer: Any = None
@@ -190,7 +162,7 @@ class Posts:
                     if isinstance(written, int):
                         raise _NotAbove(written)
                     return written
-                first = await tx.fetchrow(_CLAIMED, author, key)
+                first = await tx.fetchrow(_CLAIMED.format(likes=self._likes.number), author, key)
         except _NotAbove as above:
             return above.last
         except UniqueViolationError:
@@ -221,21 +193,36 @@ class Posts:
             raise Refusal("forbidden", "only its author can delete a post")
         return None if row["seq"] is None else Entry(row["seq"], "delete", author, post, now_ms)
 
-    async def like(self, user: UserId, post: PostId, now_ms: int, *, take_back: bool) -> tuple[int, Entry | None]:
-        """Like a post, or take a like back; return how many do, and no row if nothing changed."""
-        row = await self._db.fetchrow(_UNLIKE if take_back else _LIKE, user, post, now_ms)
-        if row is None:
-            raise Refusal("not-found", "there is no such post")
-        return row["likes"], None if row["seq"] is None else Entry(row["seq"], "tally", user, post, now_ms)
-
     # Reading the truth
+
+    @property
+    def _shown(self) -> str:
+        """Posts as they are shown."""
+        return _POST.format(likes=self._likes.number, version="p.version")
+
+    @property
+    def _copied(self) -> str:
+        """Posts as copies of them are made."""
+        likes, version = self._likes.copied
+        return _POST.format(likes=likes, version=version)
 
     async def read(self, viewer: UserId, post: PostId) -> Post:
         """Return a post that the viewer may see."""
-        row = await self._db.fetchrow(f"{_POST} WHERE p.id = $2 AND {_VISIBLE}", viewer, post)
+        row = await self._db.fetchrow(f"{self._shown} WHERE p.id = $2 AND {VISIBLE}", viewer, post)
         if row is None:
             raise Refusal("not-found", "there is no such post")
         return _post(row)
+
+    async def visible(self, viewer: UserId, ids: Sequence[PostId], most: int) -> list[Post]:
+        """Return the first of these posts that the viewer may see, in their order."""
+        rows = await self._db.fetch(
+            f"{self._shown} JOIN unnest($2::bigint[]) WITH ORDINALITY AS asked (id, place) ON asked.id = p.id"
+            f" WHERE {VISIBLE} ORDER BY place LIMIT $3",
+            viewer,
+            ids,
+            most,
+        )
+        return [_post(row) for row in rows]
 
     async def by(self, viewer: UserId, author: UserId, page: Page) -> list[Post]:
         """Return an author's posts, newest first: at most `page.limit` from its end of the range."""
@@ -243,7 +230,7 @@ class Posts:
         above = max(page.since_id or 0, page.min_id or 0)
         order = "DESC" if page.min_id is None else "ASC"
         rows = await self._db.fetch(
-            f"SELECT u.id AS writer, mine.* FROM users u LEFT JOIN LATERAL ({_POST} WHERE p.author = $2"
+            f"SELECT u.id AS writer, mine.* FROM users u LEFT JOIN LATERAL ({self._shown} WHERE p.author = $2"
             f" AND p.deleted_ms IS NULL AND p.id < $3 AND p.id > $4 ORDER BY p.id {order} LIMIT $5) mine ON true"
             " WHERE u.id = $2 AND NOT EXISTS ("
             "SELECT FROM blocks WHERE (blocker, blocked) IN ((u.id, $1), ($1, u.id)))"
@@ -262,7 +249,7 @@ class Posts:
         """Return who likes a post, newest first."""
         rows = await self._db.fetch(
             f"SELECT p.id AS post, l.user_id FROM posts p LEFT JOIN likes l ON l.post = p.id"
-            f" WHERE p.id = $2 AND {_VISIBLE} ORDER BY l.seq DESC LIMIT $3",
+            f" WHERE p.id = $2 AND {VISIBLE} ORDER BY l.seq DESC LIMIT $3",
             viewer,
             post,
             most,
@@ -273,12 +260,12 @@ class Posts:
 
     async def true(self, ids: Sequence[PostId]) -> dict[PostId, tuple[Post, int]]:
         """Return those of these posts that are there, with their versions."""
-        rows = await self._db.fetch(f"{_POST} WHERE p.id = ANY($1::bigint[]) AND p.deleted_ms IS NULL", ids)
+        rows = await self._db.fetch(f"{self._copied} WHERE p.id = ANY($1::bigint[]) AND p.deleted_ms IS NULL", ids)
         return {row["id"]: (_post(row), row["version"]) for row in rows}
 
     async def newest(self, most: int) -> list[tuple[Post, int]]:
         """Return everybody's newest posts, newest first, with their versions."""
-        rows = await self._db.fetch(f"{_POST} WHERE p.deleted_ms IS NULL ORDER BY p.id DESC LIMIT $1", most)
+        rows = await self._db.fetch(f"{self._copied} WHERE p.deleted_ms IS NULL ORDER BY p.id DESC LIMIT $1", most)
         return [(_post(row), row["version"]) for row in rows]
 
     async def forget_keys(self, before_ms: int, most: int = 1_000) -> int:
@@ -313,7 +300,8 @@ class Posts:
             with charging(RESIDUAL):
                 await self._memory.tell([("SCRIPT", "LOAD", _KEEP_NEWER)])
         copy = self._keep_newer.command(keys=[self._key(post)], args=[_copy(*found[post]), _life_s(post)])
-        await self._memory.tell([copy])
+        (newer,) = await self._memory.tell([copy])
+        charge("commands", 1 + newer)  # the script's own: Redis carries them out, and counts them
 
     def forget_scripts(self) -> None:
         """Redis was restarted and may have forgotten our script."""
@@ -321,6 +309,18 @@ class Posts:
 
     async def json(self, ids: Sequence[PostId]) -> Known:
         """Return the JSON of these posts, from their copies or, where there are none, from the truth."""
+        beside = self._likes.beside_copies  # now, because they may be right by the time at which we have them
+        known = await self._json(ids)
+        if (beside or self._likes.beside_copies) and known.json:
+            return Known([_copy(post, 0) for post in await self.counted(posts_of(known.json))], known.gone)
+        return known
+
+    async def counted(self, posts: list[Post]) -> list[Post]:
+        """Return posts that come from copies which do not carry their number of likes with that number."""
+        likes = await self._likes.of([post.id for post in posts])
+        return [msgspec.structs.replace(post, likes=likes.get(post.id, 0)) for post in posts]
+
+    async def _json(self, ids: Sequence[PostId]) -> Known:
         if not ids:
             return Known([], None)
         # All keys in one go: twenty of them one by one are a tenth of what a home costs us.
