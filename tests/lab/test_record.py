@@ -179,6 +179,8 @@ def test_numbers_of_one_that_broke_a_law_are_struck_through_everywhere(tmp_path)
     assert "~~3,005" in said["record.md"] and '<s class="num" data-finding="census/on-write/' in said["record.html"]
     assert "on-write broke each follower sees each post once at least 1 time: its numbers are void" in said["record.md"]
     assert "3,005 void" in terminal(run, found)
+    for text in (said["record.md"].partition("## Decision")[2].partition("##")[0], terminal(run, found)):
+        assert not re.search(r"on-write is cheaper|from on-write|to on-write|on-write costs less", text)
     assert not re.search(r'<span class="num" data-finding="census/on-write/', said["record.html"])
 
 

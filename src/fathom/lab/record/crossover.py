@@ -120,7 +120,9 @@ class _Stretch:
 
 def _crossed(facts: Facts) -> list[Finding]:
     """The values at which the cheapest of all changes, from the left."""
-    return sorted((c for c in facts.of("crossing") if c.detail.get("matters")), key=lambda c: c.value or 0.0)
+    return sorted(
+        (c for c in facts.of("crossing", void=False) if c.detail.get("matters")), key=lambda c: c.value or 0.0
+    )
 
 
 def _stretches(facts: Facts, frame: Frame, place: Callable[[Point], float], crossed: list[Finding]) -> list[_Stretch]:

@@ -41,7 +41,7 @@ def decision(facts: Facts) -> Section:
     decided = Bullets([_decided(facts, found) for found in facts.of("decision")])
     in_short = [list(decision_line(facts, found)) for found in facts.of("decision")]
     section.blocks.append(Aside([decided]) if list(decided.items) == in_short else decided)
-    flips = facts.of("flip")
+    flips = facts.of("flip", void=False)  # whoever broke a law is beside nobody
     told = [f for f in flips if f.verdict == "flips"]
     if told and axis:
         rows = [[[figures.point(point_of(f))], [str(f.approach)], [str(f.versus)], [Num(f)]] for f in told]

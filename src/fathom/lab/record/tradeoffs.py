@@ -178,7 +178,7 @@ def cost_chart(facts: Facts) -> Chart | None:
     if not facts.of("cost") or len(facts.points) < 2:
         return None
     says = f"CPU of an average operation over {facts.plan.swept.name}, one line per approach"
-    crossings = [_crossing(c) for c in facts.of("crossing")]
+    crossings = [_crossing(c) for c in facts.of("crossing", void=False)]
     return Chart("costs", {}, says + (f"; crossing: {', '.join(crossings)}" if crossings else ""))
 
 

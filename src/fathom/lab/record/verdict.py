@@ -50,7 +50,7 @@ def _chosen(facts: Facts, decision: Finding) -> str:
 def _flips(facts: Facts) -> Iterator[Span]:
     """Say at which swept values the cheapest changes, and at which mix the answer in the middle does."""
     told = False
-    for crossing in sorted(facts.of("crossing"), key=lambda c: c.value or 0.0):
+    for crossing in sorted(facts.of("crossing", void=False), key=lambda c: c.value or 0.0):
         if crossing.detail.get("matters"):
             yield from ("; " if told else "", f"from {crossing.approach} to {crossing.versus} near ")
             yield from (Num(crossing, brief=True), f" {crossing.measure}")
@@ -68,7 +68,11 @@ def _along_the_mix(facts: Facts, point: Point | None) -> Finding | None:
     """The flip of the one that is taken there which lies nearest to the mix that was asked for."""
     axis = axis_of(facts.plan)
     taken = next((d.approach for d in facts.of("decision", point=point) if d.verdict == "takes"), None)
-    flips = [f for f in facts.of("flip", point=point, verdict="flips") if f.value and taken in (f.approach, f.versus)]
+    flips = [
+        f
+        for f in facts.of("flip", point=point, verdict="flips", void=False)
+        if f.value and taken in (f.approach, f.versus)
+    ]
     if axis is None or not flips:
         return None
     rates = rates_of(facts.plan)
