@@ -16,12 +16,12 @@ breaks = "likes_equal_the_likers"
 def seed(stores: Any, fanout: Any) -> None:
     like = stores.posts.like
 
-    async def like_again(user: int, post: int, now_ms: int, *, take_back: bool) -> Any:
-        likes, entry = await like(user, post, now_ms, take_back=take_back)
+    async def like_again(user: int, post: int, now_ms: int, mint: Any, *, take_back: bool) -> Any:
+        likes, entry, told = await like(user, post, now_ms, mint, take_back=take_back)
         if entry is None and not take_back:
             likes += 1
             await stores.truth.client.execute("UPDATE posts SET likes = $2 WHERE id = $1", post, likes)
-        return likes, entry
+        return likes, entry, told
 
     stores.posts.like = like_again
 

@@ -185,6 +185,7 @@ class Housekeeper:
         await stores.accounts.forget_expired(self._clock())
         await stores.posts.forget_keys(self._clock() - DAY_MS)
         await stores.graph.forget_ended()
+        await stores.grants.forget_unused(self._clock())
 
 
 def unavailable(failure: EngineError) -> Refusal:

@@ -14,16 +14,21 @@ from fathom.engines.redis import Redis
 from fathom.errors import FathomError, Refusal
 
 from .accounts import Accounts
+from .boosts import Boosts
 from .chores import Chores
 from .deliveries import Deliveries
 from .feeds import Feeds
 from .generations import Generations
+from .grants import Grants
 from .graph import Graph
 from .memory import Memory
+from .notices import Told
 from .outbox import Outbox
+from .people import Those
 from .posts import Posts
 from .seat import Seat
 from .standby import Standby
+from .threads import Threads
 
 __all__ = ["Stores"]
 
@@ -53,6 +58,26 @@ class Stores:
     @cached_property
     def graph(self) -> Graph:
         return Graph(self.truth)
+
+    @cached_property
+    def boosts(self) -> Boosts:
+        return Boosts(self.truth)
+
+    @cached_property
+    def threads(self) -> Threads:
+        return Threads(self.truth)
+
+    @cached_property
+    def people(self) -> Those:
+        return Those(self.truth)
+
+    @cached_property
+    def notices(self) -> Told:
+        return Told(self.truth)
+
+    @cached_property
+    def grants(self) -> Grants:
+        return Grants(self.truth)
 
     @cached_property
     def generations(self) -> Generations:
