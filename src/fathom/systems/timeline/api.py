@@ -364,6 +364,10 @@ class Timeline(Protocol):
         """Return a program, without its secret."""
         ...
 
+    async def prove(self, app: str, secret: str) -> App:
+        """Return the program that has this secret; refuse with `unauthorised`."""
+        ...
+
     async def authorise(
         self, app: str, user: UserId, scopes: list[str], redirect: str, challenge: str | None = None
     ) -> str:
@@ -377,8 +381,11 @@ class Timeline(Protocol):
         """Return the token that a code stands for."""
         ...
 
-    async def grant(self, app: str, secret: str, scopes: list[str], user: UserId | None = None) -> str:
-        """Return a token for a program that knows the user's password, or that acts for nobody."""
+    async def grant(self, app: str, secret: str | None, scopes: list[str], user: UserId | None = None) -> str:
+        """Return a token for a program that knows the user's password, or that acts for nobody.
+
+        `secret` None: the caller has made sure in another way that it is this program.
+        """
         ...
 
     async def granted(self, token: str) -> Grant:

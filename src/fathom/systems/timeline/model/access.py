@@ -30,6 +30,9 @@ class Access(Base):
     async def app(self, id: str) -> App:
         return msgspec.structs.replace(self._app(id), secret="")
 
+    async def prove(self, app: str, secret: str) -> App:
+        return msgspec.structs.replace(self._proven(app, secret), secret="")
+
     async def authorise(
         self, app: str, user: UserId, scopes: list[str], redirect: str, challenge: str | None = None
     ) -> str:
@@ -51,8 +54,8 @@ class Access(Base):
             raise Refusal("unauthorised", "whoever redeems this code does not know what it was made with")
         return self._token(found.grant)
 
-    async def grant(self, app: str, secret: str, scopes: list[str], user: UserId | None = None) -> str:
-        found = self._proven(app, secret)
+    async def grant(self, app: str, secret: str | None, scopes: list[str], user: UserId | None = None) -> str:
+        found = self._app(app) if secret is None else self._proven(app, secret)
         if user is not None:
             self._known(user)
         granted = checked_scopes(scopes, found.scopes)

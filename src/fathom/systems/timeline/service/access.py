@@ -12,8 +12,6 @@ from .base import Base
 
 __all__ = ["Access"]
 
-_UNPROVEN = "no program has this id and secret"
-
 
 class Access(Base):
     """OAuth's verbs, as far as they are not its wire format."""
@@ -43,7 +41,7 @@ class Access(Base):
             return await self._stores.grants.code(app, user, allowed, redirect, challenge, self._clock())
 
     async def redeem(self, app: str, secret: str, code: str, redirect: str, verifier: str | None = None) -> str:
-        await self._proven(app, secret)
+        await self.prove(app, secret)
         async with self._house:
             now_ms = self._clock()
             taken = await self._stores.grants.take_code(app, code, redirect, now_ms)
@@ -54,8 +52,8 @@ class Access(Base):
                 raise Refusal("unauthorised", "whoever redeems this code does not know what it was made with")
             return await self._stores.grants.token(grant, now_ms)
 
-    async def grant(self, app: str, secret: str, scopes: list[str], user: UserId | None = None) -> str:
-        found = await self._proven(app, secret)
+    async def grant(self, app: str, secret: str | None, scopes: list[str], user: UserId | None = None) -> str:
+        found = await (self.app(app) if secret is None else self.prove(app, secret))
         async with self._house:
             if user is not None and not await self._accounts.users(user, [user]):
                 raise Refusal("not-found", "there is no such account")
@@ -71,14 +69,13 @@ class Access(Base):
         return found
 
     async def revoke(self, app: str, secret: str, token: str) -> None:
-        await self._proven(app, secret)
+        await self.prove(app, secret)
         async with self._house:
             await self._stores.grants.revoke(app, token)
 
-    async def _proven(self, id: str, secret: str) -> App:
-        """Return the program that knows this secret."""
+    async def prove(self, app: str, secret: str) -> App:
         with self._house:
-            found = await self._stores.grants.app(id) if len(id) <= 100 else None
+            found = await self._stores.grants.app(app) if len(app) <= 100 else None
         if not same(hashed(secret), b"" if found is None else found[1]) or found is None:
-            raise Refusal("unauthorised", _UNPROVEN)
+            raise Refusal("unauthorised", "no program has this id and secret")
         return found[0]

@@ -41,6 +41,11 @@ class Base:
         self._truth_readers = asyncio.Semaphore(0)
         self._truth_waiting = 0
 
+    @property
+    def herald(self) -> Herald:
+        """Who tells of what happens, for a door that passes it on."""
+        return self._herald
+
     def _next(self, after: int = 0) -> int:
         if self._mint is not None:
             return self._mint()
@@ -69,7 +74,9 @@ class Base:
         if not entries:
             await self._mender.still_gone(post)
         await self._show(entries)
-        self._herald.deleted(post)
+        for entry in entries:
+            if entry.kind == "delete":
+                self._herald.deleted(post, UserId(entry.who))
 
     async def _edge(self, reader: UserId, author: UserId, entry: Entry | None) -> None:
         if entry is None:

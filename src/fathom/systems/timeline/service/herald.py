@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal, NamedTuple
 
+from msgspec.structs import replace
+
 from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import Refusal
 
@@ -27,6 +29,7 @@ class Event(NamedTuple):
 
     kind: Kind
     id: int
+    author: UserId = UserId(0)  # of the post
 
 
 class Listener:
@@ -83,11 +86,11 @@ class Herald:
         for listener in self._listeners:
             if listener.public and (post.boost_of is not None or post.reply_to is not None or not post.listed):
                 continue
-            listener.tell(Event("post", post.id), post)
+            listener.tell(Event("post", post.id, post.author), post)
 
-    def deleted(self, post: PostId) -> None:
+    def deleted(self, post: PostId, author: UserId) -> None:
         for listener in self._listeners:
-            listener.tell(Event("deleted", post))
+            listener.tell(Event("deleted", post, author))
 
     def noticed(self, user: UserId | None, notice: int) -> None:
         for listener in self._listeners:
@@ -103,9 +106,9 @@ class Herald:
 
     # What of it concerns a listener
 
-    async def concerns(self, listener: Listener, post: Post) -> bool:
-        """Whether a new post is by somebody whom the listener hears; of everybody's posts the reading decides."""
-        if listener.public or post.author == listener.user:
+    async def concerns(self, listener: Listener, author: UserId) -> bool:
+        """Whether the listener hears this author; of everybody's posts the reading decides."""
+        if listener.public or author == listener.user:
             return True
         while listener.followees is None:
             changes = listener.changes
@@ -113,4 +116,12 @@ class Herald:
                 followees = frozenset(await self._stores.graph.followees(listener.user))
             if changes == listener.changes:
                 listener.followees = followees
-        return post.author in listener.followees
+        return author in listener.followees
+
+    async def at_home(self, listener: Listener, post: Post) -> list[Post]:
+        """Return a new post as it stands in the listener's home: none, if it does not, or no longer."""
+        with charging(RESIDUAL):
+            if post.boost_of is None:
+                return [found for found, _ in (await self._stores.posts.true([post.id])).values()]
+            shown = await self._stores.boosts.at_home(listener.user, [post.id])
+        return [replace(post, boosted=shown[post.id])] if post.id in shown else []

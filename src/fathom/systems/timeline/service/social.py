@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from fathom.errors import Refusal
 
 from ..api import (
@@ -159,8 +161,6 @@ class Social(Base):
 
 def unfolded(posts: list[Post], shown: dict[PostId, Post]) -> list[Post]:
     """Return posts with what the boosts among them show, without those that are not to be shown."""
-    from msgspec.structs import replace
-
     return [
         post if post.boost_of is None else replace(post, boosted=shown[post.id])
         for post in posts

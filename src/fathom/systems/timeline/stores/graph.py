@@ -141,7 +141,8 @@ _FOLLOW = """
     ), boxed AS (
         INSERT INTO outbox (kind, who, what, at_ms) SELECT 'edge', $1, $2, $3 FROM edge RETURNING seq
     ), noticed AS (
-        INSERT INTO notices (user_id, id, kind, who, at_ms) SELECT $2, $4, 'follow', $1, $3 FROM edge WHERE $4::bigint > 0
+        INSERT INTO notices (user_id, id, kind, who, at_ms)
+        SELECT $2, $4, 'follow', $1, $3 FROM edge WHERE $4::bigint > 0
         ON CONFLICT (user_id, kind, who, post) DO NOTHING RETURNING 1
     )
     SELECT (SELECT seq FROM boxed) AS seq, EXISTS (SELECT FROM noticed) AS noticed,
