@@ -316,8 +316,15 @@ class Timeline(Protocol):
         """Return everybody's posts, but not boosts, answers, the unlisted, and those of whom the viewer mutes."""
         ...
 
-    async def mute(self, muter: UserId, muted: UserId) -> None:
-        """Have nothing of somebody in one's home, among everybody's posts, or among one's notices. They never know."""
+    async def tagged(self, viewer: UserId, tag: str, page: Page) -> Slice:
+        """Return everybody's listed posts that say #tag, in capitals or not, answers too."""
+        ...
+
+    async def mute(self, muter: UserId, muted: UserId, lasts_s: int = 0) -> None:
+        """Have nothing of somebody in one's home, among everybody's posts, or among one's notices. They never know.
+
+        `lasts_s`: it is lifted by itself, no earlier than then; 0: not at all.
+        """
         ...
 
     async def unmute(self, muter: UserId, muted: UserId) -> None:

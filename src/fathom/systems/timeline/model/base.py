@@ -28,7 +28,7 @@ class Account:
     note: str = ""
     follows: set[UserId] = field(default_factory=set)
     blocks: set[UserId] = field(default_factory=set)
-    mutes: set[UserId] = field(default_factory=set)
+    mutes: dict[UserId, int | None] = field(default_factory=dict)  # until when; None: until it is lifted
 
 
 @dataclass
@@ -95,7 +95,12 @@ class Base:
         return any(a in self._accounts and b in self._accounts[a].blocks for a, b in ((one, other), (other, one)))
 
     def _mutes(self, one: UserId, other: UserId) -> bool:
-        return one in self._accounts and other in self._accounts[one].mutes
+        return one in self._accounts and other in self._muted_by(self._accounts[one])
+
+    def _muted_by(self, account: Account) -> set[UserId]:
+        """Return whom somebody mutes now."""
+        now_ms = self._clock()
+        return {muted for muted, until_ms in account.mutes.items() if until_ms is None or until_ms > now_ms}
 
     def _sees(self, viewer: UserId, post: Written) -> bool:
         """Whether a post is there for somebody; a boost is there as long as what it shows."""

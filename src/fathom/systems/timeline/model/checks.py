@@ -22,6 +22,7 @@ __all__ = [
     "checked_display",
     "checked_id",
     "checked_key",
+    "checked_lasting",
     "checked_manner",
     "checked_name",
     "checked_note",
@@ -33,6 +34,7 @@ __all__ = [
     "named_in",
     "peopled",
     "sliced",
+    "tags_in",
     "unknown_scopes",
 ]
 
@@ -49,6 +51,7 @@ _SCOPE = re.compile(rf"(read|write)(:({_PARTS}|search|statuses))?|follow|push|pr
 
 _NAME = re.compile(r"[a-z0-9_]{1,30}")
 _NAMED = re.compile(r"(?<![\w@/.])@([a-z0-9_]{1,30})(?![\w@])", re.ASCII)
+_TAGGED = re.compile(r"(?<![\w/&#])#((?=\w*[^\W\d_])\w{1,100})(?!\w)")
 _ID_MAX = 1 << 53
 Id = TypeVar("Id", bound=int)
 
@@ -112,6 +115,15 @@ def named_in(body: str) -> list[str]:
     return list(dict.fromkeys(_NAMED.findall(body.lower())))[:NAMED_MAX] if "@" in body else []
 
 
+def tags_in(body: str) -> list[str]:
+    """Return the tags in a text, each once, at most 50: letters, digits and _, and not only digits.
+
+    >>> tags_in("#Hoot, see a#b and #42 or (#two_3)")
+    ['hoot', 'two_3']
+    """
+    return list(dict.fromkeys(_TAGGED.findall(body.lower())))[:NAMED_MAX] if "#" in body else []
+
+
 def checked_display(display: str) -> str:
     """Return a name that can be shown, or refuse."""
     if len(display) > DISPLAY_CHARS_MAX or "\0" in display or not _writable(display):
@@ -124,6 +136,13 @@ def checked_note(note: str) -> str:
     if len(note) > NOTE_CHARS_MAX or "\0" in note or not _writable(note):
         raise Refusal("invalid", f"a note has at most {NOTE_CHARS_MAX} characters")
     return note
+
+
+def checked_lasting(lasts_s: int) -> int:
+    """Return how long a mute can last, or refuse."""
+    if not 0 <= lasts_s <= 10 * 366 * 86_400:
+        raise Refusal("invalid", "a mute lasts some seconds, or until it is lifted")
+    return lasts_s
 
 
 def checked_search(text: str, limit: int) -> str:

@@ -8,7 +8,7 @@ from fathom.errors import Refusal
 
 from ..api import Mark, Mention, Page, People, Post, PostId, Relation, Slice, Thread, User, UserId
 from .base import Account, Written, cut
-from .checks import checked_id, checked_page, checked_search, peopled
+from .checks import checked_id, checked_lasting, checked_page, checked_search, peopled, tags_in
 from .notices import Noticing
 
 __all__ = ["Social"]
@@ -23,7 +23,7 @@ class Social(Noticing):
 
     def _at_home(self, reader: UserId) -> Iterable[Written]:
         account = self._accounts.get(reader)
-        authors = {reader, *(account.follows - account.mutes if account else ())}
+        authors = {reader, *(account.follows - self._muted_by(account) if account else ())}
         posts = [it for it in self._written.values() if it.author in authors and self._sees(reader, it)]
         first: dict[PostId, Written] = {}
         for it in sorted(posts, key=lambda it: it.id):
@@ -44,6 +44,20 @@ class Social(Noticing):
                 for it in self._written.values()
                 if it.boost_of is None
                 and it.manner.reply_to is None
+                and it.manner.listed
+                and self._sees(viewer, it)
+                and not self._mutes(viewer, it.author)
+            ),
+            page,
+        )
+
+    async def tagged(self, viewer: UserId, tag: str, page: Page) -> Slice:
+        checked_page(page)
+        return self._page(
+            (
+                it
+                for it in self._written.values()
+                if tag.lower() in tags_in(it.body)
                 and it.manner.listed
                 and self._sees(viewer, it)
                 and not self._mutes(viewer, it.author)
@@ -113,17 +127,18 @@ class Social(Noticing):
 
     # People
 
-    async def mute(self, muter: UserId, muted: UserId) -> None:
+    async def mute(self, muter: UserId, muted: UserId, lasts_s: int = 0) -> None:
+        checked_lasting(lasts_s)
         if muter == muted:
             raise Refusal("invalid", "nobody can mute themselves")
         one, _ = self._known(muter), self._known(muted)
-        one.mutes.add(muted)
+        one.mutes[muted] = self._clock() + 1_000 * lasts_s if lasts_s else None
 
     async def unmute(self, muter: UserId, muted: UserId) -> None:
         if muter == muted:
             raise Refusal("invalid", "nobody can mute themselves")
         one, _ = self._known(muter), self._known(muted)
-        one.mutes.discard(muted)
+        one.mutes.pop(muted, None)
 
     async def followers(self, viewer: UserId, user: UserId, page: Page) -> People:
         checked_page(page)
@@ -136,7 +151,7 @@ class Social(Noticing):
 
     async def muted(self, user: UserId, page: Page) -> People:
         checked_page(page)
-        return self._people(user, self._known(user).mutes, page)
+        return self._people(user, self._muted_by(self._known(user)), page)
 
     async def blocked(self, user: UserId, page: Page) -> People:
         checked_page(page)
@@ -162,7 +177,7 @@ class Social(Noticing):
                 following=id in me.follows,
                 followed_by=viewer in self._accounts[id].follows,
                 blocking=id in me.blocks,
-                muting=id in me.mutes,
+                muting=self._mutes(viewer, id),
             )
             for id in users
             if id in self._accounts and viewer not in self._accounts[id].blocks

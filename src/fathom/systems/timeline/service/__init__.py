@@ -31,6 +31,7 @@ from ..model.checks import (
     ends,
     named_in,
     sliced,
+    tags_in,
 )
 from ..stores import Stores
 from ..stores.memory import MemoryShut
@@ -163,7 +164,7 @@ class Service(Social, Access):
     async def post(self, author: UserId, body: str, key: str | None = None, manner: Manner = PLAIN) -> Post:
         checked_body(body)
         checked_key(key)
-        draft = Draft(body, checked_manner(manner), named_in(body))
+        draft = Draft(body, checked_manner(manner), named_in(body), tags_in(body))
         async with self._house:
             wrote = await self._posts.write(checked_id(author), draft, self._clock(), self._next, key)
             post, entry, tally, noticed = wrote

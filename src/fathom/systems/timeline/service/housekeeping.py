@@ -186,6 +186,16 @@ class Housekeeper:
         await stores.posts.forget_keys(self._clock() - DAY_MS)
         await stores.graph.forget_ended()
         await stores.grants.forget_unused(self._clock())
+        await self._lift_mutes()
+
+    async def _lift_mutes(self) -> None:
+        """Lift the mutes that were to last until now."""
+        graph = self._stores.graph
+        for muter, muted in await graph.mutes_over(self._clock()):
+            entry = await graph.unmute(muter, muted, self._clock(), if_over=True)
+            if entry is not None:
+                self._stores.outbox.took([entry])
+                await self._mender.show(entry)
 
 
 def unavailable(failure: EngineError) -> Refusal:

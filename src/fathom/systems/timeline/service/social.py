@@ -22,13 +22,14 @@ from ..api import (
     User,
     UserId,
 )
-from ..model.checks import checked_id, checked_page, checked_search, ends, peopled, sliced
+from ..model.checks import checked_id, checked_lasting, checked_page, checked_search, ends, peopled, sliced
 from ..stores.people import Side
 from .base import Base
 
 __all__ = ["Social"]
 
 MANY_MAX = 1_000  # that can be asked for at once
+TAG_CHARS_MAX = 200  # longer than any that there is
 
 
 class Social(Base):
@@ -97,6 +98,11 @@ class Social(Base):
         with self._house:
             return sliced(await self._stores.threads.public(viewer, page), page, "pull")
 
+    async def tagged(self, viewer: UserId, tag: str, page: Page) -> Slice:
+        checked_page(page)
+        with self._house:
+            return sliced(await self._stores.threads.tagged(viewer, tag.lower()[:TAG_CHARS_MAX], page), page, "pull")
+
     async def liked(self, user: UserId, page: Page) -> Slice:
         checked_page(page)
         with self._house:
@@ -104,17 +110,19 @@ class Social(Base):
 
     # People
 
-    async def mute(self, muter: UserId, muted: UserId) -> None:
-        await self._mute(muter, muted, take_back=False)
+    async def mute(self, muter: UserId, muted: UserId, lasts_s: int = 0) -> None:
+        checked_lasting(lasts_s)
+        _not_oneself(muter, muted)
+        async with self._house:
+            now_ms = self._clock()
+            until_ms = now_ms + 1_000 * lasts_s if lasts_s else None
+            entry = await self._graph.mute(checked_id(muter), checked_id(muted), now_ms, until_ms)
+        await self._edge(muter, muted, entry)
 
     async def unmute(self, muter: UserId, muted: UserId) -> None:
-        await self._mute(muter, muted, take_back=True)
-
-    async def _mute(self, muter: UserId, muted: UserId, *, take_back: bool) -> None:
-        if muter == muted:
-            raise Refusal("invalid", "nobody can mute themselves")
+        _not_oneself(muter, muted)
         async with self._house:
-            entry = await self._graph.mute(checked_id(muter), checked_id(muted), self._clock(), take_back=take_back)
+            entry = await self._graph.unmute(checked_id(muter), checked_id(muted), self._clock())
         await self._edge(muter, muted, entry)
 
     async def followers(self, viewer: UserId, user: UserId, page: Page) -> People:
@@ -138,7 +146,7 @@ class Social(Base):
         if len(users) > MANY_MAX:
             raise Refusal("invalid", "at most 1,000 accounts can be asked for at once")
         with self._house:
-            return await self._stores.people.relations(viewer, [checked_id(id) for id in users])
+            return await self._stores.people.relations(viewer, [checked_id(id) for id in users], self._clock())
 
     async def search(self, viewer: UserId, text: str, limit: int = 20, followed: bool = False) -> list[User]:
         wanted = checked_search(text, limit)
@@ -157,6 +165,11 @@ class Social(Base):
     async def dismiss(self, reader: UserId, notice: NoticeId | None = None) -> None:
         async with self._house:
             await self._stores.notices.dismiss(reader, None if notice is None else checked_id(notice))
+
+
+def _not_oneself(muter: UserId, muted: UserId) -> None:
+    if muter == muted:
+        raise Refusal("invalid", "nobody can mute themselves")
 
 
 def unfolded(posts: list[Post], shown: dict[PostId, Post]) -> list[Post]:

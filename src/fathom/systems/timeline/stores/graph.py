@@ -114,7 +114,8 @@ _WHO_FOLLOWS = f"""
 _BOTH = "SELECT user_id FROM counts WHERE user_id = ANY($1::bigint[]) ORDER BY user_id FOR UPDATE"
 _MUTE = f"""
     WITH edge AS (
-        INSERT INTO mutes (muter, muted, at_ms) VALUES ($1, $2, {_NOW_MS}) ON CONFLICT DO NOTHING RETURNING 1
+        INSERT INTO mutes (muter, muted, until_ms, at_ms) VALUES ($1, $2, $4, {_NOW_MS})
+        ON CONFLICT (muter, muted) DO UPDATE SET until_ms = $4 RETURNING 1
     ), one AS (
         UPDATE counts SET edges = edges + 1 WHERE user_id = $1 AND EXISTS (SELECT FROM edge)
     )
@@ -122,7 +123,7 @@ _MUTE = f"""
 """
 _UNMUTE = """
     WITH edge AS (
-        DELETE FROM mutes WHERE muter = $1 AND muted = $2 RETURNING 1
+        DELETE FROM mutes WHERE muter = $1 AND muted = $2 AND ($4::bigint IS NULL OR until_ms <= $4) RETURNING 1
     ), one AS (
         UPDATE counts SET edges = edges + 1 WHERE user_id = $1 AND EXISTS (SELECT FROM edge)
     )
@@ -325,13 +326,27 @@ class Graph:
         """Lift a block."""
         await self._db.execute("DELETE FROM blocks WHERE blocker = $1 AND blocked = $2", blocker, blocked)
 
-    async def mute(self, muter: UserId, muted: UserId, now_ms: int, *, take_back: bool) -> Entry | None:
-        """Let one hear nothing of the other any more, or again; None: it was so already."""
+    async def mute(self, muter: UserId, muted: UserId, now_ms: int, until_ms: int | None) -> Entry:
+        """Let one hear nothing of the other any more."""
+        return Entry(await self._mute(_MUTE, muter, muted, now_ms, until_ms), "edge", muter, muted, now_ms)
+
+    async def unmute(self, muter: UserId, muted: UserId, now_ms: int, *, if_over: bool = False) -> Entry | None:
+        """Let one hear of the other again; None: there was no mute, or it is not over yet."""
+        seq = await self._mute(_UNMUTE, muter, muted, now_ms, now_ms if if_over else None)
+        return None if seq is None else Entry(seq, "edge", muter, muted, now_ms)
+
+    async def _mute(self, query: str, muter: UserId, muted: UserId, now_ms: int, when_ms: int | None) -> int:
         async with self._db.transaction() as tx:
             if len(await tx.fetch(_BOTH, [muter, muted])) < 2:
                 raise Refusal("not-found", "there is no such account")
-            seq = await tx.fetchval(_UNMUTE if take_back else _MUTE, muter, muted, now_ms)
-        return None if seq is None else Entry(seq, "edge", muter, muted, now_ms)
+            return await tx.fetchval(query, muter, muted, now_ms, when_ms)
+
+    async def mutes_over(self, now_ms: int, most: int = 100) -> list[tuple[UserId, UserId]]:
+        """Return who mutes whom for no longer than until now."""
+        rows = await self._db.fetch(
+            "SELECT muter, muted FROM mutes WHERE until_ms <= $1 ORDER BY until_ms LIMIT $2", now_ms, most
+        )
+        return [(row[0], row[1]) for row in rows]
 
     async def forget_ended(self, most: int = 1_000) -> int:
         """Remove edges that ended over a day ago; return how many."""

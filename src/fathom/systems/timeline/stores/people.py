@@ -29,7 +29,7 @@ _RELATIONS = f"""
     SELECT u.id, EXISTS (SELECT FROM follows WHERE follower = $1 AND followee = u.id AND ended_ms IS NULL) AS following,
         EXISTS (SELECT FROM follows WHERE follower = u.id AND followee = $1 AND ended_ms IS NULL) AS followed_by,
         EXISTS (SELECT FROM blocks WHERE blocker = $1 AND blocked = u.id) AS blocking,
-        EXISTS (SELECT FROM mutes WHERE muter = $1 AND muted = u.id) AS muting
+        EXISTS (SELECT FROM mutes WHERE muter = $1 AND muted = u.id AND coalesce(until_ms > $3, true)) AS muting
     FROM users u WHERE u.id = ANY($2::bigint[]) AND NOT {_HIDDEN}
 """
 _SEARCH = f"""
@@ -68,9 +68,9 @@ class Those:
             raise Refusal("not-found", "there is no such account")
         return [user_of(row) for row in rows if row["id"] is not None]
 
-    async def relations(self, viewer: UserId, users: Sequence[UserId]) -> list[Relation]:
+    async def relations(self, viewer: UserId, users: Sequence[UserId], now_ms: int) -> list[Relation]:
         """Return what is between the viewer and these accounts, in their order."""
-        found = {row["id"]: Relation(**dict(row)) for row in await self._db.fetch(_RELATIONS, viewer, users)}
+        found = {row["id"]: Relation(**dict(row)) for row in await self._db.fetch(_RELATIONS, viewer, users, now_ms)}
         return [found[id] for id in users if id in found]
 
     async def search(self, viewer: UserId, wanted: str, limit: int, followed: bool) -> list[User]:

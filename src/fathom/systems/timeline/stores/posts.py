@@ -70,6 +70,8 @@ _WRITE_MORE = """
     ), named AS (
         INSERT INTO mentions (post, user_id) SELECT $1, id FROM users, turn WHERE name = ANY($6::text[])
         RETURNING user_id AS id
+    ), tagged AS (
+        INSERT INTO tags (tag, post) SELECT tag, $1 FROM turn, unnest($9::text[]) AS said (tag)
     ), noticed AS (
         INSERT INTO notices (user_id, id, kind, who, post, at_ms)
         SELECT id, $1, 'mention', $2, $1, $4 FROM named WHERE id <> $2 RETURNING user_id
@@ -185,15 +187,16 @@ class Known(msgspec.Struct, frozen=True, gc=False):
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """A post that is to be written, and who is named in it."""
+    """A post that is to be written, who is named in it, and its tags."""
 
     body: str
     manner: Manner = PLAIN
     names: Sequence[str] = ()
+    tags: Sequence[str] = ()
 
     @property
     def plain(self) -> bool:
-        return not self.names and self.manner == PLAIN
+        return not self.names and not self.tags and self.manner == PLAIN
 
     @property
     def fingerprint(self) -> bytes:
@@ -253,7 +256,7 @@ class Posts:
             if draft.plain:
                 row = await at.fetchrow(_WRITE, minted, author, draft.body, now_ms)
             else:
-                more = (how.reply_to, draft.names, how.warning, how.listed)
+                more = (how.reply_to, draft.names, how.warning, how.listed, draft.tags)
                 row = await at.fetchrow(_WRITE_MORE, minted, author, draft.body, now_ms, *more)
         except UniqueViolationError:  # another worker had the same number
             if at is not self._db:

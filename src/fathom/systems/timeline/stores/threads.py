@@ -96,6 +96,20 @@ class Threads:
         )
         return [post_of(row) for row in rows]
 
+    async def tagged(self, viewer: UserId, tag: str, page: Page) -> list[Post]:
+        """Return everybody's listed posts with a tag, newest first."""
+        order = "DESC" if page.min_id is None else "ASC"
+        rows = await self._db.fetch(
+            f"SELECT * FROM ({_POSTS} JOIN tags t ON t.post = p.id WHERE t.tag = $5 AND {_VISIBLE} AND p.listed"
+            " AND NOT EXISTS (SELECT FROM mutes WHERE muter = $1 AND muted = p.author)"
+            f" AND t.post < $2 AND t.post > $3 ORDER BY t.post {order} LIMIT $4) page ORDER BY id DESC",
+            viewer,
+            *between(page),
+            page.limit,
+            tag,
+        )
+        return [post_of(row) for row in rows]
+
     async def liked(self, user: UserId, page: Page) -> list[Post]:
         """Return the posts that somebody likes, the newest post first."""
         order = "DESC" if page.min_id is None else "ASC"

@@ -34,7 +34,6 @@ class Accounts:
             "unfollow": ("write:follows", self._timeline.unfollow),
             "block": ("write:blocks", self._timeline.block),
             "unblock": ("write:blocks", self._timeline.unblock),
-            "mute": ("write:mutes", self._timeline.mute),
             "unmute": ("write:mutes", self._timeline.unmute),
             "remove_from_followers": ("write:follows", self._let_go),
         }
@@ -51,6 +50,7 @@ class Accounts:
             Route("GET", f"{at}/:id/followers", ANYBODY, self.followers),
             Route("GET", f"{at}/:id/following", ANYBODY, self.following),
             *(Route("POST", f"{at}/:id/{name}", scope, self._act(verb)) for name, (scope, verb) in acts.items()),
+            Route("POST", f"{at}/:id/mute", "write:mutes", self.mute),
             Route("GET", "/api/v1/mutes", "read:mutes", self.mutes),
             Route("GET", "/api/v1/blocks", "read:blocks", self.blocks),
         ]
@@ -164,14 +164,20 @@ class Accounts:
     def _act(self, verb: Callable[[UserId, UserId], Awaitable[None]]) -> Callable[[Asked], Awaitable[Any]]:
         async def act(asked: Asked) -> Any:
             other: UserId = asked.id()
-            if asked.text("duration", "0") not in ("0", ""):
-                raise Refusal("invalid", "Validation failed: a mute lasts here until it is lifted")
             await verb(asked.viewer, other)
-            for relation in await self._timeline.relations(asked.viewer, [other]):
-                return relationship(relation)
-            raise Refusal("not-found", "there is no such account")
+            return await self._relation(asked, other)
 
         return act
+
+    async def mute(self, asked: Asked) -> Any:
+        other: UserId = asked.id()
+        await self._timeline.mute(asked.viewer, other, asked.number("duration", 0))
+        return await self._relation(asked, other)
+
+    async def _relation(self, asked: Asked, other: UserId) -> Any:
+        for relation in await self._timeline.relations(asked.viewer, [other]):
+            return relationship(relation)
+        raise Refusal("not-found", "there is no such account")
 
     async def _let_go(self, user: UserId, follower: UserId) -> None:
         await self._timeline.unfollow(follower, user)

@@ -82,6 +82,10 @@ class Asked:
             raise Refusal("invalid", f"{name} is true or false, not '{found[:40]}'")
         return found in _TRUE
 
+    def number(self, name: str, otherwise: int) -> int:
+        found = self.text(name)
+        return _number(name, found, 1 << 31) if found else otherwise
+
     def limit(self, otherwise: int = 20, most: int = PAGE_POSTS_MAX) -> int:
         """Return how many are wanted: never more than there can be, as Mastodon does it."""
         found = self.text("limit")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...api import Mark, Notice, NoticeKind, Page, Post, PostId, Relation, Timeline, User, UserId
+from ...model.checks import tags_in
 from .asked import Asked
 
 __all__ = ["KINDS", "account", "date", "links", "notifications", "own_account", "relationship", "statuses"]
@@ -147,7 +148,7 @@ class _Statuses:
             "account": account(self._users[post.author], self._base),
             "media_attachments": [],
             "mentions": mentions,
-            "tags": [],
+            "tags": [{"name": tag, "url": f"{self._base}/tags/{tag}"} for tag in tags_in(shown.body)],
             "emojis": [],
             "card": None,
             "poll": None,

@@ -62,7 +62,10 @@ class Instance:
             Route("GET", "/.well-known/nodeinfo", ANYBODY, self.where_nodeinfo),
             Route("GET", "/nodeinfo/2.0", ANYBODY, self.nodeinfo),
             Route("GET", "/api/v1/preferences", "read:accounts", self.preferences),
-            Route("GET", "/api/v1/markers", "read:statuses", self.no_markers),
+            Route("GET", "/api/v1/markers", "read:statuses", self.nothing),
+            Route("GET", "/api/v1/instance/extended_description", ANYBODY, self.extended),
+            Route("GET", "/api/v1/instance/languages", ANYBODY, self.languages),
+            Route("GET", "/api/v1/instance/translation_languages", ANYBODY, self.nothing),
             Route("GET", "/avatars/:file", ANYBODY, self.avatar),
             Route("GET", "/headers/:file", ANYBODY, self.header),
             *(Route("GET", path, needs, _nothing()) for path, needs in NOTHING.items()),
@@ -116,7 +119,7 @@ class Instance:
                 "translation": {"enabled": False},
                 "timelines_access": {
                     "live_feeds": open_feed,
-                    "hashtag_feeds": {"local": "disabled", "remote": "disabled"},
+                    "hashtag_feeds": open_feed,
                     "trending_link_feeds": {"local": "disabled", "remote": "disabled"},
                 },
             },
@@ -149,7 +152,13 @@ class Instance:
             "reading:expand:spoilers": False,
         }
 
-    async def no_markers(self, asked: Asked) -> Any:
+    async def extended(self, asked: Asked) -> Any:
+        return {"updated_at": None, "content": f"<p>{SAYS}</p>"}
+
+    async def languages(self, asked: Asked) -> Any:
+        return [{"code": "en", "name": "English"}]
+
+    async def nothing(self, asked: Asked) -> Any:
         return {}
 
     async def avatar(self, asked: Asked) -> Reply:

@@ -29,6 +29,7 @@ class Timelines:
         return [
             Route("GET", "/api/v1/timelines/home", "read:statuses", self.home),
             Route("GET", "/api/v1/timelines/public", ANYBODY, self.public),
+            Route("GET", "/api/v1/timelines/tag/:tag", ANYBODY, self.tag),
             Route("GET", "/api/v2/search", "read:search", self.search),
             Route("GET", "/api/v1/search", "read:search", self.search),
         ]
@@ -43,6 +44,13 @@ class Timelines:
         if (asked.flag("remote") and not asked.flag("local")) or asked.flag("only_media"):
             return []
         return await of_posts(self._timeline, asked, page, await self._timeline.public(asked.viewer, page))
+
+    async def tag(self, asked: Asked) -> Any:
+        page = asked.page()
+        if (asked.flag("remote") and not asked.flag("local")) or asked.flag("only_media"):
+            return []
+        found = await self._timeline.tagged(asked.viewer, asked.path[0], page)
+        return await of_posts(self._timeline, asked, page, found)
 
     async def search(self, asked: Asked) -> Any:
         """Find accounts by the beginning of their names, and a status by its address."""

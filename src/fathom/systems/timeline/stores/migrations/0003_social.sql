@@ -26,13 +26,21 @@ CREATE TABLE mentions (
     PRIMARY KEY (post, user_id)
 );
 
+CREATE TABLE tags (                         -- what listed posts say of themselves with #
+    tag text NOT NULL,
+    post bigint NOT NULL,
+    PRIMARY KEY (tag, post)
+);
+
 CREATE TABLE mutes (
     muter bigint NOT NULL,
     muted bigint NOT NULL,
+    until_ms bigint,                        -- NULL: until it is lifted
     at_ms bigint NOT NULL,                  -- a feed being rebuilt hides for a while whom a push may still bring
     PRIMARY KEY (muter, muted)
 );
 CREATE INDEX mutes_by_muted ON mutes (muted, muter);
+CREATE INDEX mutes_expiring ON mutes (until_ms) WHERE until_ms IS NOT NULL;
 
 CREATE TABLE notices (                      -- given once: what is taken back and done again gives no second one
     user_id bigint NOT NULL,
