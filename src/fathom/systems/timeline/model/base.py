@@ -75,7 +75,7 @@ class Base:
     def __init__(
         self, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000, mint: Callable[[], int] | None = None
     ) -> None:
-        self._clock, self._mint = clock, mint or itertools.count(1).__next__
+        self._clock, self._mint = clock, mint or itertools.count(1_000).__next__
         self._accounts: dict[UserId, Account] = {}
         self._written: dict[PostId, Written] = {}
         self._keys: dict[tuple[UserId, str], tuple[PostId, tuple[str, Manner], int]] = {}
