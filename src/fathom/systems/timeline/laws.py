@@ -20,6 +20,8 @@ from typing import Any
 from fathom.history import Broken, History, Op, Outcome, tries
 
 __all__ = [
+    "a_home_shows_a_boosted_post_once",
+    "a_notice_is_given_once",
     "an_author_reads_their_own_post_at_once",
     "each_follower_sees_each_post_once",
     "home_is_newest_first",
@@ -28,6 +30,7 @@ __all__ = [
     "nothing_deleted",
     "nothing_from_strangers",
     "nothing_from_the_blocked",
+    "nothing_from_the_muted",
     "paging_visits_each_post_once",
 ]
 
@@ -108,7 +111,7 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
     """Who has blocked, or was blocked, sees nothing of the other; from the moment the block is acknowledged."""
     world = _world(history)
     for look in world.looks:
-        for post, author in look.by:
+        for post, author in look.by + look.boosted:
             for one, other in ((look.viewer, author), (author, look.viewer)):
                 if one != other and world.blocking.at(one, other, look.op) == {True}:
                     yield _broken(
@@ -124,7 +127,7 @@ def nothing_deleted(history: History) -> Iterable[Broken]:
     """A deleted post is never shown again, from the moment its deletion is acknowledged."""
     world = _world(history)
     for look in world.looks:
-        for post in look.listed:
+        for post in look.listed + [post for post, _ in look.boosted]:
             for delete in world.deletions.get(post, ()):
                 if delete.acknowledged and delete.before(look.op):
                     yield _broken(
@@ -208,6 +211,57 @@ def likes_equal_the_likers(history: History) -> Iterable[Broken]:
                 )
 
 
+@tries(lambda history: len(history.acknowledged("mute")))
+def nothing_from_the_muted(history: History) -> Iterable[Broken]:
+    """A home shows nothing of whom its reader mutes, boosted or not; from the moment the mute is acknowledged."""
+    world = _world(history)
+    for look in world.homes:
+        for post, author in look.by + look.boosted:
+            if world.muting.at(look.viewer, author, look.op) == {True}:
+                yield _broken(
+                    "nothing_from_the_muted",
+                    f"{look} shows post {post} by {author}, whom {look.viewer} had muted",
+                    *world.muting.last(look.viewer, author, look.op),
+                    look.op,
+                )
+
+
+@tries(lambda history: sum(bool(look.boosted) for look in _world(history).homes))
+def a_home_shows_a_boosted_post_once(history: History) -> Iterable[Broken]:
+    """However many boost a post, a page of a home has it once, and so has a walk through a home that has settled."""
+    world = _world(history)
+    for pages in [[look] for look in world.homes] + [walk for walk in world.last_walks if len(walk) > 1]:
+        shown = [(post, look) for look in pages for post in look.posts]
+        for post in _repeated(post for post, _ in shown):
+            looks = [look.op for seen, look in shown if seen == post]
+            yield _broken("a_home_shows_a_boosted_post_once", f"{pages[0]} has post {post} twice", *looks)
+
+
+@tries(lambda history: sum(len(op.answer["notices"]) for op in history.of("notices", outcome=Outcome.OK)))
+def a_notice_is_given_once(history: History) -> Iterable[Broken]:
+    """Nobody is told twice of the same, however often it was done; and of each like that is there at the end, once."""
+    world = _world(history)
+    law = "a_notice_is_given_once"
+    dismissed = {int(op.asked[0]) for op in history.of("dismiss")}
+    for op in history.of("notices", outcome=Outcome.OK):
+        reader, found = int(op.asked[0]), op.answer["notices"]
+        told = [(it["kind"], int(it["who"]), it.get("post")) for it in found]
+        for kind, who, post in sorted(set(told), key=str):
+            if told.count((kind, who, post)) > 1:
+                yield _broken(law, f"user {reader} is told twice of the same {kind} by {who} (post {post})", op)
+        page = {name for name, value in (op.asked[1] or {}).items() if value is not None and name != "limit"}
+        whole = not page and len(op.asked) < 3 and not op.answer.get("older")
+        if not op.final or not whole or reader in dismissed:
+            continue
+        for post in world.by_author[reader]:
+            for user, state, proof in world.liking.about(post.id, op):
+                hidden = world.muting.at(reader, user, op) | world.blocking.at(reader, user, op)
+                hidden |= world.blocking.at(user, reader, op)
+                certain = state == {True} and hidden == {False} and not post.may_be_deleted and user != reader
+                if certain and ("like", user, post.id) not in told:
+                    yield _broken(law, f"user {reader} is not told that {user} likes post {post.id}", *proof, op)
+
+
 # What the laws know of a history
 
 
@@ -236,6 +290,10 @@ class _Look:
         self.by = [(int(post["id"]), int(post["author"])) for post in found["posts"]]
         self.likes = {int(post["id"]): int(post.get("likes", 0)) for post in found["posts"]}
         self.listed = [post for post, _ in self.by]
+        shown = [post.get("boosted") for post in found["posts"]]
+        self.boosted = [(int(post["id"]), int(post["author"])) for post in shown if post]
+        self.boosts = {int(post["id"]) for post in found["posts"] if post.get("boosted")}
+        self.posts = [post for post in self.listed if post not in self.boosts] + [post for post, _ in self.boosted]
         self.ids = set(self.listed)
         self.author = int(op.asked[1]) if op.call == "posts" else None
         self.list = (self.kind, self.viewer, self.author)
@@ -273,7 +331,9 @@ class _Look:
             blocked = self._world.blocking
             free = blocked.at(post.author, self.viewer, self.op) == blocked.at(self.viewer, post.author, self.op)
             return self.author == post.author and free and True not in blocked.at(post.author, self.viewer, self.op)
-        return post.author == self.viewer or self._world.following.at(self.viewer, post.author, self.op) == {True}
+        heard = self._world.muting.at(self.viewer, post.author, self.op) == {False}
+        follows = self._world.following.at(self.viewer, post.author, self.op) == {True}
+        return post.author == self.viewer or (follows and heard)
 
 
 class _Pairs:
@@ -333,7 +393,7 @@ class _World:
     """A history, read once: who wrote what, who could see whom when, and every look that anybody had."""
 
     def __init__(self, history: History) -> None:
-        self.following, self.blocking, self.liking = _Pairs(), _Pairs(), _Pairs()
+        self.following, self.blocking, self.liking, self.muting = _Pairs(), _Pairs(), _Pairs(), _Pairs()
         self.posts: dict[int, _Posted] = {}
         self.by_author: defaultdict[int, list[_Posted]] = defaultdict(list)
         self.deletions: defaultdict[int, list[Op]] = defaultdict(list)
@@ -406,6 +466,11 @@ class _World:
                 if op.call == "block":
                     self.following.turn(one, other, op, on=False)
                     self.following.turn(other, one, op, on=False)
+            case "mute" | "unmute":
+                one, other = int(asked[0]), int(asked[1])
+                self.muting.turn(one, other, op, on=op.call == "mute")
+                if len(asked) > 2 and asked[2]:  # it ends by itself, nobody here can say when
+                    self.muting.turn(one, other, op, on=False)
             case "like" | "unlike":
                 self.liking.turn(int(asked[1]), int(asked[0]), op, on=op.call == "like")
             case _:
@@ -441,6 +506,8 @@ def _left_out(world: _World, walk: list[_Look], met: dict[int, _Look]) -> Iterat
         if not earlier.op.before(first.op):
             continue
         for post, author in earlier.by:
+            if post in earlier.boosts:
+                continue  # it goes when the post itself comes into the home
             known = world.posts.get(post) or _Posted(post, author, deletions=world.deletions.get(post, []))
             look = next((look for look in walk if look.should_show(known)), None)
             if post not in met and look is not None:

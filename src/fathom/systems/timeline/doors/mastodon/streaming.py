@@ -29,8 +29,8 @@ _encode = msgspec.json.Encoder().encode
 class Streaming:
     """Handlers of streams. What only answers the Protocol cannot be listened to."""
 
-    def __init__(self, timeline: Timeline, *, thump_s: float = THUMP_S) -> None:
-        self._timeline, self._thump_s = timeline, thump_s
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline, self._thump_s = timeline, THUMP_S
 
     def routes(self) -> list[Route]:
         at = "/api/v1/streaming"
