@@ -95,7 +95,7 @@ async def test_mastodon_py_logs_in_by_password_and_by_code_and_listens(tmp_path:
 
 
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
-SESSION = '''
+SESSION = """
 import queue, sys
 from mastodon import Mastodon, MastodonUnauthorizedError, StreamListener
 
@@ -132,7 +132,7 @@ try:
     ann.timeline_home()
 except Exception:
     print("revoked")
-'''
+"""
 
 
 async def test_toot_logs_in_posts_and_shows_the_timeline(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_toot_logs_in_posts_and_shows_the_timeline(tmp_path: Path) -> None
         await types("follow", "admin")
         assert "admin" in await types("following", "mastodonpy_test")
         await types("favourite", found[1].rpartition("/")[2])
-        await types("boost", found[1].rpartition("/")[2])
+        await types("reblog", found[1].rpartition("/")[2])
         home: Any = (await timeline.search(0, "mastodonpy_test"))[0]
         assert home.posts == 2
         assert "@admin" in await types("search", "admin")

@@ -71,6 +71,10 @@ def test_a_law_knows_whether_anything_could_have_broken_it():
     story.tell("like", FAN, 10)
     story.tell("delete", STAR, 10)
     story.tell("block", STAR, FAN)
+    story.tell("mute", FAN, STAR)
+    story.tell("home", FAN, {}, answer={"posts": [boost(12, 3, (11, 4))], "older": None, "newer": None})
+    notice = {"id": 13, "kind": "like", "who": FAN, "post": 10, "at_ms": 0}
+    story.tell("notices", STAR, {}, answer={"notices": [notice], "older": None, "newer": None})
     assert set(counts()) == set(laws.__all__) - {"no_acknowledged_post_is_lost"}, "it is deleted"
 
 

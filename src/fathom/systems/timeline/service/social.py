@@ -117,6 +117,8 @@ class Social(Base):
             now_ms = self._clock()
             until_ms = now_ms + 1_000 * lasts_s if lasts_s else None
             entry = await self._graph.mute(checked_id(muter), checked_id(muted), now_ms, until_ms)
+            if until_ms is not None:
+                self._house.mute_ends(until_ms)
         await self._edge(muter, muted, entry)
 
     async def unmute(self, muter: UserId, muted: UserId) -> None:

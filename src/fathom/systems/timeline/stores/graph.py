@@ -341,6 +341,11 @@ class Graph:
                 raise Refusal("not-found", "there is no such account")
             return await tx.fetchval(query, muter, muted, now_ms, when_ms)
 
+    async def next_mute_end(self) -> float:
+        """Return when the next mute ends by itself; infinity: none does."""
+        found = await self._db.fetchval("SELECT min(until_ms) FROM mutes WHERE until_ms IS NOT NULL")
+        return float("inf") if found is None else found
+
     async def mutes_over(self, now_ms: int, most: int = 100) -> list[tuple[UserId, UserId]]:
         """Return who mutes whom for no longer than until now."""
         rows = await self._db.fetch(
