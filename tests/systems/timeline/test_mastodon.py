@@ -152,6 +152,21 @@ async def test_a_boost_is_in_a_home_once_and_only_if_the_status_itself_is_not(
     assert [it["acct"] for it in await ann.sees(f"statuses/{status['id']}/reblogged_by")] == ["cleo"]
 
 
+async def test_our_own_door_shows_a_boost_with_what_it_boosts(app: Program, ann: Client, bob: Client) -> None:
+    cleo = await app.joined("cleo")
+    await follows(ann, bob)
+    status = await cleo.toots("worth it", spoiler_text="long")
+    await bob.does(f"statuses/{status['id']}/reblog")
+    credentials = {"name": "ann", "password": "correct horse"}
+    token = (await app.stranger.post("/api/v1/sessions", credentials)).json()["token"]
+    for path in ("/api/v1/home", "/api/v1/home/"):
+        (post,) = (await app.stranger.get(path, token=token)).json()["posts"]
+        assert (post["author"]["name"], post["body"], post["engagement"]) == ("bob", "", {"likes": 0})
+        shown = post["boosted"]
+        assert (shown["author"]["name"], shown["body"], shown["warning"]) == ("cleo", "worth it", "long")
+        assert shown["engagement"] == {"likes": 0, "boosts": 1}
+
+
 async def test_what_is_done_to_a_boost_is_done_to_what_it_shows(ann: Client, bob: Client) -> None:
     status = await ann.toots("mine")
     boost = await bob.does(f"statuses/{status['id']}/reblog")

@@ -54,7 +54,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     joined_ms: int = 0
 
 
-class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Post(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A post. `at_ms` is Unix time in milliseconds; `name` is its author's, which never changes.
 
     A boost is a post of its own, without a body: `boosted` is the post that its author shows to their followers.

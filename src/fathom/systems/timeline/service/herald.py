@@ -17,8 +17,9 @@ from ..stores import Stores
 
 __all__ = ["Event", "Herald", "Listener"]
 
-LISTENERS_MAX = 1_000
+LISTENERS_MAX = 500  # each keeps a connection, and others need some as well
 OF_ONE_MAX = 8  # of one user
+STRANGERS_MAX = 100  # of all who show no token
 WAITING_MAX = 200  # events that a listener has not taken yet; who falls behind further is cut off, and reads again
 
 Kind = Literal["post", "deleted", "notice"]
@@ -71,8 +72,9 @@ class Herald:
         """Let somebody listen for the length of a block."""
         if len(self._listeners) >= LISTENERS_MAX:
             raise Refusal("unavailable", "too many listen at once", retry_s=5.0)
-        if user and sum(it.user == user for it in self._listeners) >= OF_ONE_MAX:
-            raise Refusal("too-many", f"at most {OF_ONE_MAX} streams can be open at once", retry_s=5.0)
+        most = OF_ONE_MAX if user else STRANGERS_MAX
+        if sum(it.user == user for it in self._listeners) >= most:
+            raise Refusal("too-many", f"at most {most} streams can be open at once", retry_s=5.0)
         listener = Listener(user, public=public)
         self._listeners.add(listener)
         try:
