@@ -69,7 +69,7 @@ class Stores:
 
     @cached_property
     def latest(self) -> Latest:
-        return Latest(self.truth)
+        return Latest(self.truth, self.likes)
 
     @cached_property
     def numbers(self) -> Numbers:

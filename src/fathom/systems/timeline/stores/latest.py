@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fathom.engines.postgres import Postgres
 
 from ..api import Post, UserId
+from .likes import Likes
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
@@ -15,7 +16,7 @@ __all__ = ["Latest"]
 
 # Whom a block parts from the viewer is looked up once, not for each post.
 _LATEST = """
-    SELECT p.id, p.author, u.name, p.body, p.at_ms, p.likes FROM posts p JOIN users u ON u.id = p.author
+    SELECT p.id, p.author, u.name, p.body, p.at_ms, {likes} FROM posts p JOIN users u ON u.id = p.author
     WHERE p.deleted_ms IS NULL AND p.author <> ALL (ARRAY(
         SELECT blocked FROM blocks WHERE blocker = $1 UNION ALL SELECT blocker FROM blocks WHERE blocked = $1))
 """
@@ -30,8 +31,8 @@ _SKIPPING = f"{_LATEST} {_NEWEST_FIRST} OFFSET $3"
 class Latest:
     """The truth about everybody's posts, in the order of (time, number)."""
 
-    def __init__(self, truth: Postgres) -> None:
-        self._truth = truth
+    def __init__(self, truth: Postgres, likes: Likes) -> None:
+        self._truth, self._likes = truth, likes
 
     @property
     def _db(self) -> Database:
@@ -39,24 +40,24 @@ class Latest:
 
     async def top(self, viewer: UserId, limit: int) -> list[Post]:
         """Return the newest."""
-        return _posts(await self._db.fetch(_TOP, viewer, limit))
+        return await self._posts(_TOP, viewer, limit)
 
     async def below(self, viewer: UserId, at_ms: int, id: int, limit: int) -> list[Post]:
         """Return the newest below one post: an index is entered at its place."""
-        return _posts(await self._db.fetch(_BELOW, viewer, limit, at_ms, id))
+        return await self._posts(_BELOW, viewer, limit, at_ms, id)
 
     async def before(self, viewer: UserId, at_ms: int, limit: int) -> list[Post]:
         """Return the newest that are older than a time."""
-        return _posts(await self._db.fetch(_BEFORE, viewer, limit, at_ms))
+        return await self._posts(_BEFORE, viewer, limit, at_ms)
 
     async def above(self, viewer: UserId, id: int, horizon: int, limit: int) -> list[Post]:
         """Return the oldest above a number, oldest first, up to another number."""
-        return _posts(await self._db.fetch(_ABOVE, viewer, limit, id, horizon))
+        return await self._posts(_ABOVE, viewer, limit, id, horizon)
 
     async def skipping(self, viewer: UserId, count: int, limit: int) -> list[Post]:
         """Return the newest but so many: these are read too, and thrown away."""
-        return _posts(await self._db.fetch(_SKIPPING, viewer, limit, count))
+        return await self._posts(_SKIPPING, viewer, limit, count)
 
-
-def _posts(rows: list[Any]) -> list[Post]:
-    return [Post(id=row[0], author=row[1], name=row[2], body=row[3], at_ms=row[4], likes=row[5]) for row in rows]
+    async def _posts(self, query: str, *args: int) -> list[Post]:
+        rows = await self._db.fetch(query.format(likes=self._likes.number), *args)
+        return [Post(id=row[0], author=row[1], name=row[2], body=row[3], at_ms=row[4], likes=row[5]) for row in rows]
