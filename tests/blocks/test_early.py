@@ -45,8 +45,8 @@ def test_few_make_it_anew_however_many_read(per_s: int):
     """A read every 1/`per_s`; making takes 0.1 s, and until it is done the others still find the old one."""
     drawn = random.Random(per_s)
     makers = []
-    for _ in range(60):
-        at_s, done_s, making = -2.0, math.inf, 0
+    for _ in range(30):
+        at_s, done_s, making = -1.0, math.inf, 0
         while at_s < done_s:
             if is_due(-at_s, 0.1, 1.0 - drawn.random()):
                 making += 1

@@ -237,3 +237,26 @@ async def test_a_wrong_password_is_said_so_at_once(nats: OwnNats):
         async with Nats.at(wrong).connected(deadline_s=30.0):
             pass
     assert wrong.split(":")[2].split("@")[0] not in str(caught.value)
+
+
+async def test_it_comes_back_when_its_library_falls_over_a_reset_connection(
+    nats: OwnNats, broker: Broker, monkeypatch: pytest.MonkeyPatch
+):
+    """nats-py closes what it has lost, and may break while it does: then nobody is told that the connection is gone."""
+    from nats.aio.client import Client
+
+    broke = asyncio.Event()
+
+    async def close(client: Client, *args: object, **named: object) -> None:
+        broke.set()
+        raise ConnectionResetError("reset by peer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "_close", close)
+        await nats.kill()
+        async with asyncio.timeout(20.0):
+            await broke.wait()
+        await until(lambda: not broker.up)
+    await nats.restart()
+    await broker.wait_up(20.0)
+    await broker.publish("work.x", b"again", id="again")

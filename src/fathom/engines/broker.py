@@ -197,6 +197,7 @@ class Broker:
                     disconnected_cb=self._on_lost,
                     closed_cb=self._on_lost,
                 )
+                self._watch(client)
                 self._inbox = client.new_inbox()
                 await client.subscribe(self._inbox + ".*", cb=self._on_answer)
                 for consumer in self._consumers:
@@ -217,6 +218,22 @@ class Broker:
                 ) from None
             # What is said of a URL that cannot be read may quote it.
             raise self._refused(type(fault).__name__ if isinstance(fault, ValueError) else why) from None
+
+    def _watch(self, client: Client) -> None:
+        """Know that a connection is lost when whoever reads it has ended, whether or not nats-py says so.
+
+        It may not: a connection that is reset while nats-py closes it ends its reading task before it has called back.
+        """
+        reading: asyncio.Task[None] | None = getattr(client, "_reading_task", None)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (fault := task.exception()) is not None:
+                self._reason = str(fault) or type(fault).__name__
+            if self._client is client:
+                self._lost.set()
+
+        if reading is not None:
+            reading.add_done_callback(ended)
 
     def _refused(self, why: str) -> EngineDown:
         return EngineDown(
@@ -239,6 +256,8 @@ class Broker:
         if client is not None:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(client.close(), 1.0)
+            with contextlib.suppress(Exception):  # where it broke while closing, its socket is still open
+                client._transport.close()  # pyright: ignore[reportOptionalMemberAccess]
 
     async def _on_error(self, fault: Exception) -> None:
         self._reason = str(fault) or type(fault).__name__

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fathom.cli.measuring import is_measured
+from fathom.design import first_line
 from fathom.engines.engine import Engine, EngineError
 from fathom.errors import FathomError
 from fathom.history import laws_of
@@ -69,7 +71,7 @@ class Living:
                     asks=question.asks,
                     serving=serving[name].approach,
                     options=tuple(
-                        control.Option(name=option, says=(kind.__doc__ or "").partition("\n")[0])
+                        control.Option(name=option, says=first_line(sys.modules[kind.__module__]))
                         for option, kind in question.approaches.items()
                     ),
                 )
