@@ -200,20 +200,24 @@ class Housekeeper:
         await stores.grants.forget_unused(self._clock())
         await self._counting.tidy()
 
-    def mute_ends(self, at_ms: int) -> None:
+    def mute_ends(self, at_ms: float) -> None:
         """Keep in mind that a mute is to be lifted then."""
         self._mutes_end_ms = min(self._mutes_end_ms, at_ms)
 
     async def _lift_mutes(self) -> None:
         """Lift the mutes that were to last until now."""
         graph = self._stores.graph
-        self._mutes_end_ms = float("inf")
-        for muter, muted in await graph.mutes_over(self._clock()):
-            entry = await graph.unmute(muter, muted, self._clock(), if_over=True)
-            if entry is not None:
-                self._stores.outbox.took([entry])
-                await self._mender.show(entry)
-        self._mutes_end_ms = min(self._mutes_end_ms, await graph.next_mute_end())
+        self._mutes_end_ms, before = float("inf"), self._mutes_end_ms
+        try:
+            for muter, muted in await graph.mutes_over(self._clock()):
+                entry = await graph.unmute(muter, muted, self._clock(), if_over=True)
+                if entry is not None:
+                    self._stores.outbox.took([entry])
+                    await self._mender.show(entry)
+            self.mute_ends(await graph.next_mute_end())
+        except EngineError:
+            self.mute_ends(before)
+            raise
 
 
 def unavailable(failure: EngineError) -> Refusal:
