@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from litestar import Litestar, Request, Response
@@ -25,7 +25,7 @@ from fathom.web.metrics import Metrics
 from fathom.web.problems import FieldProblem, Problem
 from fathom.web.reply import Reply
 
-__all__ = ["SECURITY", "Door", "Gate", "Quick", "Reply", "Visit", "api"]
+__all__ = ["SECURITY", "Dialect", "Door", "Gate", "Quick", "Reply", "Spoken", "Stream", "Visit", "api"]
 
 log = logging.getLogger("fathom.web")
 
@@ -70,13 +70,14 @@ class Gate(Generic[Id]):
 class Visit:
     """One request on its way through the door."""
 
-    __slots__ = ("headers", "operation", "rate", "scope", "trace")
+    __slots__ = ("dialect", "headers", "operation", "rate", "scope", "trace")
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.trace = tracing.begin(self.headers)
         self.operation = "-"
+        self.dialect: Dialect | None = None  # in which it is answered, where that is not the door's own
         self.rate: tuple[Throttle, Taken] | None = None  # what the caller has left of the limit that comes first
 
     @property
@@ -105,6 +106,38 @@ class Visit:
 Quick = Callable[[Visit], Awaitable[Reply]]
 
 
+class Stream(msgspec.Struct, frozen=True):
+    """An answer that goes on until whoever asked leaves, or until there is no more: pieces of a body."""
+
+    pieces: AsyncGenerator[bytes]
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    media_type: bytes = b"text/event-stream"
+
+
+class Spoken(NamedTuple):
+    """What a dialect answers to one method and path: the operation's name, and what is to be done with the body."""
+
+    operation: str
+    answer: Callable[[Visit, bytes], Awaitable[Reply | Stream]]
+
+
+class Dialect(Protocol):
+    """Another's protocol on the same door: paths of its own, forms as well as JSON, errors in its own words.
+
+    It goes through the same limits, and is counted the same; it is described elsewhere, by whoever made it up.
+    """
+
+    operations: frozenset[str]
+
+    def find(self, method: str, path: str) -> Spoken | None:
+        """Return what answers this; None: it is none of the dialect's paths."""
+        ...
+
+    def problem(self, it: Problem) -> Reply:
+        """Say a problem in the dialect's words."""
+        ...
+
+
 def api(
     title: str,
     version: str,
@@ -115,6 +148,7 @@ def api(
     metrics: Metrics | None = None,
     quick: Mapping[tuple[str, str], Quick] | None = None,
     ready: Callable[[], Awaitable[Mapping[str, Any] | None]] | None = None,
+    dialect: Dialect | None = None,
     says: str = "",
 ) -> Door:
     """Return the ASGI application of a system's REST door.
@@ -123,7 +157,7 @@ def api(
     A handler with a parameter `viewer` is for those who are known: the gate fills it in.
     `quick` are hot routes that leave Litestar, by method and exact path; a handler of the same method and path
     must be there too, which documents it. `ready` raises while the system cannot serve, and returns what else to
-    say of it.
+    say of it. `dialect` answers on paths that no handler has.
     The door adds /openapi.json, /docs, /health, /ready and /metrics.
     """
     return Door(
@@ -135,6 +169,7 @@ def api(
         metrics=metrics or Metrics(),
         quick=quick or {},
         ready=ready,
+        dialect=dialect,
         says=says,
     )
 
@@ -153,9 +188,10 @@ class Door:
         metrics: Metrics,
         quick: Mapping[tuple[str, str], Quick],
         ready: Callable[[], Awaitable[Mapping[str, Any] | None]] | None,
+        dialect: Dialect | None,
         says: str,
     ) -> None:
-        self.limits, self.metrics = limits, metrics
+        self.limits, self.metrics, self.dialect = limits, metrics, dialect
         self.admission = Admission(limits.in_flight_max)
         self._gate, self._ready = gate, ready
         self._per_address = _throttle("address", limits.per_address, limits)
@@ -183,7 +219,7 @@ class Door:
                 raise ValueError(f"the quick route {method} {path} has no handler that documents it")
             self._quick[method, path] = (answer, operations[method, path])
         for name in self._operations:
-            if name not in operations.values():
+            if name not in operations.values() and (dialect is None or name not in dialect.operations):
                 raise ValueError(f"there is a rate for '{name}', but no such operation")
         page = openapi.page(self.openapi)
         schema = msgspec.json.encode(self.openapi)
@@ -214,6 +250,7 @@ class Door:
         began = time.perf_counter()
         visit = Visit(scope)
         status = 500
+        stream: Stream | None = None
         try:
             if (own := self._own.get(scope["path"])) is not None:
                 status = await self._answer_itself(visit, own, send)
@@ -225,16 +262,25 @@ class Door:
                     answer, visit.operation = found
                     self._begin(visit)
                     status = await self._send(visit, await answer(visit), send)
+                elif self.dialect and (spoken := self.dialect.find(scope["method"], scope["path"])) is not None:
+                    visit.dialect = self.dialect
+                    status, stream = await self._speak(visit, spoken, receive, send)
                 else:
                     status = await self._through_litestar(visit, receive, send)
             finally:
                 self.admission.leave()
+            if stream is not None:  # it is no request under way any more: who opened it bounds how many there are
+                await self._flow(visit, stream, receive, send)
         except _Gone:
             status = 499  # nobody is there to be answered
         except Exception as error:
             it, fields = _problem_of(error, visit)
             status = it.status
-            await problems.send_problem(send, it, [*visit.fields, *SECURITY[:-1], *fields])
+            if visit.dialect is not None:
+                said = visit.dialect.problem(it)
+                await self._send(visit, msgspec.structs.replace(said, headers=[*said.headers, *fields]), send)
+            else:
+                await problems.send_problem(send, it, [*visit.fields, *SECURITY[:-1], *fields])
         finally:
             self._count(visit, status, time.perf_counter() - began)
 
@@ -269,6 +315,44 @@ class Door:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body, "more_body": False})
         return reply.status
+
+    async def _speak(self, visit: Visit, spoken: Spoken, receive: Receive, send: Send) -> tuple[int, Stream | None]:
+        """Answer in the dialect: with the status of what was sent, or with a stream that is still to be."""
+        visit.operation = spoken.operation
+        self._begin(visit)
+        body = await self._body(visit, receive, forms=True) or b""
+        async with asyncio.timeout(self.limits.answer_s):
+            answer = await spoken.answer(visit, body)
+        if isinstance(answer, Stream):
+            return 200, answer
+        return await self._send(visit, answer, send), None
+
+    async def _flow(self, visit: Visit, stream: Stream, receive: Receive, send: Send) -> None:
+        """Send a stream until it ends or whoever asked has left."""
+        said = {name for name, _ in stream.headers}
+        headers = [(b"content-type", stream.media_type), *stream.headers, *visit.fields]
+        headers += [field for field in SECURITY if field[0] not in said]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+        async def pour() -> None:
+            async for piece in stream.pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        async def leaves() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        tasks = [asyncio.create_task(pour()), asyncio.create_task(leaves())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, Exception):  # the answer has begun: all that can be said is that it ends here
+                    log.warning("a stream ended: %s", ended, extra={"operation": visit.operation})
+            await stream.pieces.aclose()
 
     def _limit_address(self, visit: Visit) -> None:
         if (throttle := self._per_address) is not None:
@@ -318,7 +402,7 @@ class Door:
             await self._litestar(scope, replay, dressed)
         return status
 
-    async def _body(self, visit: Visit, receive: Receive) -> bytes | None:
+    async def _body(self, visit: Visit, receive: Receive, *, forms: bool = False) -> bytes | None:
         """Read the request's body, all of it, within its bounds of size, time and form."""
         headers, most = visit.headers, self.limits.body_bytes_max
         length = headers.get(b"content-length", b"0")
@@ -348,6 +432,8 @@ class Door:
             raise too_large
         if visit.scope["method"] in _BODIES and body:
             form = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+            if forms and form in _FORMS:
+                return bytes(body)
             if form != b"application/json":
                 raise _Form
             try:
@@ -377,6 +463,7 @@ class Door:
         return Reply(200, self.metrics.text().encode(), media_type=METRICS_TYPE.encode())
 
 
+_FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data")
 _METHODS = frozenset(("GET", "HEAD", "OPTIONS", *_BODIES))
 
 

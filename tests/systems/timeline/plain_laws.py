@@ -111,7 +111,7 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
     """Who has blocked, or was blocked, sees nothing of the other; from the moment the block is acknowledged."""
     world = _world(history)
     for look in (*world.looks, *world.trends):
-        for post, author in look.by:
+        for post, author in look.by + look.boosted:
             for one, other in ((look.viewer, author), (author, look.viewer)):
                 if one != other and world.blocking.at(one, other, look.op) == {True}:
                     yield _broken(
@@ -128,7 +128,7 @@ def nothing_deleted(history: History) -> Iterable[Broken]:
     """A deleted post is never shown again, from the moment its deletion is acknowledged."""
     world = _world(history)
     for look in (*world.looks, *world.trends):
-        for post in look.listed:
+        for post in look.listed + [post for post, _ in look.boosted]:
             for delete in world.deletions.get(post, ()):
                 if delete.acknowledged and delete.before(look.op):
                     says = f"{look} shows post {post}, which had been deleted"
@@ -250,6 +250,9 @@ class _Look:
         self.by = [(int(post["id"]), int(post["author"])) for post in found["posts"]]
         self.likes = {int(post["id"]): int(post.get("likes", 0)) for post in found["posts"]}
         self.listed = [post for post, _ in self.by]
+        shown = [post.get("boosted") for post in found["posts"]]
+        self.boosted = [(int(post["id"]), int(post["author"])) for post in shown if post]
+        self.boosts = {int(post["id"]) for post in found["posts"] if post.get("boosted")}
         self.ids = set(self.listed)
         self.author = int(op.asked[1]) if op.call == "posts" else None
         self.list = (self.kind, self.viewer, self.author)
@@ -291,7 +294,9 @@ class _Look:
             return self.author == post.author and free and True not in blocked.at(post.author, self.viewer, self.op)
         if post.author != self.viewer and self._world.may_be_sampled(self.viewer):
             return False
-        return post.author == self.viewer or self._world.following.at(self.viewer, post.author, self.op) == {True}
+        heard = self._world.muting.at(self.viewer, post.author, self.op) == {False}
+        follows = self._world.following.at(self.viewer, post.author, self.op) == {True}
+        return post.author == self.viewer or (follows and heard)
 
 
 class _Pairs:
@@ -358,7 +363,7 @@ class _World:
     """A history, read once: who wrote what, who could see whom when, and every look that anybody had."""
 
     def __init__(self, history: History) -> None:
-        self.following, self.blocking, self.liking = _Pairs(), _Pairs(), _Pairs()
+        self.following, self.blocking, self.liking, self.muting = _Pairs(), _Pairs(), _Pairs(), _Pairs()
         self.posts: dict[int, _Posted] = {}
         self.by_author: defaultdict[int, list[_Posted]] = defaultdict(list)
         self.deletions: defaultdict[int, list[Op]] = defaultdict(list)
@@ -469,6 +474,11 @@ class _World:
                 if op.call == "block":
                     self.following.turn(one, other, op, on=False)
                     self.following.turn(other, one, op, on=False)
+            case "mute" | "unmute":
+                one, other = int(asked[0]), int(asked[1])
+                self.muting.turn(one, other, op, on=op.call == "mute")
+                if len(asked) > 2 and asked[2]:  # it ends by itself, nobody here can say when
+                    self.muting.turn(one, other, op, on=False)
             case "like" | "unlike":
                 self.liking.turn(int(asked[1]), int(asked[0]), op, on=op.call == "like")
             case _:
@@ -504,6 +514,8 @@ def _left_out(world: _World, walk: list[_Look], met: dict[int, _Look]) -> Iterat
         if not earlier.op.before(first.op):
             continue
         for post, author in earlier.by:
+            if post in earlier.boosts:
+                continue  # it goes when the post itself comes into the home
             known = world.posts.get(post) or _Posted(post, author, deletions=world.deletions.get(post, []))
             look = next((look for look in walk if look.should_show(known)), None)
             if post not in met and look is not None:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from itertools import count
 from typing import Any
 
 import msgspec
 import pytest
 
+from fathom.blocks.ids import Ids
 from fathom.engines.wire import Wire
 from fathom.errors import Refusal
-from fathom.systems.timeline.api import Page, Reach, Slice, Timeline, Trending
+from fathom.systems.timeline.api import (
+    NOTICE_KINDS,
+    PLAIN,
+    Manner,
+    Page,
+    PostId,
+    Reach,
+    Slice,
+    Timeline,
+    Trending,
+)
 from fathom.systems.timeline.model import TimelineModel
 from fathom.web.remote import Doorway, remote
 
@@ -64,8 +74,11 @@ class Twins:
         post = dice.choice(self.posts[-30:])[0] if self.posts else 7
         what = dice.choices(
             ("post", "retry", "follow", "unfollow", "block", "unblock", "like", "unlike", "delete", "home", "walk",
-             "posts", "reach", "latest", "climb", "read", "likers", "profile", "users", "join", "trending", "nonsense"),
-            (24, 3, 14, 6, 3, 4, 6, 3, 6, 22, 3, 4, 2, 3, 2, 3, 3, 2, 2, 1, 2, 2),
+             "posts", "reach", "latest", "climb", "read", "likers", "profile", "users", "join", "trending", "nonsense",
+             "answer", "name", "boost", "unboost", "mute", "unmute", "about", "people", "find", "lists", "notices",
+             "dismiss", "describe"),
+            (24, 3, 14, 6, 3, 4, 6, 3, 6, 22, 3, 4, 2, 3, 2, 3, 3, 2, 2, 1, 2, 2,
+             6, 4, 14, 4, 4, 3, 5, 4, 3, 6, 5, 1, 1),
         )[0]  # fmt: skip
         match what:
             case "post":
@@ -73,9 +86,41 @@ class Twins:
             case "retry":
                 key, body = f"key {dice.randrange(5)}", dice.choice(["the same", "another"])
                 await self.wrote(one, body, key)
-            case "follow" | "unfollow" | "block" | "unblock":
+            case "answer":
+                await self.wrote(one, f"answer {len(self.posts)}", None, Manner(reply_to=post, warning="careful"))
+            case "name":
+                named = f"@user{dice.randrange(12)} and @user{dice.randrange(12)}, about #Tag{dice.randrange(3)}"
+                await self.wrote(one, named, None, Manner(listed=dice.random() < 0.7))
+            case "boost":
+                boost = await self.ask("boost", one, post)
+                if boost is not None and (boost.id, one) not in self.posts:
+                    self.posts.append((boost.id, one))
+            case "about":
+                verb = dice.choice(["thread", "boosters", "read"])
+                await self.ask(verb, one, post)
+                await self.ask("marks", one, [id for id, _ in self.posts[-5:]])
+            case "people":
+                await self.ask(dice.choice(["followers", "following"]), one, other, self.between_people())
+                await self.ask(dice.choice(["muted", "blocked"]), one, self.between_people())
+                await self.ask("relations", one, dice.sample(users, 3))
+            case "find":
+                await self.ask(
+                    "search", one, dice.choice(["user", "USER1", "@user3", "Ann", ""]), 5, dice.random() < 0.3
+                )
+            case "lists":
+                await self.ask(dice.choice(["public", "liked"]), one, self.page())
+                await self.ask("tagged", one, f"tag{dice.randrange(3)}", self.page())
+            case "notices":
+                kinds = None if dice.random() < 0.5 else dice.sample(NOTICE_KINDS, 2)
+                await self.ask("notices", one, self.page(), kinds)
+            case "dismiss":
+                found = await self.ask("notices", one, Page(limit=3))
+                await self.ask("dismiss", one, dice.choice(found.notices).id if found.notices else None)
+            case "describe":
+                await self.ask("describe", one, dice.choice([None, "Ann", " annette ", "x" * 31]), "some <b>note</b>")
+            case "follow" | "unfollow" | "block" | "unblock" | "mute" | "unmute":
                 await self.ask(what, one, other)
-            case "like" | "unlike" | "read" | "likers":
+            case "like" | "unlike" | "read" | "likers" | "unboost":
                 await self.ask(what, one, post)
             case "delete":
                 mine = [id for id, author in self.posts[-30:] if author == one] if dice.random() < 0.8 else []
@@ -124,12 +169,23 @@ class Twins:
                         ("latest", one, "page 2"),
                         ("latest", one, None, 41),
                         ("latest", 12345, None, 3),
+                        ("boost", one, 12345),
+                        ("boost", 12345, post),
+                        ("mute", one, one),
+                        ("mute", one, 12345),
+                        ("thread", one, 12345),
+                        ("post", one, "to nothing", None, Manner(reply_to=PostId(12345))),
+                        ("post", one, "w", None, Manner(warning="x" * 501)),
+                        ("followers", one, 12345, Page()),
+                        ("notices", one, Page(limit=99)),
+                        ("dismiss", one, 12345),
+                        ("describe", 12345, "nobody"),
                     ]
                 )
                 await self.ask(verb, *args)
 
-    async def wrote(self, author: int, body: str, key: str | None = None) -> None:
-        post = await self.ask("post", author, body, key)
+    async def wrote(self, author: int, body: str, key: str | None = None, manner: Manner = PLAIN) -> None:
+        post = await self.ask("post", author, body, key, manner)
         if post is not None and (post.id, author) not in self.posts:
             self.posts.append((post.id, author))
 
@@ -142,6 +198,13 @@ class Twins:
             if dice.random() < often
         }
         return Page(limit=dice.randint(1, 6), **cursors)
+
+    def between_people(self) -> Page:
+        dice = self.dice
+        cursors = {
+            name: dice.choice(self.users) for name, often in (("max_id", 0.3), ("min_id", 0.2)) if dice.random() < often
+        }
+        return Page(limit=dice.randint(1, 4), **cursors)
 
     async def walk(self, reader: int) -> None:
         """Go down page by page to the end, and up again."""
@@ -183,8 +246,10 @@ class Twins:
             await self.latest(user)
             await self.climb(user)
             await self.read("posts", self.users[0], user, Page(limit=40))
+            await self.ask("notices", user, Page(limit=40))
         for post, author in self.posts[-20:]:
             await self.ask("likers", author, post)
+            await self.ask("boosters", author, post)
 
 
 async def said(ask: Callable[[], Awaitable[Any]]) -> Any:
@@ -204,6 +269,12 @@ def comparable(answer: Any) -> Any:
     if isinstance(answer, Trending):
         return answer.posts
     return answer
+
+
+def beside(world: World) -> Callable[[], int]:
+    """Return what numbers accounts and notices by the clock, and never as a post is."""
+    ids = Ids(worker=1)
+    return lambda: ids.mint(world.clock())
 
 
 async def twins(world: World, timeline: Any, seed: int) -> Twins:
@@ -228,8 +299,7 @@ async def test_it_answers_as_the_model_does(world: World, approach: str, seed: i
 async def test_it_answers_as_the_model_does_whoever_numbers_the_posts(world: World, ids: str):
     """The model has no numbers of its own here: it takes those that the service gave."""
     async with world.open("on-read", ids=ids, clock=world.clock) as timeline:
-        users = count(1_000)
-        timeline._next = users.__next__
+        timeline._next = world.stores.likes.mint = beside(world)
         given: list[int] = []
         taken = world.stores.numbers.taken
 
@@ -238,8 +308,9 @@ async def test_it_answers_as_the_model_does_whoever_numbers_the_posts(world: Wor
             taken(number)
 
         world.stores.numbers.taken = keep  # type: ignore[method-assign]
-        users_too = count(1_000)
-        model = TimelineModel(world.clock, lambda: given[-1] if them.asked[-1].startswith("post") else next(users_too))
+        others = beside(world)
+        numbered = ("post", "boost")
+        model = TimelineModel(world.clock, lambda: given[-1] if them.asked[-1].startswith(numbered) else others())
         them = Twins(model, timeline, world, seed=10)
         them.service_first = True
         for n in range(7):

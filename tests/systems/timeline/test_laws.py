@@ -98,6 +98,10 @@ def test_a_law_knows_whether_anything_could_have_broken_it():
     story.trending(made_s=story.now_s + 1.1, anew=True)
     story.tell("delete", STAR, 10)
     story.tell("block", STAR, FAN)
+    story.tell("mute", FAN, STAR)
+    story.tell("home", FAN, {}, answer={"posts": [boost(12, 3, (11, 4))], "older": None, "newer": None})
+    notice = {"id": 13, "kind": "like", "who": FAN, "post": 10, "at_ms": 0}
+    story.tell("notices", STAR, {}, answer={"notices": [notice], "older": None, "newer": None})
     story.latest(FAN, (10, 5), next="a")
     story.latest(FAN, cursor="a")
     story.newer(FAN, 0, 10)
@@ -593,3 +597,67 @@ def test_what_is_blocked_or_deleted_does_not_trend():
     story.tell("delete", STAR, 10)
     story.trending((10, STAR), made_s=1, anew=True)
     assert {"nothing_deleted", "nothing_from_the_blocked"} <= set(story.breaks())
+
+
+def boost(post: int, by: int, shows: tuple[int, int]) -> dict[str, Any]:
+    """Return a boost as a home shows it."""
+    return {"id": post, "author": by, "boosted": {"id": shows[0], "author": shows[1]}}
+
+
+def test_a_mute_hides_an_author_and_what_others_boost_of_them():
+    for shown in ({"id": 10, "author": STAR}, boost(11, 3, (10, STAR))):
+        story = Story(GIVEN)
+        story.post(STAR, 10)
+        story.tell("follow", FAN, 3)
+        story.tell("mute", FAN, STAR)
+        story.tell("home", FAN, {}, answer={"posts": [shown], "older": None, "newer": None})
+        assert set(story.breaks()) == {"nothing_from_the_muted"}
+        story.ops[-2] = story.ops[-2].__class__(**{**_fields(story.ops[-2]), "call": "unmute"})
+        assert story.breaks() == {}
+
+
+def _fields(op: Op) -> dict[str, Any]:
+    return {name: getattr(op, name) for name in op.__struct_fields__}
+
+
+def test_who_is_muted_need_not_be_in_a_home_at_the_end():
+    story = Story(GIVEN)
+    story.post(STAR, 10)
+    story.tell("mute", FAN, STAR)
+    story.home(FAN, final=True)
+    assert story.breaks() == {}
+    story.tell("unmute", FAN, STAR)
+    story.home(FAN, final=True)
+    assert "each_follower_sees_each_post_once" in story.breaks()
+
+
+def test_a_post_is_not_shown_beside_a_boost_of_it_nor_two_boosts():
+    for shown in (
+        [boost(12, 3, (10, 4)), boost(11, 5, (10, 4))],
+        [boost(12, 3, (10, STAR)), {"id": 10, "author": STAR}],
+    ):
+        story = Story(GIVEN)
+        for author in (3, 5):
+            story.tell("follow", FAN, author)
+        story.tell("home", FAN, {}, answer={"posts": shown, "older": None, "newer": None})
+        assert set(story.breaks()) == {"a_home_shows_a_boosted_post_once"}
+
+
+def test_what_was_deleted_or_blocked_is_not_shown_by_a_boost_either():
+    for change, law in ((("delete", 4, 10), "nothing_deleted"), (("block", 4, FAN), "nothing_from_the_blocked")):
+        story = Story(GIVEN)
+        story.tell("follow", FAN, 3)
+        story.post(4, 10)
+        story.tell(*change)
+        story.tell("home", FAN, {}, answer={"posts": [boost(11, 3, (10, 4))], "older": None, "newer": None})
+        assert set(story.breaks()) == {law}
+
+
+def test_a_like_is_told_once_neither_twice_nor_never():
+    notice = {"id": 11, "kind": "like", "who": FAN, "post": 10, "at_ms": 0}
+    for told, broken in (([notice], False), ([notice, {**notice, "id": 12}], True), ([], True)):
+        story = Story(GIVEN)
+        story.post(STAR, 10)
+        story.tell("like", FAN, 10, answer=1)
+        story.tell("notices", STAR, {}, answer={"notices": told, "older": None, "newer": None}, final=True)
+        assert set(story.breaks()) == ({"a_notice_is_given_once"} if broken else set())

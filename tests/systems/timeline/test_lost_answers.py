@@ -11,6 +11,7 @@ import pytest
 
 from fathom.systems.timeline.api import Page
 from fathom.systems.timeline.service import mending
+from fathom.systems.timeline.stores.posts import Draft
 
 from .crowd import until
 from .test_outages import without
@@ -42,7 +43,8 @@ async def followed(world: World, **more: Any) -> AsyncIterator[tuple[Any, Any, A
 
 async def test_a_post_whose_answer_was_lost_is_delivered_when_its_key_is_used_again(world: World):
     async with followed(world) as (timeline, ann, bob):
-        await world.stores.posts.write(ann, "hello", timeline._clock(), numbered(timeline), "key")  # and nobody knows
+        clock_ms = timeline._clock()
+        await world.stores.posts.write(ann, Draft("hello"), clock_ms, numbered(timeline), "key")  # and nobody knows
         post = await timeline.post(ann, "hello", "key")
         assert bodies(await timeline.home(ann, Page())) == ["hello"]  # an author sees their own at once
         await timeline.settled()
@@ -55,7 +57,7 @@ async def test_a_post_whose_answer_was_lost_is_delivered_when_its_key_is_used_ag
 
 async def test_a_key_that_is_used_again_does_not_bring_back_a_post_that_was_deleted_since(world: World):
     async with followed(world) as (timeline, ann, bob):
-        post, _ = await world.stores.posts.write(ann, "hello", timeline._clock(), numbered(timeline), "key")
+        post, *_ = await world.stores.posts.write(ann, Draft("hello"), timeline._clock(), numbered(timeline), "key")
         await timeline.delete(ann, post.id)
         await timeline.post(ann, "hello", "key")
         await timeline.settled()
@@ -137,7 +139,7 @@ async def test_all_that_a_process_left_is_known_before_redis_is_read_however_muc
 async def test_a_stray_row_is_taken_up_also_when_the_clock_has_stepped_back(world: World):
     async with followed(world) as (timeline, ann, bob):
         ahead_ms = timeline._clock() + 3_600_000
-        await world.stores.posts.write(ann, "hello", ahead_ms, numbered(timeline))
+        await world.stores.posts.write(ann, Draft("hello"), ahead_ms, numbered(timeline))
         await timeline._house._take_strays()
         await timeline.settled()
         assert bodies(await timeline.home(bob, Page())) == ["hello"]

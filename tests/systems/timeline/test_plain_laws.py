@@ -15,7 +15,8 @@ from . import plain_laws
 
 PEOPLE = range(1, 5)
 POSTS = range(1, 15)
-PAIRS = ("follow", "unfollow", "block", "unblock")
+BOOSTS = (4, 9, 13)  # which now and then show another
+PAIRS = ("follow", "unfollow", "block", "unblock", "mute", "unmute")
 
 
 class Tale:
@@ -125,9 +126,13 @@ class Tale:
         answer = {"posts": [self._shown(post) for post in shown], "older": older, "newer": newer, "source": "feed"}
         self._tell(call, *asked, page, answer=answer, final=final, sure=self.dice.random() < 0.8)
 
-    def _shown(self, post: int) -> dict[str, int]:
+    def _shown(self, post: int) -> dict[str, Any]:
         likes = sum(liked == post for _, liked in self.likers)
-        return {"id": post, "author": self.wrote[post], "likes": likes + (self.dice.random() > self.care)}
+        shown = {"id": post, "author": self.wrote[post], "likes": likes + (self.dice.random() > self.care)}
+        if post in BOOSTS and self.dice.random() < 0.5:
+            boosted = self.dice.choice(POSTS)
+            shown["boosted"] = {"id": boosted, "author": self.wrote[boosted]}
+        return shown
 
 
 def judged(module: Any, history: History) -> dict[str, tuple[list[tuple[str, tuple[int, ...]]], int]]:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from fathom.design import Choice
+from fathom.engines.postgres import Postgres
 from fathom.engines.wire import NotSent
-from fathom.systems.timeline.api import Page
+from fathom.systems.timeline.api import Manner, Page, PostId, UserId
+from fathom.systems.timeline.stores import Stores, _steps
 from fathom.web.served import Served
 
 from .crowd import Crowd
@@ -100,3 +102,31 @@ async def test_only_one_service_serves_the_same_data(world: World):
                 raise AssertionError("there were two")
     async with stores.alone(within_s=1.0):
         pass
+
+
+async def test_data_from_before_boosts_and_mutes_open_and_go_on(world: World) -> None:
+    """A database that knows the first two migrations only, with people, a follow, a post and a like in it."""
+    stores = Stores(Postgres.at(await world.engines.database("template0")), world.stores.cache, world.stores.queue)
+    async with stores.truth.connected():
+        db = stores.truth.client
+        await db.execute("CREATE TABLE migrations (version integer PRIMARY KEY, name text NOT NULL)")
+        for number, (name, script) in enumerate(_steps()[:2], 1):
+            await db.execute(f"{script}; INSERT INTO migrations VALUES ({number}, '{name}')")
+        await db.execute(
+            "INSERT INTO users VALUES (1, 'ann', NULL, 5), (2, 'bob', NULL, 5);"
+            "INSERT INTO counts (user_id, followers, following, posts, last_post)"
+            " VALUES (1, 0, 1, 0, 0), (2, 1, 0, 1, 9);"
+            "INSERT INTO posts (id, author, body, at_ms, likes) VALUES (9, 2, 'old', 7, 1);"
+            "INSERT INTO likes (post, user_id) VALUES (9, 1);"
+            "INSERT INTO follows (follower, followee) VALUES (1, 2)"
+        )
+        assert await stores.migrate() == len(_steps())
+        world.stores = stores
+        async with world.open("hybrid") as timeline:
+            ann, bob, old = UserId(1), UserId(2), PostId(9)
+            assert [(post.body, post.likes) for post in (await timeline.home(ann, Page())).posts] == [("old", 1)]
+            await timeline.boost(ann, old)
+            await timeline.post(ann, "@bob yes", None, Manner(reply_to=old))
+            assert (await timeline.read(bob, old)).boosts == (await timeline.read(bob, old)).replies == 1
+            kinds = [notice.kind for notice in (await timeline.notices(bob, Page())).notices]
+            assert kinds == ["mention", "boost"], "of what was before nobody is told now"

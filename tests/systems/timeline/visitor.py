@@ -62,11 +62,26 @@ class Behind:
         return f"{self._count}.{await self.timeline.login(name, password)}"
 
     async def logout(self, token: str) -> None:
-        await self.timeline.logout(token.partition(".")[2])
+        await self.timeline.logout(self._its(token))
 
     async def whoami(self, token: str) -> Any:
+        return await self.timeline.whoami(self._its(token))
+
+    async def grant(self, *asked: Any) -> str:
+        return f"{self._count}.{await self.timeline.grant(*asked)}"
+
+    async def redeem(self, *asked: Any) -> str:
+        return f"{self._count}.{await self.timeline.redeem(*asked)}"
+
+    async def granted(self, token: str) -> Any:
+        return await self.timeline.granted(self._its(token))
+
+    async def revoke(self, app: str, secret: str, token: str) -> None:
+        await self.timeline.revoke(app, secret, self._its(token))
+
+    def _its(self, token: str) -> str:
         number, _, its = token.partition(".")
-        return await self.timeline.whoami(its if number == str(self._count) else "")
+        return its if number == str(self._count) else ""
 
 
 class Visitor:

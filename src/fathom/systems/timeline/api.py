@@ -8,16 +8,30 @@ import msgspec
 
 __all__ = [
     "BODY_CHARS_MAX",
+    "NOTICE_KINDS",
     "PAGE_POSTS_MAX",
+    "PLAIN",
     "TRENDING_HOURS_MAX",
     "TRENDING_POSTS",
+    "App",
+    "Grant",
+    "Manner",
+    "Mark",
+    "Mention",
+    "Notice",
+    "NoticeId",
+    "NoticeKind",
+    "Notices",
     "Page",
+    "People",
     "Piece",
     "Post",
     "PostId",
     "Reach",
+    "Relation",
     "Slice",
     "Source",
+    "Thread",
     "Timeline",
     "Trending",
     "User",
@@ -26,6 +40,7 @@ __all__ = [
 
 UserId = NewType("UserId", int)
 PostId = NewType("PostId", int)  # ordered by time, unique, below 2**53 so that a double holds it exactly
+NoticeId = NewType("NoticeId", int)  # ordered by time, unique among the notices of one account
 
 BODY_CHARS_MAX = 500
 PAGE_POSTS_MAX = 40
@@ -34,17 +49,23 @@ TRENDING_HOURS_MAX = 24
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An account as others see it."""
+    """An account as others see it. `joined_ms` is Unix time in milliseconds; boosts are not among its `posts`."""
 
     id: UserId
     name: str
     followers: int = 0
     following: int = 0
     posts: int = 0
+    display: str = ""  # the name that is shown; empty: none was given
+    note: str = ""
+    joined_ms: int = 0
 
 
-class Post(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A post. `at_ms` is Unix time in milliseconds; `name` is its author's, which never changes."""
+class Post(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A post. `at_ms` is Unix time in milliseconds; `name` is its author's, which never changes.
+
+    A boost is a post of its own, without a body: `boosted` is the post that its author shows to their followers.
+    """
 
     id: PostId
     author: UserId
@@ -52,6 +73,24 @@ class Post(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     body: str
     at_ms: int
     likes: int = 0
+    boosts: int = 0
+    replies: int = 0
+    reply_to: PostId | None = None
+    warning: str = ""  # what readers are told before they see the body
+    listed: bool = True  # among everybody's posts
+    boost_of: PostId | None = None
+    boosted: Post | None = None
+
+
+class Manner(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a post is written: as an answer, behind a warning, or not among everybody's posts."""
+
+    reply_to: PostId | None = None
+    warning: str = ""
+    listed: bool = True
+
+
+PLAIN = Manner()
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -120,6 +159,90 @@ class Trending(msgspec.Struct, frozen=True, kw_only=True):
     anew: bool
 
 
+class Thread(msgspec.Struct, frozen=True, kw_only=True):
+    """What a post answers, the oldest first, at most 40; and what answers it, by age, at most 400."""
+
+    above: list[Post]
+    below: list[Post]
+
+
+class People(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of accounts, by id, the highest first; `older` and `newer` as in a `Slice`."""
+
+    users: list[User]
+    older: UserId | None = None
+    newer: UserId | None = None
+
+
+class Relation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is between the viewer and another account."""
+
+    id: UserId
+    following: bool = False
+    followed_by: bool = False
+    blocking: bool = False
+    muting: bool = False
+
+
+class Mention(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody whom a post names."""
+
+    id: UserId
+    name: str
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be said of a post to one viewer: what they did with it, whom it names, and whom it answers."""
+
+    post: PostId
+    liked: bool = False
+    boosted: bool = False
+    mentions: list[Mention] = []
+    answers: UserId | None = None
+
+
+NoticeKind = Literal["follow", "like", "boost", "mention"]
+NOTICE_KINDS: tuple[NoticeKind, ...] = ("follow", "like", "boost", "mention")
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """That somebody followed you, liked or boosted a post of yours, or named you in one of theirs."""
+
+    id: NoticeId
+    kind: NoticeKind
+    who: UserId
+    at_ms: int
+    post: PostId | None = None
+
+
+class Notices(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of notices, newest first; `older` and `newer` as in a `Slice`."""
+
+    notices: list[Notice]
+    older: NoticeId | None = None
+    newer: NoticeId | None = None
+
+
+class App(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that acts for people who allow it. `secret` is said once, when it is registered."""
+
+    id: str
+    name: str
+    redirects: list[str]
+    scopes: list[str]
+    website: str | None = None
+    secret: str = ""
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """What a program may do, and for whom; None: for nobody, only what needs no account."""
+
+    app: str
+    scopes: list[str]
+    user: UserId | None = None
+    at_ms: int = 0
+
+
 class Timeline(Protocol):
     """What a client can ask. Every verb may raise Refusal; none has half happened when it does."""
 
@@ -139,8 +262,19 @@ class Timeline(Protocol):
         """Return whose token this is; refuse with `unauthorised`."""
         ...
 
-    async def post(self, author: UserId, body: str, key: str | None = None) -> Post:
-        """Write a post, durable when this returns. The same `key` within a day gives the same post."""
+    async def identify(self, name: str, password: str) -> UserId:
+        """Return whose name and password these are, without a token for it."""
+        ...
+
+    async def describe(self, user: UserId, display: str | None = None, note: str | None = None) -> User:
+        """Say how an account is shown: a name of at most 30 characters, a note of at most 500; None: as before."""
+        ...
+
+    async def post(self, author: UserId, body: str, key: str | None = None, manner: Manner = PLAIN) -> Post:
+        """Write a post, durable when this returns. The same `key` within a day gives the same post.
+
+        Whoever is named in it with @name gets a notice.
+        """
         ...
 
     async def delete(self, author: UserId, post: PostId) -> None:
@@ -196,25 +330,144 @@ class Timeline(Protocol):
         ...
 
     async def latest(self, viewer: UserId, cursor: str | None = None, limit: int = 20) -> Piece:
-        """Return everybody's posts, newest first, without those of whom a block parts from the viewer.
+        """Return everybody's listed posts, newest first, without those of whom a block parts from the viewer.
 
-        `cursor` is the `next` of the piece above; nothing else is one.
+        Boosts are not among them: what they show is there itself. Whom the viewer mutes is, as here somebody goes to
+        look. `cursor` is the `next` of the piece above; nothing else is one.
         """
         ...
 
     async def newer(self, viewer: UserId, than: PostId, limit: int = 20) -> list[Post]:
-        """Return the oldest of everybody's posts above this one, oldest first, without those of the blocked.
+        """Return the oldest of everybody's listed posts above this one, oldest first, without those of the blocked.
 
         Who asks again and again from the last one they were given sees every post, each after a moment.
         """
         ...
 
     async def trending(self, viewer: UserId, hours: int = TRENDING_HOURS_MAX) -> Trending:
-        """Return the 20 posts that are liked most, of those written in the last 1 to 24 hours; as of `made_ms`."""
+        """Return the 20 listed posts of the last 1 to 24 hours that are liked most, as of `made_ms`."""
         ...
 
     async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:
         """Return who likes a post, at most the 1,000 newest, newest first."""
+        ...
+
+    async def liked(self, user: UserId, page: Page) -> Slice:
+        """Return the posts that somebody likes; the newest post first, whenever it was liked."""
+        ...
+
+    async def boost(self, user: UserId, post: PostId) -> Post:
+        """Show a post to one's followers, once; return the boost.
+
+        A home has a boost only if it has not the post itself, and of several boosts of one post the first.
+        """
+        ...
+
+    async def unboost(self, user: UserId, post: PostId) -> None:
+        """Take a boost of a post back."""
+        ...
+
+    async def boosters(self, viewer: UserId, post: PostId) -> list[UserId]:
+        """Return who boosts a post, at most the 1,000 newest, newest first."""
+        ...
+
+    async def thread(self, viewer: UserId, post: PostId) -> Thread:
+        """Return what a post answers and what answers it."""
+        ...
+
+    async def marks(self, viewer: UserId, posts: list[PostId]) -> list[Mark]:
+        """Return a mark for each of these posts, at most 1,000, in this order."""
+        ...
+
+    async def public(self, viewer: UserId, page: Page) -> Slice:
+        """Return everybody's posts, but not boosts, answers, the unlisted, and those of whom the viewer mutes."""
+        ...
+
+    async def tagged(self, viewer: UserId, tag: str, page: Page) -> Slice:
+        """Return everybody's listed posts that say #tag, in capitals or not, answers too."""
+        ...
+
+    async def mute(self, muter: UserId, muted: UserId, lasts_s: int = 0) -> None:
+        """Have nothing of somebody in one's home, among everybody's posts, or among one's notices. They never know.
+
+        `lasts_s`: it is lifted by itself, no earlier than then; 0: not at all.
+        """
+        ...
+
+    async def unmute(self, muter: UserId, muted: UserId) -> None:
+        """Lift a mute: all is back where it was."""
+        ...
+
+    async def followers(self, viewer: UserId, user: UserId, page: Page) -> People:
+        """Return who follows somebody."""
+        ...
+
+    async def following(self, viewer: UserId, user: UserId, page: Page) -> People:
+        """Return whom somebody follows."""
+        ...
+
+    async def muted(self, user: UserId, page: Page) -> People:
+        """Return whom somebody mutes: only they themselves may ask."""
+        ...
+
+    async def blocked(self, user: UserId, page: Page) -> People:
+        """Return whom somebody blocks: only they themselves may ask."""
+        ...
+
+    async def relations(self, viewer: UserId, users: list[UserId]) -> list[Relation]:
+        """Return what is between the viewer and these accounts, at most 1,000; leave out whom `users` leaves out."""
+        ...
+
+    async def search(self, viewer: UserId, text: str, limit: int = 20, followed: bool = False) -> list[User]:
+        """Return accounts whose name, or the name shown, begins so: that very name first, then by followers."""
+        ...
+
+    async def notices(self, reader: UserId, page: Page, kinds: list[NoticeKind] | None = None) -> Notices:
+        """Return what others did that concerns the reader, each once, for as long as it is so."""
+        ...
+
+    async def dismiss(self, reader: UserId, notice: NoticeId | None = None) -> None:
+        """Put a notice away, or all there are: they do not come back."""
+        ...
+
+    async def register(self, name: str, redirects: list[str], scopes: list[str], website: str | None = None) -> App:
+        """Make a program known; return it with its secret."""
+        ...
+
+    async def app(self, id: str) -> App:
+        """Return a program, without its secret."""
+        ...
+
+    async def prove(self, app: str, secret: str) -> App:
+        """Return the program that has this secret; refuse with `unauthorised`."""
+        ...
+
+    async def authorise(
+        self, app: str, user: UserId, scopes: list[str], redirect: str, challenge: str | None = None
+    ) -> str:
+        """Let a program act for somebody; return a code, good once and for ten minutes.
+
+        `challenge` (RFC 7636, S256): whoever redeems the code has to know what it was made of.
+        """
+        ...
+
+    async def redeem(self, app: str, secret: str, code: str, redirect: str, verifier: str | None = None) -> str:
+        """Return the token that a code stands for."""
+        ...
+
+    async def grant(self, app: str, secret: str | None, scopes: list[str], user: UserId | None = None) -> str:
+        """Return a token for a program that knows the user's password, or that acts for nobody.
+
+        `secret` None: the caller has made sure in another way that it is this program.
+        """
+        ...
+
+    async def granted(self, token: str) -> Grant:
+        """Return what a token lets its bearer do; refuse with `unauthorised`. A login's token is none of these."""
+        ...
+
+    async def revoke(self, app: str, secret: str, token: str) -> None:
+        """Make a token of this program worthless."""
         ...
 
     async def settled(self) -> None:

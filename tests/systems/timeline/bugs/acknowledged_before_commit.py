@@ -8,6 +8,7 @@ from typing import Any
 
 from fathom.engines.engine import EngineError
 from fathom.systems.timeline.api import Post
+from fathom.systems.timeline.stores.posts import Wrote
 
 from ..crowd import Crowd
 from ..test_outages import without
@@ -20,7 +21,7 @@ breaks = "no_acknowledged_post_is_lost"
 def seed(stores: Any, fanout: Any) -> None:
     write, stores.later, stores.go_on = stores.posts.write, [], asyncio.Event()
 
-    async def write_later(author: int, body: str, now_ms: int, mint: Any, key: str | None = None) -> Any:
+    async def write_later(author: int, draft: Any, now_ms: int, mint: Any, key: str | None = None) -> Any:
         id = await mint(0)
 
         async def the_same(above: int) -> int:
@@ -29,10 +30,10 @@ def seed(stores: Any, fanout: Any) -> None:
         async def on_its_way() -> None:
             await stores.go_on.wait()
             with suppress(EngineError):
-                await write(author, body, now_ms, the_same, key)
+                await write(author, draft, now_ms, the_same, key)
 
         stores.later.append(asyncio.ensure_future(on_its_way()))
-        return Post(id=id, author=author, name="?", body=body, at_ms=now_ms), None
+        return Wrote(Post(id=id, author=author, name="?", body=draft.body, at_ms=now_ms))
 
     stores.posts.write = write_later
 

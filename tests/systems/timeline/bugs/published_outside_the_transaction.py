@@ -15,9 +15,9 @@ def seed(stores: Any, fanout: Any) -> None:
     write = stores.posts.write
 
     async def write_without_outbox(*args: Any) -> Any:
-        post, entry = await write(*args)
-        await stores.truth.client.execute("DELETE FROM outbox WHERE seq = $1", entry.seq)
-        return post, entry
+        wrote = await write(*args)
+        await stores.truth.client.execute("DELETE FROM outbox WHERE seq = $1", wrote.entry.seq)
+        return wrote
 
     stores.posts.write = write_without_outbox
 

@@ -19,6 +19,7 @@ from fathom.lab.dive import Dive, sweep
 
 from ..api import Post, UserId
 from ..decisions.ids import Numbering
+from ..stores.posts import Draft
 
 WRITERS = 8
 LASTS_MS = 400
@@ -122,10 +123,9 @@ class Evening:
             await self._commit(write)
 
     async def _write(self, writer: int, body: str) -> Post:
-        post, _ = await self.approach.write(self.people[writer], body, self._clock(writer))
-        return post
+        return (await self.approach.write(self.people[writer], Draft(body), self._clock(writer))).post
 
-    async def _held_up(self, author: UserId, body: str, now_ms: int, number: Number, key: str | None) -> Any:
+    async def _held_up(self, author: UserId, draft: Draft, now_ms: int, number: Number, key: str | None) -> Any:
         """Write a post, and wait between its number and its commit."""
         write = self._under_way[self.people.index(author)]
 
@@ -135,7 +135,7 @@ class Evening:
             await write.go_on.wait()
             return taken
 
-        return await self._write_at_once(author, body, now_ms, and_waits, key)
+        return await self._write_at_once(author, draft, now_ms, and_waits, key)
 
     async def _commit(self, write: Write) -> None:
         write.go_on.set()

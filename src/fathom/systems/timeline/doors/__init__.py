@@ -1,4 +1,4 @@
-"""The timeline's public door: REST under /api/v1, described by its own OpenAPI document."""
+"""The timeline's public door: REST under /api/v1, described by its own OpenAPI document, and the Mastodon API."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fathom.web.limits import Limits, Rate
 
 from ..api import Timeline, UserId
 from . import accounts, follows, home, posts
+from .mastodon import RATES, mastodon
 
 if TYPE_CHECKING:
     from fathom.web.serve import Settings
@@ -22,7 +23,7 @@ UNDER = "/api/v1"
 LIMITS = Limits(
     body_bytes_max=16 * 1024,  # 500 characters, each an escaped pair of surrogates, are 6 kB
     # A password costs 20 ms of a core and is worth guessing.
-    operations={"join": Rate(per_s=1, burst=30), "login": Rate(per_s=1, burst=30)},
+    operations={"join": Rate(per_s=1, burst=30), "login": Rate(per_s=1, burst=30), **RATES},
 )
 
 
@@ -41,6 +42,7 @@ def app(service: Timeline, choices: Any = None, settings: Settings | None = None
         metrics=settings.metrics if settings else None,
         ready=settings.stores.ready if settings else None,
         quick=home.quick(service, gate, UNDER),
+        dialect=mastodon(service, limits),
         says="A social timeline: posts, follows, and a home that shows each follower each post once, newest first.",
     )
 

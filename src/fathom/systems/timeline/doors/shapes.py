@@ -26,6 +26,7 @@ __all__ = [
     "Published",
     "Rest",
     "Session",
+    "Shown",
     "Trends",
     "Way",
     "account",
@@ -82,20 +83,40 @@ class Author(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
-class Engagement(msgspec.Struct, frozen=True, kw_only=True):
-    """What others did with a post."""
+class Engagement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What others did with a post; what nobody did is left out, except for likes."""
 
     likes: int
+    boosts: int = 0
+    replies: int = 0
 
 
-class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """A post. `at_ms` is Unix time in milliseconds."""
+class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A post that another one shows."""
 
     id: Id
     author: Author
     body: str
     at_ms: int
     engagement: Engagement
+    warning: str | None = None
+    reply_to: Id | None = None
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A post. `at_ms` is Unix time in milliseconds. A boost has no body; `boosted` is what it shows.
+
+    `warning` is for readers before they see the body, `reply_to` the post that it answers; left out if there is none.
+    """
+
+    id: Id
+    author: Author
+    body: str
+    at_ms: int
+    engagement: Engagement
+    warning: str | None = None
+    reply_to: Id | None = None
+    boosted: Shown | None = None
 
 
 class Pagination(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,8 +194,27 @@ def published(post: Post) -> Published:
         author=Author(id=str(post.author), name=post.name),
         body=post.body,
         at_ms=post.at_ms,
-        engagement=Engagement(likes=post.likes),
+        engagement=_engagement(post),
+        warning=post.warning or None,
+        reply_to=None if post.reply_to is None else str(post.reply_to),
+        boosted=None if post.boosted is None else _shown(post.boosted),
     )
+
+
+def _shown(post: Post) -> Shown:
+    return Shown(
+        id=str(post.id),
+        author=Author(id=str(post.author), name=post.name),
+        body=post.body,
+        at_ms=post.at_ms,
+        engagement=_engagement(post),
+        warning=post.warning or None,
+        reply_to=None if post.reply_to is None else str(post.reply_to),
+    )
+
+
+def _engagement(post: Post) -> Engagement:
+    return Engagement(likes=post.likes, boosts=post.boosts, replies=post.replies)
 
 
 def listing(piece: Slice, limit: int) -> Listing:

@@ -19,9 +19,10 @@ from fathom.history import Broken, History, Outcome, tries
 
 from .everybody import a_walk_meets_once_what_was_there, who_walks_up_passes_over_nothing
 from .likes import likes_are_counted_in_time, likes_are_never_negative
-from .looks import Look, reach_of
+from .looks import Look, reach_of, repeated
 from .numbers import between, numbers_of
 from .posts import Part, Posted, Written
+from .social import a_home_shows_a_boosted_post_once, a_notice_is_given_once, nothing_from_the_muted
 from .trends import MAKERS_MAX as MAKERS_MAX
 from .trends import what_trends_is_as_fresh_as_promised, what_trends_is_made_by_few_at_once
 from .waiting import a_sampled_home_has_its_share, no_post_waits_for_the_rest_of_others
@@ -29,6 +30,8 @@ from .words import told as told
 from .world import World, broken, world_of
 
 __all__ = [
+    "a_home_shows_a_boosted_post_once",
+    "a_notice_is_given_once",
     "a_sampled_home_has_its_share",
     "a_walk_meets_once_what_was_there",
     "an_author_reads_their_own_post_at_once",
@@ -42,6 +45,7 @@ __all__ = [
     "nothing_deleted",
     "nothing_from_strangers",
     "nothing_from_the_blocked",
+    "nothing_from_the_muted",
     "paging_visits_each_post_once",
     "what_trends_is_as_fresh_as_promised",
     "what_trends_is_made_by_few_at_once",
@@ -72,7 +76,7 @@ def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
     """When all has settled, every follower's home shows every post of those followed: no hole, nothing twice."""
     world = world_of(history)
     for look in world.looks:
-        for twice in _repeated(look.listed):
+        for twice in repeated(look.listed):
             yield broken("each_follower_sees_each_post_once", f"{look} has post {twice} twice", look.op, posts=[twice])
     for walk in world.last_walks:
         seen = {post for look in walk for post in look.ids}
@@ -128,7 +132,7 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
     """Who has blocked, or was blocked, sees nothing of the other; from the moment the block is acknowledged."""
     world = world_of(history)
     for look in (*world.looks, *world.trends):
-        for post, author in look.by if look.viewer in world.blocking.turned else ():
+        for post, author in look.by + look.boosted if look.viewer in world.blocking.turned else ():
             for one, other in ((look.viewer, author), (author, look.viewer)):
                 if one != other and world.blocking.at(one, other, look.op) == {True}:
                     yield broken(
@@ -145,7 +149,7 @@ def nothing_deleted(history: History) -> Iterable[Broken]:
     """A deleted post is never shown again, from the moment its deletion is acknowledged."""
     world = world_of(history)
     for look in (*world.looks, *world.trends):
-        for post in look.listed:
+        for post in look.listed + [post for post, _ in look.boosted]:
             for delete in world.deleted.get(post, ()):
                 if delete.before(look.op):
                     says = f"{look} shows post {post}, which had been deleted"
@@ -213,7 +217,7 @@ def likes_equal_the_likers(history: History) -> Iterable[Broken]:
     for asked in history.of("likers", outcome=Outcome.OK, final=True):
         post = int(asked.asked[1])
         listed = [int(user) for user in asked.answer]
-        for user in _repeated(listed):
+        for user in repeated(listed):
             yield broken(law, f"user {user} likes post {post} twice", asked)
         if len(listed) >= LIKERS_MAX:
             continue
@@ -277,8 +281,3 @@ def _upward(world: World) -> Iterator[Broken]:
                     look.op,
                     posts=[post.id],
                 )
-
-
-def _repeated(items: Iterable[int]) -> list[int]:
-    seen: set[int] = set()
-    return sorted({item for item in items if item in seen or seen.add(item)})

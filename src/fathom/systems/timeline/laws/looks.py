@@ -12,7 +12,7 @@ from fathom.history import Op
 from .pairs import Pairs
 from .posts import NOWHERE, Part, Posted
 
-__all__ = ["ListName", "Look", "Shown", "reach_of", "walks_of"]
+__all__ = ["ListName", "Look", "Shown", "reach_of", "repeated", "walks_of"]
 
 ListName = tuple[str, int, int | None]  # which list it is: home or posts, who reads it, whose posts
 
@@ -20,14 +20,20 @@ ListName = tuple[str, int, int | None]  # which list it is: home or posts, who r
 class Look:
     """One answered read: who looked, at which part of which list, and what was there."""
 
-    def __init__(self, op: Op, following: Pairs, blocking: Pairs, may_be_sampled: Callable[[int], bool]) -> None:
-        self.op, self.kind, self._following, self._blocking = op, op.call, following, blocking
+    def __init__(
+        self, op: Op, following: Pairs, blocking: Pairs, muting: Pairs, may_be_sampled: Callable[[int], bool]
+    ) -> None:
+        self.op, self.kind = op, op.call
+        self._following, self._blocking, self._muting = following, blocking, muting
         self._may_be_sampled = may_be_sampled
         self.viewer = int(op.asked[0])
         found: dict[str, Any] = op.answer if op.call != "read" else {"posts": [op.answer]}
         self.by = [(int(post["id"]), int(post["author"])) for post in found["posts"]]
         self.listed = [post for post, _ in self.by]
         self.ids = set(self.listed)
+        shown = [(post["boosted"], int(post["id"])) for post in found["posts"] if post.get("boosted")]
+        self.boosted = [(int(post["id"]), int(post["author"])) for post, _ in shown]
+        self.boosts = {boost for _, boost in shown}
         self.author = int(op.asked[1]) if op.call == "posts" else None
         self.list: ListName = (self.kind, self.viewer, self.author)
         self.order = (op.start_s, op.index)
@@ -52,6 +58,11 @@ class Look:
         return f"{when}a read by {self.viewer}"
 
     @property
+    def posts(self) -> list[int]:
+        """The posts that a reader sees: a boost is seen as what it shows."""
+        return [post for post in self.listed if post not in self.boosts] + [post for post, _ in self.boosted]
+
+    @property
     def likes(self) -> dict[int, int]:
         found = self.op.answer["posts"] if self.kind != "read" else [self.op.answer]
         return {int(post["id"]): int(post.get("likes", 0)) for post in found}
@@ -70,18 +81,24 @@ class Look:
             return self.author == author and not any(True in self._blocking.at(*pair, self.op) for pair in pairs)
         if author == self.viewer:
             return True
-        return not self._may_be_sampled(self.viewer) and self._following.at(self.viewer, author, self.op) == {True}
+        if self._may_be_sampled(self.viewer) or self._following.at(self.viewer, author, self.op) != {True}:
+            return False
+        return self._muting.at(self.viewer, author, self.op) == {False}
 
 
 class Shown:
-    """What the pages of one list had shown: by post, on which of them, the lowest post first."""
+    """What the pages of one list had shown: by post, on which of them, the lowest post first.
+
+    Without boosts: one goes when the post itself comes into the home.
+    """
 
     def __init__(self, looks: Iterable[Look]) -> None:
         self._looks = list(looks)
         self._at: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         for number, look in enumerate(self._looks):
             for place, post in enumerate(look.listed):
-                self._at[post].append((number, place))
+                if post not in look.boosts:
+                    self._at[post].append((number, place))
         self._ids = sorted(self._at)
 
     def before(self, op: Op, part: Part, known: Container[int]) -> list[tuple[Look, int, int]]:
@@ -112,6 +129,12 @@ def walks_of(looks: list[Look]) -> list[list[Look]]:
 def reach_of(walk: list[Look]) -> Part:
     """Return the part of the ids in which all of a walk's pages lie."""
     return Part(min(look.covered.low for look in walk), max(look.covered.high for look in walk))
+
+
+def repeated(items: Iterable[int]) -> list[int]:
+    """Return what is there more than once, the lowest first."""
+    seen: set[int] = set()
+    return sorted({item for item in items if item in seen or seen.add(item)})
 
 
 def _page(op: Op) -> dict[str, int]:

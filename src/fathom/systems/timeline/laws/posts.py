@@ -40,6 +40,7 @@ class Posted:
     may_be_deleted: bool = False
     touched: bool = False  # whether anybody has so much as tried to delete it
     at_ms: int | None = None  # None: not told
+    listed: bool = True  # among everybody's posts
 
     @property
     def proof(self) -> list[Op]:

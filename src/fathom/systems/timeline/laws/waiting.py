@@ -63,6 +63,7 @@ def _samples(history: History) -> list[tuple[list[Look], int, int]]:
         mine = (post for author in authors for post in world.by_author.get(author, ()))
         written = [post for post in mine if post.write and not post.touched]
         follows = [post for post in written if world.following.at(reader, post.author, walk[0].op) == {True}]
+        follows = [post for post in follows if world.muting.at(reader, post.author, walk[0].op) == {False}]
         due = [post.id for post in follows if any(look.covered.has(post.id) for look in walk)]
         if due:
             seen = {id for look in walk for id in look.ids}

@@ -15,6 +15,10 @@ _DONE = {
     "unfollow": "stopped following user {1}",
     "block": "blocked user {1}",
     "unblock": "lifted the block of user {1}",
+    "mute": "muted user {1}",
+    "unmute": "lifted the mute of user {1}",
+    "boost": "boosted post {1}",
+    "unboost": "took back their boost of post {1}",
     "like": "liked post {1}",
     "unlike": "took back their like of post {1}",
 }

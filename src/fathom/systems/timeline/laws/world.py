@@ -38,7 +38,7 @@ class World:
     """A history, read once: who wrote what, who could see whom when, and every look that anybody had."""
 
     def __init__(self, history: History) -> None:
-        self.following, self.blocking, self.liking = Pairs(), Pairs(), Pairs()
+        self.following, self.blocking, self.liking, self.muting = Pairs(), Pairs(), Pairs(), Pairs()
         self.posts: dict[int, Posted] = {}
         self.by_author: defaultdict[int, list[Posted]] = defaultdict(list)
         self.deleted: defaultdict[int, list[Op]] = defaultdict(list)  # by post: the calls that prove it, as they came
@@ -77,7 +77,7 @@ class World:
         self.last_walks = [walk for walk in self.walks if walk[0].op.final and walk[0].kind == "home"]
 
     def _look(self, op: Op) -> Look:
-        return Look(op, self.following, self.blocking, self.may_be_sampled)
+        return Look(op, self.following, self.blocking, self.muting, self.may_be_sampled)
 
     @cached_property
     def written(self) -> list[Posted]:
@@ -130,16 +130,16 @@ class World:
     @property
     def public(self) -> list[Posted]:
         """Every post whose place among everybody's is known."""
-        return [post for post in self.posts.values() if post.at_ms is not None]
+        return [post for post in self.posts.values() if post.at_ms is not None and post.listed]
 
     def between(self, above: int, ended: int) -> list[Posted]:
-        """Return all posts with ids above `above`, up to `ended`, the lowest first."""
+        """Return everybody's posts with ids above `above`, up to `ended`, the lowest first."""
         ids = self._ids
         return [self.posts[id] for id in ids[bisect_right(ids, above) : bisect_right(ids, ended)]]
 
     @cached_property
     def _ids(self) -> list[int]:
-        return sorted(self.posts)
+        return sorted(id for id, post in self.posts.items() if post.listed)
 
     def follows_most(self, reader: int) -> int:
         """Return how many authors a reader may follow at some time."""
@@ -215,7 +215,8 @@ class World:
         asked = op.asked or []
         match op.call:
             case "post" if op.acknowledged:
-                self._know(Posted(int(op.answer["id"]), int(asked[0]), write=op, at_ms=op.answer.get("at_ms")))
+                at_ms, listed = op.answer.get("at_ms"), bool(op.answer.get("listed", True))
+                self._know(Posted(int(op.answer["id"]), int(asked[0]), write=op, at_ms=at_ms, listed=listed))
             case "delete":
                 self._touched.add(int(asked[1]))
                 if op.outcome is not Outcome.FAILED:
@@ -231,6 +232,11 @@ class World:
                 if op.call == "block":
                     self.following.turn(one, other, op, on=False)
                     self.following.turn(other, one, op, on=False)
+            case "mute" | "unmute":
+                one, other = int(asked[0]), int(asked[1])
+                self.muting.turn(one, other, op, on=op.call == "mute")
+                if len(asked) > 2 and asked[2]:  # it ends by itself, nobody here can say when
+                    self.muting.turn(one, other, op, on=False)
             case "like" | "unlike":
                 self.liking.turn(int(asked[1]), int(asked[0]), op, on=op.call == "like")
             case _:

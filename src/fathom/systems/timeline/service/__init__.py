@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from fathom.blocks.ids import Ids
 from fathom.engines.engine import EngineError
 from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import Refusal
 from fathom.web.auth import Passwords
 
 from ..api import (
+    PAGE_POSTS_MAX,
+    PLAIN,
     TRENDING_HOURS_MAX,
     TRENDING_POSTS,
+    Manner,
     Page,
     Piece,
     Post,
@@ -35,28 +37,32 @@ from ..decisions.fanout import Fanout
 from ..decisions.ids import Numbering
 from ..decisions.paging import Paging
 from ..decisions.stampede import Stampede
-from ..model import (
+from ..model.checks import (
     checked_body,
     checked_cursor,
+    checked_display,
     checked_hours,
     checked_id,
     checked_key,
     checked_limit,
+    checked_manner,
     checked_name,
+    checked_note,
     checked_number,
     checked_page,
     checked_password,
     ends,
+    named_in,
     pieced,
     sliced,
+    tags_in,
 )
 from ..stores import Stores
 from ..stores.memory import MemoryShut
-from ..stores.posts import posts_of
-from .counting import Counting
-from .delivery import Courier
-from .housekeeping import Housekeeper, unavailable
-from .mending import Mender
+from ..stores.posts import Draft, posts_of
+from .access import Access
+from .housekeeping import unavailable
+from .social import Social, unfolded
 
 __all__ = ["Copies", "Service", "open"]
 
@@ -105,7 +111,14 @@ class Copies(msgspec.Struct, frozen=True, gc=False):
     source: Source
 
 
-class Service:
+class _Seen(NamedTuple):
+    """What was found for a page: the ids that were scanned, and those of their posts that are there."""
+
+    ids: list[PostId]
+    posts: list[Post]
+
+
+class Service(Social, Access):
     """The timeline on its engines."""
 
     def __init__(
@@ -116,13 +129,7 @@ class Service:
         mint: Callable[[], int] | None,
         passwords: Passwords,
     ) -> None:
-        self._stores, self._choices, self._clock, self._passwords = stores, choices, clock, passwords
-        self._accounts, self._graph, self._posts = stores.accounts, stores.graph, stores.posts
-        self._memory, self._outbox, self._standby = stores.memory, stores.outbox, stores.standby
-        self._courier, self._mender = Courier(stores), Mender(stores)
-        self._counting = Counting(stores, choices, self._mender, clock)
-        self._house = Housekeeper(stores, choices, self._mender, self._courier, self._counting, clock)
-        self._mint, self._ids = mint, Ids()
+        super().__init__(stores, choices, clock, mint, passwords)
         self._truth_readers = asyncio.Semaphore(TRUTH_READERS_MAX)
         self._truth_waiting = 0
 
@@ -135,13 +142,25 @@ class Service:
         async with self._house:
             return await self._accounts.join(self._next, name, kept, self._clock())
 
-    async def login(self, name: str, password: str) -> str:
+    async def identify(self, name: str, password: str) -> UserId:
         with self._house:
             known = await self._accounts.login(name) if len(name) <= 100 else None
             if not await self._passwords.verify(known and known.password, password):
                 raise Refusal("unauthorised", "no account has this name and password")
             assert known is not None
-            return await self._accounts.token(known.user, self._clock())
+            return known.user
+
+    async def login(self, name: str, password: str) -> str:
+        user = await self.identify(name, password)
+        with self._house:
+            return await self._accounts.token(user, self._clock())
+
+    async def describe(self, user: UserId, display: str | None = None, note: str | None = None) -> User:
+        display = None if display is None else checked_display(display)
+        note = None if note is None else checked_note(note)
+        async with self._house:
+            await self._accounts.describe(checked_id(user), display, note)
+            return (await self._accounts.users(user, [user]))[0]
 
     async def logout(self, token: str) -> None:
         async with self._house:
@@ -166,43 +185,43 @@ class Service:
 
     # Posts
 
-    async def post(self, author: UserId, body: str, key: str | None = None) -> Post:
+    async def post(self, author: UserId, body: str, key: str | None = None, manner: Manner = PLAIN) -> Post:
         checked_body(body)
         checked_key(key)
+        draft = Draft(body, checked_manner(manner), named_in(body), tags_in(body))
         async with self._house:
             ids: Numbering = self._choices.ids
-            post, entry = await ids.write(checked_id(author), body, self._clock(), key, mint=self._mint)
+            wrote = await ids.write(checked_id(author), draft, self._clock(), key, mint=self._mint)
+            post, entry, tally, noticed = wrote
             again = entry is None and key is not None
             if again:
                 entry = await self._outbox.standing("post", author, post.id)
-        if entry is not None:
-            self._outbox.took([entry])
-            await self._mender.show(entry, None if again else post)  # it may have been deleted since
-            self._house.prune()
-            if not again or not self._courier.knows(entry):
-                self._courier.take(entry)
+                if post.reply_to is not None:
+                    tally = await self._outbox.standing("tally", author, post.reply_to)
+        await self._deliver(entry, None if again else post, again=again)  # it may have been deleted since
+        await self._show([tally])
+        if not again:
+            self._herald.wrote(post)
+            for user in noticed:
+                self._herald.noticed(user, post.id)
         return post
 
     async def delete(self, author: UserId, post: PostId) -> None:
         async with self._house:
-            entry = await self._posts.delete(author, checked_id(post), self._clock())
-            entry = entry or await self._outbox.standing("delete", author, post)
-        await self._gone(post, entry)
-
-    async def _gone(self, post: PostId, entry: Any) -> None:
-        if entry is None:
-            await self._mender.still_gone(post)
+            entries = await self._posts.delete(author, checked_id(post), self._clock())
+            if entries == []:
+                standing = await self._outbox.standing("delete", author, post)
+                entries = [standing] if standing is not None else []
+        if not isinstance(entries, list):
+            await self.unboost(author, entries)
             return
-        self._outbox.took([entry])
-        await self._mender.show(entry)
+        await self._gone(post, entries)
 
     async def read(self, viewer: UserId, post: PostId) -> Post:
-        with self._house:
-            return await self._posts.read(viewer, checked_id(post))
+        return await self._whole(viewer, post)
 
     async def reach(self, author: UserId, post: PostId) -> Reach:
-        with self._house:
-            found = await self._posts.read(author, checked_id(post))
+        found = await self._whole(author, post)
         if found.author != author:
             raise Refusal("forbidden", "only its author is told how far a post has come")
         return self._stores.progress.of(post)
@@ -217,9 +236,9 @@ class Service:
         async with self._house:
             with self._counting.call() as counters:
                 liked = await counters.like(user, checked_id(post), self._clock(), take_back=take_back)
-        if liked.entry is not None:
-            self._outbox.took([liked.entry])
-            await self._mender.show(liked.entry)
+        await self._show([liked.entry])
+        if liked.noticed is not None:
+            self._herald.noticed(*liked.noticed)
         return liked.likes
 
     async def likers(self, viewer: UserId, post: PostId) -> list[UserId]:
@@ -232,8 +251,12 @@ class Service:
         if follower == followee:
             raise Refusal("invalid", "nobody can follow themselves")
         async with self._house:
-            entry = await self._graph.follow(checked_id(follower), checked_id(followee), self._clock())
+            entry, notice = await self._graph.follow(
+                checked_id(follower), checked_id(followee), self._clock(), self._next
+            )
         await self._edge(follower, followee, entry)
+        if notice is not None:
+            self._herald.noticed(followee, notice)
 
     async def unfollow(self, follower: UserId, followee: UserId) -> None:
         if follower == followee:
@@ -255,16 +278,6 @@ class Service:
         async with self._house:
             await self._graph.unblock(checked_id(blocker), checked_id(blocked))
 
-    async def _edge(self, reader: UserId, author: UserId, entry: Any) -> None:
-        if entry is None:
-            async with self._house:
-                entry = await self._outbox.standing("edge", reader, author)
-        if entry is None:
-            await self._mender.agree(reader, author)
-            return
-        self._outbox.took([entry])
-        await self._mender.show(entry)
-
     # Reading
 
     async def trending(self, viewer: UserId, hours: int = TRENDING_HOURS_MAX) -> Trending:
@@ -278,7 +291,8 @@ class Service:
     async def posts(self, viewer: UserId, author: UserId, page: Page) -> Slice:
         checked_page(page)
         with self._house:
-            return sliced(await self._posts.by(viewer, checked_id(author), page), page, "pull")
+            found = await self._posts.by(viewer, checked_id(author), page)
+        return sliced(await self._unfolded(viewer, found), page, "pull")
 
     async def latest(self, viewer: UserId, cursor: str | None = None, limit: int = 20) -> Piece:
         place = checked_cursor(cursor)
@@ -310,7 +324,7 @@ class Service:
                 if scan is None:
                     return await self._from_truth(reader, page, "pull")
                 known = await self._posts.json(scan.ids)
-                if known.gone is None and not scan.hidden:
+                if known.gone is None and not scan.hidden and not known.boosts:
                     return Copies(known.json, *ends(scan.ids, page), fanout.source)
                 return await self._sifted(fanout, reader, page, scan, known)
             except MemoryShut:
@@ -322,36 +336,77 @@ class Service:
         return await self._from_truth(reader, page, "fallback")
 
     async def _sifted(self, fanout: Fanout, reader: UserId, page: Page, scan: Any, known: Any) -> Slice:
-        """Return a page some of whose posts are not to be shown: look on until it is full or all was seen."""
+        """Return a page some of whose posts are not to be shown, or are boosts."""
+
+        async def look(asked_for: Page) -> _Seen | None:
+            nonlocal scan, known
+            if scan is None:
+                scan = await fanout.home(reader, asked_for)
+                if scan is None:  # the feed was lost in between
+                    return None
+                known = await self._posts.json(scan.ids)
+            seen = _Seen(scan.ids, [post for post in posts_of(known.json) if post.author not in scan.hidden])
+            scan = None
+            return seen
+
+        return await self._filled(reader, page, look, fanout.source) or await self._from_truth(reader, page, "pull")
+
+    async def _filled(
+        self, reader: UserId, page: Page, look: Callable[[Page], Awaitable[_Seen | None]], source: Source
+    ) -> Slice | None:
+        """Look on until a page is full of what is to be shown, or all was seen; None: nothing can be seen any more."""
         found: list[Post] = []
         up = page.min_id is not None
         asked_for = page
         for _ in range(REFILLS_MAX):
-            visible = [post for post in posts_of(known.json) if post.author not in scan.hidden]
+            seen = await look(asked_for)
+            if seen is None:
+                return None
+            visible = await self._at_home(reader, seen.posts)
             found = visible + found if up else found + visible
-            if len(found) >= page.limit or len(scan.ids) < page.limit:
+            if len(found) >= page.limit or len(seen.ids) < asked_for.limit:
                 found = found[-page.limit :] if up else found[: page.limit]
-                return sliced(found, page, fanout.source)
+                return sliced(found, page, source)
             asked_for = (
-                Page(limit=page.limit, min_id=scan.ids[0], max_id=page.max_id)
+                Page(limit=PAGE_POSTS_MAX, min_id=seen.ids[0], max_id=page.max_id)
                 if up
-                else Page(limit=page.limit, max_id=scan.ids[-1], since_id=page.since_id)
+                else Page(limit=PAGE_POSTS_MAX, max_id=seen.ids[-1], since_id=page.since_id)
             )
-            scan = await fanout.home(reader, asked_for)
-            if scan is None:  # the feed was lost in between
-                return await self._from_truth(reader, page, "pull")
-            known = await self._posts.json(scan.ids)
         # A short page, and more beyond: the next one goes on from where this one stopped looking.
         older = found[-1].id if up and found else asked_for.max_id
         newer = asked_for.min_id if up else found[0].id if found else None
-        return Slice(posts=found, older=older, newer=newer, source=fanout.source)
+        return Slice(posts=found, older=older, newer=newer, source=source)
+
+    async def _at_home(self, reader: UserId, posts: list[Post]) -> list[Post]:
+        """Return those of these posts that are to be shown in a home, with what the boosts among them show."""
+        boosts = [post.id for post in posts if post.boost_of is not None]
+        if not boosts:
+            return posts
+        with self._house:
+            return unfolded(posts, await self._stores.boosts.at_home(reader, boosts))
 
     async def _from_truth(self, reader: UserId, page: Page, source: Source) -> Slice:
-        """Read without any feed: from what stands by, else from the truth, but only so many at once."""
+        """Read without any feed."""
+        found = await self._true_page(reader, page)
+        if all(post.boost_of is None for post in found):
+            return sliced(found, page, source)
+        first: list[Post] | None = found
+
+        async def look(asked_for: Page) -> _Seen:
+            nonlocal first
+            posts, first = await self._true_page(reader, asked_for) if first is None else first, None
+            return _Seen([post.id for post in posts], posts)
+
+        filled = await self._filled(reader, page, look, source)
+        assert filled is not None
+        return filled
+
+    async def _true_page(self, reader: UserId, page: Page) -> list[Post]:
+        """Return a page as it lies: from what stands by, else from the truth, but only so many at once."""
         with self._house:
             found = await self._standing_by(reader, page, wait_s=STANDBY_S)
         if found is not None:
-            return sliced(found, page, source)
+            return found
         if self._truth_readers.locked() and not self._standby.on:
             # Very many readers without a feed, as after a switch: Redis is there, and the truth is what needs sparing.
             self._standby.begin()
@@ -371,9 +426,7 @@ class Service:
             with self._house:
                 # While we waited the posts that stand by may have been read: then the whole queue is served by them.
                 found = await self._standing_by(reader, page)
-                if found is None:
-                    found = await self._graph.pull_posts(reader, page, TRUTH_S)
-                return sliced(found, page, source)
+                return await self._graph.pull_posts(reader, page, TRUTH_S) if found is None else found
         finally:
             self._truth_readers.release()
 
@@ -389,10 +442,6 @@ class Service:
         await self._stores.chores.settled()
 
     # What runs beside the requests
-
-    def _next(self) -> int:
-        """Return a number for an account."""
-        return self._ids.mint(self._clock()) if self._mint is None else self._mint()
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:

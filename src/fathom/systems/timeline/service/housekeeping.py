@@ -51,6 +51,7 @@ class Housekeeper:
         self._suspected = float("-inf")  # when an answer was last lost
         self._stuck: set[int] = set()  # rows that were not shown at the last look
         self._replaced = False  # another service serves these data
+        self._mutes_end_ms = 0.0  # when the next of them does; 0: nobody has looked yet
 
     def __enter__(self) -> None:
         if self._replaced:
@@ -133,6 +134,8 @@ class Housekeeper:
                     self.prune()
                     self._counting.look()
                     await self._show_stuck()
+                    if self._clock() >= self._mutes_end_ms:
+                        await self._lift_mutes()
                     if self._suspected > float("-inf") and loop.time() - self._suspected > STRAY_MS / 1000 + LOOK_S:
                         self._suspected = float("-inf")
                         await self._take_strays()
@@ -194,7 +197,27 @@ class Housekeeper:
         await stores.accounts.forget_expired(self._clock())
         await stores.posts.forget_keys(self._clock() - DAY_MS)
         await stores.graph.forget_ended()
+        await stores.grants.forget_unused(self._clock())
         await self._counting.tidy()
+
+    def mute_ends(self, at_ms: float) -> None:
+        """Keep in mind that a mute is to be lifted then."""
+        self._mutes_end_ms = min(self._mutes_end_ms, at_ms)
+
+    async def _lift_mutes(self) -> None:
+        """Lift the mutes that were to last until now."""
+        graph = self._stores.graph
+        self._mutes_end_ms, before = float("inf"), self._mutes_end_ms
+        try:
+            for muter, muted in await graph.mutes_over(self._clock()):
+                entry = await graph.unmute(muter, muted, self._clock(), if_over=True)
+                if entry is not None:
+                    self._stores.outbox.took([entry])
+                    await self._mender.show(entry)
+            self.mute_ends(await graph.next_mute_end())
+        except EngineError:
+            self.mute_ends(before)
+            raise
 
 
 def unavailable(failure: EngineError) -> Refusal:

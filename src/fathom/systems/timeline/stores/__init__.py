@@ -14,20 +14,25 @@ from fathom.engines.redis import Redis
 from fathom.errors import FathomError, Refusal
 
 from .accounts import Accounts
+from .boosts import Boosts
 from .chores import Chores
 from .deliveries import Deliveries
 from .feeds import Feeds
 from .generations import Generations
+from .grants import Grants
 from .graph import Graph
 from .latest import Latest
 from .likes import Likes
 from .memory import Memory
+from .notices import Told
 from .numbers import Numbers
 from .outbox import Outbox
+from .people import Those
 from .posts import Posts
 from .progress import Progress
 from .seat import Seat
 from .standby import Standby
+from .threads import Threads
 from .trends import Trends
 
 __all__ = ["Stores"]
@@ -78,6 +83,26 @@ class Stores:
     @cached_property
     def progress(self) -> Progress:
         return Progress()
+
+    @cached_property
+    def boosts(self) -> Boosts:
+        return Boosts(self.truth, self.likes)
+
+    @cached_property
+    def threads(self) -> Threads:
+        return Threads(self.truth, self.likes)
+
+    @cached_property
+    def people(self) -> Those:
+        return Those(self.truth)
+
+    @cached_property
+    def notices(self) -> Told:
+        return Told(self.truth)
+
+    @cached_property
+    def grants(self) -> Grants:
+        return Grants(self.truth)
 
     @cached_property
     def generations(self) -> Generations:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fathom.blocks.ids import Ids
 from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
 from ..api import User, UserId
+from .rows import USER_COLUMNS, user_of
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
@@ -30,8 +31,8 @@ _JOIN = """
     )
     INSERT INTO counts (user_id) SELECT id FROM joined RETURNING user_id
 """
-_USER = """
-    SELECT u.id, u.name, c.followers, c.following, c.posts FROM users u JOIN counts c ON c.user_id = u.id
+_USER = f"""
+    SELECT {USER_COLUMNS} FROM users u JOIN counts c ON c.user_id = u.id
     WHERE NOT EXISTS (SELECT FROM blocks WHERE blocker = u.id AND blocked = $1)
 """
 
@@ -64,12 +65,23 @@ class Accounts:
                     raise Refusal("conflict", f"the name {name} is taken")
             except UniqueViolationError:  # somebody else has this number
                 continue
-            return User(id=user, name=name)
+            return User(id=user, name=name, joined_ms=now_ms)
         raise Refusal("unavailable", "no number for this account could be found, try again", retry_s=1.0)
 
     async def last_id(self) -> int:
         """Return the highest number that any account or post has."""
         return await self._db.fetchval("SELECT greatest((SELECT max(id) FROM users), (SELECT max(id) FROM posts), 0)")
+
+    async def describe(self, user: UserId, display: str | None, note: str | None) -> None:
+        """Say how an account is shown; None: as before."""
+        done = await self._db.execute(
+            "UPDATE users SET display = coalesce($2, display), note = coalesce($3, note) WHERE id = $1",
+            user,
+            display,
+            note,
+        )
+        if not done:
+            raise Refusal("not-found", "there is no such account")
 
     async def login(self, name: str) -> Login | None:
         """Return what a password for this name is checked against; None: there is no such name."""
@@ -111,12 +123,12 @@ class Accounts:
         row = await self._db.fetchrow(f"{_USER} AND u.name = $2", viewer, name)
         if row is None:
             raise Refusal("not-found", "there is no such account")
-        return _user(row)
+        return user_of(row)
 
     async def users(self, viewer: UserId, ids: Sequence[UserId]) -> list[User]:
         """Return these accounts in this order, without those that are unknown or block the viewer."""
         rows = await self._db.fetch(f"{_USER} AND u.id = ANY($2::bigint[])", viewer, ids)
-        found = {row["id"]: _user(row) for row in rows}
+        found = {row["id"]: user_of(row) for row in rows}
         return [found[id] for id in ids if id in found]
 
     async def bulk(self, names: Sequence[str], at_ms: int | None = None) -> list[UserId]:
@@ -134,9 +146,3 @@ class Accounts:
 
 def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
-def _user(row: Any) -> User:
-    return User(
-        id=row["id"], name=row["name"], followers=row["followers"], following=row["following"], posts=row["posts"]
-    )

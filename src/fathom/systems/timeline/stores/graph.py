@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
 from ..api import Page, Post, PostId, UserId
-from .likes import Likes
+from .likes import NOTICE_TRIES, Likes
 from .outbox import Entry
+from .rows import TOP, between, post_of
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
 
-__all__ = ["Edge", "Graph", "Snapshot"]
+__all__ = ["TOP", "Edge", "Graph", "Snapshot"]
 
-TOP = 1 << 62  # above every id
 _NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"  # one clock for all that compares `ended_ms`
 REMEMBERED_MS = 3_600_000  # how long an edge that ended is told to feeds that are made anew
 
@@ -26,11 +26,14 @@ REMEMBERED_MS = 3_600_000  # how long an edge that ended is told to feeds that a
 #
 # One index probe per author finds its head; only the authors with the `$4` newest heads can contribute, and only with
 # posts no older than the last of these heads. The rest is the merge.
-_FOLLOWED = """
-    SELECT followee AS author FROM follows WHERE follower = {reader} AND ended_ms IS NULL
+#
+# Who mutes somebody they follow goes on following, but for a home it is as if they did not.
+_HEARD = "ended_ms IS NULL AND NOT EXISTS (SELECT FROM mutes WHERE muter = follower AND muted = followee)"
+_FOLLOWED = f"""
+    SELECT followee AS author FROM follows WHERE follower = {{reader}} AND {_HEARD}
         AND ($5 = 0 OR NOT EXISTS (
             SELECT FROM stars WHERE generation = $5 AND author = followee AND mode = 'star'))
-    UNION ALL SELECT {reader}
+    UNION ALL SELECT {{reader}}
 """
 _NEWEST_OF = f"""
     WITH heads AS MATERIALIZED (
@@ -58,64 +61,82 @@ _OLDEST = f"""
     ORDER BY p.id LIMIT $4
 """
 _WITH_BODIES = """
-    SELECT p.id, p.author, u.name, p.body, p.at_ms, {likes} FROM ({newest}) n
+    SELECT {columns} FROM ({newest}) n
     JOIN posts p USING (id) JOIN users u ON u.id = p.author WHERE p.deleted_ms IS NULL ORDER BY p.id DESC
 """
 _SNAPSHOT = f"""
     SELECT (SELECT edges FROM counts WHERE user_id = $1) AS version,
-        (SELECT coalesce(array_agg(followee), '{{}}') FROM follows WHERE follower = $1
-            AND ended_ms > {_NOW_MS} - $6::bigint) AS ended,
+        (SELECT coalesce(array_agg(author), '{{}}') FROM (
+            SELECT followee AS author FROM follows WHERE follower = $1 AND ended_ms > {_NOW_MS} - $6::bigint
+            UNION SELECT muted FROM mutes WHERE muter = $1 AND at_ms > {_NOW_MS} - $6::bigint) lately) AS ended,
         (SELECT coalesce(array_agg(author ORDER BY author), '{{}}') FROM follows
             JOIN stars ON generation = $5 AND author = followee AND mode <> 'falling'
-            WHERE follower = $1 AND ended_ms IS NULL) AS stars,
+            WHERE follower = $1 AND {_HEARD}) AS stars,
         (SELECT coalesce(array_agg(id), '{{}}') FROM ({_NEWEST}) newest) AS ids
 """
 _SNAPSHOTS = f"""
     SELECT r.id AS reader, c.edges AS version,
         (SELECT coalesce(array_agg(author ORDER BY author), '{{{{}}}}') FROM follows
             JOIN stars ON generation = $5 AND author = followee AND mode <> 'falling'
-            WHERE follower = r.id AND ended_ms IS NULL) AS stars,
+            WHERE follower = r.id AND {_HEARD}) AS stars,
         (SELECT coalesce(array_agg(id), '{{{{}}}}') FROM ({_NEWEST_OF}) newest) AS ids
     FROM unnest($1::bigint[]) r (id) LEFT JOIN counts c ON c.user_id = r.id
 """.format(reader="r.id")
-_VERSION = """
+_VERSION = f"""
     SELECT (SELECT edges FROM counts WHERE user_id = $1) AS version,
-        (SELECT coalesce(array_agg(author ORDER BY author), '{}') FROM follows
+        (SELECT coalesce(array_agg(author ORDER BY author), '{{}}') FROM follows
             JOIN stars ON generation = $2 AND author = followee AND mode <> 'falling'
-            WHERE follower = $1 AND ended_ms IS NULL) AS stars
+            WHERE follower = $1 AND {_HEARD}) AS stars
 """
-_EDGE = """
-    SELECT EXISTS (SELECT FROM follows WHERE follower = $1 AND followee = $2 AND ended_ms IS NULL) AS follows,
+_EDGE = f"""
+    SELECT EXISTS (SELECT FROM follows WHERE follower = $1 AND followee = $2 AND {_HEARD}) AS follows,
         (SELECT followers FROM counts WHERE user_id = $2) AS followers,
         (SELECT mode FROM stars WHERE generation = $5 AND author = $2) AS mode,
-        (SELECT coalesce(array_agg(id), '{}') FROM (
+        (SELECT coalesce(array_agg(id), '{{}}') FROM (
             SELECT id FROM posts WHERE author = $2 AND deleted_ms IS NULL AND id > $3
             ORDER BY id DESC LIMIT $4) newest) AS ids
 """
-_FANS = """
-    SELECT follower FROM follows WHERE followee = $1 AND ended_ms IS NULL AND follower > $2
+_FANS = f"""
+    SELECT follower FROM follows WHERE followee = $1 AND {_HEARD} AND follower > $2
     ORDER BY follower LIMIT $3
 """
 # The same, of those who follow too many only as many as their share: drawn from both numbers, so always the same ones.
-_SAMPLED_FANS = """
+_SAMPLED_FANS = f"""
     SELECT follower FROM follows JOIN counts ON user_id = follower
-    WHERE followee = $1 AND ended_ms IS NULL AND follower > $2 AND (
+    WHERE followee = $1 AND {_HEARD} AND follower > $2 AND (
         following <= $5::int OR (hashint8extended(follower, $4::bigint) & 1048575) * following::bigint
             < 1048576 * $5::bigint)
     ORDER BY follower LIMIT $3
 """
 # The same for who may be a star: the row without a follower has the mode. A star's followers are not asked for.
-_FANS_AND_MODE = """
+_FANS_AND_MODE = f"""
     WITH star AS MATERIALIZED (SELECT mode FROM stars WHERE generation = $4 AND author = $1)
     SELECT NULL::bigint AS follower, (SELECT mode FROM star) AS mode
     UNION ALL
-    (SELECT follower, NULL FROM follows WHERE followee = $1 AND ended_ms IS NULL AND follower > $2
+    (SELECT follower, NULL FROM follows WHERE followee = $1 AND {_HEARD} AND follower > $2
         AND NOT EXISTS (SELECT FROM star WHERE mode = 'star') ORDER BY follower LIMIT $3)
 """
-_WHO_FOLLOWS = """
-    SELECT follower FROM follows WHERE followee = $1 AND ended_ms IS NULL AND follower = ANY($2::bigint[])
+_WHO_FOLLOWS = f"""
+    SELECT follower FROM follows WHERE followee = $1 AND {_HEARD} AND follower = ANY($2::bigint[])
 """
 _BOTH = "SELECT user_id FROM counts WHERE user_id = ANY($1::bigint[]) ORDER BY user_id FOR UPDATE"
+_MUTE = f"""
+    WITH edge AS (
+        INSERT INTO mutes (muter, muted, until_ms, at_ms) VALUES ($1, $2, $4, {_NOW_MS})
+        ON CONFLICT (muter, muted) DO UPDATE SET until_ms = $4 RETURNING 1
+    ), one AS (
+        UPDATE counts SET edges = edges + 1 WHERE user_id = $1 AND EXISTS (SELECT FROM edge)
+    )
+    INSERT INTO outbox (kind, who, what, at_ms) SELECT 'edge', $1, $2, $3 FROM edge RETURNING seq
+"""
+_UNMUTE = """
+    WITH edge AS (
+        DELETE FROM mutes WHERE muter = $1 AND muted = $2 AND ($4::bigint IS NULL OR until_ms <= $4) RETURNING 1
+    ), one AS (
+        UPDATE counts SET edges = edges + 1 WHERE user_id = $1 AND EXISTS (SELECT FROM edge)
+    )
+    INSERT INTO outbox (kind, who, what, at_ms) SELECT 'edge', $1, $2, $3 FROM edge RETURNING seq
+"""
 _FOLLOW = """
     WITH edge AS (
         INSERT INTO follows (follower, followee) SELECT $1, $2
@@ -128,8 +149,12 @@ _FOLLOW = """
         UPDATE counts SET followers = followers + 1 WHERE user_id = $2 AND EXISTS (SELECT FROM edge)
     ), boxed AS (
         INSERT INTO outbox (kind, who, what, at_ms) SELECT 'edge', $1, $2, $3 FROM edge RETURNING seq
+    ), noticed AS (
+        INSERT INTO notices (user_id, id, kind, who, at_ms)
+        SELECT $2, $4, 'follow', $1, $3 FROM edge
+        ON CONFLICT (user_id, kind, who, post) DO NOTHING RETURNING 1
     )
-    SELECT (SELECT seq FROM boxed) AS seq,
+    SELECT (SELECT seq FROM boxed) AS seq, EXISTS (SELECT FROM noticed) AS noticed,
         EXISTS (SELECT FROM blocks WHERE blocker = $1 AND blocked = $2) AS by_us,
         EXISTS (SELECT FROM blocks WHERE blocker = $2 AND blocked = $1) AS by_them
 """
@@ -145,11 +170,6 @@ _UNFOLLOW = f"""
     )
     SELECT (SELECT seq FROM boxed) AS seq
 """
-
-
-def _between(page: Page) -> tuple[int, int]:
-    """Return the ids that a page lies between."""
-    return TOP if page.max_id is None else page.max_id, max(page.since_id or 0, page.min_id or 0)
 
 
 _ADD = """
@@ -205,7 +225,7 @@ class Graph:
 
     async def pull(self, reader: UserId, page: Page, *, without_stars: int = 0) -> list[PostId]:
         """Return the posts that a reader should see, newest first: at most `page.limit` from its end of the range."""
-        below, above = _between(page)
+        below, above = between(page)
         if page.min_id is None:
             rows = await self._db.fetch(_NEWEST, reader, below, above, page.limit, without_stars)
             return [row[0] for row in rows]
@@ -215,9 +235,9 @@ class Graph:
     async def pull_posts(self, reader: UserId, page: Page, within_s: float) -> list[Post]:
         """Return the same as whole posts, in one statement: for when nothing else can be asked."""
         newest = _NEWEST if page.min_id is None else _OLDEST
-        query = _WITH_BODIES.format(newest=newest, likes=self._likes.number)
-        rows = await self._db.fetch(query, reader, *_between(page), page.limit, 0, within_s=within_s)
-        return [Post(id=row[0], author=row[1], name=row[2], body=row[3], at_ms=row[4], likes=row[5]) for row in rows]
+        query = _WITH_BODIES.format(newest=newest, columns=self._likes.columns)
+        rows = await self._db.fetch(query, reader, *between(page), page.limit, 0, within_s=within_s)
+        return [post_of(row) for row in rows]
 
     async def snapshot(self, reader: UserId, depth: int, generation: int) -> Snapshot:
         """Return what a reader's feed is made of."""
@@ -260,8 +280,8 @@ class Graph:
         return fans, next(row[1] for row in rows if row[0] is None)
 
     async def followees(self, reader: UserId) -> list[UserId]:
-        """Return whom a reader follows."""
-        rows = await self._db.fetch("SELECT followee FROM follows WHERE follower = $1 AND ended_ms IS NULL", reader)
+        """Return whom a reader follows and does not mute."""
+        rows = await self._db.fetch(f"SELECT followee FROM follows WHERE follower = $1 AND {_HEARD}", reader)
         return [row[0] for row in rows]
 
     async def newest(self, author: UserId, most: int) -> list[PostId]:
@@ -278,18 +298,33 @@ class Graph:
     # Changes. All lock both users' counts in the order of their ids, so two of them never wait for each other, and
     # look at blocks only afterwards: a block that was committed meanwhile is seen.
 
-    async def follow(self, follower: UserId, followee: UserId, now_ms: int) -> Entry | None:
-        """Let one follow the other; None: they already did."""
+    async def follow(
+        self, follower: UserId, followee: UserId, now_ms: int, mint: Callable[[], int]
+    ) -> tuple[Entry | None, int | None]:
+        """Let one follow the other, and return the number of the notice that was given; no row: they already did."""
+        from asyncpg import UniqueViolationError
+
+        for _ in range(NOTICE_TRIES):
+            notice = mint()
+            try:
+                entry, noticed = await self._follow(follower, followee, now_ms, notice)
+            except UniqueViolationError:  # another notice has this number
+                continue
+            return entry, notice if noticed else None
+        raise Refusal("unavailable", "no number for this notice could be found, try again", retry_s=1.0)
+
+    async def _follow(self, follower: UserId, followee: UserId, now_ms: int, notice: int) -> tuple[Entry | None, bool]:
         async with self._db.transaction() as tx:
             if len(await tx.fetch(_BOTH, [follower, followee])) < 2:
                 raise Refusal("not-found", "there is no such account")
-            row = await tx.fetchrow(_FOLLOW, follower, followee, now_ms)
+            row = await tx.fetchrow(_FOLLOW, follower, followee, now_ms, notice)
             assert row is not None
             if row["by_them"]:
                 raise Refusal("not-found", "there is no such account")
             if row["by_us"]:
                 raise Refusal("forbidden", "you block this account: unblock it first")
-        return None if row["seq"] is None else Entry(row["seq"], "edge", follower, followee, now_ms)
+        entry = None if row["seq"] is None else Entry(row["seq"], "edge", follower, followee, now_ms)
+        return entry, row["noticed"]
 
     async def unfollow(self, follower: UserId, followee: UserId, now_ms: int) -> Entry | None:
         """Let one no longer follow the other; None: they did not."""
@@ -315,6 +350,33 @@ class Graph:
     async def unblock(self, blocker: UserId, blocked: UserId) -> None:
         """Lift a block."""
         await self._db.execute("DELETE FROM blocks WHERE blocker = $1 AND blocked = $2", blocker, blocked)
+
+    async def mute(self, muter: UserId, muted: UserId, now_ms: int, until_ms: int | None) -> Entry:
+        """Let one hear nothing of the other any more."""
+        return Entry(await self._mute(_MUTE, muter, muted, now_ms, until_ms), "edge", muter, muted, now_ms)
+
+    async def unmute(self, muter: UserId, muted: UserId, now_ms: int, *, if_over: bool = False) -> Entry | None:
+        """Let one hear of the other again; None: there was no mute, or it is not over yet."""
+        seq = await self._mute(_UNMUTE, muter, muted, now_ms, now_ms if if_over else None)
+        return None if seq is None else Entry(seq, "edge", muter, muted, now_ms)
+
+    async def _mute(self, query: str, muter: UserId, muted: UserId, now_ms: int, when_ms: int | None) -> int:
+        async with self._db.transaction() as tx:
+            if len(await tx.fetch(_BOTH, [muter, muted])) < 2:
+                raise Refusal("not-found", "there is no such account")
+            return await tx.fetchval(query, muter, muted, now_ms, when_ms)
+
+    async def next_mute_end(self) -> float:
+        """Return when the next mute ends by itself; infinity: none does."""
+        found = await self._db.fetchval("SELECT min(until_ms) FROM mutes WHERE until_ms IS NOT NULL")
+        return float("inf") if found is None else found
+
+    async def mutes_over(self, now_ms: int, most: int = 100) -> list[tuple[UserId, UserId]]:
+        """Return who mutes whom for no longer than until now."""
+        rows = await self._db.fetch(
+            "SELECT muter, muted FROM mutes WHERE until_ms <= $1 ORDER BY until_ms LIMIT $2", now_ms, most
+        )
+        return [(row[0], row[1]) for row in rows]
 
     async def forget_ended(self, most: int = 1_000) -> int:
         """Remove edges that ended over a day ago; return how many."""

@@ -8,16 +8,18 @@ from fathom.engines.postgres import Postgres
 
 from ..api import Post, UserId
 from .likes import Likes
+from .rows import post_of
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
 
 __all__ = ["Latest"]
 
-# Whom a block parts from the viewer is looked up once, not for each post.
+# Whom a block parts from the viewer is looked up once, not for each post. A boost is not among everybody's posts: what
+# it shows is there itself, at its own place. Whom the viewer mutes is: here nothing is brought, somebody goes to look.
 _LATEST = """
-    SELECT p.id, p.author, u.name, p.body, p.at_ms, {likes} FROM posts p JOIN users u ON u.id = p.author
-    WHERE p.deleted_ms IS NULL AND p.author <> ALL (ARRAY(
+    SELECT {columns} FROM posts p JOIN users u ON u.id = p.author
+    WHERE p.deleted_ms IS NULL AND p.boost_of IS NULL AND p.listed AND p.author <> ALL (ARRAY(
         SELECT blocked FROM blocks WHERE blocker = $1 UNION ALL SELECT blocker FROM blocks WHERE blocked = $1))
 """
 _NEWEST_FIRST = "ORDER BY p.at_ms DESC, p.id DESC LIMIT $2"
@@ -59,5 +61,4 @@ class Latest:
         return await self._posts(_SKIPPING, viewer, limit, count)
 
     async def _posts(self, query: str, *args: int) -> list[Post]:
-        rows = await self._db.fetch(query.format(likes=self._likes.number), *args)
-        return [Post(id=row[0], author=row[1], name=row[2], body=row[3], at_ms=row[4], likes=row[5]) for row in rows]
+        return [post_of(row) for row in await self._db.fetch(query.format(columns=self._likes.columns), *args)]

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from fathom.blocks.ids import Ids
 from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
 from ..api import PostId, UserId
 from .outbox import Entry
+from .rows import post_columns
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
 
-__all__ = ["VISIBLE", "Added", "Liked", "Likes", "Reading"]
+__all__ = ["NOTICE_TRIES", "VISIBLE", "Added", "Liked", "Likes", "Reading"]
 
 Reading = Literal["kept", "summed", "counted"]
 Place = Literal["row", "shard", "later", "nowhere"]
@@ -31,6 +33,7 @@ FOLD_POSTS = 200  # whose shards are put together in one transaction
 RECOUNT_POSTS = 500  # that are looked at in one transaction
 BULK_ROWS = 100_000
 UNKNOWN = "there is no such post"
+NOTICE_TRIES = 50
 
 # `$1` looks at the post `p`.
 VISIBLE = """
@@ -63,7 +66,7 @@ _KEPT: dict[Place, str] = {
         RETURNING likes
     )""",
     "shard": """, counted AS (
-        INSERT INTO like_shards AS s (post, shard, n, version) SELECT post, $4, {by}, 1 FROM changed
+        INSERT INTO like_shards AS s (post, shard, n, version) SELECT post, {shard}, {by}, 1 FROM changed
         ON CONFLICT (post, shard) DO UPDATE SET n = s.n {by}, version = s.version + 1
     )""",
     "later": """, counted AS (
@@ -71,6 +74,12 @@ _KEPT: dict[Place, str] = {
     )""",
     "nowhere": "",
 }
+# Whose post it is hears of a like once, however it is counted.
+_NOTICED = """, noticed AS (
+        INSERT INTO notices (user_id, id, kind, who, post, at_ms)
+        SELECT author, $4, 'like', $1, $2, $3 FROM likable, changed WHERE author <> $1
+        ON CONFLICT (user_id, kind, who, post) DO NOTHING RETURNING user_id
+    )"""
 # What a statement sees of the likes is from before it.
 _NOW: dict[Place, str] = {
     "row": "coalesce((SELECT likes FROM counted), p.likes)",
@@ -83,15 +92,19 @@ _TOLD = {"row", "shard"}  # places whose changes Redis hears of one by one
 
 def _change(place: Place, take_back: bool) -> str:
     told = place in _TOLD
-    # Without this nobody would use $3, and PostgreSQL could not tell what it is.
     boxed = _BOXED if told else ""
     seq = "(SELECT seq FROM boxed)" if told else "NULL::bigint"
+    # A like brings the number of its notice before that of the shard.
+    noticed, told_to, shard = _NOTICED, "(SELECT user_id FROM noticed)", "$5"
+    if take_back:
+        noticed, told_to, shard = "", "NULL::bigint", "$4"
     return f"""
-        WITH likable AS (SELECT p.id FROM posts p WHERE p.id = $2 AND {VISIBLE}),
-        changed AS ({_CHANGED[take_back]}){_KEPT[place]}{boxed}
-        SELECT {seq} AS seq, {_NOW[place]} AS likes, EXISTS (SELECT FROM changed) AS changed
+        WITH likable AS (SELECT p.id, p.author FROM posts p WHERE p.id = $2 AND p.boost_of IS NULL AND {VISIBLE}),
+        changed AS ({_CHANGED[take_back]}){_KEPT[place]}{boxed}{noticed}
+        SELECT {seq} AS seq, {_NOW[place]} AS likes, EXISTS (SELECT FROM changed) AS changed,
+            {told_to} AS noticed
         FROM likable JOIN posts p USING (id) WHERE EXISTS (SELECT FROM counts WHERE user_id = $1)
-    """.format(by="- 1" if take_back else "+ 1")
+    """.format(by="- 1" if take_back else "+ 1", shard=shard)
 
 
 _PLACES: tuple[Place, ...] = ("row", "shard", "later", "nowhere")
@@ -151,6 +164,7 @@ class Liked(msgspec.Struct, frozen=True):
     likes: int
     changed: bool  # it was not so before
     entry: Entry | None = None  # what Redis is to be told
+    noticed: tuple[UserId, int] | None = None  # whom a notice tells of it, and its number
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -166,6 +180,8 @@ class Likes:
     def __init__(self, truth: Postgres) -> None:
         self._truth = truth
         self.reading: Reading = "kept"
+        self.mint: Callable[[], int] | None = None  # numbers for notices; None: this store's own
+        self._ids = Ids(worker=14)
         self.turn = 0  # of the approach that began last
         self.left = 0  # changes that wait to be added up, as far as this process knows
         self.on_left: Callable[[float], object] = lambda within_s: None  # told by when they are to be added up
@@ -180,6 +196,11 @@ class Likes:
     def number(self) -> str:
         """SQL: how many like the post `p`."""
         return _NUMBER[self.reading]
+
+    @property
+    def columns(self) -> str:
+        """SQL: the columns of the post `p` by the author `u`, as it is shown."""
+        return post_columns(self.number)
 
     @property
     def copied(self) -> tuple[str, str]:
@@ -207,13 +228,29 @@ class Likes:
     async def change(
         self, user: UserId, post: PostId, now_ms: int, place: Place, *, take_back: bool, shard: int = 0
     ) -> Liked:
-        """Let a user like a post, or no longer, and keep the change of its number in one place, in one transaction."""
-        more = {"row": (now_ms,), "shard": (now_ms, shard)}.get(place, ())
-        row = await self._db.fetchrow(_CHANGES[place, take_back], user, post, *more)
-        if row is None:
-            raise Refusal("not-found", UNKNOWN)
-        entry = None if row["seq"] is None else Entry(row["seq"], "tally", user, post, now_ms)
-        return Liked(row["likes"], row["changed"], entry)
+        """Let a user like a post, or no longer, and keep the change of its number in one place, in one transaction.
+
+        The notice to the post's author is part of it.
+        """
+        from asyncpg import UniqueViolationError
+
+        more = (shard,) if place == "shard" else ()
+        for _ in range(NOTICE_TRIES):
+            if take_back:
+                notice, asked = 0, (now_ms, *more) if place in _TOLD else ()
+            else:
+                notice = self._ids.mint(now_ms) if self.mint is None else self.mint()
+                asked = (now_ms, notice, *more)
+            try:
+                row = await self._db.fetchrow(_CHANGES[place, take_back], user, post, *asked)
+            except UniqueViolationError:  # another notice has this number
+                continue
+            if row is None:
+                raise Refusal("not-found", UNKNOWN)
+            entry = None if row["seq"] is None else Entry(row["seq"], "tally", user, post, now_ms)
+            noticed = None if row["noticed"] is None else (UserId(row["noticed"]), notice)
+            return Liked(row["likes"], row["changed"], entry, noticed)
+        raise Refusal("unavailable", "no number for this notice could be found, try again", retry_s=1.0)
 
     async def overwrite(self, user: UserId, post: PostId, now_ms: int, likes: int) -> Entry:
         """Let a post have so many likes, whatever it has by now."""

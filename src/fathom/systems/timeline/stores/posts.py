@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import msgspec
 
@@ -16,27 +16,29 @@ from fathom.engines.ledger import RESIDUAL, charge, charging
 from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
-from ..api import Page, Post, PostId, UserId
+from ..api import PLAIN, Manner, Page, Post, PostId, UserId
 from .likes import VISIBLE, Likes
 from .memory import Memory, MemoryShut
 from .outbox import Entry
+from .rows import between, post_columns, post_of
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
     from fathom.engines.redis_client import Command
 
-__all__ = ["GONE", "Known", "Posts"]
+__all__ = ["GONE", "MINT_TRIES", "Draft", "Known", "Posts", "Wrote"]
 
-TOP = 1 << 62  # above every id
 DAY_MS = 86_400_000
 COPY_S = 86_400  # a cached post lives a day, give or take a tenth, so that what was cached together does not expire so
 MINT_TRIES = 50
 
 # A cached post is the JSON of the post with its version in front, in eight hex digits, so that it can be compared as it
-# stands and passed on as it lies. GONE stands for what is deleted, or never was.
+# stands and passed on as it lies. GONE stands for what is deleted, or never was. A boost's copy has BOOST before that:
+# who reads it has to look at what it shows, which has a copy of its own.
 GONE = b"-"
+BOOST = b"~"
 HEAD = b'{"v":"'  # the six bytes that every other copy begins with
-FORM = 2  # of the copies, in their keys: a Redis that was kept may still have those of an older Fathom
+FORM = 3  # of the copies, in their keys: a Redis that was kept may still have those of an older Fathom
 
 _TURN = """
     turn AS (
@@ -50,32 +52,75 @@ _TURN = """
     FROM users JOIN counts ON user_id = id WHERE id = $2
 """
 _WRITE = f"WITH {_TURN}"
+# The same for a post that answers another, names somebody, or is not written plainly. Rows of posts are locked before
+# counts, here and in a deletion, so that the two never wait for each other.
+_WRITE_MORE = """
+    WITH parent AS MATERIALIZED (
+        SELECT p.id FROM posts p WHERE p.id = $5 AND p.deleted_ms IS NULL AND p.boost_of IS NULL
+            AND NOT EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((p.author, $2), ($2, p.author)))
+        FOR NO KEY UPDATE OF p
+    ), turn AS (
+        UPDATE counts SET posts = posts + 1, last_post = $1 WHERE user_id = $2 AND last_post < $1
+            AND ($5::bigint IS NULL OR EXISTS (SELECT FROM parent)) RETURNING user_id
+    ), written AS (
+        INSERT INTO posts (id, author, body, at_ms, reply_to, warning, listed)
+        SELECT $1, user_id, $3, $4, $5, $7, $8 FROM turn
+    ), answered AS (
+        UPDATE posts SET replies = replies + 1, version = version + 1
+        FROM turn WHERE id = $5 RETURNING id
+    ), named AS (
+        INSERT INTO mentions (post, user_id) SELECT $1, id FROM users, turn WHERE name = ANY($6::text[])
+        RETURNING user_id AS id
+    ), tagged AS (
+        INSERT INTO tags (tag, post) SELECT tag, $1 FROM turn, unnest($9::text[]) AS said (tag)
+    ), noticed AS (
+        INSERT INTO notices (user_id, id, kind, who, post, at_ms)
+        SELECT id, $1, 'mention', $2, $1, $4 FROM named WHERE id <> $2 RETURNING user_id
+    ), boxed AS (
+        INSERT INTO outbox (kind, who, what, at_ms) SELECT 'post', user_id, $1, $4 FROM turn RETURNING seq
+    ), tallied AS (
+        INSERT INTO outbox (kind, who, what, at_ms) SELECT 'tally', $2, id, $4 FROM answered RETURNING seq
+    )
+    SELECT (SELECT seq FROM boxed) AS seq, (SELECT seq FROM tallied) AS tally, name, last_post,
+        ARRAY(SELECT user_id FROM noticed) AS noticed,
+        $5::bigint IS NOT NULL AND NOT EXISTS (SELECT FROM parent) AS lost
+    FROM users JOIN counts ON user_id = id WHERE id = $2
+"""
 _CLAIM = """
     INSERT INTO keys AS k (author, key, fingerprint, post, at_ms) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (author, key) DO UPDATE SET fingerprint = $3, post = $4, at_ms = $5 WHERE k.at_ms <= $5 - $6
     RETURNING post
 """
 _CLAIMED = """
-    SELECT k.fingerprint, p.id, p.at_ms, {likes} AS likes, u.name
+    SELECT {columns}, k.fingerprint
     FROM keys k JOIN posts p ON p.id = k.post JOIN users u ON u.id = k.author
     WHERE k.author = $1 AND k.key = $2
 """
 _DELETE = """
     WITH gone AS (
         UPDATE posts SET deleted_ms = $3, body = '', version = version + 1
-        WHERE id = $1 AND author = $2 AND deleted_ms IS NULL RETURNING id
+        WHERE id = $1 AND author = $2 AND deleted_ms IS NULL AND boost_of IS NULL RETURNING id, reply_to
+    ), unanswered AS (
+        UPDATE posts p SET replies = replies - 1, version = version + 1 FROM gone WHERE p.id = gone.reply_to
+        RETURNING p.id
     ), counted AS (
-        UPDATE counts SET posts = posts - 1 WHERE user_id = $2 AND EXISTS (SELECT FROM gone)
+        UPDATE counts SET posts = posts - 1
+        WHERE user_id = $2 AND EXISTS (SELECT FROM gone) AND (SELECT count(*) FROM unanswered) >= 0
     ), boxed AS (
         INSERT INTO outbox (kind, who, what, at_ms) SELECT 'delete', $2, id, $3 FROM gone RETURNING seq
+    ), tallied AS (
+        INSERT INTO outbox (kind, who, what, at_ms) SELECT 'tally', $2, id, $3 FROM unanswered RETURNING seq
     )
-    SELECT p.author, p.deleted_ms IS NOT NULL AS deleted, (SELECT seq FROM boxed) AS seq,
+    SELECT p.author, p.deleted_ms IS NOT NULL AS deleted, p.boost_of, p.reply_to,
+        (SELECT seq FROM boxed) AS seq, (SELECT seq FROM tallied) AS tally,
         EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((p.author, $2), ($2, p.author))) AS hidden
     FROM posts p WHERE p.id = $1
 """
-_POST = """
-    SELECT p.id, p.author, u.name, p.body, p.at_ms, {likes} AS likes, {version} AS version
-    FROM posts p JOIN users u ON u.id = p.author
+_POST = "SELECT {columns}, {version} AS version FROM posts p JOIN users u ON u.id = p.author"
+# A boost is there for as long as what it shows.
+_SHOWS = """
+    (p.boost_of IS NULL OR EXISTS (SELECT FROM posts o WHERE o.id = p.boost_of AND o.deleted_ms IS NULL
+        AND NOT EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((o.author, $1), ($1, o.author)))))
 """
 _KEEP_NEWER = """
     local old = redis.call('GET', KEYS[1])
@@ -104,6 +149,37 @@ class Known(msgspec.Struct, frozen=True, gc=False):
 
     json: list[bytes]  # each a Post's, and its version; in the order of the ids asked for, without the gone
     gone: frozenset[PostId] | None  # None: nobody
+    boosts: bool = False  # whether there are any among them: what they show is still to be looked at
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A post that is to be written, who is named in it, and its tags."""
+
+    body: str
+    manner: Manner = PLAIN
+    names: Sequence[str] = ()
+    tags: Sequence[str] = ()
+
+    @property
+    def plain(self) -> bool:
+        return not self.names and not self.tags and self.manner == PLAIN
+
+    @property
+    def fingerprint(self) -> bytes:
+        """What tells whether a key is used again for the same."""
+        digest = hashlib.sha256(self.body.encode())
+        if self.manner != PLAIN:
+            digest.update(b"\0" + _encode(self.manner))
+        return digest.digest()
+
+
+class Wrote(NamedTuple):
+    """A post that is written, and what has to be told: its row, that of the post it answers, and who has a notice."""
+
+    post: Post
+    entry: Entry | None = None
+    tally: Entry | None = None
+    noticed: Sequence[UserId] = ()
 
 
 class Posts:
@@ -122,96 +198,119 @@ class Posts:
     # Writing
 
     async def write(
-        self, author: UserId, body: str, now_ms: int, mint: Callable[[int], Awaitable[int]], key: str | None = None
-    ) -> tuple[Post, Entry | None]:
+        self,
+        author: UserId,
+        draft: Draft,
+        now_ms: int,
+        mint: Callable[[int], Awaitable[int]],
+        key: str | None = None,
+    ) -> Wrote:
         """Write a post and its outbox row in one transaction; no row: the key had already been used for this post."""
         last = 0
         for _ in range(MINT_TRIES):
             minted = await mint(last)
             written = await (
-                self._write(author, body, now_ms, minted)
+                self._write(self._db, author, draft, now_ms, minted)
                 if key is None
-                else self._write_once(author, body, now_ms, minted, key)
+                else self._write_once(author, draft, now_ms, minted, key)
             )
             if not isinstance(written, int):
                 return written
             last = written  # the author has a newer post: from another worker, or before a clock stepped back
         raise Refusal("unavailable", "no number for this post could be found, try again", retry_s=1.0)
 
-    async def _write(self, author: UserId, body: str, now_ms: int, minted: int) -> tuple[Post, Entry | None] | int:
+    async def _write(self, at: Any, author: UserId, draft: Draft, now_ms: int, minted: int) -> Wrote | int:
         from asyncpg import UniqueViolationError
 
+        how = draft.manner
         try:
-            row = await self._db.fetchrow(_WRITE, minted, author, body, now_ms)
+            if draft.plain:
+                row = await at.fetchrow(_WRITE, minted, author, draft.body, now_ms)
+            else:
+                more = (how.reply_to, draft.names, how.warning, how.listed, draft.tags)
+                row = await at.fetchrow(_WRITE_MORE, minted, author, draft.body, now_ms, *more)
         except UniqueViolationError:  # another worker had the same number
+            if at is not self._db:
+                raise  # the transaction is over
             return minted
-        return self._written(row, author, body, now_ms, minted)
+        if row is None:
+            raise Refusal("not-found", "there is no such account")
+        if not draft.plain and row["lost"]:
+            raise Refusal("not-found", "there is no such post to answer")
+        if row["seq"] is None:
+            return max(row["last_post"], minted)
+        post = Post(
+            id=PostId(minted),
+            author=author,
+            name=row["name"],
+            body=draft.body,
+            at_ms=now_ms,
+            reply_to=how.reply_to,
+            warning=how.warning,
+            listed=how.listed,
+        )
+        entry = Entry(row["seq"], "post", author, minted, now_ms)
+        if draft.plain:
+            return Wrote(post, entry)
+        tally = Entry(row["tally"], "tally", author, how.reply_to or 0, now_ms) if row["tally"] is not None else None
+        return Wrote(post, entry, tally, row["noticed"])
 
-    async def _write_once(
-        self, author: UserId, body: str, now_ms: int, minted: int, key: str
-    ) -> tuple[Post, Entry | None] | int:
+    async def _write_once(self, author: UserId, draft: Draft, now_ms: int, minted: int, key: str) -> Wrote | int:
         from asyncpg import UniqueViolationError
 
-        fingerprint = hashlib.sha256(body.encode()).digest()
         try:
             async with self._db.transaction() as tx:
                 # A second use waits here until the first is committed or rolled back.
-                if await tx.fetchrow(_CLAIM, author, key, fingerprint, minted, now_ms, DAY_MS) is not None:
-                    row = await tx.fetchrow(_WRITE, minted, author, body, now_ms)
-                    written = self._written(row, author, body, now_ms, minted)
+                claim = (author, key, draft.fingerprint, minted, now_ms, DAY_MS)
+                if await tx.fetchrow(_CLAIM, *claim) is not None:
+                    written = await self._write(tx, author, draft, now_ms, minted)
                     if isinstance(written, int):
                         raise _NotAbove(written)
                     return written
-                first = await tx.fetchrow(_CLAIMED.format(likes=self._likes.number), author, key)
+                first = await tx.fetchrow(_CLAIMED.format(columns=self._likes.columns), author, key)
         except _NotAbove as above:
             return above.last
         except UniqueViolationError:
             return minted
-        if first is None or first["fingerprint"] != fingerprint:
+        if first is None or first["fingerprint"] != draft.fingerprint:
             raise Refusal("invalid", "this key was used for another post")
         # The body is the same, as its fingerprint is; a deleted post's own body is no longer there.
-        return Post(
-            id=first["id"], author=author, name=first["name"], body=body, at_ms=first["at_ms"], likes=first["likes"]
-        ), None
+        return Wrote(msgspec.structs.replace(post_of(first), body=draft.body))
 
-    def _written(
-        self, row: Any, author: UserId, body: str, now_ms: int, minted: int
-    ) -> tuple[Post, Entry | None] | int:
-        if row is None:
-            raise Refusal("not-found", "there is no such account")
-        if row["seq"] is None:
-            return max(row["last_post"], minted)
-        post = Post(id=PostId(minted), author=author, name=row["name"], body=body, at_ms=now_ms)
-        return post, Entry(row["seq"], "post", author, minted, now_ms)
-
-    async def delete(self, author: UserId, post: PostId, now_ms: int) -> Entry | None:
-        """Delete an author's post; no row: it already was."""
+    async def delete(self, author: UserId, post: PostId, now_ms: int) -> list[Entry] | PostId:
+        """Delete an author's post; no rows: it already was. A boost is not deleted here: return what it shows."""
         row = await self._db.fetchrow(_DELETE, post, author, now_ms)
         if row is None or row["hidden"] or (row["author"] != author and row["deleted"]):
             raise Refusal("not-found", "there is no such post")
         if row["author"] != author:
             raise Refusal("forbidden", "only its author can delete a post")
-        return None if row["seq"] is None else Entry(row["seq"], "delete", author, post, now_ms)
+        if row["boost_of"] is not None:
+            return [] if row["deleted"] else row["boost_of"]
+        entries = (
+            Entry(row["seq"], "delete", author, post, now_ms),
+            Entry(row["tally"], "tally", author, row["reply_to"] or 0, now_ms),
+        )
+        return [entry for entry in entries if entry.seq is not None]
 
     # Reading the truth
 
     @property
     def _shown(self) -> str:
         """Posts as they are shown."""
-        return _POST.format(likes=self._likes.number, version="p.version")
+        return _POST.format(columns=self._likes.columns, version="p.version")
 
     @property
     def _copied(self) -> str:
         """Posts as copies of them are made."""
         likes, version = self._likes.copied
-        return _POST.format(likes=likes, version=version)
+        return _POST.format(columns=post_columns(likes), version=version)
 
     async def read(self, viewer: UserId, post: PostId) -> Post:
         """Return a post that the viewer may see."""
         row = await self._db.fetchrow(f"{self._shown} WHERE p.id = $2 AND {VISIBLE}", viewer, post)
         if row is None:
             raise Refusal("not-found", "there is no such post")
-        return _post(row)
+        return post_of(row)
 
     async def visible(self, viewer: UserId, ids: Sequence[PostId], most: int) -> list[Post]:
         """Return the first of these posts that the viewer may see, in their order."""
@@ -222,34 +321,31 @@ class Posts:
             ids,
             most,
         )
-        return [_post(row) for row in rows]
+        return [post_of(row) for row in rows]
 
     async def by(self, viewer: UserId, author: UserId, page: Page) -> list[Post]:
         """Return an author's posts, newest first: at most `page.limit` from its end of the range."""
-        below = TOP if page.max_id is None else page.max_id
-        above = max(page.since_id or 0, page.min_id or 0)
         order = "DESC" if page.min_id is None else "ASC"
         rows = await self._db.fetch(
-            f"SELECT u.id AS writer, mine.* FROM users u LEFT JOIN LATERAL ({self._shown} WHERE p.author = $2"
-            f" AND p.deleted_ms IS NULL AND p.id < $3 AND p.id > $4 ORDER BY p.id {order} LIMIT $5) mine ON true"
-            " WHERE u.id = $2 AND NOT EXISTS ("
-            "SELECT FROM blocks WHERE (blocker, blocked) IN ((u.id, $1), ($1, u.id)))"
+            f"SELECT mine.* FROM users w LEFT JOIN LATERAL ({self._shown} WHERE p.author = $2"
+            f" AND p.deleted_ms IS NULL AND {_SHOWS} AND p.id < $3 AND p.id > $4 ORDER BY p.id {order} LIMIT $5) mine"
+            " ON true WHERE w.id = $2 AND NOT EXISTS ("
+            "SELECT FROM blocks WHERE (blocker, blocked) IN ((w.id, $1), ($1, w.id)))"
             " ORDER BY mine.id DESC",
             viewer,
             author,
-            below,
-            above,
+            *between(page),
             page.limit,
         )
         if not rows:
             raise Refusal("not-found", "there is no such account")
-        return [_post(row) for row in rows if row["id"] is not None]
+        return [post_of(row) for row in rows if row[0] is not None]
 
     async def likers(self, viewer: UserId, post: PostId, most: int = 1_000) -> list[UserId]:
         """Return who likes a post, newest first."""
         rows = await self._db.fetch(
             f"SELECT p.id AS post, l.user_id FROM posts p LEFT JOIN likes l ON l.post = p.id"
-            f" WHERE p.id = $2 AND {VISIBLE} ORDER BY l.seq DESC LIMIT $3",
+            f" WHERE p.id = $2 AND p.boost_of IS NULL AND {VISIBLE} ORDER BY l.seq DESC LIMIT $3",
             viewer,
             post,
             most,
@@ -261,12 +357,12 @@ class Posts:
     async def true(self, ids: Sequence[PostId]) -> dict[PostId, tuple[Post, int]]:
         """Return those of these posts that are there, with their versions."""
         rows = await self._db.fetch(f"{self._copied} WHERE p.id = ANY($1::bigint[]) AND p.deleted_ms IS NULL", ids)
-        return {row["id"]: (_post(row), row["version"]) for row in rows}
+        return {row["id"]: (post_of(row), row["version"]) for row in rows}
 
     async def newest(self, most: int) -> list[tuple[Post, int]]:
         """Return everybody's newest posts, newest first, with their versions."""
         rows = await self._db.fetch(f"{self._copied} WHERE p.deleted_ms IS NULL ORDER BY p.id DESC LIMIT $1", most)
-        return [(_post(row), row["version"]) for row in rows]
+        return [(post_of(row), row["version"]) for row in rows]
 
     async def forget_keys(self, before_ms: int, most: int = 1_000) -> int:
         """Remove idempotency keys that have expired; return how many."""
@@ -312,7 +408,8 @@ class Posts:
         beside = self._likes.beside_copies  # now, because they may be right by the time at which we have them
         known = await self._json(ids)
         if (beside or self._likes.beside_copies) and known.json:
-            return Known([_copy(post, 0) for post in await self.counted(posts_of(known.json))], known.gone)
+            counted = await self.counted(posts_of(known.json))
+            return Known([_copy(post, 0).removeprefix(BOOST) for post in counted], known.gone, known.boosts)
         return known
 
     async def counted(self, posts: list[Post]) -> list[Post]:
@@ -329,18 +426,20 @@ class Posts:
         if _all_there(copies):
             return Known(copies, None)
         # What is neither a copy nor GONE is as good as nothing.
-        copies = [copy if copy == GONE or (copy and copy[:6] == HEAD) else None for copy in copies]
+        copies = [copy if copy == GONE or (copy and copy.removeprefix(BOOST)[:6] == HEAD) else None for copy in copies]
         missing = [id for id, copy in zip(ids, copies, strict=True) if copy is None]
         filled = await self._fill(missing) if missing else {}
         known: list[bytes] = []
         gone: set[PostId] = set()
+        boosts = False
         for id, copy in zip(ids, copies, strict=True):
             copy = filled.get(id, GONE) if copy is None else copy
             if copy == GONE:
                 gone.add(id)
             else:
-                known.append(copy)
-        return Known(known, frozenset(gone))
+                boosts = boosts or copy[:1] == BOOST
+                known.append(copy.removeprefix(BOOST))
+        return Known(known, frozenset(gone) if gone else None, boosts)
 
     async def _fill(self, missing: list[PostId]) -> dict[PostId, bytes]:
         """Read posts from the truth and cache them. Whoever misses what is being read waits for that instead."""
@@ -439,14 +538,9 @@ def posts_of(copies: list[bytes]) -> list[Post]:
     return _decode_all(b"[" + b",".join(copies) + b"]")
 
 
-def _post(row: Any) -> Post:
-    return Post(
-        id=row["id"], author=row["author"], name=row["name"], body=row["body"], at_ms=row["at_ms"], likes=row["likes"]
-    )
-
-
 def _copy(post: Post, version: int) -> bytes:
-    return HEAD + b'%08x",' % version + _encode(post)[1:]
+    copy = HEAD + b'%08x",' % version + _encode(post)[1:]
+    return copy if post.boost_of is None else BOOST + copy
 
 
 def _life_s(post: int) -> int:

@@ -28,6 +28,7 @@ KEPT_POSTS = 60  # three times as many as are shown: some may be hidden from who
 
 _MOST_LIKED = """
     SELECT p.id FROM posts p WHERE p.at_ms > $1 AND p.at_ms <= $2 AND p.deleted_ms IS NULL
+        AND p.boost_of IS NULL AND p.listed
     ORDER BY {likes} DESC, p.id DESC LIMIT $3
 """
 # Who holds no lease any more may not write: what they made may be older than what is there.

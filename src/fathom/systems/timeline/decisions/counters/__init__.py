@@ -10,6 +10,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
+
 from fathom.design import Decision
 
 from ...api import PostId, UserId
@@ -40,7 +42,7 @@ class Counters(Decision):
         liked = await self.change(user, post, now_ms, take_back=take_back)
         if not (settled and self.likes.reading == self.shows):  # what another one kept was not where this one looked
             there = await self.likes.of([post])
-            return Liked(there.get(post, liked.likes), liked.changed, liked.entry)
+            return replace(liked, likes=there.get(post, liked.likes))
         return liked
 
     @abstractmethod
@@ -64,4 +66,4 @@ class Counters(Decision):
         if liked.changed:
             return liked
         # Its answer may have been lost, and then nobody here knows of it.
-        return Liked(liked.likes, liked.changed, await self.outbox.standing("tally", user, post))
+        return replace(liked, entry=await self.outbox.standing("tally", user, post))

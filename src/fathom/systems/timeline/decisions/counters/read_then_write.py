@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from msgspec.structs import replace
+
 from ... import laws
 from ...api import PostId, UserId
 from ...stores.likes import Liked, Reading
@@ -23,4 +25,4 @@ class ReadThenWrite(Counters):
             return await self.told(liked, user, post)
         known = (await self.likes.of([post])).get(post, 0)
         likes = max(0, known - 1 if take_back else known + 1)
-        return Liked(likes, True, await self.likes.overwrite(user, post, now_ms, likes))
+        return replace(liked, likes=likes, entry=await self.likes.overwrite(user, post, now_ms, likes))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fathom.design import Decision
 from fathom.engines.engine import EngineUnknown
 
-from ...api import Post, UserId
+from ...api import Post, PostId, UserId
+from ...stores.boosts import Boosted, Boosts
 from ...stores.latest import Latest
 from ...stores.numbers import TOP, Numbers
-from ...stores.outbox import Entry
-from ...stores.posts import Posts
+from ...stores.posts import Draft, Posts, Wrote
 
 __all__ = ["Numbering"]
 
@@ -32,6 +33,7 @@ class Numbering(Decision):
 
     numbers: Numbers
     posts: Posts
+    boosts: Boosts
     latest: Latest
 
     @abstractmethod
@@ -51,9 +53,26 @@ class Numbering(Decision):
         await self.begin()
 
     async def write(
-        self, author: UserId, body: str, now_ms: int, key: str | None = None, *, mint: Callable[[], int] | None = None
-    ) -> tuple[Post, Entry | None]:
+        self,
+        author: UserId,
+        draft: Draft,
+        now_ms: int,
+        key: str | None = None,
+        *,
+        mint: Callable[[], int] | None = None,
+    ) -> Wrote:
         """Write a post under a number (`mint`'s, where it is given), known as under way until its commit is over."""
+        with self._numbering(now_ms, mint) as number:
+            return await self.posts.write(author, draft, now_ms, number, key)
+
+    async def boost(self, user: UserId, post: PostId, now_ms: int, *, mint: Callable[[], int] | None = None) -> Boosted:
+        """Boost a post, likewise: a boost is a post of its own, and its author's numbers rise."""
+        with self._numbering(now_ms, mint) as number:
+            return await self.boosts.boost(user, post, now_ms, number)
+
+    @contextmanager
+    def _numbering(self, now_ms: int, mint: Callable[[], int] | None) -> Iterator[Callable[[int], Awaitable[int]]]:
+        """Give numbers for one write, the last of which is under way until the block ends."""
         tried: list[int] = []
 
         async def number(above: int) -> int:
@@ -63,7 +82,7 @@ class Numbering(Decision):
             return tried[-1]
 
         try:
-            written = await self.posts.write(author, body, now_ms, number, key)
+            yield number
         except (EngineUnknown, asyncio.CancelledError):
             asyncio.get_running_loop().call_later(HOLD_S, self._over, tried)
             raise
@@ -71,7 +90,6 @@ class Numbering(Decision):
             self._over(tried)
             raise
         self._over(tried)
-        return written
 
     def _over(self, numbers: list[int]) -> None:
         while numbers:

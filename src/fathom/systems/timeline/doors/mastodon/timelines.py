@@ -1,0 +1,73 @@
+"""Timelines, and the search for people."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fathom.errors import Refusal
+
+from ...api import Timeline
+from .accounts import found
+from .asked import Asked, number
+from .entities import account, statuses
+from .pages import of_posts
+from .routes import ANYBODY, Route
+
+__all__ = ["Timelines"]
+
+_STATUS = re.compile(r"/@[a-z0-9_]{1,30}/([0-9]{1,16})")
+
+
+class Timelines:
+    """Handlers about lists of statuses, and the search."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("GET", "/api/v1/timelines/home", "read:statuses", self.home),
+            Route("GET", "/api/v1/timelines/public", ANYBODY, self.public),
+            Route("GET", "/api/v1/timelines/tag/:tag", ANYBODY, self.tag),
+            Route("GET", "/api/v2/search", "read:search", self.search),
+            Route("GET", "/api/v1/search", "read:search", self.search),
+        ]
+
+    async def home(self, asked: Asked) -> Any:
+        page = asked.page()
+        return await of_posts(self._timeline, asked, page, await self._timeline.home(asked.viewer, page))
+
+    async def public(self, asked: Asked) -> Any:
+        """Return everybody's posts: all of them are local, and none has a picture."""
+        page = asked.page()
+        if (asked.flag("remote") and not asked.flag("local")) or asked.flag("only_media"):
+            return []
+        return await of_posts(self._timeline, asked, page, await self._timeline.public(asked.viewer, page))
+
+    async def tag(self, asked: Asked) -> Any:
+        page = asked.page()
+        if (asked.flag("remote") and not asked.flag("local")) or asked.flag("only_media"):
+            return []
+        found = await self._timeline.tagged(asked.viewer, asked.path[0], page)
+        return await of_posts(self._timeline, asked, page, found)
+
+    async def search(self, asked: Asked) -> Any:
+        """Find accounts by the beginning of their names, and a status by its address."""
+        wanted, kind = asked.needed("q"), asked.text("type")
+        people = await found(self._timeline, asked) if kind in (None, "accounts") and "://" not in wanted else []
+        posts = await self._addressed(asked, wanted) if kind in (None, "statuses") else []
+        return {
+            "accounts": [account(user, asked.base) for user in people],
+            "statuses": await statuses(self._timeline, asked, posts),
+            "hashtags": [],
+        }
+
+    async def _addressed(self, asked: Asked, url: str) -> list[Any]:
+        address = _STATUS.fullmatch(url.strip().removeprefix(asked.base))
+        try:
+            return [] if address is None else [await self._timeline.read(asked.viewer, number(address[1]))]
+        except Refusal as refusal:
+            if refusal.code != "not-found":
+                raise
+            return []

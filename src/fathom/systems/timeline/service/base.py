@@ -1,0 +1,91 @@
+"""What every part of the service stands on: the stores, the clock, and how a change becomes seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from fathom.blocks.ids import Ids
+from fathom.web.auth import Passwords
+
+from ..api import PostId, UserId
+from ..stores import Stores
+from ..stores.outbox import Entry
+from .counting import Counting
+from .delivery import Courier
+from .herald import Herald
+from .housekeeping import Housekeeper
+from .mending import Mender
+
+__all__ = ["Base"]
+
+
+class Base:
+    """The engines' nouns, and those who work beside the requests."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        choices: Any,
+        clock: Callable[[], int],
+        mint: Callable[[], int] | None,
+        passwords: Passwords,
+    ) -> None:
+        self._stores, self._choices, self._clock, self._passwords = stores, choices, clock, passwords
+        self._accounts, self._graph, self._posts = stores.accounts, stores.graph, stores.posts
+        self._memory, self._outbox, self._standby = stores.memory, stores.outbox, stores.standby
+        self._courier, self._mender = Courier(stores), Mender(stores)
+        self._counting = Counting(stores, choices, self._mender, clock)
+        self._house = Housekeeper(stores, choices, self._mender, self._courier, self._counting, clock)
+        self._herald = Herald(stores)
+        # Posts are numbered by a decision; accounts and notices here, by a worker of their own: the notice of a boost
+        # has the boost's number, and none of another kind should have the same.
+        self._mint, self._ids = mint, Ids(worker=1)
+        stores.likes.mint = self._next
+        self._truth_readers = asyncio.Semaphore(0)
+        self._truth_waiting = 0
+
+    @property
+    def herald(self) -> Herald:
+        """Who tells of what happens, for a door that passes it on."""
+        return self._herald
+
+    def _next(self) -> int:
+        """Return a number for an account or a notice."""
+        return self._ids.mint(self._clock()) if self._mint is None else self._mint()
+
+    async def _show(self, entries: Iterable[Entry | None]) -> None:
+        """Let everybody see what is committed."""
+        for entry in entries:
+            if entry is not None:
+                self._outbox.took([entry])
+                await self._mender.show(entry)
+
+    async def _deliver(self, entry: Entry | None, post: Any, *, again: bool = False) -> None:
+        """Have a post that is committed brought to its author's followers."""
+        if entry is None:
+            return
+        self._outbox.took([entry])
+        await self._mender.show(entry, post)
+        self._house.prune()
+        if not again or not self._courier.knows(entry):
+            self._courier.take(entry)
+
+    async def _gone(self, post: PostId, entries: list[Entry]) -> None:
+        if not entries:
+            await self._mender.still_gone(post)
+        await self._show(entries)
+        for entry in entries:
+            if entry.kind == "delete":
+                self._herald.deleted(post, UserId(entry.who))
+
+    async def _edge(self, reader: UserId, author: UserId, entry: Entry | None) -> None:
+        if entry is None:
+            async with self._house:
+                entry = await self._outbox.standing("edge", reader, author)
+        if entry is None:
+            await self._mender.agree(reader, author)
+        else:
+            await self._show([entry])
+        self._herald.changed(reader)

@@ -1,0 +1,122 @@
+"""Another's protocol on the same door: within the same limits, in its own words, and streams that end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from fathom.errors import Refusal
+from fathom.web.app import Door, Reply, Spoken, Stream, Visit, api
+from fathom.web.limits import Limits, Rate
+from fathom.web.listen import Listen
+from fathom.web.problems import Problem
+from fathom.web.server import listening
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+class Parrot:
+    """Repeats bodies, refuses, breaks, and streams."""
+
+    operations = frozenset(("parrot",))
+
+    def __init__(self) -> None:
+        self.streams = 0
+        self.ended = asyncio.Event()
+
+    def find(self, method: str, path: str) -> Spoken | None:
+        return Spoken("parrot", self._answer) if path.startswith("/parrot") else None
+
+    def problem(self, it: Problem) -> Reply:
+        return Reply(it.status, json.dumps({"squawk": it.code}).encode())
+
+    async def _answer(self, visit: Visit, body: bytes) -> Reply | Stream:
+        match visit.scope["path"]:
+            case "/parrot/no":
+                raise Refusal("forbidden", "no")
+            case "/parrot/broken":
+                raise ValueError("a secret")
+            case "/parrot/stream":
+                return Stream(self._pieces())
+            case "/parrot/short":
+                return Stream(self._short())
+            case _:
+                return Reply(200, body, [(b"x-parrot", b"yes")], b"text/plain")
+
+    async def _pieces(self) -> AsyncGenerator[bytes]:
+        self.streams += 1
+        try:
+            yield b"hello\n"
+            await asyncio.Event().wait()
+        finally:
+            self.streams -= 1
+            self.ended.set()
+
+    async def _short(self) -> AsyncGenerator[bytes]:
+        yield b"one\n"
+        raise ValueError("a secret")
+
+
+@asynccontextmanager
+async def parrot(**limits: object) -> AsyncIterator[tuple[httpx.AsyncClient, Parrot, Door]]:
+    bird = Parrot()
+    door = api("Parrot", "1", [], limits=Limits(**limits), dialect=bird)  # pyright: ignore[reportArgumentType]
+    async with (
+        listening(door, Listen(), drain_s=0.5) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False) as http,
+    ):
+        yield http, bird, door
+
+
+async def test_forms_are_taken_on_its_paths_only_and_within_the_same_bounds():
+    async with parrot(body_bytes_max=100) as (http, _, _door):
+        got = await http.post("/parrot", content=b"a=1", headers=FORM)
+        assert (got.status_code, got.text, got.headers["x-parrot"]) == (200, "a=1", "yes")
+        assert got.headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'none'" in got.headers["content-security-policy"]
+        for body, headers, status in ((b"x" * 101, FORM, 413), (b"x", {"content-type": "text/plain"}, 415)):
+            got = await http.post("/parrot", content=body, headers=headers)
+            assert (got.status_code, list(got.json())) == (status, ["squawk"])
+        elsewhere = await http.post("/other", content=b"a=1", headers=FORM)
+        assert elsewhere.headers["content-type"] == "application/problem+json"
+
+
+async def test_errors_are_said_in_its_words_and_tell_no_secrets():
+    async with parrot() as (http, _, _door):
+        got = await http.get("/parrot/no")
+        assert (got.status_code, got.json()) == (403, {"squawk": "forbidden"})
+        got = await http.get("/parrot/broken")
+        assert (got.status_code, got.json()) == (500, {"squawk": "broke"})
+
+
+async def test_its_operations_have_rates_of_their_own():
+    async with parrot(operations={"parrot": Rate(per_s=0.001, burst=2)}) as (http, _, _door):
+        statuses = [(await http.get("/parrot")).status_code for _ in range(3)]
+        assert statuses == [200, 200, 429]
+
+
+async def test_a_stream_ends_with_whoever_asked_for_it_and_is_no_request_under_way():
+    async with parrot(in_flight_max=1) as (http, bird, door):
+        async with http.stream("GET", "/parrot/stream") as answer:
+            assert await anext(answer.aiter_bytes()) == b"hello\n"
+            assert (bird.streams, door.admission.in_flight) == (1, 0)
+            assert (await http.get("/parrot")).status_code == 200, "it takes no place from others"
+        async with asyncio.timeout(5):
+            await bird.ended.wait()
+        assert bird.streams == 0
+
+
+async def test_a_stream_that_breaks_ends_and_says_nothing_of_why():
+    async with parrot() as (http, _, _door):
+        said = b""
+        try:
+            async with http.stream("GET", "/parrot/short") as answer:
+                async for piece in answer.aiter_bytes():
+                    said += piece
+        except httpx.RemoteProtocolError:
+            pass  # the connection ends within the body, which is all that can be said then
+        assert said == b"one\n"
