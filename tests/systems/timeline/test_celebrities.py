@@ -14,6 +14,8 @@ from fathom.lab.plan import draw
 from fathom.lab.run import carry_out
 from fathom.systems import find
 
+from .brief import counted_once
+
 TIMELINE = find("timeline")
 APART = Placement(generator=frozenset({0}), system=frozenset({1}))
 LAW = "no_post_waits_for_the_rest_of_others"
@@ -34,7 +36,7 @@ def test_the_dive_about_who_pays_still_compares_three():
 @pytest.mark.usefixtures("any_machine")
 async def test_a_sample_costs_less_and_a_line_of_whole_posts_is_unfair(tmp_path: Path):
     asked = {"only": ["on-write", "lossy", "fifo"], "settings": {"follows": "600", "limit": "150"}}
-    plan = draw(TIMELINE, "celebrities", placement=Placement.here(), mode="quick", **asked)
+    plan = counted_once(draw(TIMELINE, "celebrities", placement=Placement.here(), mode="quick", **asked))
     async with Keeper.open() as keeper:
         bodies = Maker(keeper, TIMELINE, plan.question, seed=plan.seed)
         laws = laws_of(TIMELINE.room("laws"))

@@ -17,6 +17,8 @@ from fathom.lab.plan import draw
 from fathom.lab.run import Ended, carry_out
 from fathom.systems import find
 
+from .brief import counted_once
+
 TIMELINE = find("timeline")
 BRIEF = Outage("cache", from_s=0.8, until_s=1.1)
 
@@ -37,7 +39,7 @@ def test_what_is_known_to_be_wrong_is_run_for_its_law_and_not_raced(dive: str, c
 
 async def dived(name: str, root: Path, only: list[str], **settings: str) -> Ended:
     plan = draw(TIMELINE, name, placement=Placement.here(), mode="quick", only=only, settings=settings, budget_s=300)
-    plan = dataclasses.replace(plan, faults=(BRIEF,))
+    plan = dataclasses.replace(counted_once(plan), faults=(BRIEF,))
     async with Keeper.open() as keeper:
         bodies = Maker(keeper, TIMELINE, plan.question, seed=plan.seed)
         laws = laws_of(TIMELINE.room("laws"))

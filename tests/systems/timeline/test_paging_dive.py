@@ -14,6 +14,8 @@ from fathom.lab.plan import Plan, draw
 from fathom.lab.run import Ended, carry_out
 from fathom.systems import find
 
+from .brief import counted_once
+
 TIMELINE = find("timeline")
 APART = Placement(generator=frozenset({0}), system=frozenset({1}))
 LAW = "a_walk_meets_once_what_was_there"
@@ -35,7 +37,8 @@ def test_a_dive_of_the_usual_length_fits_and_says_what_it_foretells():
 @pytest.mark.slow
 @pytest.mark.usefixtures("any_machine")
 async def test_depth_costs_who_skips_and_both_controls_are_caught(tmp_path: Path):
-    plan = draw(TIMELINE, "paging", placement=Placement.here(), mode="quick", settings={"depth": "40,8000"})
+    asked = {"mode": "quick", "settings": {"depth": "40,8000"}}
+    plan = counted_once(draw(TIMELINE, "paging", placement=Placement.here(), **asked))
     ended = await carried_out(plan, tmp_path)
     assert ended.state == "complete", ended.why
     found = {finding.id: finding for finding in ended.findings}

@@ -23,6 +23,8 @@ from fathom.lab.run import Ended, carry_out
 from fathom.lab.runs import Run
 from fathom.systems import find
 
+from .brief import counted_once
+
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("any_machine")]
 
 RIGHT = "return await super().deliver(author, post, after)"
@@ -49,7 +51,7 @@ async def dived(system: System, root: Path, *only: str) -> Ended:
         "settings": {"fans": "1100"},
     }  # so many that several of the few who look follow the star
     plan = draw(system, "celebrity", placement=Placement.here(), **asked)
-    plan = dataclasses.replace(plan, faults=())
+    plan = dataclasses.replace(counted_once(plan), faults=())
     async with Keeper.open() as keeper:
         bodies = Maker(keeper, system, plan.question, seed=plan.seed)
         return await carry_out(plan, bodies, laws=laws_of(system.room("laws")), root=root)

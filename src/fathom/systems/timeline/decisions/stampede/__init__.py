@@ -21,6 +21,7 @@ __all__ = ["Clock", "Stampede"]
 
 Clock = Callable[[], int]  # Unix time, in milliseconds
 
+TRIES = 3  # to be given what is fresh enough
 WAITING_MAX = 2_000  # calls that may wait for it to be made
 WAIT_S = 2.0  # who would wait longer is asked to come again
 
@@ -42,10 +43,15 @@ class Stampede(Decision):
 
     async def trend(self, hours: int, clock: Clock) -> tuple[Trend, bool]:
         """Return what trends of the last hours, fresh as promised, and whether it was made for this call."""
-        kept = await self.trends.kept(hours)
-        if kept is not None and self.trends.age_s(kept, clock()) >= self.fresh_s:
-            kept = None
-        return await self.choose(hours, kept, clock)
+        for _ in range(TRIES):
+            kept = await self.trends.kept(hours)
+            if kept is not None and self.trends.age_s(kept, clock()) >= self.fresh_s:
+                kept = None
+            trend, anew = await self.choose(hours, kept, clock)
+            if anew or self.trends.age_s(trend, clock()) < self.fresh_s:
+                return trend, anew
+            # It took another so long to make that it is too old for those who had waited for it.
+        raise Refusal("unavailable", "it takes long to find what trends, try again", retry_s=1.0)
 
     @abstractmethod
     async def choose(self, hours: int, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
