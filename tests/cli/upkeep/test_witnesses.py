@@ -21,6 +21,20 @@ from fathom.web.control import Lamp
 
 WITHIN_S = 20.0
 LOST = "no_acknowledged_post_is_lost"
+# Witnesses block, mute and boost nobody and nothing, read no notices, and look at their homes only.
+UNTRIED = {
+    "a_home_shows_a_boosted_post_once",
+    "a_notice_is_given_once",
+    "a_sampled_home_has_its_share",
+    "a_walk_meets_once_what_was_there",
+    "likes_are_counted_in_time",
+    "no_post_waits_for_the_rest_of_others",
+    "nothing_from_the_blocked",
+    "nothing_from_the_muted",
+    "what_trends_is_as_fresh_as_promised",
+    "what_trends_is_made_by_few_at_once",
+    "who_walks_up_passes_over_nothing",
+}
 
 
 class Forgets(TimelineModel):
@@ -76,9 +90,8 @@ async def until(it: Witnesses, law: str, state: str) -> Lamp:
 @pytest.mark.slow
 async def test_all_lamps_that_can_be_tried_are_green_where_nothing_is_broken(monkeypatch: pytest.MonkeyPatch):
     async with watched(TimelineModel(), monkeypatch) as (it, told):
-        for law in laws_of(laws):
-            if law != "nothing_from_the_blocked":  # witnesses block nobody
-                assert (await until(it, law, "kept")).tried
+        for law in laws_of(laws).keys() - UNTRIED:
+            assert (await until(it, law, "kept")).tried
         assert not told and it.judged_at is not None
 
 
