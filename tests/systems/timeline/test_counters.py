@@ -95,6 +95,20 @@ def the_same(shown: dict[str, int]) -> int:
     return shown["likers"]
 
 
+@pytest.mark.parametrize("counters", COUNTERS)
+async def test_an_author_hears_of_a_like_once_however_likes_are_counted(world: World, counters: str):
+    async with world.open("on-write", counters=counters) as timeline:
+        ann, bob = await world.town(timeline, "ann", "bob")
+        post = await timeline.post(ann, "like me")
+        for ask in (timeline.like, timeline.like, timeline.unlike, timeline.like):
+            await ask(bob, post.id)
+        await timeline.like(ann, post.id)  # nobody is told of what they do themselves
+        told = (await timeline.notices(ann, Page())).notices
+        assert [(it.kind, it.who, it.post) for it in told] == [("like", bob, post.id)]
+        await timeline.unlike(bob, post.id)
+        assert (await timeline.notices(ann, Page())).notices == []
+
+
 @pytest.mark.feature("SOCIAL-03")
 @pytest.mark.parametrize("counters", RIGHT)
 async def test_forty_who_like_a_post_at_once_are_forty(world: World, counters: str):

@@ -459,6 +459,20 @@ def test_a_post_below_where_somebody_stands_who_was_not_shown_it_is_passed_over(
     assert story.breaks() == {CLIMB: ["2 walked up from 5 to 11 and was not shown post 10 by 1"]}
 
 
+def test_whoever_goes_through_everybodys_posts_need_not_meet_the_unlisted():
+    story = Story(LATEST)
+    unlisted = {"id": 2, "author": STAR, "likes": 0, "at_ms": 100, "listed": False}
+    story.tell("post", STAR, "not for all", answer=unlisted)
+    story.newer(FAN, 1, 3)
+    story.newer(FAN, 3, 4)
+    story.ops[0] = msgspec.structs.replace(LATEST, answer={"latest": [[id, STAR, 100 + id] for id in (1, 3, 4)]})
+    story.latest(FAN, (4, 104), (3, 103), next="a")
+    story.latest(FAN, (1, 101), cursor="a")
+    assert story.breaks() == {}
+    story.ops[1] = msgspec.structs.replace(story.ops[1], answer={**unlisted, "listed": True})
+    assert set(story.breaks()) == {CLIMB, WALK}
+
+
 @pytest.mark.parametrize("happens", ["delete", "block", "another asks", "below the beginning"])
 def test_who_walks_up_need_not_be_shown_what_may_be_hidden_or_lies_elsewhere(happens: str):
     story = Story()

@@ -8,6 +8,7 @@ import pytest
 
 from fathom.blocks.places import Place
 from fathom.errors import Refusal
+from fathom.systems.timeline.api import Manner
 
 from .crowd import Crowd
 from .world import PAGINGS, World
@@ -123,3 +124,27 @@ async def test_a_cursor_that_somebody_made_up_shows_nothing_that_is_not_there_fo
         for place in (Place(0, 0, 2**32 - 1), Place(2**53 - 1, 2**53 - 1, 0)):
             piece = await timeline.latest(2, place.word(), 2)
             assert len(piece.posts) in (0, 2)
+
+
+async def test_everybodys_posts_are_without_boosts_and_the_unlisted_and_a_mute_hides_nothing_there(world: World):
+    async with opened(world, "keyset") as timeline:
+        ann, bob = await world.town(timeline, "ann", "bob")
+        world.clock.now_ms += 1
+        post = await timeline.post(ann, "for everybody")
+        world.clock.now_ms += 1
+        await timeline.post(ann, "for who follows", None, Manner(listed=False))
+        await timeline.boost(bob, post.id)
+        await timeline.mute(bob, ann)
+        world.clock.now_ms += 1
+
+        async def lists() -> list[list[int]]:
+            found = (
+                (await timeline.latest(bob)).posts,
+                await timeline.newer(bob, 0),
+                (await timeline.trending(bob)).posts,
+            )
+            return [[post.id for post in posts] for posts in found]
+
+        assert await lists() == [[post.id]] * 3
+        await timeline.block(bob, ann)
+        assert await lists() == [[]] * 3

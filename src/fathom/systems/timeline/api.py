@@ -388,7 +388,7 @@ class Timeline(Protocol):
         ...
 
     async def mute(self, muter: UserId, muted: UserId, lasts_s: int = 0) -> None:
-        """Have nothing of somebody in one's home, among everybody's posts, or among one's notices. They never know.
+        """Have nothing of somebody in one's home, in `public` and `tagged`, or among one's notices. They never know.
 
         `lasts_s`: it is lifted by itself, no earlier than then; 0: not at all.
         """
