@@ -21,11 +21,9 @@ def test_it_shows_systems_decisions_approaches_and_dives(fathom):
 
 def test_systems_come_first_then_what_they_decide_then_the_dives(fathom):
     lines = fathom("list").out.splitlines()
-    at = {
-        word: next(n for n, line in enumerate(lines) if line.lstrip().startswith(word))
-        for word in ("timeline ", "fanout:", "hybrid *", "on-read", "dives into timeline", "celebrity ")
-    }
-    assert list(at.values()) == sorted(at.values())
+    at, line = dict[str, int](), 0
+    for word in ("timeline ", "fanout:", "hybrid *", "on-read", "paging:", "dives into timeline", "celebrity "):
+        line = at[word] = next(n for n in range(line, len(lines)) if lines[n].lstrip().startswith(word))
     assert lines[at["fanout:"]].endswith("?") and lines[at["celebrity "]].endswith("?")
     assert "Push the many, pull the famous" in lines[at["hybrid *"]]
     assert lines[at["hybrid *"] + 1].strip() == "fame=10000, cap=800, depth=200, chunk=1000"
@@ -34,7 +32,7 @@ def test_systems_come_first_then_what_they_decide_then_the_dives(fathom):
 def test_one_system_is_shown_with_its_knobs(fathom):
     said = fathom("list", "timeline")
     assert re.search(r"fame=10000 +followers from which .* \(fanout=hybrid\)", said.out)
-    assert re.search(r"cap=800 +posts that a feed keeps \(fanout=hybrid, fanout=on-write\)", said.out)
+    assert re.search(r"cap=800 +posts that a feed keeps \(fanout=hybrid, .*fanout=on-write\)", said.out)
 
 
 def test_the_knobs_that_are_read_off_the_files_are_those_that_the_approaches_have(fathom):

@@ -54,5 +54,6 @@ def test_the_outline_that_is_read_off_the_folder_is_what_the_code_says(name: str
     assert [question.name for question in seen.questions] == list(known)
     for question in seen.questions:
         assert question.asks == known[question.name].asks
-        assert [each.name for each in question.approaches] == list(known[question.name].approaches)
+        assert sorted(each.name for each in question.approaches) == sorted(known[question.name].approaches)
+        assert question.approaches[0].default, "the default comes first"
         assert [each.name for each in question.approaches if each.default] == [known[question.name].base.default]

@@ -51,7 +51,8 @@ def test_a_misspelt_operation_is_refused_with_a_guess(field):
 
 def planned(**settings: str) -> runs.Plan:
     """The celebrity's plan as it is hashed, through its own JSON."""
-    plan = draw(find("timeline"), "celebrity", placement=Placement.of([0, 1]), settings=settings).raw()
+    here = Placement.of([0, 1])
+    plan = draw(find("timeline"), "celebrity", placement=here, settings=settings, budget_s=1_000).raw()
     return msgspec.json.decode(msgspec.json.encode(plan), type=runs.Plan)
 
 

@@ -7,15 +7,16 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
 
 from fathom.web.control import State
 from tests.cli.test_up_demo import Demo, demo
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
 
 pytestmark = pytest.mark.outside
 CHROMIUM = "/usr/bin/chromium"
@@ -27,6 +28,8 @@ SHOWN_S, HEALED_S = 1.0, 5.0
 
 @asynccontextmanager
 async def browsing() -> AsyncIterator[Browser]:
+    from playwright.async_api import async_playwright  # late: only `make outside` has it
+
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
@@ -100,6 +103,8 @@ def cache(state: State) -> str:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 async def test_axe_finds_nothing_and_nothing_is_cut_off(tmp_path: Path, scheme: Any, viewport: Any):
+    from axe_playwright_python.async_playwright import Axe
+
     async with demo(tmp_path) as it, browsing() as browser:
         page = await opened(browser, it, color_scheme=scheme, viewport=viewport, bypass_csp=True)
         await state_becomes(page, "up", 10)

@@ -109,14 +109,17 @@ def _entry(file: Path) -> Entry:
 
 
 def _knobs(file: Path, seen: frozenset[Path] = frozenset()) -> tuple[Turn, ...]:
-    """Return the knobs that a file's classes declare, and after them those of the neighbours that they stand on."""
+    """Return the knobs that a file's classes declare, and after them those of the neighbours that they stand on.
+
+    The decision itself, in the folder's own file, is one of these.
+    """
     tree = _tree(file)
     if tree is None or file in seen:
         return ()
     beside = {
-        alias.asname or alias.name: file.parent / f"{node.module}.py"
+        alias.asname or alias.name: file.parent / f"{node.module or '__init__'}.py"
         for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
+        if isinstance(node, ast.ImportFrom) and node.level == 1
         for alias in node.names
     }
     kinds = [node for node in tree.body if isinstance(node, ast.ClassDef)]
