@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from fathom.web.control import State
-from tests.cli.test_up_demo import Demo, demo
+from tests.cli.test_up_demo import Demo, demo, serving
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -77,9 +77,9 @@ async def test_everything_can_be_done_from_the_keyboard(tmp_path: Path):
         await tab_to(page, HEAL)
         await page.keyboard.press("Enter")
         await it.until(lambda s: cache(s) == "up")
-        await tab_to(page, "button[value=on-read]")
+        await tab_to(page, "section[aria-labelledby=q-fanout] button[value=on-read]")
         await page.keyboard.press("Space")
-        await it.until(lambda s: s.questions[0].serving == "on-read")
+        await it.until(lambda s: serving(s, "fanout") == "on-read")
         await tab_to(page, "#factor")
         await page.keyboard.press("End")
         await it.until(lambda s: s.load == 10)
@@ -131,7 +131,7 @@ async def test_it_works_without_a_script(tmp_path: Path):
         page = await opened(browser, it, java_script_enabled=False)
         await page.click(KILL)
         await page.wait_for_selector(f"{CACHE}[data-state=down]")
-        await page.click("button[value=on-write]")
+        await page.click("section[aria-labelledby=q-fanout] button[value=on-write]")
         await page.wait_for_selector("button[value=on-write][aria-pressed=true]")
 
 
