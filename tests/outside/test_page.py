@@ -148,7 +148,7 @@ async def test_a_page_of_another_origin_cannot_press_its_buttons(tmp_path: Path)
     async with demo(tmp_path) as it, browsing() as browser:
         inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in fields.items())
         evil = EVIL.format(page=it.page, fields=inputs, body=urlencode(fields).join('""')).encode()
-        async with serving(evil) as elsewhere:
+        async with page_of(evil) as elsewhere:
             page = await opened(browser, it)  # the victim is logged in, in this very window
             await page.goto(elsewhere)
             await page.wait_for_url(f"{it.page}/harm")
@@ -159,7 +159,7 @@ async def test_a_page_of_another_origin_cannot_press_its_buttons(tmp_path: Path)
 
 
 @asynccontextmanager
-async def serving(body: bytes) -> AsyncIterator[str]:
+async def page_of(body: bytes) -> AsyncIterator[str]:
     """Serve one page at an address of another port of this machine: the same site, another origin."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
