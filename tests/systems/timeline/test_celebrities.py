@@ -35,7 +35,7 @@ def test_the_dive_about_who_pays_still_compares_three():
 @pytest.mark.slow
 @pytest.mark.usefixtures("any_machine")
 async def test_a_sample_costs_less_and_a_line_of_whole_posts_is_unfair(tmp_path: Path):
-    asked = {"only": ["on-write", "lossy", "fifo"], "settings": {"follows": "600", "limit": "150"}}
+    asked = {"only": ["lossy", "fifo"], "settings": {"follows": "600", "limit": "150"}}
     plan = counted_once(draw(TIMELINE, "celebrities", placement=Placement.here(), mode="quick", **asked))
     async with Keeper.open() as keeper:
         bodies = Maker(keeper, TIMELINE, plan.question, seed=plan.seed)
@@ -43,11 +43,9 @@ async def test_a_sample_costs_less_and_a_line_of_whole_posts_is_unfair(tmp_path:
         ended = await carry_out(plan, bodies, laws=laws, root=tmp_path, tell=lambda line: None)
     assert ended.state == "complete", ended.why
     found = {finding.id: finding for finding in ended.findings}
-    assert found["census/on-write/600/post.commands"].value == 43
     sampled = found["census/lossy/600/post.commands"].value
-    assert sampled is not None and 23 < sampled < 36
+    assert sampled is not None and 23 < sampled < 36, "43 are what it costs to push it to all"
     assert found["control/fifo"].verdict == "held" and found["control/fifo"].detail["laws"] == [LAW]
-    for approach in ("on-write", "lossy"):
-        assert found[f"law/{approach}/{LAW}"].verdict == "held"
-        assert found[f"law/{approach}/no_acknowledged_post_is_lost"].verdict == "held"
+    for law in (LAW, "no_acknowledged_post_is_lost"):
+        assert found[f"law/lossy/{law}"].verdict == "held"
     assert found["law/lossy/a_sampled_home_has_its_share"].verdict == "held"
