@@ -203,6 +203,9 @@ async def test_a_stream_brings_nothing_from_whom_one_mutes_blocks_or_no_longer_f
                 status_of[act] = status["content"]
                 if act != "block":
                     await cleo.post(f"statuses/{status['id']}/reblog")
+                if act == "mute":  # judged while the mute holds: what a stream brings is decided when it is brought
+                    between = await cleo.post("statuses", status="between")
+                    assert (await stream.event())[1]["id"] == between["id"]
             await ann.post(f"accounts/{dora.id}/mute")
             await dora.post("statuses", status="@ann look")
             last = await cleo.post("statuses", status="and now")
