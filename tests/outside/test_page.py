@@ -136,9 +136,8 @@ async def test_it_works_without_a_script(tmp_path: Path):
 
 
 EVIL = """<form id=f method=post action="{page}/harm">{fields}</form><script>
-fetch("{page}/harm", {{method: "POST", credentials: "include", mode: "no-cors", body: new URLSearchParams({body})}})
-  .finally(() => fetch("{page}/events", {{credentials: "include"}}).catch(() => 0)
-  .finally(() => document.getElementById("f").submit()));
+const press = {{method: "POST", credentials: "include", mode: "no-cors", body: new URLSearchParams({body})}};
+fetch("{page}/harm", press).then(() => 0, () => 0).then(() => document.getElementById("f").submit());
 </script>"""
 
 
@@ -150,8 +149,13 @@ async def test_a_page_of_another_origin_cannot_press_its_buttons(tmp_path: Path)
         evil = EVIL.format(page=it.page, fields=inputs, body=urlencode(fields).join('""')).encode()
         async with page_of(evil) as elsewhere:
             page = await opened(browser, it)  # the victim is logged in, in this very window
-            await page.goto(elsewhere)
-            await page.wait_for_url(f"{it.page}/harm")
+            pressed: list[int] = []
+            page.on("response", lambda answer: pressed.append(answer.status) if answer.url.endswith("/harm") else None)
+            async with page.expect_response(lambda answer: answer.request.is_navigation_request()
+                                            and answer.url == f"{it.page}/harm"):  # fmt: skip
+                await page.goto(elsewhere, wait_until="commit")
+            await page.wait_for_load_state()
+            assert pressed and set(pressed) <= {401, 403}
             told = await page.inner_text("body")
             assert "nothing was done" in told or "needs its key" in told
         state = await it.until(lambda s: True)
