@@ -141,10 +141,13 @@ async def test_nothing_of_a_demo_is_left_even_after_it_was_killed(tmp_path: Path
         async with asyncio.timeout(WITHIN_S):
             while any(os.path.exists(f"/proc/{pid}") for pid in children):  # noqa: ASYNC110, ASYNC240, PTH110 (not ours)
                 await asyncio.sleep(0.05)
+    mine = tmp_path / "data-demo" / "mine.txt"
+    mine.write_text("nobody's but mine")
     async with demo(tmp_path) as again:  # what was left in its folder is in nobody's way
         await again.until(answered)
-    left = {path.name for path in (tmp_path / "data-demo").iterdir()}
-    assert left <= {"lock", "system", "logs", "logs.before"}
+    left = {path.name for path in mine.parent.iterdir()}
+    assert left <= {"lock", "system", "logs", "logs.before", "mine.txt"}
+    assert mine.read_text() == "nobody's but mine", "it clears what it made, and nothing else"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +71,10 @@ class Place:
                 fix=f"say another folder: fathom up {typed(system)} --data DIR",
             )
 
-    def clear(self, system: System) -> None:
-        """Remove what lies in it: a demo begins with nothing and leaves nothing but its logs. For whoever has it."""
-        for path in self.folder.iterdir():
-            if path in (self._lock, self.folder / "system") or path.name.startswith("logs"):
-                continue
+    def clear(self, engines: Iterable[str]) -> None:
+        """Remove what engines and service keep in it, and nothing else: a demo leaves its logs. For whoever has it."""
+        for name in (*engines, "service", self._choices.name):
+            path = self.folder / name
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:

@@ -49,7 +49,12 @@ class Forgets(TimelineModel):
 
 
 class Stuck(TimelineModel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Semaphore(0)
+
     async def settled(self) -> None:
+        self.asked.release()
         raise TimeoutError
 
 
@@ -120,6 +125,8 @@ async def test_a_red_lamp_stays_red_for_a_while(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_nothing_is_judged_before_it_has_settled(monkeypatch: pytest.MonkeyPatch):
-    async with watched(Stuck(), monkeypatch) as (it, _):
-        await asyncio.sleep(0.2)  # several times as long as between two looks
+    stuck = Stuck()
+    async with watched(stuck, monkeypatch) as (it, _), asyncio.timeout(WITHIN_S):
+        for _ in range(3):
+            await stuck.asked.acquire()
         assert {lamp.state for lamp in it.lamps} == {"waiting"} and it.judged_at is None

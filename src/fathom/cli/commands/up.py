@@ -87,6 +87,7 @@ def _demonstrate(
 ) -> int:
     from fathom.cli.run import complete
     from fathom.cli.upkeep.demo import demo_of, show
+    from fathom.lab.dive import engines_of
     from fathom.web.listen import Listen, tcp_socket
 
     if engines:
@@ -102,14 +103,15 @@ def _demonstrate(
     page.check()
     tcp_socket(page.host, page_port).close()
     place = of_demo(system, data)
+    kept = list(engines_of(system))
     with place.taken(system):
-        place.clear(system)
+        place.clear(kept)
         try:
             complete(show(system, place, serving, listen, page, demo, seed, as_json))
         except KeyboardInterrupt:
             voice.note(f"{system.name} has ended")
         finally:
-            place.clear(system)
+            place.clear(kept)
     return 0
 
 
