@@ -6,21 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fathom.engines.keeper import Keeper
-from fathom.engines.nats import Nats
-from fathom.engines.postgres import Postgres
-from fathom.engines.redis import Redis
-from fathom.systems import find
-from fathom.systems.timeline import service
-from fathom.systems.timeline.doors import LIMITS, app
 from fathom.systems.timeline.stores import Stores
 from fathom.systems.timeline.stores.grants import hashed
-from fathom.web.choices import Choices
-from fathom.web.limits import Limits
-from fathom.web.listen import Listen
-from fathom.web.metrics import Metrics
-from fathom.web.serve import Settings
-from fathom.web.server import listening
+
+from .open_door import timeline_at
 
 __all__ = ["PASSWORD", "mastodon_at"]
 
@@ -39,25 +28,9 @@ TOKENS = {
 @asynccontextmanager
 async def mastodon_at(port: int) -> AsyncIterator[tuple[str, Any]]:
     """Serve a timeline; yield its URL and itself."""
-    async with (
-        Keeper.open() as keeper,
-        Postgres.start(keeper) as truth,
-        Redis.start(keeper) as cache,
-        Nats.start(keeper) as queue,
-        truth.connected(),
-        cache.connected(),
-        queue.connected(),
-    ):
-        stores = Stores(truth, cache, queue)
-        await stores.migrate()
-        choices = Choices(find("timeline"), stores)
-        async with service.open(stores, choices) as timeline:
-            listen = Listen(port=port)
-            settings = Settings(listen=listen, metrics=Metrics(), stores=stores, seed=0, data=None)
-            unhurried = Limits(body_bytes_max=LIMITS.body_bytes_max, per_address=None, per_identity=None)
-            async with listening(app(timeline, choices, settings, limits=unhurried), listen) as url:
-                await _people(timeline, stores)
-                yield url, timeline
+    async with timeline_at(port) as (url, timeline, stores):
+        await _people(timeline, stores)
+        yield url, timeline
 
 
 async def _people(timeline: Any, stores: Stores) -> None:

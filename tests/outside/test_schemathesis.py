@@ -13,20 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fathom.engines.keeper import Keeper
-from fathom.engines.nats import Nats
-from fathom.engines.postgres import Postgres
-from fathom.engines.redis import Redis
-from fathom.systems import find
-from fathom.systems.timeline import service
-from fathom.systems.timeline.doors import LIMITS, app
-from fathom.systems.timeline.stores import Stores
-from fathom.web.choices import Choices
-from fathom.web.limits import Limits
-from fathom.web.listen import Listen
-from fathom.web.metrics import Metrics
-from fathom.web.serve import Settings
-from fathom.web.server import listening
+from .open_door import timeline_at
 
 ROOT = Path(__file__).parents[2]
 SEED = 20_260_101
@@ -48,29 +35,13 @@ pytestmark = [pytest.mark.outside, pytest.mark.slow]
 @asynccontextmanager
 async def door() -> AsyncIterator[tuple[str, str, dict[str, str]]]:
     """Serve a timeline that lets in as much as comes; yield its URL, a token, and ids of what is there."""
-    async with (
-        Keeper.open() as keeper,
-        Postgres.start(keeper) as truth,
-        Redis.start(keeper) as cache,
-        Nats.start(keeper) as queue,
-        truth.connected(),
-        cache.connected(),
-        queue.connected(),
-    ):
-        stores = Stores(truth, cache, queue)
-        await stores.migrate()
-        choices = Choices(find("timeline"), stores)
-        async with service.open(stores, choices) as timeline:
-            listen = Listen()
-            settings = Settings(listen=listen, metrics=Metrics(), stores=stores, seed=SEED, data=None)
-            unhurried = Limits(body_bytes_max=LIMITS.body_bytes_max, per_address=None, per_identity=None)
-            async with listening(app(timeline, choices, settings, limits=unhurried), listen) as url:
-                ann = await timeline.join("ann", "correct horse")
-                bob = await timeline.join("bob", "correct horse")
-                await timeline.follow(ann.id, bob.id)
-                posts = [await timeline.post(bob.id, f"post {n}") for n in range(30)]
-                token = await timeline.login("ann", "correct horse")
-                yield url, token, {"name": "bob", "post_id": str(posts[3].id)}
+    async with timeline_at(seed=SEED) as (url, timeline, _):
+        ann = await timeline.join("ann", "correct horse")
+        bob = await timeline.join("bob", "correct horse")
+        await timeline.follow(ann.id, bob.id)
+        posts = [await timeline.post(bob.id, f"post {n}") for n in range(30)]
+        token = await timeline.login("ann", "correct horse")
+        yield url, token, {"name": "bob", "post_id": str(posts[3].id)}
 
 
 async def schemathesis(url: str, token: str, folder: Path, *more: str, config: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -103,19 +103,12 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reply_to: Id | None = None
 
 
-class Published(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Published(Shown, frozen=True, kw_only=True, omit_defaults=True):
     """A post. `at_ms` is Unix time in milliseconds. A boost has no body; `boosted` is what it shows.
 
     `warning` is for readers before they see the body, `reply_to` the post that it answers; left out if there is none.
     """
 
-    id: Id
-    author: Author
-    body: str
-    at_ms: int
-    engagement: Engagement
-    warning: str | None = None
-    reply_to: Id | None = None
     boosted: Shown | None = None
 
 
@@ -189,32 +182,19 @@ def account(user: User) -> Account:
 
 
 def published(post: Post) -> Published:
-    return Published(
-        id=str(post.id),
-        author=Author(id=str(post.author), name=post.name),
-        body=post.body,
-        at_ms=post.at_ms,
-        engagement=_engagement(post),
-        warning=post.warning or None,
-        reply_to=None if post.reply_to is None else str(post.reply_to),
-        boosted=None if post.boosted is None else _shown(post.boosted),
-    )
+    return Published(**_fields(post), boosted=None if post.boosted is None else Shown(**_fields(post.boosted)))
 
 
-def _shown(post: Post) -> Shown:
-    return Shown(
-        id=str(post.id),
-        author=Author(id=str(post.author), name=post.name),
-        body=post.body,
-        at_ms=post.at_ms,
-        engagement=_engagement(post),
-        warning=post.warning or None,
-        reply_to=None if post.reply_to is None else str(post.reply_to),
-    )
-
-
-def _engagement(post: Post) -> Engagement:
-    return Engagement(likes=post.likes, boosts=post.boosts, replies=post.replies)
+def _fields(post: Post) -> dict[str, Any]:
+    return {
+        "id": str(post.id),
+        "author": Author(id=str(post.author), name=post.name),
+        "body": post.body,
+        "at_ms": post.at_ms,
+        "engagement": Engagement(likes=post.likes, boosts=post.boosts, replies=post.replies),
+        "warning": post.warning or None,
+        "reply_to": None if post.reply_to is None else str(post.reply_to),
+    }
 
 
 def listing(piece: Slice, limit: int) -> Listing:

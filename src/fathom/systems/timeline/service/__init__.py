@@ -68,7 +68,6 @@ __all__ = ["Copies", "Service", "open"]
 
 log = logging.getLogger("fathom.timeline")
 
-TRUTH_READERS_MAX = 12  # homes read from the truth at once; the rest of its connections is for writes
 TRUTH_WAITING_MAX = 2_000
 TRUTH_S = 2.0  # who would wait longer is asked to come again
 STANDBY_S = 0.1  # for the newest posts to be read, which takes a fifth of that
@@ -120,18 +119,6 @@ class _Seen(NamedTuple):
 
 class Service(Social, Access):
     """The timeline on its engines."""
-
-    def __init__(
-        self,
-        stores: Stores,
-        choices: Any,
-        clock: Callable[[], int],
-        mint: Callable[[], int] | None,
-        passwords: Passwords,
-    ) -> None:
-        super().__init__(stores, choices, clock, mint, passwords)
-        self._truth_readers = asyncio.Semaphore(TRUTH_READERS_MAX)
-        self._truth_waiting = 0
 
     # Accounts
 

@@ -20,6 +20,8 @@ from .mending import Mender
 
 __all__ = ["Base"]
 
+TRUTH_READERS_MAX = 12  # homes read from the truth at once; the rest of its connections is for writes
+
 
 class Base:
     """The engines' nouns, and those who work beside the requests."""
@@ -43,7 +45,7 @@ class Base:
         # has the boost's number, and none of another kind should have the same.
         self._mint, self._ids = mint, Ids(worker=1)
         stores.likes.mint = self._next
-        self._truth_readers = asyncio.Semaphore(0)
+        self._truth_readers = asyncio.Semaphore(TRUTH_READERS_MAX)
         self._truth_waiting = 0
 
     @property
