@@ -26,13 +26,74 @@ import msgspec
 
 from .files import code_of, digest, read_json, read_lines, write_whole
 from .made import RECORD_FILES, Finding, Manifest, State
-from .measured import ACTS, BREACHES_MAX, EXAMPLES_MAX, IDLE, MIX, NOT_THE_SYSTEM, Counts, FaultMark, Forecast, Gate, LawResult, Part, Segment, Trial
+from .measured import (
+    ACTS,
+    BREACHES_MAX,
+    EXAMPLES_MAX,
+    IDLE,
+    MIX,
+    NOT_THE_SYSTEM,
+    Counts,
+    FaultMark,
+    Forecast,
+    Gate,
+    LawResult,
+    Part,
+    Segment,
+    Trial,
+)
 from .planned import Aim, Change, Duel, Fault, Load, Machine, Option, Plan, Point, Scale, Sweep, Target
 from .reading import Run, every, find, newest
 from .samples import OUTCOMES, Samples, read_samples
 from .writing import Writing, hashes
 
-__all__ = ["ACTS","BREACHES_MAX","EXAMPLES_MAX","IDLE","MIX","NOT_THE_SYSTEM","OUTCOMES","RECORD_FILES","Aim","Change","Counts","Duel","Fault","FaultMark","Finding","Forecast","Gate","LawResult","Load","Machine","Manifest","Option","Part","Plan","Point","Run","Samples","Scale","Segment","State","Sweep","Target","Trial","Writing","as_builtins","code_of","digest","every","find","hashes","newest","read_json","read_lines","read_samples","write_whole"]
+__all__ = [
+    "ACTS",
+    "BREACHES_MAX",
+    "EXAMPLES_MAX",
+    "IDLE",
+    "MIX",
+    "NOT_THE_SYSTEM",
+    "OUTCOMES",
+    "RECORD_FILES",
+    "Aim",
+    "Change",
+    "Counts",
+    "Duel",
+    "Fault",
+    "FaultMark",
+    "Finding",
+    "Forecast",
+    "Gate",
+    "LawResult",
+    "Load",
+    "Machine",
+    "Manifest",
+    "Option",
+    "Part",
+    "Plan",
+    "Point",
+    "Run",
+    "Samples",
+    "Scale",
+    "Segment",
+    "State",
+    "Sweep",
+    "Target",
+    "Trial",
+    "Writing",
+    "as_builtins",
+    "code_of",
+    "digest",
+    "every",
+    "find",
+    "hashes",
+    "newest",
+    "read_json",
+    "read_lines",
+    "read_samples",
+    "write_whole",
+]
 
 
 def as_builtins(value: Any) -> Mapping[str, Any]:

@@ -16,7 +16,17 @@ import msgspec
 
 from fathom.errors import FathomError
 
-__all__ = ["LINE_BYTES_MAX","code_of","digest","read_bytes","read_json","read_lines","unreadable","write_whole","writing"]
+__all__ = [
+    "LINE_BYTES_MAX",
+    "code_of",
+    "digest",
+    "read_bytes",
+    "read_json",
+    "read_lines",
+    "unreadable",
+    "write_whole",
+    "writing",
+]
 
 _JSON_BYTES_MAX = 64_000_000
 LINE_BYTES_MAX = 64_000_000  # the first line of a history has the facts about all who are in it

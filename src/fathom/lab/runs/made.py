@@ -6,16 +6,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from .planned import Point, Struct
+from .planned import Point
 
-__all__ = ["RECORD_FILES","Finding","Manifest","State"]
+__all__ = ["RECORD_FILES", "Finding", "Manifest", "State"]
 
 State = Literal["running", "complete", "void", "interrupted"]
 
 RECORD_FILES = ("findings.json", "record.md", "record.html")  # made from the raw files, never read to make them
 
 
-class Finding(Struct):
+class Finding(msgspec.Struct, kw_only=True):
     """A number (or a verdict) with its spread, its count, its command, and the segments that it comes from."""
 
     id: str
@@ -41,7 +41,7 @@ class Finding(Struct):
     sources: list[str] = msgspec.field(default=[], name="from")
 
 
-class Manifest(Struct):
+class Manifest(msgspec.Struct, kw_only=True):
     """What state the run is in, and the hash of every other file in it."""
 
     state: State

@@ -5,11 +5,28 @@ from __future__ import annotations
 from math import fsum
 from typing import Literal
 
+import msgspec
+
 from fathom.history import Broken, Step
 
-from .planned import Point, Struct
+from .planned import Point
 
-__all__ = ["ACTS","BREACHES_MAX","EXAMPLES_MAX","IDLE","MIX","NOT_THE_SYSTEM","Counts","FaultMark","Forecast","Gate","LawResult","Part","Segment","Trial"]
+__all__ = [
+    "ACTS",
+    "BREACHES_MAX",
+    "EXAMPLES_MAX",
+    "IDLE",
+    "MIX",
+    "NOT_THE_SYSTEM",
+    "Counts",
+    "FaultMark",
+    "Forecast",
+    "Gate",
+    "LawResult",
+    "Part",
+    "Segment",
+    "Trial",
+]
 
 Counts = dict[str, dict[str, int]]  # operation (or "-") → resource → how many
 Part = Literal["census", "bisect", "flip", "warm-up", "duel", "capacity", "hold-out", "trial"]
@@ -22,7 +39,7 @@ EXAMPLES_MAX = 20  # breaches of one law in one check that are written down …
 BREACHES_MAX = 10_000  # … and that are looked for
 
 
-class Gate(Struct):
+class Gate(msgspec.Struct, kw_only=True):
     """One condition without which a segment proves nothing."""
 
     name: str
@@ -32,7 +49,7 @@ class Gate(Struct):
     says: str = ""
 
 
-class Segment(Struct):
+class Segment(msgspec.Struct, kw_only=True):
     """One measured stretch of one approach.
 
     `done` counts operations that succeeded; `counts`, `cpu_s` and `engine` are differences over this segment, taken
@@ -81,7 +98,7 @@ class Segment(Struct):
         return f"{self.approach}'" if self.twin else self.approach
 
 
-class Forecast(Struct):
+class Forecast(msgspec.Struct, kw_only=True):
     """What was foretold of one approach before it was run: how busy each process group would be.
 
     `busy` is process group → cores' worth of CPU: value, low, high. Made from segments of the dive's usual data at
@@ -97,7 +114,7 @@ class Forecast(Struct):
     sources: list[str]
 
 
-class FaultMark(Struct):
+class FaultMark(msgspec.Struct, kw_only=True):
     """One thing that was done to an engine or the service, and what proves that it was."""
 
     approach: str
@@ -110,7 +127,7 @@ class FaultMark(Struct):
     proof: str = ""
 
 
-class Trial(Struct):
+class Trial(msgspec.Struct, kw_only=True):
     """One approach through one fault. Failed, unknown, noticed and healed are computed from the samples.
 
     `from_s` and `until_s` are when the engine was really gone and really back; `lost` counts acknowledged operations
@@ -130,7 +147,7 @@ class Trial(Struct):
     extra: dict[str, int] = {}  # what the system counted: {"rebuilds": 1_000, "fallback": 2_981}
 
 
-class LawResult(Struct):
+class LawResult(msgspec.Struct, kw_only=True):
     """One law, checked on one history."""
 
     law: str

@@ -9,7 +9,20 @@ import msgspec
 from fathom.lab.prices import Prices
 from fathom.lab.scale.degrees import Degrees
 
-__all__ = ["Aim","Change","Duel","Fault","Load","Machine","Option","Plan","Point","Scale","Struct","Sweep","Target"]
+__all__ = [
+    "Aim",
+    "Change",
+    "Duel",
+    "Fault",
+    "Load",
+    "Machine",
+    "Option",
+    "Plan",
+    "Point",
+    "Scale",
+    "Sweep",
+    "Target",
+]
 
 Point = int | float | str  # one of the swept values
 

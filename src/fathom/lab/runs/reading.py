@@ -18,7 +18,7 @@ from .measured import FaultMark, Forecast, LawResult, Segment, Trial
 from .planned import Machine, Plan
 from .samples import Samples, read_samples
 
-__all__ = ["Run","every","find","newest"]
+__all__ = ["Run", "every", "find", "newest"]
 
 T = TypeVar("T")
 

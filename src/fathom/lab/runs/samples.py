@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .files import read_bytes, unreadable
 
-__all__ = ["COLUMNS","OUTCOMES","Samples","read_samples"]
+__all__ = ["COLUMNS", "OUTCOMES", "Samples", "read_samples"]
 
 OUTCOMES = ("ok", "failed", "unknown", "censored")  # in the CSV a word, or its place here
 COLUMNS = "op,intended_ns,sent_ns,done_ns,outcome"

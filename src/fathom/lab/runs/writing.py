@@ -16,12 +16,12 @@ from fathom.errors import EXIT_BROKE, FathomError
 from fathom.history import Op
 
 from .files import LINE_BYTES_MAX, digest, write_whole, writing
-from .made import Finding, Manifest, State
+from .made import Manifest, State
 from .measured import FaultMark, Forecast, LawResult, Segment, Trial
 from .planned import Machine, Plan
 from .reading import Run
 
-__all__ = ["Writing","hashes"]
+__all__ = ["Writing", "hashes"]
 
 
 class Writing:
