@@ -17,6 +17,7 @@ class Fault:
     """Something that is broken on purpose, from one second of the trial to another."""
 
     kind: ClassVar[str]
+    did: ClassVar[str]  # what it does to its target, as a person says it
     target: str  # a field of Stores, or "service"
     from_s: float
     until_s: float
@@ -44,6 +45,7 @@ class Outage(Fault):
     """Killed with SIGKILL and started again: on its data, or on none."""
 
     kind: ClassVar[str] = "outage"
+    did: ClassVar[str] = "killed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,4 +53,5 @@ class Pause(Fault):
     """Stopped in its tracks and continued (SIGSTOP, SIGCONT): connections stay open and say nothing."""
 
     kind: ClassVar[str] = "pause"
+    did: ClassVar[str] = "stopped"
     wiped: bool = dataclasses.field(default=False, init=False)

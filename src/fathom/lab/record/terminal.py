@@ -13,7 +13,7 @@ from fathom.lab.findings.trials import alike
 from fathom.lab.record.blocks import Code, Item, Mark, Note, Num, Span, Strong
 from fathom.lab.record.capacity import capacity_lines
 from fathom.lab.record.decision import decision_line
-from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, often, point_of, words
+from fathom.lab.record.facts import Facts, cores_of, counted, engines_of, fault_words, often, point_of, words
 from fathom.lab.record.failures import voided
 from fathom.lab.record.holdout import hold_out_lines
 from fathom.lab.record.scale import scale_lines
@@ -269,7 +269,7 @@ def _broken(facts: Facts, group: list[int]) -> Iterator[Item]:
         lost = facts.get(kind, name, number, "lost")
         line: list[Span] = [
             "·",
-            f"{name}: {_count(failed)} failed, {_count(unknown)} unknown of {failed.n:,}",
+            f"{name}: {counted(failed)} failed, {counted(unknown)} unknown of {failed.n:,}",
         ]
         fell = facts.get(kind, name, number, "degraded_from_s")
         if fell and fell.value is not None:
@@ -284,17 +284,11 @@ def _broken(facts: Facts, group: list[int]) -> Iterator[Item]:
         elif healed:
             line.append(f"; {_HEALED.get(str(healed.verdict), healed.verdict)}")
         if lost and lost.value is not None:
-            line.append(f"; {_count(lost)} acknowledged lost")
+            line.append(f"; {counted(lost)} acknowledged lost")
         settled = facts.get(kind, name, number, "settled_s")
         if settled and settled.verdict == "did not settle":
             line.append(f"; did not settle: {settled.says}")
         yield line
-
-
-def _count(finding: Finding) -> str:
-    """A count of one injection, or the median of several and their range."""
-    shown = figures.value_of(finding)
-    return shown if finding.exact else f"{shown} ({figures.spread_of(finding)})"
 
 
 def _hanging(item: Item, width: int, style: str = "") -> list[Text]:

@@ -96,6 +96,11 @@ class Fault(Struct):
     wiped: bool = False
     says: str = ""
 
+    @property
+    def did(self) -> str:
+        """What it did to its target, as a person says it."""
+        return {"outage": "killed", "pause": "stopped"}.get(self.kind, self.kind)
+
 
 class Target(Struct):
     """The size that the question is asked for; rates are those of its busiest time."""
