@@ -47,10 +47,10 @@ class Trials:
         plan = self.bench.plan
         for number, fault in enumerate(plan.faults):
             judging_s = sum(self._judging_s.get(contender.name, plan.judging_s(fault)) for contender in contenders)
-            if number and self.bench.left_s() < plan.trial_s(fault) + judging_s:
+            if number and self.bench.left_s() < fault.trial_s + judging_s:
                 self.bench.tell(f"no time is left for the {fault}")
                 return
-            apart_s = sum(len(contenders) * plan.trial_s(left) + judging_s for left in plan.faults[number:])
+            apart_s = sum(len(contenders) * left.trial_s + judging_s for left in plan.faults[number:])
             together = plan.together or self.bench.left_s() < apart_s
             if together and not plan.together:
                 self.bench.tell("time is short: the approaches go through the fault side by side")
@@ -63,7 +63,7 @@ class Trials:
                     await asyncio.sleep(WAKE_S)
                     trials = [_Trial(self, contender, rates, number, together) for contender in group]
                     names = figures.listed([contender.name for contender in group])
-                    self.bench.tell(f"{names} under load for {plan.trial_s(fault):g} s: {trials[0].intent}")
+                    self.bench.tell(f"{names} under load for {fault.trial_s:g} s: {trials[0].intent}")
                     await _side_by_side(trials)
                     self.bench.tell("everyone takes a last look, and the laws are held against it")
                     for trial in trials:
@@ -90,7 +90,7 @@ class _Trial:
     ) -> None:
         self.bench, self.contender, self.ground, self.rates = trials.bench, contender, trials.ground, dict(rates)
         self.number, self.fault, self.together = number, trials.bench.plan.faults[number], together
-        self.lasts_s = self.bench.plan.trial_s(self.fault)
+        self.lasts_s = self.fault.trial_s
         self._began = 0.0
 
     # ── the load and the fault ────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ from fathom.errors import FathomError
 
 __all__ = ["SERVICE", "Fault", "Outage", "Pause"]
 
+AFTER = 3.0  # the load goes on for this many times the fault's length: does it recover?
 SERVICE = "service"  # the one fault target that is not a field of Stores
 
 
@@ -34,6 +35,11 @@ class Fault:
     @property
     def lasts_s(self) -> float:
         return self.until_s - self.from_s
+
+    @property
+    def trial_s(self) -> float:
+        """How long the load goes on around it."""
+        return self.until_s + AFTER * self.lasts_s
 
     def __str__(self) -> str:
         how = " and wiped" if self.wiped else ""

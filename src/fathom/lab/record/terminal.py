@@ -43,8 +43,9 @@ def terminal(facts: Facts, width: int = 100) -> list[Text]:
     head = Text(left, style="bold")
     gap = width - len(left) - len(right)
     head.append(" " * gap + right if gap > 1 else f"\n{right}", style="not bold dim")
-    lines = [head, Text(plan.question), *_changed(facts, width), Text()]
+    lines = [head, Text(plan.question), Text()]
     if facts.manifest.state == "void":
+        lines += [*_changed(facts, width)]
         lines += _hanging([Mark("failed"), f" void: {facts.manifest.why}"], width)
         return [*lines, *_breaches(facts, width), _where(facts)]
     lines += [*_table(facts), *_changed(facts, width)]
@@ -92,7 +93,7 @@ def _breaches(facts: Facts, width: int) -> list[Text]:
 
 
 def _changed(facts: Facts, width: int) -> list[Text]:
-    """Say what is not as it is by default: at the head, and again beside the verdicts."""
+    """Say what is not as it is by default, beside what was found with it."""
     return _hanging(["≠", f"not the default: {facts.changed}"], width, "yellow") if facts.changed else []
 
 
