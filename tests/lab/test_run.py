@@ -170,7 +170,7 @@ async def test_a_dive_that_counts_by_itself_waits_until_its_data_have_settled():
     plan: Any = SimpleNamespace(choices={"one": None}, controls={}, points=(1, 3), seed=7, dive=Slow, question=question)
     plan.placement = Placement.here()
     run: Any = None
-    with pytest.raises(Void, match="one does not settle after its data was laid out.*one moment"):
+    with pytest.raises(Void, match=r"one does not settle after its data was laid out.*one moment"):
         await _count(plan, lambda *about: contextlib.nullcontext(body), {}, run, lambda line: None)  # pyright: ignore[reportArgumentType]
     assert laid_out == [(1,)]
 
