@@ -18,10 +18,11 @@ from fathom.history import laws_of
 from fathom.lab.dive import engines_of
 from fathom.lab.machine import cpu_s
 from fathom.web import control
+from fathom.web.control import SERVICE
 
 from .crowd import Crowd, Demo
 from .meter import Meter, Reading
-from .parts import SERVICE, Kept
+from .parts import Kept
 from .witnesses import Witnesses
 
 if TYPE_CHECKING:

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from fathom.cli import voice
 from fathom.engines.engine import Engine, EngineError, Killable, Pausable
 from fathom.errors import EXIT_BROKE, FathomError, nearest
-from fathom.web.control import HARMS, HarmKind
+from fathom.web.control import HARMS, SERVICE, HarmKind
 
 if TYPE_CHECKING:
     from fathom.engines.link import Link
     from fathom.web.served import Served
 
-__all__ = ["SERVICE", "Kept", "Parts"]
+__all__ = ["Kept", "Parts"]
 
-SERVICE = "service"
 SLOW_S = 0.05  # later, each way
 LASTS_S_MAX = 600.0
 RETURNS_MAX = 5  # so often within RETURNS_S may something die and be started again; then it is given up
