@@ -15,7 +15,7 @@ import msgspec
 from fathom.errors import FathomError, Refusal
 from fathom.web.control import Order, State, Watch
 
-__all__ = ["ORDER_BYTES_MAX", "Orders"]
+__all__ = ["Orders"]
 
 ORDER_BYTES_MAX = 65_536
 WATCHERS_MAX = 16
@@ -31,10 +31,6 @@ class Orders:
         self._watchers: set[asyncio.StreamWriter] = set()
         self._decoder = msgspec.json.Decoder(Order)
         self.control = ""
-
-    @property
-    def watched(self) -> bool:
-        return bool(self._watchers)
 
     @asynccontextmanager
     async def taken(self, folder: Path) -> AsyncIterator[None]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from fathom.cli import voice
-from fathom.engines.engine import Engine, EngineError, Killable, Pausable
+from fathom.engines.engine import Engine, Killable, Pausable
 from fathom.errors import EXIT_BROKE, FathomError, nearest
 from fathom.web.control import HARMS, SERVICE, HarmKind
 
@@ -172,7 +172,7 @@ class Parts:
         part.healing = None
         try:
             await self.heal(part.name)
-        except (FathomError, EngineError) as told:
+        except FathomError as told:
             voice.note(f"{part} could not be healed: {told.what}")
 
     async def heal(self, name: str) -> None:
