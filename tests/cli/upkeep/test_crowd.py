@@ -119,3 +119,12 @@ async def test_latencies_are_told_by_nearest_rank():
     crowd._ends.extend(crowds._End(now, "knock", took_s) for took_s in (0.002, 0.001))
     flow = crowd.flows()[0]
     assert (flow.p50_ms, flow.p99_ms) == (1.0, 2.0), "half of them took no more than the smaller"
+
+
+async def test_a_demo_that_breaks_ends_the_traffic_with_what_broke_it(monkeypatch: pytest.MonkeyPatch):
+    street = Street()
+    monkeypatch.setattr(street, "ring", lambda client, dice: 1 / 0)
+    crowd = Crowd(street, contextlib.nullcontext(object()), seed=1)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(WITHIN_S):
+            await crowd.living()

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
 
-from fathom.engines.engine import EngineError
 from fathom.engines.ledger import charging
 from fathom.errors import FathomError, Refusal
 from fathom.lab.stats import nearest_rank
@@ -70,6 +69,7 @@ class Crowd:
         self._ends: deque[_End] = deque(maxlen=20_000)
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._fault: Exception | None = None
         self.factor, self.paused, self.unsent = 1.0, "", 0
 
     def turn(self, factor: float) -> None:
@@ -90,7 +90,7 @@ class Crowd:
             self._changed.set()
 
     async def living(self) -> None:
-        """Go on until cancelled."""
+        """Go on until cancelled, or until the demo's own code breaks."""
         async with self._client as client:
             try:
                 await self._arrive(client)
@@ -104,6 +104,8 @@ class Crowd:
         names, weights = list(self.demo.rates), list(self.demo.rates.values())
         due = now()
         while True:
+            if self._fault is not None:
+                raise self._fault
             per_s = 0.0 if self.paused else self.factor * sum(weights)
             if not per_s:
                 self._changed.clear()
@@ -137,8 +139,11 @@ class Crowd:
             with charging(op):
                 await getattr(self.demo, op)(client, self._dice)
             took_s = now() - due
-        except (Refusal, EngineError, TimeoutError, OSError):
+        except (Refusal, FathomError, TimeoutError, OSError):
             pass  # a failed call is counted, and the next one is sent all the same
+        except Exception as fault:  # no client raises this
+            self._fault = self._fault or fault
+            self._changed.set()
         self._ends.append(_End(now(), op, took_s))
 
     def flows(self) -> tuple[Flow, ...]:

@@ -174,14 +174,15 @@ class Parts:
             await self.heal(part.name)
         except FathomError as told:
             voice.note(f"{part} could not be healed: {told.what}")
+            self.told(f"{part.name} could not be healed", "harm")
 
     async def heal(self, name: str) -> None:
         """Make a part whole: start it where its data lies, let it go on, or mend its link. A whole one stays so."""
         part = self._part(name)
-        if part.healing is not None:
-            part.healing.cancel()
-            part.healing = None
         async with part.turn:
+            if part.healing is not None:  # it was for the harm that ends here, and no later one
+                part.healing.cancel()
+            part.healing = part.heals_at = None
             if part.state == "up":
                 return
             if part.state in ("slow", "cut"):
@@ -191,7 +192,7 @@ class Parts:
                 await part.body.resume()
             else:
                 await part.body.restart()
-            part.state, part.heals_at = "up", None
+            part.state = "up"
             self.told(f"{part.name} is back", "heal")
             voice.note(f"{part} is back")
 
