@@ -54,29 +54,28 @@ class Streaming:
                 raise Refusal("unavailable", "nothing can be listened to here")
             stack = AsyncExitStack()
             listener: Listener = await stack.enter_async_context(herald.listening(asked.viewer, public=public))
-            return Stream(self._pieces(stack, herald, listener, asked, only))
+            return Stream(self._pieces(herald, listener, asked, only), stack.aclose)
 
         return stream
 
     async def _pieces(
-        self, stack: AsyncExitStack, herald: Any, listener: Listener, asked: Asked, only: tuple[str, ...]
+        self, herald: Any, listener: Listener, asked: Asked, only: tuple[str, ...]
     ) -> AsyncGenerator[bytes]:
         """Yield events for as long as the token is good."""
         loop = asyncio.get_running_loop()
         looked = loop.time()
-        async with stack:
-            yield b":)\n\n"
-            while True:
-                told = await listener.next(self._thump_s)
-                if loop.time() - looked >= self._thump_s:
-                    looked = loop.time()
-                    if not await self._still_good(asked):
-                        return
-                if told is None:
-                    yield b":thump\n\n"
-                elif told[0].kind in only:
-                    async for piece in self._events(herald, listener, asked, *told):
-                        yield piece
+        yield b":)\n\n"
+        while True:
+            told = await listener.next(self._thump_s)
+            if loop.time() - looked >= self._thump_s:
+                looked = loop.time()
+                if not await self._still_good(asked):
+                    return
+            if told is None:
+                yield b":thump\n\n"
+            elif told[0].kind in only:
+                async for piece in self._events(herald, listener, asked, *told):
+                    yield piece
 
     async def _still_good(self, asked: Asked) -> bool:
         """Whether the token with which a stream was opened has not been revoked since."""
