@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from fathom.blocks.places import Place
 from fathom.errors import Refusal
@@ -182,7 +183,7 @@ def checked_search(text: str, limit: int) -> str:
 
 
 def checked_scopes(wanted: list[str], among: list[str]) -> list[str]:
-    """Return scopes that lie within others, or refuse: `read` has all of `read:…` in it, `follow` is part of both."""
+    """Return scopes that lie within others, or refuse: `read` has all of `read:…` in it."""
     for scope in wanted:
         if scope not in among and scope.partition(":")[0] not in among:
             raise Refusal("invalid", f"the program may not ask for the scope '{scope[:40]}'")
@@ -205,6 +206,10 @@ def _may_redirect(address: str) -> bool:
     """Whether a code may be sent there: not into a script or a file, whatever a browser would do with it."""
     if address == OUT_OF_BAND:
         return True
+    try:
+        urlsplit(address)  # what it does not take nothing can be sent to: brackets that are open, say
+    except ValueError:
+        return False
     found = _ADDRESS.fullmatch(address)
     return found is not None and len(address) <= URL_CHARS_MAX and found[1].lower() not in _NO_REDIRECT
 
