@@ -76,6 +76,16 @@ async def test_the_same_idempotency_key_gives_one_status(ann: Client) -> None:
     assert other.status == 422, "it is another status under the same key"
 
 
+async def test_a_retry_is_answered_though_what_it_answers_is_gone(ann: Client, bob: Client) -> None:
+    parent = await bob.toots("root")
+    said = {"status": "yes", "in_reply_to_id": parent["id"]}
+    first = await ann.send("POST", "/api/v1/statuses", said, {"idempotency-key": "one"})
+    assert (await bob.send("DELETE", f"/api/v1/statuses/{parent['id']}")).status == 200
+    again = await ann.send("POST", "/api/v1/statuses", said, {"idempotency-key": "one"})
+    assert (again.status, again.json()["id"]) == (200, first.json()["id"])
+    assert (await ann.send("POST", "/api/v1/statuses", said, {"idempotency-key": "two"})).status == 404
+
+
 async def test_what_a_status_cannot_keep_is_refused_and_not_lost(ann: Client) -> None:
     for said in (
         {"visibility": "private"},
@@ -299,6 +309,26 @@ async def test_people_are_found_by_the_beginning_of_either_name(ann: Client, bob
     assert [it["id"] for it in found["statuses"]] == [status["id"]]
     for wanted in ("%25", "_", "b_b"):
         assert await ann.sees(f"accounts/search?q={wanted}") == [], "what is asked for is no pattern"
+
+
+async def test_what_trends_is_what_is_liked_most(app: Program, ann: Client, bob: Client) -> None:
+    ids = [(await ann.toots(f"number {n}"))["id"] for n in range(3)]
+    for client, liked in ((ann, ids[1]), (bob, ids[1]), (bob, ids[2])):
+        await client.does(f"statuses/{liked}/favourite")
+    trending = [it["id"] for it in await app.stranger.sees("trends/statuses")]
+    assert trending[:2] == [ids[1], ids[2]]
+    assert [it["id"] for it in await bob.sees("trends/statuses?limit=1&offset=1")] == trending[1:2]
+    assert await bob.sees("trends/statuses?offset=40") == []
+
+
+async def test_a_search_that_finds_nobody_is_no_error(ann: Client, bob: Client) -> None:
+    assert [it["acct"] for it in await ann.sees("accounts/search?q=bob@localhost")] == ["bob"]
+    for wanted in ("bob@mastodon.social", "b" * 31, "@", "bob&offset=1", "bob&offset=40"):
+        assert await ann.sees(f"accounts/search?q={wanted}") == [], wanted
+        found = (await ann.get(f"/api/v2/search?q={wanted}")).json()
+        assert found == {"accounts": [], "statuses": [], "hashtags": []}
+    assert (await ann.get(f"/api/v1/accounts/search?q=bob&offset={'1' * 4_301}")).status == 422
+    assert (await ann.get("/api/v1/accounts/lookup?acct=bob@mastodon.social")).status == 404
 
 
 async def test_what_an_account_cannot_keep_is_refused(ann: Client) -> None:

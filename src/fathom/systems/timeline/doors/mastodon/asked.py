@@ -31,7 +31,12 @@ class Caller(NamedTuple):
     scopes: frozenset[str]
 
     def may(self, scope: str) -> bool:
-        """Whether this was allowed: itself, or all of its kind; `follow` is the old word for a few."""
+        """Whether this was allowed: itself, or all of its kind; `follow` is the old word for a few.
+
+        `profile` is one's own account alone, which whoever reads accounts reads as well.
+        """
+        if scope == "profile" and self.may("read:accounts"):
+            return True
         kind, _, part = scope.partition(":")
         old = "follow" in self.scopes and part in ("follows", "blocks", "mutes")
         return scope in self.scopes or kind in self.scopes or old

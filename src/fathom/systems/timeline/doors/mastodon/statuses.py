@@ -53,7 +53,7 @@ class Statuses:
             raise Refusal("invalid", "Validation failed: everybody may read what is posted here: public or unlisted")
         answers = asked.text("in_reply_to_id")
         manner = Manner(
-            reply_to=None if not answers else (await self._proper(asked.viewer, number(answers))).id,
+            reply_to=None if not answers else await self._answered(asked.viewer, number(answers)),
             warning=(asked.text("spoiler_text") or "").strip(),
             listed=LISTED[visibility],
         )
@@ -133,6 +133,15 @@ class Statuses:
         """Return a status; of a boost, what it shows: that is what is favourited, boosted and answered."""
         post = await self._timeline.read(viewer, id)
         return post.boosted or post
+
+    async def _answered(self, viewer: UserId, id: PostId) -> PostId:
+        """Return what is answered. Whether it must be there is not said here: of a retry it may be gone since."""
+        try:
+            return (await self._proper(viewer, id)).id
+        except Refusal as refusal:
+            if refusal.code != "not-found":
+                raise
+            return id
 
     async def _shown(self, asked: Asked, post: Post) -> dict[str, Any]:
         for it in await statuses(self._timeline, asked, [post]):

@@ -30,6 +30,7 @@ class Timelines:
             Route("GET", "/api/v1/timelines/home", "read:statuses", self.home),
             Route("GET", "/api/v1/timelines/public", ANYBODY, self.public),
             Route("GET", "/api/v1/timelines/tag/:tag", ANYBODY, self.tag),
+            Route("GET", "/api/v1/trends/statuses", ANYBODY, self.trending),
             Route("GET", "/api/v2/search", "read:search", self.search),
             Route("GET", "/api/v1/search", "read:search", self.search),
         ]
@@ -51,6 +52,12 @@ class Timelines:
             return []
         found = await self._timeline.tagged(asked.viewer, asked.path[0], page)
         return await of_posts(self._timeline, asked, page, found)
+
+    async def trending(self, asked: Asked) -> Any:
+        """Return what is liked most of late: all of it there is in at most two pages."""
+        skip = asked.number("offset", 0)
+        found = (await self._timeline.trending(asked.viewer)).posts
+        return await statuses(self._timeline, asked, found[skip : skip + asked.limit()])
 
     async def search(self, asked: Asked) -> Any:
         """Find accounts by the beginning of their names, and a status by its address."""
