@@ -94,6 +94,7 @@ async def test_what_a_status_cannot_keep_is_refused_and_not_lost(ann: Client) ->
         {"media_ids[]": "1"},
         {"poll[options][]": ["a", "b"]},
         {"scheduled_at": "4000-01-01"},
+        {"sensitive": "true"},
     ):
         answer = await ann.send("POST", "/api/v1/statuses", {"status": "for few", **said})
         assert (answer.status, list(answer.json())) == (422, ["error"]), said
@@ -243,6 +244,13 @@ async def test_links_keep_what_was_asked_for(ann: Client, bob: Client) -> None:
     assert [it["type"] for it in below.json()] == ["mention", "follow"]
 
 
+async def test_the_links_of_a_tag_in_any_script_lead_to_its_pages(ann: Client) -> None:
+    for n in range(2):
+        await ann.toots(f"{n} #größe")
+    below = neighbours(await ann.get("/api/v1/timelines/tag/gr%C3%B6%C3%9Fe?limit=1"))["next"]
+    assert [it["content"] for it in (await ann.get(below)).json()] == ["<p>0 #größe</p>"]
+
+
 async def test_a_limit_that_is_too_large_means_as_many_as_there_can_be(ann: Client) -> None:
     assert (await ann.get("/api/v1/timelines/home?limit=800")).status == 200
     for query in ("limit=x", "max_id=-1", "min_id=x", "max_id=%D9%A3", "min_id=99999999999999999999999"):
@@ -337,10 +345,29 @@ async def test_what_an_account_cannot_keep_is_refused(ann: Client) -> None:
         {"source[privacy]": "private"},
         {"fields_attributes[0][name]": "x"},
         {"avatar": "x"},
+        {"discoverable": "false"},
+        {"source[sensitive]": "true"},
+        {"source[language]": "de"},
     ):
         answer = await ann.send("PATCH", "/api/v1/accounts/update_credentials", {"display_name": "Ann", **said})
         assert answer.status == 422, said
     assert (await ann.sees("accounts/verify_credentials"))["display_name"] == ""
+
+
+async def test_what_a_follow_or_a_mute_cannot_keep_is_refused(ann: Client, bob: Client) -> None:
+    at = f"accounts/{await id_of(bob)}"
+    for verb, said in (
+        ("follow", {"reblogs": "false"}),
+        ("follow", {"notify": "true"}),
+        ("follow", {"languages[]": ["de"]}),
+        ("mute", {"notifications": "false"}),
+    ):
+        assert (await ann.send("POST", f"/api/v1/{at}/{verb}", said)).status == 422, said
+    between = (await ann.sees(f"accounts/relationships?id={await id_of(bob)}"))[0]
+    assert (between["following"], between["muting"]) == (False, False)
+    assert (await ann.does(f"{at}/follow", reblogs="true", notify="false"))["following"]
+    assert (await ann.does(f"{at}/mute", notifications="true"))["muting"]
+    assert (await ann.toots("x", sensitive="true", spoiler_text="y"))["sensitive"]
 
 
 # Notifications

@@ -28,7 +28,7 @@ from ..api import (
 
 __all__ = [
     "DISPLAY_CHARS_MAX",
-    "NOTE_CHARS_MAX",
+    "NAMED",
     "OUT_OF_BAND",
     "challenge_of",
     "checked_app",
@@ -54,7 +54,6 @@ __all__ = [
     "pieced",
     "sliced",
     "tags_in",
-    "unknown_scopes",
 ]
 
 DISPLAY_CHARS_MAX = 30
@@ -69,7 +68,7 @@ _PARTS = "accounts|blocks|bookmarks|conversations|favourites|filters|follows|lis
 _SCOPE = re.compile(rf"(read|write)(:({_PARTS}|search|statuses))?|follow|push|profile")
 
 _NAME = re.compile(r"[a-z0-9_]{1,30}")
-_NAMED = re.compile(r"(?<![\w@/.])@([a-z0-9_]{1,30})(?![\w@])", re.ASCII)
+NAMED = re.compile(r"(?<![\w@/.])@([a-z0-9_]{1,30})(?![\w@])", re.ASCII | re.IGNORECASE)
 _TAGGED = re.compile(r"(?<![\w/&#])#((?=\w*[^\W\d_])\w{1,100})(?!\w)")
 _ID_MAX = 1 << 53
 Id = TypeVar("Id", bound=int)
@@ -139,7 +138,7 @@ def named_in(body: str) -> list[str]:
     >>> named_in("@ann and (@bob), not joe@example.com")
     ['ann', 'bob']
     """
-    return list(dict.fromkeys(_NAMED.findall(body.lower())))[:NAMED_MAX] if "@" in body else []
+    return list(dict.fromkeys(NAMED.findall(body.lower())))[:NAMED_MAX] if "@" in body else []
 
 
 def tags_in(body: str) -> list[str]:
@@ -196,7 +195,7 @@ def checked_app(name: str, redirects: Sequence[str], scopes: Sequence[str], webs
         raise Refusal("invalid", f"a program has a name of 1 to {APP_CHARS_MAX} characters")
     if not 1 <= len(redirects) <= REDIRECTS_MAX or not all(map(_may_redirect, redirects)):
         raise Refusal("invalid", "say where codes are sent: absolute addresses without a fragment, or " + OUT_OF_BAND)
-    if not scopes or unknown_scopes(scopes):
+    if not scopes or _unknown_scopes(scopes):
         raise Refusal("invalid", "say scopes that there are: read, write, follow, and their parts")
     if not all(_writable(text) and "\0" not in text for text in (name, website or "", *redirects)):
         raise Refusal("invalid", "a program's name and addresses are text")
@@ -214,7 +213,7 @@ def _may_redirect(address: str) -> bool:
     return found is not None and len(address) <= URL_CHARS_MAX and found[1].lower() not in _NO_REDIRECT
 
 
-def unknown_scopes(scopes: Sequence[str]) -> list[str]:
+def _unknown_scopes(scopes: Sequence[str]) -> list[str]:
     """Return those of these scopes that do not exist."""
     return [scope for scope in scopes if not _SCOPE.fullmatch(scope)]
 

@@ -21,6 +21,7 @@ __all__ = ["Accounts"]
 
 ASKED_MAX = 40  # accounts at once
 FOUND_MAX = 40  # by a search
+ALWAYS = {"locked": False, "bot": False, "hide_collections": False, "discoverable": True, "source[sensitive]": False}
 
 
 class Accounts:
@@ -32,7 +33,6 @@ class Accounts:
     def routes(self) -> list[Route]:
         at = "/api/v1/accounts"
         acts = {
-            "follow": ("write:follows", self._timeline.follow),
             "unfollow": ("write:follows", self._timeline.unfollow),
             "block": ("write:blocks", self._timeline.block),
             "unblock": ("write:blocks", self._timeline.unblock),
@@ -52,6 +52,7 @@ class Accounts:
             Route("GET", f"{at}/:id/followers", ANYBODY, self.followers),
             Route("GET", f"{at}/:id/following", ANYBODY, self.following),
             *(Route("POST", f"{at}/:id/{name}", scope, self._act(verb)) for name, (scope, verb) in acts.items()),
+            Route("POST", f"{at}/:id/follow", "write:follows", self.follow),
             Route("POST", f"{at}/:id/mute", "write:mutes", self.mute),
             Route("GET", "/api/v1/mutes", "read:mutes", self.mutes),
             Route("GET", "/api/v1/blocks", "read:blocks", self.blocks),
@@ -94,14 +95,12 @@ class Accounts:
         return own_account(await self._user(asked.viewer, asked.viewer), asked.base)
 
     async def update(self, asked: Asked) -> Any:
-        """Say how one is shown. What would not be kept is refused: whoever sends it would think that it is so."""
+        """Say how one is shown."""
         pictures = {"avatar", "header"} & (asked.files | asked.said.keys())
         lost = pictures | {name for name in asked.said if name.startswith("fields_attributes")}
-        lost |= {name for name in ("locked", "bot", "hide_collections") if name in asked.said and asked.flag(name)}
-        if asked.text("source[privacy]", "public") not in ("public", ""):
-            lost.add("source[privacy]")
-        if lost:
-            raise Refusal("invalid", f"Validation failed: {', '.join(sorted(lost))} cannot be kept here")
+        plain = {"source[privacy]": ("public", ""), "source[language]": ("",)}
+        lost |= {name for name, kept in plain.items() if asked.text(name, "") not in kept}
+        asked.hold(ALWAYS, lost)
         user = await self._timeline.describe(asked.viewer, asked.text("display_name"), asked.text("note"))
         return own_account(user, asked.base)
 
@@ -171,7 +170,12 @@ class Accounts:
 
         return act
 
+    async def follow(self, asked: Asked) -> Any:
+        asked.hold({"reblogs": True, "notify": False}, {"languages"} & asked.said.keys())
+        return await self._act(self._timeline.follow)(asked)
+
     async def mute(self, asked: Asked) -> Any:
+        asked.hold({"notifications": True})
         other: UserId = asked.id()
         await self._timeline.mute(asked.viewer, other, asked.number("duration", 0))
         return await self._relation(asked, other)

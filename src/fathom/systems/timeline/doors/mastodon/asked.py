@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.parser
 import email.policy
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -86,6 +87,12 @@ class Asked:
         if found not in _TRUE and found not in _FALSE:
             raise Refusal("invalid", f"{name} is true or false, not '{found[:40]}'")
         return found in _TRUE
+
+    def hold(self, fixed: Mapping[str, bool], lost: Iterable[str] = ()) -> None:
+        """Refuse what would not be kept: flags that are always so here, and `lost`. Who sends it would think it is so."""
+        other = {name for name, is_so in fixed.items() if self.text(name) and self.flag(name) is not is_so}
+        if other := other.union(lost):
+            raise Refusal("invalid", f"Validation failed: {', '.join(sorted(other))} cannot be kept here")
 
     def number(self, name: str, otherwise: int) -> int:
         found = self.text(name)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fathom.errors import Refusal
-
 from ...api import Timeline
 from .accounts import found
-from .asked import Asked, number
-from .entities import account, statuses
+from .asked import Asked
+from .entities import account, statuses, there
 from .pages import of_posts
 from .routes import ANYBODY, Route
 
@@ -63,18 +61,10 @@ class Timelines:
         """Find accounts by the beginning of their names, and a status by its address."""
         wanted, kind = asked.needed("q"), asked.text("type")
         people = await found(self._timeline, asked) if kind in (None, "accounts") and "://" not in wanted else []
-        posts = await self._addressed(asked, wanted) if kind in (None, "statuses") else []
+        address = _STATUS.fullmatch(wanted.strip().removeprefix(asked.base)) if kind in (None, "statuses") else None
+        posts = await there(self._timeline, asked.viewer, [address[1]] if address else [])
         return {
             "accounts": [account(user, asked.base) for user in people],
             "statuses": await statuses(self._timeline, asked, posts),
             "hashtags": [],
         }
-
-    async def _addressed(self, asked: Asked, url: str) -> list[Any]:
-        address = _STATUS.fullmatch(url.strip().removeprefix(asked.base))
-        try:
-            return [] if address is None else [await self._timeline.read(asked.viewer, number(address[1]))]
-        except Refusal as refusal:
-            if refusal.code != "not-found":
-                raise
-            return []
