@@ -89,7 +89,7 @@ class Asked:
         return found in _TRUE
 
     def hold(self, fixed: Mapping[str, bool], lost: Iterable[str] = ()) -> None:
-        """Refuse what would not be kept: flags that are always so here, and `lost`. Who sends it would think it is so."""
+        """Refuse what would not be kept, as its sender would think it is: flags that are always so here, and `lost`."""
         other = {name for name, is_so in fixed.items() if self.text(name) and self.flag(name) is not is_so}
         if other := other.union(lost):
             raise Refusal("invalid", f"Validation failed: {', '.join(sorted(other))} cannot be kept here")
