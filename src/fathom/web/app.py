@@ -201,9 +201,10 @@ class Door:
         self.admission = Admission(limits.in_flight_max)
         self._gate, self._ready = gate, ready
         self._per_address = _throttle("address", limits.per_address, limits)
-        self._operations = {
-            name: Throttle(name, rate, keys_max=limits.keys_max) for name, rate in limits.operations.items()
-        }
+        self._operations: dict[str, Throttle] = {}
+        for names, rate in limits.operations.items():
+            together = (names,) if isinstance(names, str) else names
+            self._operations |= dict.fromkeys(together, Throttle(together[0], rate, keys_max=limits.keys_max))
         self._litestar = Litestar(
             list(handlers),
             openapi_config=None,

@@ -110,7 +110,7 @@ def nothing_from_strangers(history: History) -> Iterable[Broken]:
 def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
     """Who has blocked, or was blocked, sees nothing of the other; from the moment the block is acknowledged."""
     world = _world(history)
-    for look in (*world.looks, *world.trends):
+    for look in (*world.looks, *world.everybodys):
         for post, author in look.by + look.boosted:
             for one, other in ((look.viewer, author), (author, look.viewer)):
                 if one != other and world.blocking.at(one, other, look.op) == {True}:
@@ -127,7 +127,7 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
 def nothing_deleted(history: History) -> Iterable[Broken]:
     """A deleted post is never shown again, from the moment its deletion is acknowledged."""
     world = _world(history)
-    for look in (*world.looks, *world.trends):
+    for look in (*world.looks, *world.everybodys):
         for post in look.listed + [post for post, _ in look.boosted]:
             for delete in world.deletions.get(post, ()):
                 if delete.acknowledged and delete.before(look.op):
@@ -246,7 +246,8 @@ class _Look:
     def __init__(self, op: Op, world: _World) -> None:
         self.op, self.kind, self._world = op, op.call, world
         self.viewer = int(op.asked[0])
-        found: dict[str, Any] = op.answer if op.call != "read" else {"posts": [op.answer]}
+        lists: dict[str, Any] = {"read": {"posts": [op.answer]}, "newer": {"posts": op.answer}}
+        found: dict[str, Any] = lists.get(op.call, op.answer)
         self.by = [(int(post["id"]), int(post["author"])) for post in found["posts"]]
         self.likes = {int(post["id"]): int(post.get("likes", 0)) for post in found["posts"]}
         self.listed = [post for post, _ in self.by]
@@ -273,11 +274,15 @@ class _Look:
             return f"{when}the list of {self.author}{part}, read by {self.viewer},"
         if self.kind == "trending":
             return f"{when}what trends, as {self.viewer} sees it,"
+        if self.kind == "latest":
+            return f"{when}everybody's latest, as {self.viewer} sees it,"
+        if self.kind == "newer":
+            return f"{when}everybody's posts above one, as {self.viewer} sees it,"
         return f"{when}a read by {self.viewer}"
 
     def covers(self, post: int) -> bool:
         """Whether this page's part of the list has the post's place in it."""
-        if self.kind in ("read", "trending") or self._upward:
+        if self.kind in ("read", "trending", "latest", "newer") or self._upward:
             return False
         return (self.below is None or post < self.below) and (self.older is None or post >= self.older)
 
@@ -381,8 +386,8 @@ class _World:
             if post in self.posts:
                 self.posts[post].deletions = deletions
         self._ids = sorted(self.posts)
-        trends = [op for op in history.of("trending", outcome=Outcome.OK) if op.answer is not None]
-        self.trends = [_Look(op, self) for op in trends]
+        everybodys = history.of("trending", "latest", "newer", outcome=Outcome.OK)
+        self.everybodys = [_Look(op, self) for op in everybodys if op.answer is not None]
         looked = ("home", "posts", "read")
         self.looks = [_Look(op, self) for op in history.of(*looked, outcome=Outcome.OK) if op.answer is not None]
         self.same_list: defaultdict[tuple[str, int, int | None], list[_Look]] = defaultdict(list)

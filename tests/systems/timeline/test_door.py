@@ -407,6 +407,19 @@ async def test_the_hasty_are_told_to_wait(model: TimelineModel) -> None:
     assert (await bob.get("/api/v1/home")).status == 200, "one's haste is not another's"
 
 
+async def test_all_ways_to_try_a_password_share_one_rate(model: TimelineModel) -> None:
+    """Whoever guesses gains nothing from there being three doors to guess at."""
+    stranger = Visitor(app(model))
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    statuses = [
+        (await stranger.post("/api/v1/sessions", {"name": "ann", "password": "a guess..."})).status if way is None
+        else (await stranger.post(way, raw=b"grant_type=password&username=ann&password=guess", headers=form)).status
+        for _ in range(11) for way in (None, "/oauth/token", "/oauth/authorize")
+    ]  # fmt: skip
+    assert 429 not in statuses[:30]
+    assert 429 in statuses[30:]
+
+
 async def test_answers_carry_what_protects_their_reader(ann: Visitor) -> None:
     for path in ("/api/v1/home", "/api/v1/me", "/api/v1/nothing"):
         answer = await ann.get(path)

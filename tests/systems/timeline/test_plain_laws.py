@@ -36,6 +36,7 @@ class Tale:
         if self.dice.random() < 0.7:
             self._given()
         calls = (self._post, self._post, self._home, self._home, self._posts, self._read, self._pair, self._like)
+        calls = (*calls, self._everybodys)
         for _ in range(self.dice.randrange(5, 40)):
             self.dice.choice((*calls, self._delete) if self.dice.random() < 0.5 else calls)(final=False)
         if self.dice.random() < 0.9:
@@ -105,6 +106,14 @@ class Tale:
         reader, author = self.dice.choice(PEOPLE), self.dice.choice(PEOPLE)
         written = [post for post in self.there if self.wrote[post] == author]
         self._page(reader, "posts", written, (reader, author), final)
+
+    def _everybodys(self, *, final: bool) -> None:
+        reader, call = self.dice.choice(PEOPLE), self.dice.choice(["latest", "newer"])
+        shown = [self._shown(post) for post in self.there if self.dice.random() < self.care]
+        if call == "latest":
+            self._tell(call, reader, None, 40, answer={"posts": shown, "next": None}, final=final)
+        else:
+            self._tell(call, reader, 0, 40, answer=shown, final=final)
 
     def _page(self, reader: int, call: str, belong: list[int], asked: tuple[int, ...], final: bool) -> None:
         dice, key = self.dice, (reader, f"{call} {asked[-1]}")
