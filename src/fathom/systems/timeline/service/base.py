@@ -39,8 +39,8 @@ class Base:
         self._memory, self._outbox, self._standby = stores.memory, stores.outbox, stores.standby
         self._courier, self._mender = Courier(stores), Mender(stores)
         self._counting = Counting(stores, choices, self._mender, clock)
-        self._house = Housekeeper(stores, choices, self._mender, self._courier, self._counting, clock)
         self._herald = Herald(stores)
+        self._house = Housekeeper(stores, choices, self._mender, self._courier, self._counting, self._herald, clock)
         # Posts are numbered by a decision; accounts and notices here, by a worker of their own: the notice of a boost
         # has the boost's number, and none of another kind should have the same.
         self._mint, self._ids = mint, Ids(worker=1)

@@ -16,7 +16,7 @@ from .rows import TOP, between, post_of
 if TYPE_CHECKING:
     from fathom.engines.database import Database
 
-__all__ = ["TOP", "Edge", "Graph", "Snapshot"]
+__all__ = ["Edge", "Graph", "Snapshot"]
 
 _NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"  # one clock for all that compares `ended_ms`
 REMEMBERED_MS = 3_600_000  # how long an edge that ended is told to feeds that are made anew

@@ -114,14 +114,18 @@ _OVERWRITE = """
     INSERT INTO outbox (kind, who, what, at_ms) VALUES ('tally', $1, $2, $4) RETURNING seq
 """
 
+# Posts are locked in the order of their ids, as in a deletion: then no two wait for each other.
 _ADD_UP = """
     WITH taken AS (
         DELETE FROM like_changes WHERE seq IN (SELECT seq FROM like_changes ORDER BY seq LIMIT $1)
         RETURNING post, change
     ), sums AS (
         SELECT post, sum(change)::integer AS change FROM taken GROUP BY post
+    ), held AS MATERIALIZED (
+        SELECT id FROM posts WHERE id IN (SELECT post FROM sums) ORDER BY id FOR NO KEY UPDATE
     ), added AS (
-        UPDATE posts SET likes = likes + change, version = version + 1 FROM sums WHERE id = post RETURNING id
+        UPDATE posts SET likes = likes + change, version = version + 1 FROM held JOIN sums ON post = held.id
+        WHERE posts.id = held.id RETURNING posts.id
     ), boxed AS (
         INSERT INTO outbox (kind, who, what, at_ms) SELECT 'tally', 0, id, $2 FROM added RETURNING seq, what
     )
@@ -135,8 +139,11 @@ _FOLD = """
         DELETE FROM like_shards USING picked WHERE like_shards.post = picked.post RETURNING like_shards.post, n, version
     ), sums AS (
         SELECT post, sum(n)::integer AS n, sum(version)::integer AS version FROM gone GROUP BY post
+    ), held AS MATERIALIZED (
+        SELECT id FROM posts WHERE id IN (SELECT post FROM sums) ORDER BY id FOR NO KEY UPDATE
     ), folded AS (
-        UPDATE posts SET likes = likes + n, version = posts.version + sums.version FROM sums WHERE id = post
+        UPDATE posts SET likes = likes + n, version = posts.version + sums.version
+        FROM held JOIN sums ON post = held.id WHERE posts.id = held.id
     )
     SELECT count(*) FROM sums
 """

@@ -96,10 +96,16 @@ _CLAIMED = """
     FROM keys k JOIN posts p ON p.id = k.post JOIN users u ON u.id = k.author
     WHERE k.author = $1 AND k.key = $2
 """
+# Who changes several posts locks them first, in the order of their ids, here and where likes are added up: then no two
+# of them wait for each other.
 _DELETE = """
-    WITH gone AS (
+    WITH held AS MATERIALIZED (
+        SELECT id FROM posts WHERE id IN (SELECT unnest(ARRAY[id, reply_to]) FROM posts WHERE id = $1 AND author = $2)
+        ORDER BY id FOR NO KEY UPDATE
+    ), gone AS (
         UPDATE posts SET deleted_ms = $3, body = '', version = version + 1
-        WHERE id = $1 AND author = $2 AND deleted_ms IS NULL AND boost_of IS NULL RETURNING id, reply_to
+        WHERE id = $1 AND author = $2 AND deleted_ms IS NULL AND boost_of IS NULL AND (SELECT count(*) FROM held) > 0
+        RETURNING id, reply_to
     ), unanswered AS (
         UPDATE posts p SET replies = replies - 1, version = version + 1 FROM gone WHERE p.id = gone.reply_to
         RETURNING p.id
