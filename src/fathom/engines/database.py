@@ -171,7 +171,9 @@ class Database:
             answer = await getattr(connection, how)(query, *args, timeout=max(0.001, until - now()))
         except BaseException as fault:
             meant = _meaning(fault, connection, all_or_nothing=False)
-            self._take_back(connection, sound=isinstance(fault, Exception) and not isinstance(meant, (EngineDown, EngineUnknown)))
+            self._take_back(
+                connection, sound=isinstance(fault, Exception) and not isinstance(meant, (EngineDown, EngineUnknown))
+            )
             if meant is None:
                 raise
             raise meant from fault

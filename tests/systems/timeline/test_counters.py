@@ -230,7 +230,9 @@ async def test_adding_up_and_deleting_answers_never_wait_for_each_other(world: W
         hot = await Hot.made(world, timeline, people=2)
         likes, posts = world.stores.likes, world.stores.posts
         for _ in range(6):
-            answers = [await timeline.post(hot.author, "an answer", None, Manner(reply_to=hot.post.id)) for _ in range(20)]
+            answers = [
+                await timeline.post(hot.author, "an answer", None, Manner(reply_to=hot.post.id)) for _ in range(20)
+            ]
             for answer in answers:
                 await timeline.like(hot.people[0], answer.id)
             await hot.turn(hot.people[1], on=True)
@@ -264,6 +266,13 @@ async def test_a_switch_that_comes_while_numbers_are_moved_is_settled_as_well(wo
         await world.switch("row-lock", decision="counters")
         await timeline._counting.settled()
         assert world.stores.likes.reading == "kept"
+
+
+async def test_there_are_never_more_shards_than_there_are_numbers_for(world: World):
+    async with world.open(counters="sharded", turned={"shards": 10_000_000}) as timeline:
+        hot = await Hot.made(world, timeline, people=20)
+        await hot.all_like()
+        assert the_same(await hot.look()) == 20
 
 
 async def test_more_likes_than_can_be_counted_are_refused(world: World, monkeypatch: pytest.MonkeyPatch):
