@@ -300,7 +300,7 @@ async def test_it_answers_as_the_model_does(world: World, approach: str, seed: i
 async def test_it_answers_as_the_model_does_whoever_numbers_the_posts(world: World, ids: str):
     """The model has no numbers of its own here: it takes those that the service gave."""
     async with world.open("on-read", ids=ids, clock=world.clock) as timeline:
-        timeline._next = world.stores.likes.mint = beside(world)
+        timeline._next = world.stores.notices.mint = beside(world)
         given: list[int] = []
         taken = world.stores.numbers.taken
 

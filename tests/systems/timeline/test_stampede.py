@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -177,6 +177,7 @@ async def test_while_one_makes_it_under_a_lease_the_others_are_shown_the_old_one
 async def test_a_lease_lapses_and_who_held_it_may_not_write_any_more(world: World):
     async with world.open(stampede="lease", turned={"lease_s": 0.2}) as timeline:
         square = await Square.made(world, timeline)
+        world.stores.trends.holding = lambda *_: nullcontext()  # as in a process that stands still
         async with held(world.stores.trends) as making:
             stuck = asyncio.create_task(square.look(square.users[0]))
             await making.begun.wait()
@@ -187,6 +188,51 @@ async def test_a_lease_lapses_and_who_held_it_may_not_write_any_more(world: Worl
             late = await stuck
             assert late.anew and late.made_ms < other.made_ms
         assert (await square.look(square.users[2])).made_ms == other.made_ms
+
+
+async def test_a_lease_lasts_as_long_as_the_making(world: World):
+    async with world.open(stampede="lease", turned={"lease_s": 0.2}) as timeline:
+        square = await Square.made(world, timeline)
+        async with held(world.stores.trends) as making:
+            maker = asyncio.create_task(square.look(square.users[0]))
+            await making.begun.wait()
+            others = [asyncio.create_task(square.look(user)) for user in square.users[1:5]]
+            await asyncio.sleep(0.5)  # longer than the lease would have lasted
+            making.go_on.set()
+            made, *answers = await asyncio.gather(maker, *others)
+        assert making.times == 1
+        assert made.anew and {(it.made_ms, it.anew) for it in answers} == {(made.made_ms, False)}
+
+
+async def test_a_lease_does_not_lapse_while_its_holder_waits_for_a_turn(world: World):
+    async with world.open(stampede="lease", turned={"lease_s": 0.2}) as timeline:
+        square = await Square.made(world, timeline)
+        turns = world.stores.trends.turns
+        for _ in range(laws.MAKERS_MAX):
+            await turns.acquire()
+        waiting = asyncio.create_task(square.look(square.users[0]))
+        await asyncio.sleep(0.5)  # longer than a lease lasts
+        for _ in range(laws.MAKERS_MAX):
+            turns.release()
+        made = await waiting
+        assert made.anew
+        other = await square.look(square.users[1])
+        assert (other.made_ms, other.anew) == (made.made_ms, False), "what was made was kept"
+
+
+async def test_who_gets_the_lease_just_after_another_made_it_does_not_make_it_again(world: World):
+    async with world.open(stampede="lease") as timeline:
+        square = await Square.made(world, timeline)
+        trends, lease = world.stores.trends, world.stores.trends.lease
+
+        async def made_just_before(hours: int, lease_s: float) -> str | None:
+            trends.lease = lease
+            await world.choices.stampede.make(hours, now_ms)
+            return await lease(hours, lease_s)
+
+        trends.lease = made_just_before
+        assert not (await square.look(square.users[0])).anew
+        assert await lease(24, 1.0) is not None, "and gave it back"
 
 
 async def test_a_maker_who_fails_gives_the_lease_back(world: World):
