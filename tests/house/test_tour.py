@@ -18,6 +18,7 @@ TRIES = 3  # a neighbour on the machine may void a dive, which then says so
 
 
 @pytest.mark.slow
+@pytest.mark.quiet
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 def test_a_page_of_the_tour_runs_as_it_says(page: Path, tmp_path: Path):
     with contextlib.ExitStack() as beside:
