@@ -271,16 +271,25 @@ async def test_a_reader_who_gives_up_does_not_end_the_flight_of_the_others(world
         assert {len(answer.posts) for answer in answers} == {5}
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("stampede", RIGHT)
 async def test_who_waited_for_what_took_too_long_to_make_is_not_given_that(world: World, stampede: str):
     async with world.open(stampede=stampede, turned={"fresh_s": 0.2}) as timeline:
         square = await Square.made(world, timeline)
-        async with held(world.stores.trends) as making:
+        trends, kept, looked = world.stores.trends, world.stores.trends.kept, asyncio.Event()
+
+        async def and_tells(hours: int) -> Any:
+            found = await kept(hours)
+            looked.set()
+            return found
+
+        async with held(trends) as making:
             first = asyncio.create_task(square.look(square.users[0]))
             await making.begun.wait()
             await asyncio.sleep(0.3)  # longer than it stays fresh
+            trends.kept = and_tells
             second = asyncio.create_task(square.look(square.users[1]))
-            await asyncio.sleep(0.05)  # it waits for the first by now, if it is going to
+            await looked.wait()  # there is nothing: now it waits for the first, if it is going to
             making.go_on.set()
             old, new = await asyncio.gather(first, second)
         assert old.anew and new.made_ms > old.made_ms
