@@ -475,8 +475,6 @@ class _World:
             case "mute" | "unmute":
                 one, other = int(asked[0]), int(asked[1])
                 self.muting.turn(one, other, op, on=op.call == "mute")
-                if len(asked) > 2 and asked[2]:  # it ends by itself, nobody here can say when
-                    self.muting.turn(one, other, op, on=False)
             case "like" | "unlike":
                 self.liking.turn(int(asked[1]), int(asked[0]), op, on=op.call == "like")
             case _:
