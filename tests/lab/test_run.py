@@ -13,6 +13,7 @@ import pytest
 
 from fathom.cli.bodies import Maker
 from fathom.design import System
+from fathom.engines import keeper_process
 from fathom.engines.keeper import Keeper
 from fathom.errors import FathomError
 from fathom.history import laws_of
@@ -218,7 +219,7 @@ async def test_an_interrupted_dive_keeps_what_it_measured_and_leaves_nothing_run
     running = asyncio.ensure_future(dive("burst", tmp_path, told, settings={"words": "5"}))
 
     def stop() -> None:
-        children.update(descendants(os.getpid()))
+        children.update(keeper_process.below(keeper_process.processes(), {os.getpid()}))
         running.cancel()
 
     told.when[moment] = stop
@@ -228,14 +229,6 @@ async def test_an_interrupted_dive_keeps_what_it_measured_and_leaves_nothing_run
     assert bool(run._lines("segments.jsonl", dict)) == (moment != "comes up")
     assert len(children) > 2
     assert [pid for pid in children if machine.cpu_s(pid) is not None] == []
-
-
-def descendants(pid: int) -> set[int]:
-    found = set[int]()
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            found |= {child} | descendants(child)
-    return found
 
 
 async def test_the_disk_that_cannot_be_written_ends_a_dive_before_it_begins(tmp_path):

@@ -212,7 +212,7 @@ def likes_equal_the_likers(history: History) -> Iterable[Broken]:
                     asked,
                     read.op,
                 )
-    for look, post, shown, low, high in world.numbers(final=True):
+    for look, post, shown, low, high in world.numbers():
         if not low <= shown <= high:
             yield _broken(law, f"{look} says post {post} has {shown} likes, and {_between(low, high)} like it", look.op)
 
@@ -399,18 +399,16 @@ class _World:
         self.last_walks = [walk for walk in self.walks if walk[0].op.final and walk[0].kind == "home"]
         self._likers = self.liking.toggles()
 
-    def numbers(self, *, final: bool, late_s: float = 0.0) -> Iterator[tuple[_Look, int, int, int, int]]:
-        """Yield every number of likes that was shown of a post of which enough is known, and what it had to be."""
-        for look in self.looks:
-            if final and not look.op.final:
-                continue
+    def numbers(self) -> Iterator[tuple[_Look, int, int, int, int]]:
+        """Yield every number of likes that was shown at the end of a post of which enough is known, and what it is."""
+        for look in self.last_looks:
             for post, shown in look.likes.items():
                 written = post in self.posts and self.posts[post].write is not None
                 others = self._others.get(post, 0 if written else None)
                 if others is not None and look.op.end_s is not None:
                     low, high = 0, 0
                     if post in self._likers:
-                        low, high = self._likers[post].bounds(look.op.start_s, look.op.end_s, late_s=late_s)
+                        low, high = self._likers[post].bounds(look.op.start_s, look.op.end_s)
                     yield look, post, shown, others + low, others + high
 
     @property
@@ -482,8 +480,6 @@ class _World:
             case "mute" | "unmute":
                 one, other = int(asked[0]), int(asked[1])
                 self.muting.turn(one, other, op, on=op.call == "mute")
-                if len(asked) > 2 and asked[2]:  # it ends by itself, nobody here can say when
-                    self.muting.turn(one, other, op, on=False)
             case "like" | "unlike":
                 self.liking.turn(int(asked[1]), int(asked[0]), op, on=op.call == "like")
             case _:

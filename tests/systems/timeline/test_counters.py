@@ -146,6 +146,7 @@ async def test_a_like_that_was_acknowledged_is_in_every_number_at_once(world: Wo
         hot.crowd.check()
 
 
+@pytest.mark.quiet
 async def test_numbers_that_are_added_up_are_as_late_as_was_promised_and_no_later(world: World):
     async with world.open(counters="asynchronous", turned={"within_s": 0.4}) as timeline:
         hot = await Hot.made(world, timeline, people=12)
@@ -450,6 +451,7 @@ async def test_a_service_that_is_killed_under_likes_loses_none(world: World, cou
         hot.crowd.check()
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("counters", RIGHT)
 async def test_no_like_is_lost_or_late_while_redis_is_gone_and_wiped(world: World, counters: str):
     async with world.open(counters=counters) as timeline:

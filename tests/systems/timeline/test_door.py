@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import openapi_spec_validator
@@ -14,12 +13,7 @@ from fathom.systems.timeline.doors import UNDER, app, shapes
 from fathom.systems.timeline.model import TimelineModel
 from fathom.web.limits import Limits, Rate
 
-from .visitor import Answer, Visitor
-
-
-def neighbours(answer: Answer) -> dict[str, str]:
-    """Return the Link header's targets by relation."""
-    return {rel: target for target, rel in re.findall(r'<([^>]+)>; rel="(\w+)"', answer.headers.get("link", ""))}
+from .visitor import Visitor, neighbours
 
 
 @pytest.mark.feature("SOCIAL-01", "TL-01")

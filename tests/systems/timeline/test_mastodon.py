@@ -10,7 +10,8 @@ import pytest
 from fathom.systems.timeline.model import TimelineModel
 from fathom.web.app import Door
 
-from .client import Client, Program, neighbours, program
+from .client import Client, Program, program
+from .visitor import neighbours
 
 
 @pytest.fixture
