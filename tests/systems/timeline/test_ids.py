@@ -60,11 +60,7 @@ async def test_a_post_is_shown_to_who_walks_up_only_when_none_can_come_in_below(
 
 @pytest.mark.parametrize("how", ["refused", "gave up", "nobody knows"])
 async def test_a_write_that_failed_holds_nobody_back_for_good(world: World, how: str, monkeypatch: pytest.MonkeyPatch):
-<<<<<<< HEAD
-    monkeypatch.setattr(numbering, "STRAY_S", 0.05)
-=======
-    monkeypatch.setattr(numbering, "HOLD_S", 1.0)
->>>>>>> mend-e
+    monkeypatch.setattr(numbering, "STRAY_S", 1.0)
     async with world.open("on-read") as timeline:
         ann, bob = await world.town(timeline, "ann", "bob")
         write = world.stores.posts.write

@@ -38,7 +38,7 @@ class Tale:
             self._given()
         calls = (self._post, self._post, self._home, self._home, self._posts, self._read, self._pair, self._like)
         calls += (self._everybodys, self._trending, self._join)
-        for _ in range(self.dice.randrange(5, 40)):
+        for _ in range(self.dice.randrange(8, 50)):
             self.dice.choice((*calls, self._delete) if self.dice.random() < 0.5 else calls)(final=False)
         if self.dice.random() < 0.9:
             for _ in range(self.dice.randrange(1, 16)):
