@@ -18,6 +18,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -186,7 +187,7 @@ class Terminal:
     def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
         self.began = time.monotonic()
         self.screen = Screen()
-        self._process, self._master = process, master
+        self._process, self._master, self._over = process, master, False
         self._stream = pyte.ByteStream(self.screen)
         self._text, self._times, self._news = "", list[tuple[int, float]](), asyncio.Event()
         asyncio.get_running_loop().add_reader(master, self._read)
@@ -197,6 +198,7 @@ class Terminal:
         except OSError:  # the last program that had it open has ended
             data = b""
         if not data:
+            self._over = True
             asyncio.get_running_loop().remove_reader(self._master)
         self._stream.feed(data)
         self._text += "".join(self.screen.written)
@@ -240,10 +242,8 @@ class Terminal:
         """Wait for the end; return the exit code."""
         async with asyncio.timeout(within_s):
             code = await self._process.wait()
-        await asyncio.sleep(0)  # what was written last lies in the terminal: the reader takes it
-        with contextlib.suppress(OSError):
-            while _readable(self._master):
-                self._read()
+        while not self._over and select.select([self._master], [], [], 0)[0]:
+            self._read()  # what was written last still lies in the terminal
         return code
 
     async def close(self) -> None:
@@ -254,12 +254,6 @@ class Terminal:
                     await self.ends(within_s)
         asyncio.get_running_loop().remove_reader(self._master)
         os.close(self._master)
-
-
-def _readable(descriptor: int) -> bool:
-    import select
-
-    return bool(select.select([descriptor], [], [], 0)[0])
 
 
 @dataclasses.dataclass
