@@ -175,6 +175,10 @@ class Screen(pyte.HistoryScreen):
         if not self._wrapping:
             self.written.append("\n")
 
+    def select_graphic_rendition(self, *attributes: int, **private: bool) -> None:
+        if not private:  # then it is no colour but a question about keys, which editors ask
+            super().select_graphic_rendition(*attributes)
+
     def text(self) -> str:
         """Return what has scrolled away, and below it what is on the screen."""
         gone = ["".join(line[at].data for at in range(COLUMNS)).rstrip() for line in self.history.top]
@@ -333,7 +337,7 @@ async def dived(it: Stranger, name: str, *options: str) -> tuple[Terminal, int]:
         await calm()
         async with it.types(f"{name}{again}", "./fathom", "dive", "timeline", "celebrity", *options) as terminal:
             with contextlib.suppress(TimeoutError):
-                await terminal.until(COUNTED, SET_UP_S)
+                await terminal.until("counted once; again", SET_UP_S)
                 it.keep(f"{name}{again}-while-it-runs", "\n".join(terminal.screen.display) + "\n")
             code = await terminal.ends(DIVE_S)
         if number == 1:

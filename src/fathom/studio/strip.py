@@ -53,7 +53,7 @@ def points(samples: Sequence[Sample], field: str, most: float, now_s: float) -> 
 def marks(all_marks: Sequence[Mark], now_s: float) -> str:
     """Return a line for each mark that is still on the strip, and a label for those that have room, as SVG."""
     found: list[str] = []
-    free_px = [float(WIDTH + GAP_PX)] * LABELS  # up to where each line of labels is free: they are put there newest first
+    free_px = [float(WIDTH + GAP_PX)] * LABELS  # where each line of labels is taken from: the newest come first
     for mark in sorted((mark for mark in all_marks if mark.at_s >= now_s - SECONDS), key=lambda mark: -mark.at_s):
         x, wide = _x(mark.at_s, now_s), LETTER_PX * len(mark.what) + 2 * GAP_PX
         left = x - wide if x > WIDTH * 0.8 else x
