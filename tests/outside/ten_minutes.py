@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import pty
@@ -185,6 +184,14 @@ class Screen(pyte.HistoryScreen):
         return "\n".join([*gone, *(line.rstrip() for line in self.display)]).rstrip() + "\n"
 
 
+# Makes the terminal the session's own, so that Ctrl-C typed there reaches who runs there, and becomes the command.
+IN_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
 class Terminal:
     """A command that was typed in a terminal: what it has written so far, and when."""
 
@@ -276,8 +283,8 @@ class Stranger:
         termios.tcsetwinsize(slave, (ROWS, COLUMNS))
         try:
             process = await asyncio.create_subprocess_exec(
-                *map(str, words), cwd=self.clone, env=self._environment(), stdin=slave, stdout=slave, stderr=slave,
-                start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                sys.executable, "-I", "-c", IN_A_TERMINAL, *map(str, words), cwd=self.clone, env=self._environment(), stdin=slave, stdout=slave, stderr=slave,
+                start_new_session=True,
             )  # fmt: skip
         finally:
             os.close(slave)
