@@ -283,8 +283,8 @@ class Stranger:
         termios.tcsetwinsize(slave, (ROWS, COLUMNS))
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-c", IN_A_TERMINAL, *map(str, words), cwd=self.clone, env=self._environment(), stdin=slave, stdout=slave, stderr=slave,
-                start_new_session=True,
+                sys.executable, "-I", "-c", IN_A_TERMINAL, *map(str, words), cwd=self.clone, env=self._environment(),
+                stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
             )  # fmt: skip
         finally:
             os.close(slave)
