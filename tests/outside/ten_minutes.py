@@ -237,6 +237,9 @@ class Terminal:
             async with asyncio.timeout(within_s):
                 while not (found := true()):
                     if ended.done():
+                        self._rest()
+                        if found := true():
+                            break
                         raise TimeoutError(f"it ended without '{what}'")
                     self._news.clear()
                     news = asyncio.ensure_future(self._news.wait())
@@ -253,9 +256,13 @@ class Terminal:
         """Wait for the end; return the exit code."""
         async with asyncio.timeout(within_s):
             code = await self._process.wait()
-        while not self._over and select.select([self._master], [], [], 0)[0]:
-            self._read()  # what was written last still lies in the terminal
+        self._rest()
         return code
+
+    def _rest(self) -> None:
+        """Read what was written last and still lies in the terminal."""
+        while not self._over and select.select([self._master], [], [], 0)[0]:
+            self._read()
 
     async def close(self) -> None:
         for ask, within_s in ((signal.SIGINT, 60.0), (signal.SIGKILL, 10.0)):
