@@ -407,7 +407,7 @@ async def answer_of_my_own(it: Stranger) -> None:
             terminal.type(":q\r")
         else:
             it.book.see("new", time.monotonic(), terminal.began, "no editor here")
-        await terminal.until(r"then: fathom dive timeline celebrity --only mine,hybrid")
+        await terminal.until(r"then: (?:\./)?fathom dive timeline \S+ --only mine,hybrid")
         await terminal.ends(SOON_S)
     terminal, code = await dived(it, "5-mine", "--only", "mine,hybrid", "--quick")
     it.book.see("mine", terminal.seen(VERDICT), terminal.began, f"exit {code}")
