@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import pty
@@ -43,8 +44,8 @@ CHROMIUM = "/usr/bin/chromium"
 ROWS, COLUMNS, HISTORY = 40, 110, 10_000
 WIDE, PHONE, PAPER = {"width": 1280, "height": 900}, {"width": 390, "height": 844}, {"width": 1024, "height": 1200}
 SOON_S, SET_UP_S, DIVE_S = 60.0, 600.0, 900.0  # for what has no time of its own: then it was not seen
-TRIES, VOID = 3, 3  # a neighbour on the machine voids a dive, which says so by this exit code
-CALM, CALM_S, CALM_WITHIN_S = 0.25, 2.0, 180.0  # of a core that others use; a dive is begun when they are quiet
+VOID, AGAIN = 3, 3  # a neighbour on the machine voids a dive, which says so by this exit code; so many are redone
+CALM, CALM_S, CALM_WITHIN_S = 0.25, 2.0, 60.0  # of a core that others use; a dive is begun when they are quiet
 
 
 # What is promised ----------------------------------------------------------------------------------------------------
@@ -282,6 +283,7 @@ class Stranger:
     book: Book
     browser: Browser
     toot: Path
+    again: int = AGAIN
 
     @asynccontextmanager
     async def types(self, name: str, *words: str | Path) -> AsyncIterator[Terminal]:
@@ -346,7 +348,7 @@ PATH = r"^(runs/timeline/celebrity/\S+)$"
 
 async def dived(it: Stranger, name: str, *options: str) -> tuple[Terminal, int]:
     """Dive, again where a neighbour voided it; return the last terminal and its exit code."""
-    for number in range(1, TRIES + 1):
+    for number in itertools.count(1):
         again = f"-again-{number}" if number > 1 else ""
         await calm()
         async with it.types(f"{name}{again}", "./fathom", "dive", "timeline", "celebrity", *options) as terminal:
@@ -358,7 +360,10 @@ async def dived(it: Stranger, name: str, *options: str) -> tuple[Terminal, int]:
             first(it.book, terminal)
         if code != VOID or "breaks a law" in terminal.text:
             break
+        it.again -= 1
         it.book.troubles.append(f"{name}: void, {'; '.join(re.findall(r'^  why  (.*)$', terminal.text, re.M))}")
+        if it.again < 0:
+            break
     return terminal, code
 
 
