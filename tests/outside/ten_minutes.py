@@ -141,7 +141,7 @@ class Book:
         rows = [("step", "promised", "within", "seen after", "")]
         for each in self.of.values():
             within = "" if each.within_s is None else f"{each.within_s:g} s"
-            seen = "not seen" if each.seen_s is None else f"{each.seen_s:.1f} s"
+            seen = "not seen" if each.seen_s is None else f"{each.seen_s:.2f} s"
             rows.append((str(each.step), each.what, within, seen, "late" if each.late else each.note))
         wide = [max(len(row[at]) for row in rows) for at in range(5)]
         return "\n".join("  ".join(cell.ljust(n) for cell, n in zip(row, wide, strict=True)).rstrip() for row in rows)
