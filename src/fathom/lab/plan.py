@@ -243,6 +243,8 @@ def draw(
             fix=f"add one of {', '.join(n for n, a in question.approaches.items() if not _breaks(a))}",
         )
     weighed = _weighed(dive, question, controls)
+    if dive.first:
+        question.approach(dive.first)
     predictions = tuple(grammar.rehearse(dive, list(question.approaches)))
     pace = PACES[mode]
     if budget_s is not None:
