@@ -18,11 +18,11 @@ class Clock:
     virtual machine within some hundreds (NTP gives up at 500). `offset_ms` is how far the wall clock is off at first.
     """
 
-    __slots__ = ("_drift_ppm", "_mono_ns", "_seen_ns", "_wall_ns", "_world")
+    __slots__ = ("_mono_ns", "_seen_ns", "_wall_ns", "_world", "drift_ppm")
 
     def __init__(self, world: World, *, offset_ms: int = 0, drift_ppm: int = 0) -> None:
         self._world = world
-        self._drift_ppm = drift_ppm
+        self.drift_ppm = drift_ppm
         self._seen_ns = world.now_ns  # the world's time at which the two below were true
         self._mono_ns = 0
         self._wall_ns = (EPOCH_MS + offset_ms) * MS + world.now_ns
@@ -30,7 +30,7 @@ class Clock:
     def now(self) -> Now:
         """Return what the clocks show."""
         passed_ns = self._world.now_ns - self._seen_ns
-        passed_ns += passed_ns * self._drift_ppm // PPM
+        passed_ns += passed_ns * self.drift_ppm // PPM
         return Now((self._mono_ns + passed_ns) // MS, (self._wall_ns + passed_ns) // MS)
 
     def step(self, by_ms: int) -> None:
@@ -40,7 +40,7 @@ class Clock:
     def drift(self, ppm: int) -> None:
         """Run faster or slower from now on; neither clock jumps."""
         self._catch_up()
-        self._drift_ppm = ppm
+        self.drift_ppm = ppm
 
     def boot(self) -> None:
         """Begin the monotonic clock anew, as after a power cut: no life may trust another's monotonic times."""
@@ -51,13 +51,13 @@ class Clock:
         """Return the world's nanoseconds until the monotonic clock shows `mono_ms`, at the drift it has now; 0 if it
         is past."""
         passed_ns = self._world.now_ns - self._seen_ns
-        passed_ns += passed_ns * self._drift_ppm // PPM
+        passed_ns += passed_ns * self.drift_ppm // PPM
         left_ns = mono_ms * MS - self._mono_ns - passed_ns
-        return 0 if left_ns <= 0 else -(-left_ns * PPM // (PPM + self._drift_ppm)) + 1
+        return 0 if left_ns <= 0 else -(-left_ns * PPM // (PPM + self.drift_ppm)) + 1
 
     def _catch_up(self) -> None:
         passed_ns = self._world.now_ns - self._seen_ns
-        passed_ns += passed_ns * self._drift_ppm // PPM
+        passed_ns += passed_ns * self.drift_ppm // PPM
         self._seen_ns = self._world.now_ns
         self._mono_ns += passed_ns
         self._wall_ns += passed_ns

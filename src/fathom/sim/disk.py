@@ -65,9 +65,6 @@ class Disk:
     that acknowledges a flush out of its cache, or a driver that forgot the fsync.
     """
 
-    __slots__ = ("_crashes", "_dice", "_families", "_made", "_stalled_ns", "_syncing", "_undo", "_used", "_world")
-    __slots__ += ("capacity_bytes", "durable", "lies", "synced")
-
     def __init__(self, world: World, name: str, *, lies: bool = False) -> None:
         self._world = world
         self._dice = world.dice(f"disk/{name}")

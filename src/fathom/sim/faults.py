@@ -41,14 +41,15 @@ class Kind(msgspec.Struct, frozen=True):
     whom: int = 1
     size: tuple[int, int] = (0, 0)
     weight: int = 4
-    takes: str = ""  # "down": the node does not answer meanwhile; "wiped": and has lost what it stored
+    down: bool = False  # the node does not answer meanwhile
+    hurt: bool = False  # it loses what it had stored durably
     lasts: bool = True
 
 
 KINDS: dict[str, Kind] = {
-    "crash": Kind("the process dies, and what was not synced is lost", takes="down", weight=8),
-    "wipe": Kind("the process dies, and its disk comes back empty", takes="wiped", weight=2),
-    "pause": Kind("the process stands still, and catches up", takes="down"),
+    "crash": Kind("the process dies, and what was not synced is lost", down=True, weight=8),
+    "wipe": Kind("the process dies, and its disk comes back empty", down=True, hurt=True, weight=2),
+    "pause": Kind("the process stands still, and catches up", down=True),
     "starve": Kind("each event waits for the CPU: milliseconds on average", size=(1, 40)),
     "cut": Kind("from the first to the second nothing arrives", whom=2, weight=6),
     "split": Kind("nothing passes between the named and the others, both ways", whom=0, weight=6),
@@ -73,9 +74,9 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     count: tuple[int, int] = (2, 12)
     lasts_ms: tuple[int, int] = (20, 3_000)
     down: int = 1  # so many nodes may be dead or paused at once
-    wiped: int = 1  # so many nodes may have been wiped and not be whole again
-    repair_ms: int = 5_000  # for the draw, a wiped node is whole again so long after it came back
-    rot: tuple[str, ...] = ()  # families whose values may rot; at most on one node, for what is whole elsewhere
+    hurt: int = 1  # so many nodes may have lost durable data (wiped, rotten) and not be whole again
+    repair_ms: int = 5_000  # for the draw a hurt node is whole again so long after the fault; `Faults.may` can look
+    rot: tuple[str, ...] = ()  # families whose values may rot
     without: tuple[str, ...] = ()  # kinds that are left out
     sizes: dict[str, tuple[int, int]] = {}  # other sizes than those of KINDS
 
@@ -104,19 +105,18 @@ def _one(dice: Random, what: str, bounds: Bounds) -> Fault:
     some = {0: dice.randint(1, max(1, len(bounds.nodes) // 2)), -1: 0}.get(kind.whom, kind.whom)
     whom = tuple(dice.sample(bounds.nodes, some))
     if what == "rot":
-        whom = (bounds.nodes[0], dice.choice(bounds.rot))
+        whom = (*whom, dice.choice(bounds.rot))
     for_ms = min(dice.randint(*bounds.lasts_ms), bounds.until_ms) if kind.lasts else 0
     size = dice.randint(*bounds.sizes.get(what, kind.size))
     return Fault(dice.randint(0, bounds.until_ms - for_ms), what, whom, for_ms, size)
 
 
 def _within(bounds: Bounds, schedule: Schedule) -> bool:
-    """Whether at no moment more nodes are down, or wiped and not yet whole, than the bounds allow."""
-    down = [(f.at_ms, f.at_ms + f.for_ms, f.whom[0]) for f in schedule if KINDS[f.what].takes]
-    wiped = [
-        (f.at_ms, f.at_ms + f.for_ms + bounds.repair_ms, f.whom[0]) for f in schedule if KINDS[f.what].takes == "wiped"
-    ]
-    return _at_once(down) <= bounds.down and _at_once(wiped) <= bounds.wiped
+    """Whether at no moment more nodes are down, or hurt and not yet whole, than the bounds allow."""
+    down = [(f.at_ms, f.at_ms + f.for_ms, f.whom[0]) for f in schedule if KINDS[f.what].down]
+    repair_ms = bounds.repair_ms
+    hurt = [(f.at_ms, f.at_ms + f.for_ms + repair_ms, f.whom[0]) for f in schedule if KINDS[f.what].hurt]
+    return _at_once(down) <= bounds.down and _at_once(hurt) <= bounds.hurt
 
 
 def _at_once(spans: list[tuple[int, int, str]]) -> int:
@@ -156,6 +156,7 @@ class Faults:
         self._network = network
         self._hosts = hosts
         self._weather = network.weather
+        self._drifts = {name: host.clock.drift_ppm for name, host in hosts.items()}
         self._may = may
         self._kinds: dict[str, Begin] = {kind: getattr(self, f"_{kind}") for kind in KINDS} | dict(more or {})
         self._held: dict[tuple[str, ...], int] = {}
@@ -272,4 +273,4 @@ class Faults:
 
     def _drift(self, fault: Fault) -> End:
         clock, name = self._hosts[fault.whom[0]].clock, fault.whom[0]
-        return self._hold(("drift", name), partial(clock.drift, fault.size), partial(clock.drift, 0))
+        return self._hold(("drift", name), partial(clock.drift, fault.size), partial(clock.drift, self._drifts[name]))

@@ -45,9 +45,6 @@ class Host:
     """A node: process, clocks, disk and network around one machine after another. It keeps the driver's side of the
     contract in `fathom.blocks.machine`, and says at once where the machine breaks its own."""
 
-    __slots__ = ("_alarm_ms", "_asked", "_birth", "_dice", "_machine", "_made", "_next_id", "_released", "_waiting")
-    __slots__ += ("_send", "_world", "clock", "disk", "name", "network", "process")
-
     def __init__(
         self, world: World, network: Network, name: str, birth: Birth, *, clock: Clock | None = None, lies: bool = False
     ) -> None:

@@ -22,9 +22,6 @@ class Process:
     it handles one at a time, each after a drawn delay. Dead, events are lost.
     """
 
-    __slots__ = ("_at_once", "_born", "_dice", "_handle", "_inbox", "_starved_ns", "_turning", "_world", "alive")
-    __slots__ += ("life", "name", "paused")
-
     def __init__(self, world: World, name: str, born: Callable[[], Handle]) -> None:
         self._world = world
         self._born = born

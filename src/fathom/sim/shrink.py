@@ -21,6 +21,8 @@ def shrink(fails: Callable[[list[T]], bool], of: Sequence[T], *, tries: int = 1_
     >>> shrink(lambda kept: {3, 8} <= set(kept) and (5 not in kept or 6 in kept), range(10))
     [3, 8]
     """
+    if fails([]):
+        return []
     kept, pieces = list(of), 2
     while len(kept) > 1:
         size = -(-len(kept) // pieces)
@@ -42,4 +44,4 @@ def shrink(fails: Callable[[list[T]], bool], of: Sequence[T], *, tries: int = 1_
             break
         else:
             pieces = min(len(kept), 2 * pieces)
-    return [] if kept and tries > 0 and fails([]) else kept
+    return kept

@@ -10,7 +10,7 @@ from typing import Any
 from fathom.sim.counters import Counters
 from fathom.sim.trace import Trace, Watch
 
-__all__ = ["MS", "US", "World", "S"]
+__all__ = ["MS", "US", "S", "World"]
 
 US, MS, S = 1_000, 1_000_000, 1_000_000_000  # nanoseconds
 
