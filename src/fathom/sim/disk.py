@@ -163,11 +163,11 @@ class Disk:
     def crash(self) -> int:
         """Lose power: take back what the dice do not keep of the batches that are not durable; return how many.
 
-        One time in four everything is kept (as after a kill without a power cut), one in four nothing, else any
+        One time in four everything is kept (as after a kill without a power cut), two in four nothing, else any
         number of them.
         """
         waiting = len(self._undo)
-        keep = (waiting, 0, self._dice.randint(0, waiting), self._dice.randint(0, waiting))[self._dice.randrange(4)]
+        keep = (waiting, 0, 0, self._dice.randint(0, waiting))[self._dice.randrange(4)]
         lost = waiting - keep
         for _ in range(lost):
             self._used -= _take_back(self._undo.pop())

@@ -46,16 +46,21 @@ class Kind(msgspec.Struct, frozen=True):
     lasts: bool = True
 
 
+NONE, ALL, HALF = 0, -1, -2  # how many nodes: none, all or some, some up to half
+
 KINDS: dict[str, Kind] = {
     "crash": Kind("the process dies, and what was not synced is lost", down=True, weight=8),
+    "blackout": Kind(
+        "syncs stop, and so many milliseconds later all the named lose power", whom=ALL, size=(0, 200), weight=6
+    ),
     "wipe": Kind("the process dies, and its disk comes back empty", down=True, hurt=True, weight=2),
     "pause": Kind("the process stands still, and catches up", down=True),
     "starve": Kind("each event waits for the CPU: milliseconds on average", size=(1, 40)),
     "cut": Kind("from the first to the second nothing arrives", whom=2, weight=6),
-    "split": Kind("nothing passes between the named and the others, both ways", whom=0, weight=6),
+    "split": Kind("nothing passes between the named and the others, both ways", whom=HALF, weight=6),
     "clog": Kind("from the first to the second everything arrives late, at once", whom=2),
     "slow": Kind("from the first to the second everything takes so many times as long", whom=2, size=(5, 200)),
-    "storm": Kind("percent of all messages lost, and as many doubled", whom=-1, size=(1, 20)),
+    "storm": Kind("percent of all messages lost, and as many doubled", whom=NONE, size=(1, 20)),
     "stall": Kind("syncs take so many milliseconds longer", size=(20, 2_000)),
     "full": Kind("the disk has so many bytes left", size=(0, 2_000), weight=2),
     "rot": Kind(
@@ -73,7 +78,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     until_ms: int  # every fault begins and ends within
     count: tuple[int, int] = (2, 12)
     lasts_ms: tuple[int, int] = (20, 3_000)
-    down: int = 1  # so many nodes may be dead or paused at once
+    down: int = 1  # so many nodes may be dead or paused at once; a blackout is beyond it
     hurt: int = 1  # so many nodes may have lost durable data (wiped, rotten) and not be whole again
     repair_ms: int = 5_000  # for the draw a hurt node is whole again so long after the fault; `Faults.may` can look
     rot: tuple[str, ...] = ()  # families whose values may rot
@@ -87,7 +92,7 @@ def draw(seed: int | str, bounds: Bounds) -> Schedule:
     left_out = {*bounds.without, *(() if bounds.rot else ("rot",))}
     kinds = [kind for kind in KINDS if kind not in left_out]
     if len(bounds.nodes) < 2:
-        kinds = [kind for kind in kinds if KINDS[kind].whom not in (0, 2)]
+        kinds = [kind for kind in kinds if KINDS[kind].whom not in (HALF, 2)]
     weights = [KINDS[kind].weight for kind in kinds]
     schedule: Schedule = []
     wanted = dice.randint(*bounds.count)
@@ -102,7 +107,10 @@ def draw(seed: int | str, bounds: Bounds) -> Schedule:
 
 def _one(dice: Random, what: str, bounds: Bounds) -> Fault:
     kind = KINDS[what]
-    some = {0: dice.randint(1, max(1, len(bounds.nodes) // 2)), -1: 0}.get(kind.whom, kind.whom)
+    nodes = len(bounds.nodes)
+    some = dice.choice((nodes, dice.randint(1, nodes))) if kind.whom == ALL else kind.whom
+    if kind.whom == HALF:
+        some = dice.randint(1, max(1, nodes // 2))
     whom = tuple(dice.sample(bounds.nodes, some))
     if what == "rot":
         whom = (*whom, dice.choice(bounds.rot))
@@ -194,7 +202,9 @@ class Faults:
         if end is not None:
             end()
 
-    def _hold(self, thing: tuple[str, ...], on: Callable[[], object], off: Callable[[], object]) -> End:
+    def _hold(
+        self, thing: tuple[str, ...], on: Callable[[], object], off: Callable[[], object]
+    ) -> Callable[[], object]:
         """Turn something on, and return what turns it off again once nobody else holds it."""
         self._held[thing] = self._held.get(thing, 0) + 1
         on()
@@ -215,6 +225,21 @@ class Faults:
     def _wipe(self, fault: Fault) -> End:
         host = self._hosts[fault.whom[0]]
         return self._hold(("down", host.name), host.wipe, host.start)
+
+    def _blackout(self, fault: Fault) -> End:
+        hosts = [self._hosts[name] for name in fault.whom]
+        ends = [self._stalls(host, fault.for_ms) for host in hosts]
+
+        def dark() -> None:
+            if ends:  # not over yet
+                ends.extend([self._hold(("down", host.name), host.crash, host.start) for host in hosts])
+
+        def over() -> None:
+            while ends:
+                ends.pop(0)()
+
+        self._world.at(min(fault.size, fault.for_ms // 2) * MS, dark)
+        return over
 
     def _pause(self, fault: Fault) -> End:
         host = self._hosts[fault.whom[0]]
@@ -237,7 +262,7 @@ class Faults:
             self._hold(("cut", *link), partial(self._network.cut, *link), partial(self._network.heal, *link))
             for link in links
         ]
-        return lambda: [end() for end in ends if end]
+        return lambda: [end() for end in ends]
 
     def _clog(self, fault: Fault) -> End:
         link = fault.whom[:2]
@@ -256,8 +281,10 @@ class Faults:
         self._network.weather = weather
 
     def _stall(self, fault: Fault) -> End:
-        disk, name = self._hosts[fault.whom[0]].disk, fault.whom[0]
-        return self._hold(("stall", name), partial(disk.stall, fault.size * MS), partial(disk.stall, 0))
+        return self._stalls(self._hosts[fault.whom[0]], fault.size)
+
+    def _stalls(self, host: Host, for_ms: int) -> Callable[[], object]:
+        return self._hold(("stall", host.name), partial(host.disk.stall, for_ms * MS), partial(host.disk.stall, 0))
 
     def _full(self, fault: Fault) -> End:
         disk, name = self._hosts[fault.whom[0]].disk, fault.whom[0]

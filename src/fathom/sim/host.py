@@ -159,6 +159,7 @@ class Host:
         try:
             effects = machine.step(self.clock.now(), event)
             if effects.batch:
+                world.trace.note(world.now_ns, "batch", self.name, effects.batch)
                 self._made = self.disk.apply(effects.batch)
             self._let(effects)
         except DiskFull:
