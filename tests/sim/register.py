@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 from typing import Any
 
 import msgspec
 
-from fathom.blocks.machine import Effects, Event, Message, Now, Request, Start, Store, Tick
+from fathom.blocks.machine import Corrupt, Effects, Event, Message, Now, Request, Start, Store, Tick
 from fathom.sim.clock import Clock
 from fathom.sim.host import Gone, Host
 from fathom.sim.network import Network, Weather
@@ -65,7 +66,8 @@ class Register:
         effects = Effects()
         match event:
             case Message(sender, body):
-                self.take(sender, body, effects)
+                with suppress(Corrupt):  # who cannot tell what it has says nothing, and another majority must do
+                    self.take(sender, body, effects)
             case Request(id, value):
                 self.open[id] = Open(value, now.mono_ms + GIVE_UP_MS, Ask(id))
                 self.spread(self.open[id].asked, effects)

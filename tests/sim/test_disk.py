@@ -35,6 +35,7 @@ def held(disk: Disk) -> Held:
     return {family: dict(disk.scan(family, b"", None, 1_000)) for family in ("data", "hints")}
 
 
+@pytest.mark.slow
 @given(batches, keys, st.one_of(st.none(), keys), st.integers(0, 5))
 def test_it_reads_what_was_written_in_key_order(batches: list[Batch], first: bytes, last: bytes | None, limit: int):
     disk = Disk(World(0), "n1")
@@ -47,6 +48,7 @@ def test_it_reads_what_was_written_in_key_order(batches: list[Batch], first: byt
     assert disk.get("nothing", first) is None and disk.scan("nothing", first, last, 1) == []
 
 
+@pytest.mark.slow
 @given(st.integers(), batches, st.integers(0, 3_000_000))
 @settings(deadline=None)
 def test_a_crash_keeps_a_prefix_that_has_all_that_was_synced(seed: int, batches: list[Batch], crash_ns: int):
@@ -137,6 +139,7 @@ def test_a_wiped_disk_is_empty():
     assert held(disk) == after([]) and disk.apply([("data", b"b", b"2")]) == 1
 
 
+@pytest.mark.slow
 @given(batches, st.integers(0, 20))
 def test_a_full_disk_refuses_a_batch_whole_and_still_lets_delete(batches: list[Batch], left: int):
     disk, applied = Disk(World(0), "n1"), list[Batch]()

@@ -28,6 +28,7 @@ bounds = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.integers(), bounds)
 @settings(deadline=None)
 def test_a_schedule_is_drawn_within_its_bounds(seed: int, bounds: Bounds):
@@ -52,6 +53,7 @@ def test_every_kind_is_drawn_in_some_seed():
     assert {fault.what for seed in range(100) for fault in draw(seed, bounds)} == set(KINDS)
 
 
+@pytest.mark.slow
 @given(st.integers(), bounds)
 @settings(deadline=None)
 def test_what_is_printed_is_read_again(seed: int, bounds: Bounds):

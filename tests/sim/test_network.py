@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ def network(seed: int = 0, weather: Weather | None = None) -> tuple[World, Netwo
 sends = st.lists(st.tuples(st.sampled_from(ENDS), st.sampled_from(ENDS), st.integers(0, 3_000_000)), max_size=60)
 
 
+@pytest.mark.slow
 @given(st.integers(), sends, st.integers(0, 2_000_000), st.integers(0, 2_000_000))
 @settings(deadline=None)
 def test_nothing_comes_through_a_one_way_cut_and_all_else_does(
@@ -67,6 +69,7 @@ def test_messages_overtake_each_other():
     assert sorted(bodies) == list(range(100)) != bodies
 
 
+@pytest.mark.slow
 @given(st.floats(0, 0.5), st.floats(0, 0.5))
 @settings(max_examples=20, deadline=None)
 def test_so_many_are_lost_and_doubled_as_the_weather_says(lost: float, doubled: float):

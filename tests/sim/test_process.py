@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,6 +52,7 @@ deeds = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(st.integers(), deeds)
 @settings(deadline=None)
 def test_in_every_life_events_are_handled_in_order_and_none_is_left_out(seed: int, deeds: list[str]):

@@ -31,6 +31,7 @@ def lived(seed: int, ops: int = 15) -> str:
     return town.run(2_000).world.trace.hash()
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32))
 @settings(max_examples=15, deadline=None)
 def test_the_same_seed_has_the_same_trace_and_another_seed_another(seed: int):

@@ -64,7 +64,10 @@ KINDS: dict[str, Kind] = {
     "stall": Kind("syncs take so many milliseconds longer", size=(20, 2_000)),
     "full": Kind("the disk has so many bytes left", size=(0, 2_000), weight=2),
     "rot": Kind(
-        "a stored value is not what was written: which, of the size'th part of them", size=(0, 999), lasts=False
+        "a stored value is no longer what was written: the one so many thousandths into its family",
+        hurt=True,
+        size=(0, 999),
+        lasts=False,
     ),
     "step": Kind("the wall clock steps by milliseconds", size=(-5_000, 5_000), lasts=False),
     "drift": Kind("the clocks run fast by so many millionths", size=(-500, 500)),
