@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom.sim.clock import EPOCH_MS, Clock
@@ -19,6 +19,7 @@ deeds = st.lists(
 
 
 @given(PPM, deeds)
+@settings(max_examples=50, deadline=None)
 def test_a_wall_clock_steps_and_a_monotonic_one_never_goes_back(ppm: int, deeds: list[tuple[str, int]]):
     world = World(0)
     clock = Clock(world, drift_ppm=ppm)
@@ -38,6 +39,7 @@ def test_a_wall_clock_steps_and_a_monotonic_one_never_goes_back(ppm: int, deeds:
         last = now
 
 
+@settings(deadline=None)
 @given(PPM, st.integers(0, 100 * S), st.integers(0, 200_000))
 def test_a_wait_ends_when_the_clock_shows_what_was_waited_for_and_not_much_later(ppm: int, at_ns: int, mono_ms: int):
     world = World(0)

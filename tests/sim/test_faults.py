@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom.sim.faults import KINDS, Bounds, Fault, Faults, Schedule, draw, printed, read
+from fathom.sim.faults import Faults
+from fathom.sim.schedule import KINDS, Bounds, Fault, Schedule, draw, printed, read
 from fathom.sim.shrink import shrink
 from fathom.sim.world import MS
 from tests.sim.register import NEVER, Few, Hasty, Register, Town

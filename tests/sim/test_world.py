@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from fathom.sim import counters, shrink
 from fathom.sim.counters import Counters
-from fathom.sim.faults import Bounds, Faults, draw
+from fathom.sim.faults import Faults
+from fathom.sim.schedule import Bounds, draw
 from fathom.sim.trace import Trace
 from fathom.sim.world import MS, World
 from tests.sim.register import Town
