@@ -19,7 +19,7 @@ deeds = st.lists(
 
 
 @given(PPM, deeds)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_wall_clock_steps_and_a_monotonic_one_never_goes_back(ppm: int, deeds: list[tuple[str, int]]):
     world = World(0)
     clock = Clock(world, drift_ppm=ppm)

@@ -19,8 +19,8 @@ class Trace:
     """A running BLAKE2b over everything noted; two runs of one seed must end with the same `hash()`.
 
     Notes are MessagePack, which says itself where it ends, so that no two sequences of notes are the same bytes.
-    What a note holds must be structs, numbers, strings, bytes, lists, dicts or exceptions. A set of strings may be noted, and is
-    then seen: its order differs from process to process, and so does the hash.
+    What a note holds must be structs, numbers, strings, bytes, lists, dicts or exceptions. A set of strings may be
+    noted, and is then seen: its order differs from process to process, and so does the hash.
     """
 
     __slots__ = ("_buffer", "_encode_into", "_hash", "notes", "watch")
