@@ -10,7 +10,7 @@ import pytest
 
 from fathom.errors import Refusal
 from fathom.history import Outcome
-from fathom.systems.timeline.api import Page
+from fathom.systems.timeline.api import Page, PostId, UserId
 
 from .crowd import Crowd, until
 from .test_outages import bodies
@@ -58,3 +58,36 @@ async def test_a_block_is_not_refused_once_it_is_committed(world: World, approac
         crowd.check()
         assert crowd.count("block", outcome=Outcome.OK) == 1
         assert bodies(await timeline.home(reader, Page())) == []
+
+
+async def boost(world: World, timeline: Any, user: UserId, post: PostId) -> Any:
+    async with lost_after(world, world.stores.boosts, "boost"):
+        await timeline.boost(user, post)
+
+
+async def describe(world: World, timeline: Any, user: UserId, post: PostId) -> Any:
+    async with lost_after(world, world.stores.accounts, "describe"):
+        await timeline.describe(user, "Bob", None)
+
+
+async def like(world: World, timeline: Any, user: UserId, post: PostId) -> Any:
+    world.stores.likes.reading = "counted"  # as while another way of counting them takes over
+    async with lost_after(world, world.stores.likes, "change"):
+        await timeline.like(user, post)
+
+
+async def redeem(world: World, timeline: Any, user: UserId, post: PostId) -> Any:
+    there = "https://program.example/back"
+    app = await timeline.register("program", [there], ["read"])
+    code = await timeline.authorise(app.id, user, ["read"], there)
+    async with lost_after(world, world.stores.grants, "take_code"):
+        await timeline.redeem(app.id, app.secret, code, there)
+
+
+@pytest.mark.parametrize("change", [boost, describe, like, redeem])
+async def test_what_is_done_and_cannot_be_shown_is_not_refused(world: World, change: Any):
+    async with world.open("on-read") as timeline:
+        ann, bob = await world.town(timeline, "ann", "bob")
+        post = await timeline.post(ann, "hello")
+        with pytest.raises(TimeoutError):
+            await change(world, timeline, bob, post.id)

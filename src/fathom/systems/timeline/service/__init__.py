@@ -147,6 +147,7 @@ class Service(Social, Access):
         note = None if note is None else checked_note(note)
         async with self._house:
             await self._accounts.describe(checked_id(user), display, note)
+        with self._house.afterwards():
             return (await self._accounts.users(user, [user]))[0]
 
     async def logout(self, token: str) -> None:
