@@ -77,8 +77,12 @@ async def unfollow(world: World, timeline: Any, bob: Any, post: Any) -> None:
     await world.stores.graph.unfollow(bob, post.author, timeline._clock())
 
 
+async def block(world: World, timeline: Any, bob: Any, post: Any) -> None:
+    await world.stores.graph.block(post.author, bob, timeline._clock())
+
+
 @pytest.mark.parametrize("outage", [False, True], ids=["calm", "outage"])
-@pytest.mark.parametrize("lost", [like, delete, unfollow])
+@pytest.mark.parametrize("lost", [like, delete, unfollow, block])
 async def test_a_change_whose_answer_was_lost_is_seen_when_it_is_asked_for_again(
     world: World, lost: Callable[..., Awaitable[None]], outage: bool
 ):
@@ -93,6 +97,8 @@ async def test_a_change_whose_answer_was_lost_is_seen_when_it_is_asked_for_again
                 assert await timeline.like(bob, post.id) == 1
             elif lost is delete:
                 await timeline.delete(ann, post.id)
+            elif lost is block:
+                await timeline.block(ann, bob)
             else:
                 await timeline.unfollow(bob, ann)
 

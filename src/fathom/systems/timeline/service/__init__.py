@@ -147,6 +147,7 @@ class Service(Social, Access):
         note = None if note is None else checked_note(note)
         async with self._house:
             await self._accounts.describe(checked_id(user), display, note)
+        with self._house.afterwards():
             return (await self._accounts.users(user, [user]))[0]
 
     async def logout(self, token: str) -> None:
@@ -258,8 +259,9 @@ class Service(Social, Access):
         async with self._house:
             ended = await self._graph.block(checked_id(blocker), checked_id(blocked), self._clock())
         self._outbox.took(ended)
-        for reader, author in ((blocker, blocked), (blocked, blocker)):
-            await self._edge(reader, author, next((entry for entry in ended if entry.who == reader), None))
+        await self._show(ended)
+        for entry in ended:
+            self._herald.changed(UserId(entry.who))
 
     async def unblock(self, blocker: UserId, blocked: UserId) -> None:
         async with self._house:

@@ -50,7 +50,8 @@ class Access(Base):
             grant, challenge = taken
             if challenge is not None and (verifier is None or not same(challenge_of(verifier), challenge)):
                 raise Refusal("unauthorised", "whoever redeems this code does not know what it was made with")
-            return await self._stores.grants.token(grant, now_ms)
+            with self._house.afterwards():  # the code is taken
+                return await self._stores.grants.token(grant, now_ms)
 
     async def grant(self, app: str, secret: str | None, scopes: list[str], user: UserId | None = None) -> str:
         found = await (self.app(app) if secret is None else self.prove(app, secret))

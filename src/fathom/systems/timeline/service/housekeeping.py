@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from fathom.engines.engine import EngineError, EngineUnknown
@@ -36,7 +36,7 @@ class Housekeeper:
 
     `with housekeeper:` goes around what asks the truth, `async with` around what changes it: an engine's failure
     becomes an answer that the caller can act on, and if nobody knows whether something was committed, it is looked for
-    a little later.
+    a little later. `afterwards` goes around what asks the truth when a change is already committed.
     """
 
     def __init__(
@@ -84,6 +84,17 @@ class Housekeeper:
             raise TimeoutError("no answer in time: it is unknown whether this was done") from failure
         if isinstance(failure, EngineError):
             raise unavailable(failure) from failure
+
+    @contextmanager
+    def afterwards(self) -> Iterator[None]:
+        """Around what asks the truth once something is committed: a failure then no longer says that nothing was."""
+        try:
+            with self:
+                yield
+        except Refusal as refusal:
+            if refusal.code != "unavailable":
+                raise
+            raise TimeoutError("it may have been done, and a store cannot be reached that would tell") from refusal
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

@@ -52,7 +52,8 @@ class Social(Base):
         if found.post is not None:
             self._herald.wrote(found.post)
             self._herald.noticed(found.noticed, found.id)
-        return await self._whole(user, found.id)
+        with self._house.afterwards():
+            return await self._whole(user, found.id)
 
     async def unboost(self, user: UserId, post: PostId) -> None:
         async with self._house:

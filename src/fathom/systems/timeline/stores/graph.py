@@ -159,19 +159,20 @@ _FOLLOW = f"""
         EXISTS (SELECT FROM blocks WHERE blocker = $1 AND blocked = $2) AS by_us,
         EXISTS (SELECT FROM blocks WHERE blocker = $2 AND blocked = $1) AS by_them
 """
-_UNFOLLOW = f"""
+_END = f"""
     WITH edge AS (
         UPDATE follows SET ended_ms = {_NOW_MS} WHERE follower = $1 AND followee = $2 AND ended_ms IS NULL RETURNING 1
     ), one AS (
         UPDATE counts SET following = following - 1, edges = edges + 1 WHERE user_id = $1 AND EXISTS (SELECT FROM edge)
     ), other AS (
         UPDATE counts SET followers = followers - 1 WHERE user_id = $2 AND EXISTS (SELECT FROM edge)
-    ), boxed AS (
-        INSERT INTO outbox (kind, who, what, at_ms) SELECT 'edge', $1, $2, $3 FROM edge RETURNING seq
     )
-    SELECT (SELECT seq FROM boxed) AS seq
+    INSERT INTO outbox (kind, who, what, at_ms) SELECT 'edge', $1, $2, $3
 """
-
+_UNFOLLOW = f"{_END} FROM edge RETURNING seq"
+# A block has always something to tell: an edge that had ended before may have done so behind a lost answer, and to ask
+# for that once the block is committed could fail.
+_PART = f"{_END} RETURNING seq"
 
 _ADD = f"""
     WITH wanted AS (
@@ -327,16 +328,14 @@ class Graph:
         return None if seq is None else Entry(seq, "edge", follower, followee, now_ms)
 
     async def block(self, blocker: UserId, blocked: UserId, now_ms: int) -> list[Entry]:
-        """End both edges between two users and keep them from coming back."""
+        """End both edges between two users and keep them from coming back; return what is to be told of each."""
         ended: list[Entry] = []
         async with self._db.transaction() as tx:
             if len(await tx.fetch(_BOTH, [blocker, blocked])) < 2:
                 raise Refusal("not-found", "there is no such account")
             await tx.execute("INSERT INTO blocks VALUES ($1, $2) ON CONFLICT DO NOTHING", blocker, blocked)
             for one, other in ((blocker, blocked), (blocked, blocker)):
-                seq = await tx.fetchval(_UNFOLLOW, one, other, now_ms)
-                if seq is not None:
-                    ended.append(Entry(seq, "edge", one, other, now_ms))
+                ended.append(Entry(await tx.fetchval(_PART, one, other, now_ms), "edge", one, other, now_ms))
         return ended
 
     async def unblock(self, blocker: UserId, blocked: UserId) -> None:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from fathom.design import Decision
+from fathom.engines.engine import EngineError, EngineUnknown
 
 from ...api import PostId, UserId
 from ...stores.likes import Liked, Likes, Reading
@@ -41,7 +42,14 @@ class Counters(Decision):
         settled = self.likes.reading == self.shows
         liked = await self.change(user, post, now_ms, take_back=take_back)
         if not (settled and self.likes.reading == self.shows):  # what another one kept was not where this one looked
-            there = await self.likes.of([post])
+            try:
+                there = await self.likes.of([post])
+            except EngineError as failure:
+                raise EngineUnknown(
+                    "a like was changed, and the number of its post cannot be read",
+                    why=failure.why,
+                    fix="read the post before you try again",
+                ) from failure
             return replace(liked, likes=there.get(post, liked.likes))
         return liked
 
