@@ -36,6 +36,7 @@ from ..api import (
 from ..decisions.fanout import Fanout
 from ..decisions.ids import Numbering
 from ..decisions.paging import Paging
+from ..decisions.ranking import Ranking
 from ..decisions.stampede import Stampede
 from ..model.checks import (
     checked_body,
@@ -62,6 +63,7 @@ from ..stores.memory import MemoryShut
 from ..stores.posts import Draft, posts_of
 from .access import Access
 from .housekeeping import unavailable
+from .ranked import Ranked
 from .social import Social, unfolded
 
 __all__ = ["Copies", "Service", "open"]
@@ -117,7 +119,7 @@ class _Seen(NamedTuple):
     posts: list[Post]
 
 
-class Service(Social, Access):
+class Service(Social, Ranked, Access):
     """The timeline on its engines."""
 
     # Accounts
@@ -296,14 +298,23 @@ class Service(Social, Access):
             return await ids.above(viewer, than, limit, self._clock())
 
     async def home(self, reader: UserId, page: Page) -> Slice:
-        found = await self.home_copies(reader, page)
-        if isinstance(found, Slice):
-            return found
-        return Slice(posts=posts_of(found.json), older=found.older, newer=found.newer, source=found.source)
+        return _read(await self.home_copies(reader, page))
 
     async def home_copies(self, reader: UserId, page: Page) -> Copies | Slice:
         """Return a home, as a rule without having read its posts: for a door that only passes them on."""
         checked_page(page)
+        ranking: Ranking = self._choices.ranking
+        if ranking.depth or page.max_id is not None:
+            ranked = await self._ranked(ranking, reader, page)
+            if ranked is not None:
+                return ranked
+        return await self._by_time(reader, page)
+
+    async def _home_by_time(self, reader: UserId, page: Page) -> Slice:
+        return _read(await self._by_time(reader, page))
+
+    async def _by_time(self, reader: UserId, page: Page) -> Copies | Slice:
+        """Return a home as it was written."""
         if self._memory.readable:
             fanout: Fanout = self._choices.fanout
             try:
@@ -455,3 +466,10 @@ class Service(Social, Access):
                 except TimeoutError:
                     log.warning("Redis is not ready: %s", self._memory.why)
             yield
+
+
+def _read(found: Copies | Slice) -> Slice:
+    """Return a page with its posts read."""
+    if isinstance(found, Slice):
+        return found
+    return Slice(posts=posts_of(found.json), older=found.older, newer=found.newer, source=found.source)

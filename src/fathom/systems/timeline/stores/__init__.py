@@ -26,6 +26,7 @@ from .likes import Likes
 from .memory import Memory
 from .notices import Told
 from .numbers import Numbers
+from .orders import Orders
 from .outbox import Outbox
 from .people import Those
 from .posts import Posts
@@ -79,6 +80,10 @@ class Stores:
     @cached_property
     def numbers(self) -> Numbers:
         return Numbers(self.truth)
+
+    @cached_property
+    def orders(self) -> Orders:
+        return Orders(self.truth, self.memory)
 
     @cached_property
     def progress(self) -> Progress:
