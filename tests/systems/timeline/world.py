@@ -28,6 +28,7 @@ __all__ = [
     "COUNTERS",
     "NUMBERINGS",
     "PAGINGS",
+    "PROFILES",
     "RANKINGS",
     "SMALL",
     "STAMPEDE",
@@ -40,6 +41,7 @@ __all__ = [
 
 APPROACHES = ("on-write", "on-read", "hybrid", "lossy", "fifo")
 RANKINGS = ("chronological", "engagement", "personal", "hybrid")
+PROFILES = ("truth", "pinned")
 PAGINGS = ("keyset", "offset", "time-cursor")
 NUMBERINGS = ("snowflake", "sequence", "time-random")
 # Everything that happens only to the large happens to these: floors, trims, several pieces, crossings.
@@ -130,6 +132,7 @@ class World:
         counters: str = "row-lock",
         stampede: str = "lease",
         ranking: str = "chronological",
+        profiles: str = "truth",
         turned: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> AsyncIterator[service.Service]:
@@ -139,7 +142,7 @@ class World:
         """
         self.stores = Stores(self.stores.truth, self.stores.cache, self.stores.queue)
         chosen = {"fanout": Choice(approach, dict(knobs or {})), "paging": Choice(paging), "ids": Choice(ids)}
-        others = {"counters": counters, "stampede": stampede, "ranking": ranking}
+        others = {"counters": counters, "stampede": stampede, "ranking": ranking, "profiles": profiles}
         for name, other in others.items():
             known = self.system.decision(name).approach(other).knobs()
             chosen[name] = Choice(other, {knob: value for knob, value in (turned or {}).items() if knob in known})

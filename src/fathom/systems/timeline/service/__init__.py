@@ -36,6 +36,7 @@ from ..api import (
 from ..decisions.fanout import Fanout
 from ..decisions.ids import Numbering
 from ..decisions.paging import Paging
+from ..decisions.profiles import Profiles
 from ..decisions.ranking import Ranking
 from ..decisions.stampede import Stampede
 from ..model.checks import (
@@ -148,8 +149,15 @@ class Service(Social, Ranked, Access):
         display = None if display is None else checked_display(display)
         note = None if note is None else checked_note(note)
         async with self._house:
-            await self._accounts.describe(checked_id(user), display, note)
+            try:
+                await self._accounts.describe(checked_id(user), display, note)
+            finally:  # it may be committed behind an answer that was lost
+                self._profiles.described(user, self._clock())
             return (await self._accounts.users(user, [user]))[0]
+
+    @property
+    def _profiles(self) -> Profiles:
+        return self._choices.profiles
 
     async def logout(self, token: str) -> None:
         async with self._house:
@@ -164,13 +172,13 @@ class Service(Social, Ranked, Access):
 
     async def profile(self, viewer: UserId, name: str) -> User:
         with self._house:
-            return await self._accounts.profile(viewer, name)
+            return await self._profiles.profile(viewer, name, self._clock())
 
     async def users(self, viewer: UserId, ids: list[UserId]) -> list[User]:
         if len(ids) > 1_000:
             raise Refusal("invalid", "at most 1,000 accounts can be asked for at once")
         with self._house:
-            return await self._accounts.users(viewer, [checked_id(id) for id in ids])
+            return await self._profiles.users(viewer, [checked_id(id) for id in ids], self._clock())
 
     # Posts
 
@@ -257,15 +265,28 @@ class Service(Social, Ranked, Access):
     async def block(self, blocker: UserId, blocked: UserId) -> None:
         if blocker == blocked:
             raise Refusal("invalid", "nobody can block themselves")
-        async with self._house:
+        async with self._house, self._parting(blocked):
             ended = await self._graph.block(checked_id(blocker), checked_id(blocked), self._clock())
         self._outbox.took(ended)
         for reader, author in ((blocker, blocked), (blocked, blocker)):
             await self._edge(reader, author, next((entry for entry in ended if entry.who == reader), None))
 
     async def unblock(self, blocker: UserId, blocked: UserId) -> None:
-        async with self._house:
+        async with self._house, self._parting(blocked):
             await self._graph.unblock(checked_id(blocker), checked_id(blocked))
+
+    @asynccontextmanager
+    async def _parting(self, blocked: UserId) -> AsyncIterator[None]:
+        """Tell who keeps accounts that another sees one of them, or no longer; also if nobody knows whether."""
+        sure = False
+        try:
+            yield
+            sure = True
+        except Refusal:  # nothing was done
+            sure = True
+            raise
+        finally:
+            self._profiles.parted(blocked, self._clock(), sure=sure)
 
     # Reading
 
@@ -438,6 +459,7 @@ class Service(Social, Ranked, Access):
         await self._counting.settled()
         await self._outbox.settled()
         await self._stores.chores.settled()
+        self._profiles.settled()
 
     # What runs beside the requests
 

@@ -30,6 +30,7 @@ from .orders import Orders
 from .outbox import Outbox
 from .people import Those
 from .posts import Posts
+from .profiles import ProfileCopies
 from .progress import Progress
 from .seat import Seat
 from .standby import Standby
@@ -128,6 +129,10 @@ class Stores:
     @cached_property
     def feeds(self) -> Feeds:
         return Feeds(self.memory, self.chores)
+
+    @cached_property
+    def profiles(self) -> ProfileCopies:
+        return ProfileCopies(self.memory)
 
     @cached_property
     def chores(self) -> Chores:

@@ -293,6 +293,11 @@ class Graph:
         rows = await self._db.fetch(f"SELECT followee FROM follows WHERE follower = $1 AND {_HEARD}", reader)
         return [row[0] for row in rows]
 
+    async def blockers(self, user: UserId, most: int) -> list[UserId]:
+        """Return who blocks somebody, at most so many."""
+        rows = await self._db.fetch("SELECT blocker FROM blocks WHERE blocked = $1 LIMIT $2", user, most)
+        return [row[0] for row in rows]
+
     async def newest(self, author: UserId, most: int) -> list[PostId]:
         """Return an author's newest posts, newest first."""
         rows = await self._db.fetch(
