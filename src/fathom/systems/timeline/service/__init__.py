@@ -459,6 +459,8 @@ class Service(Social, Ranked, Access):
         await self._counting.settled()
         await self._outbox.settled()
         await self._stores.chores.settled()
+        for target in self._stores.generations.targets:
+            target.settled()
         self._profiles.settled()
 
     # What runs beside the requests

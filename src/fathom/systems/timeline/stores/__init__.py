@@ -24,6 +24,7 @@ from .graph import Graph
 from .latest import Latest
 from .likes import Likes
 from .memory import Memory
+from .merged import MergedPages
 from .notices import Told
 from .numbers import Numbers
 from .orders import Orders
@@ -129,6 +130,10 @@ class Stores:
     @cached_property
     def feeds(self) -> Feeds:
         return Feeds(self.memory, self.chores)
+
+    @cached_property
+    def merged(self) -> MergedPages:
+        return MergedPages(self.memory)
 
     @cached_property
     def profiles(self) -> ProfileCopies:
