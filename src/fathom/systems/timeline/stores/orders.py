@@ -24,17 +24,16 @@ ORDERS_MAX = 4  # of one reader; who opens a fifth page at the top loses the wal
 REACTIONS_MAX = 100  # likes, and answers, of the newest posts, that say whom somebody reads
 
 # The newest by the posts that were liked, and the reader's own newest: both are bounded by the statement, whatever the
-# reader has done in their life.
+# reader has done in their life. Each author is looked up by itself: a join may read all posts to find a hundred.
 _NEARNESS = """
     SELECT author, count(*)::int AS times FROM (
-        SELECT p.author FROM (
-            SELECT post FROM likes WHERE user_id = $1 ORDER BY post DESC LIMIT $3) liked
-        JOIN posts p ON p.id = liked.post WHERE p.at_ms > $2 AND p.deleted_ms IS NULL
+        SELECT (SELECT author FROM posts WHERE id = liked.post AND at_ms > $2 AND deleted_ms IS NULL) AS author
+        FROM (SELECT post FROM likes WHERE user_id = $1 ORDER BY post DESC LIMIT $3) liked
         UNION ALL
-        SELECT p.author FROM (
-            SELECT reply_to, at_ms FROM posts WHERE author = $1 AND deleted_ms IS NULL
+        SELECT (SELECT author FROM posts WHERE id = written.reply_to AND deleted_ms IS NULL)
+        FROM (SELECT reply_to, at_ms FROM posts WHERE author = $1 AND deleted_ms IS NULL
             ORDER BY id DESC LIMIT $3) written
-        JOIN posts p ON p.id = written.reply_to WHERE written.at_ms > $2 AND p.deleted_ms IS NULL
+        WHERE written.at_ms > $2 AND written.reply_to IS NOT NULL
     ) reactions WHERE author <> $1 GROUP BY author
 """
 
