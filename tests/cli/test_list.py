@@ -62,7 +62,7 @@ def test_paths_lead_to_files_that_are_there(fathom):
 def test_json_says_the_same(fathom):
     (timeline,) = fathom("list", "timeline", "--json").json
     decisions = {decision["name"]: decision for decision in timeline["decisions"]}
-    assert set(decisions) == {"counters", "fanout", "ids", "paging", "stampede"}
+    assert set(decisions) == {"counters", "fanout", "ids", "paging", "profiles", "ranking", "stampede"}
     fanout = decisions["fanout"]
     assert fanout["default"] == "hybrid"
     assert {each["name"] for each in fanout["approaches"]} >= {"on-write", "on-read", "hybrid"}

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fathom.blocks.spots import Spot
 from fathom.history import History, Op, Outcome, laws_of, proof, tried
 from fathom.systems.timeline import laws
 
@@ -42,7 +43,7 @@ class Story:
         likes = more.pop("likes", 0)
         shown = [{"id": post, "author": author, "likes": likes} for post, author in posts]
         ends = {"older": more.pop("older", None), "newer": more.pop("newer", None)}
-        answer = {"posts": shown, **ends, "source": "feed"}
+        answer = {"posts": shown, **ends, "source": "feed", "ranked": more.pop("ranked", False)}
         return self.tell("home", reader, page or {}, answer=answer, **more)
 
     def latest(self, viewer: int, *posts: tuple[int, int], cursor: str | None = None, **more: Any) -> Op:
@@ -242,6 +243,43 @@ def test_an_older_post_above_a_newer_one_is_seen():
     story.post(STAR, 11)
     story.home(FAN, (10, STAR), (11, STAR))
     assert set(story.breaks()) == {"home_is_newest_first"}
+
+
+def ranked(*pages: list[int], below: int | None = None) -> Story:
+    """Tell of a walk at the end, down a home in another order."""
+    story = Story(GIVEN)
+    for post in range(10, 16):
+        story.post(STAR, post)
+    for at, posts in enumerate(pages):
+        asked = {"max_id": Spot(7, 2 * at).number()} if at else {}
+        older = Spot(7, 2 * (at + 1)).number() if at + 1 < len(pages) else below
+        them = ((post, STAR) for post in posts)
+        story.home(FAN, *them, page=asked, older=older, newer=15, ranked=True, final=True)
+    return story
+
+
+@pytest.mark.feature("SOCIAL-24")
+def test_a_page_that_says_it_is_in_another_order_need_not_be_newest_first():
+    assert ranked([12, 15], [10, 14], [11, 13]).breaks() == {}
+
+
+@pytest.mark.feature("SOCIAL-24")
+def test_a_walk_in_another_order_meets_each_post_once_and_lacks_none():
+    law = "paging_visits_each_post_once"
+    assert ranked([12, 15], [10, 12], [11, 13]).says(law) == [
+        "at the end the home of 2 below 4503599627377666 has post 12, which an earlier page had too"
+    ]
+    assert ranked([12, 15], [10], [11, 13]).says("each_follower_sees_each_post_once") == [
+        "at the end the home of 2 lacks post 14 by 1, whom 2 follows"
+    ]
+
+
+@pytest.mark.feature("SOCIAL-24")
+def test_what_lies_below_the_posts_that_were_put_in_order_or_further_down_a_walk_is_not_missed():
+    assert ranked([12, 15], [13, 14], below=12).breaks() == {}
+    story = ranked([12, 15], [13, 14], [10, 11])
+    del story.ops[-1]  # it did not go on to the end
+    assert story.breaks() == {}
 
 
 def test_a_post_from_somebody_unfollowed_is_seen():

@@ -80,10 +80,10 @@ class Stream:
 
 @asynccontextmanager
 async def town(
-    world: World, *names: str, approach: str = "hybrid", scopes: list[str] = SCOPES
+    world: World, *names: str, approach: str = "hybrid", scopes: list[str] = SCOPES, **how: Any
 ) -> AsyncIterator[list[Person]]:
     """Serve a timeline on a socket, with people who let one program act for them."""
-    async with world.open(approach, SMALL[approach]) as service:
+    async with world.open(approach, SMALL[approach], **how) as service:
         listen = Listen()
         settings = Settings(listen=listen, metrics=Metrics(), stores=world.stores, seed=0, data=None)
         async with listening(app(service, world.choices, settings, limits=UNHURRIED), listen, drain_s=0.5) as url:

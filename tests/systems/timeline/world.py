@@ -28,6 +28,8 @@ __all__ = [
     "COUNTERS",
     "NUMBERINGS",
     "PAGINGS",
+    "PROFILES",
+    "RANKINGS",
     "SMALL",
     "STAMPEDE",
     "Clock",
@@ -38,6 +40,8 @@ __all__ = [
 ]
 
 APPROACHES = ("on-write", "on-read", "hybrid", "lossy", "fifo")
+RANKINGS = ("chronological", "engagement", "personal", "hybrid")
+PROFILES = ("truth", "pinned")
 PAGINGS = ("keyset", "offset", "time-cursor")
 NUMBERINGS = ("snowflake", "sequence", "time-random")
 # Everything that happens only to the large happens to these: floors, trims, several pieces, crossings.
@@ -127,6 +131,8 @@ class World:
         ids: str = "snowflake",
         counters: str = "row-lock",
         stampede: str = "lease",
+        ranking: str = "chronological",
+        profiles: str = "truth",
         turned: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> AsyncIterator[service.Service]:
@@ -136,7 +142,8 @@ class World:
         """
         self.stores = Stores(self.stores.truth, self.stores.cache, self.stores.queue)
         chosen = {"fanout": Choice(approach, dict(knobs or {})), "paging": Choice(paging), "ids": Choice(ids)}
-        for name, other in (("counters", counters), ("stampede", stampede)):
+        others = {"counters": counters, "stampede": stampede, "ranking": ranking, "profiles": profiles}
+        for name, other in others.items():
             known = self.system.decision(name).approach(other).knobs()
             chosen[name] = Choice(other, {knob: value for knob, value in (turned or {}).items() if knob in known})
         self.choices = Choices(self.system, self.stores, chosen)

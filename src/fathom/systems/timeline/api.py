@@ -98,6 +98,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `max_id`: only older ones. `since_id`: only newer ones, the newest of them. `min_id`: only newer ones, the
     *oldest* of them, so that walking up with it closes a gap of any length (a `since_id` walk does not).
+    Of a home that is not shown as it was written, what lies below a page is asked for with that page's `older` alone:
+    it stands for a place in an order that is kept for a while. Whoever takes the last post's id instead is given what
+    is older than that, and newest first.
     """
 
     limit: int = 20
@@ -114,12 +117,14 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
 
     `older` is the max_id of the page below and `newer` the min_id of the page above. Both come from the position
     that was scanned, not from what is visible: a page may be short and yet have an `older`. None: there is no more.
+    `ranked`: its posts are in another order, which goes on at `older`; what is `newer` came after all of that order.
     """
 
     posts: list[Post]
     older: PostId | None = None
     newer: PostId | None = None
     source: Source = "pull"
+    ranked: bool = False
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from fathom.history import Broken, History, Outcome, tries
 
 from .everybody import a_walk_meets_once_what_was_there, who_walks_up_passes_over_nothing
 from .likes import likes_are_counted_in_time, likes_are_never_negative
-from .looks import Look, reach_of, repeated
+from .looks import Look, ranked_part, reach_of, repeated
 from .numbers import between, numbers_of
 from .posts import Part, Posted, Written
 from .social import a_home_shows_a_boosted_post_once, a_notice_is_given_once, nothing_from_the_muted
@@ -80,12 +80,15 @@ def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
             yield broken("each_follower_sees_each_post_once", f"{look} has post {twice} twice", look.op, posts=[twice])
     for walk in world.last_walks:
         seen = {post for look in walk for post in look.ids}
-        reach = reach_of(walk)
+        ranked = ranked_part(walk)
+        reach = Part(min(reach_of(walk).low, ranked.low), max(reach_of(walk).high, ranked.high))
         for author in world.authors_of(walk[0].viewer):
             for post in world.posts_of(author, reach):
                 if post.may_be_deleted or post.id in seen:
                     continue
                 asked = next((look for look in walk if look.should_show(post)), None)
+                if asked is None and ranked.has(post.id) and walk[0].has_place_for(post):
+                    asked = walk[0]
                 if asked is not None:
                     yield broken(
                         "each_follower_sees_each_post_once",
@@ -99,10 +102,12 @@ def each_follower_sees_each_post_once(history: History) -> Iterable[Broken]:
                     )
 
 
-@tries(lambda history: sum(len(look.listed) > 1 for look in world_of(history).looks))
+@tries(lambda history: sum(len(look.listed) > 1 and not look.ranked for look in world_of(history).looks))
 def home_is_newest_first(history: History) -> Iterable[Broken]:
-    """Every page is in order, the newest post first."""
+    """Every page is in order, the newest post first, unless it says that it is in another order."""
     for look in world_of(history).looks:
+        if look.ranked:
+            continue
         for above, below in zip(look.listed, look.listed[1:], strict=False):
             if above < below:
                 says = f"{look} has post {above} above the newer {below}"

@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
+from fathom.blocks.spots import Spot
 from fathom.history import Op
 
 from .pairs import Pairs
 from .posts import NOWHERE, Part, Posted
 
-__all__ = ["EVERYBODYS", "ListName", "Look", "Shown", "reach_of", "repeated", "walks_of"]
+__all__ = ["EVERYBODYS", "ListName", "Look", "Shown", "ranked_part", "reach_of", "repeated", "walks_of"]
 
 EVERYBODYS = {"trending": "what trends", "latest": "everybody's latest", "newer": "everybody's posts above one"}
 
@@ -44,7 +45,8 @@ class Look:
         self.below: int | None = page.get("max_id")
         self.older: int | None = found.get("older")
         upward = page.get("since_id") is not None or page.get("min_id") is not None
-        part = self.kind in ("home", "posts") and not upward
+        self.ranked = bool(found.get("ranked"))  # in another order: a page alone is no part of the ids
+        part = self.kind in ("home", "posts") and not upward and not self.ranked
         self.covered = Part.between(self.older, self.below) if part else NOWHERE
         self.above: int | None = page.get("min_id")  # the oldest above it were asked for, up to `newer`
         self.newer: int | None = found.get("newer")
@@ -131,6 +133,16 @@ def walks_of(looks: list[Look]) -> list[list[Look]]:
 def reach_of(walk: list[Look]) -> Part:
     """Return the part of the ids in which all of a walk's pages lie."""
     return Part(min(look.covered.low for look in walk), max(look.covered.high for look in walk))
+
+
+def ranked_part(walk: list[Look]) -> Part:
+    """Return the part of the ids that a walk's pages in another order have shown, if it went on to where that ends."""
+    ranked = [look for look in walk if look.ranked]
+    if not ranked or ranked[0].below is not None or ranked[0].newer is None:
+        return NOWHERE
+    ended = ranked[-1].older
+    goes_on = ended is not None and Spot.read(ended) is not None
+    return NOWHERE if goes_on else Part.between(ended, ranked[0].newer + 1)
 
 
 def repeated(items: Iterable[int]) -> list[int]:

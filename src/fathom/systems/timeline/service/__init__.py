@@ -36,6 +36,8 @@ from ..api import (
 from ..decisions.fanout import Fanout
 from ..decisions.ids import Numbering
 from ..decisions.paging import Paging
+from ..decisions.profiles import Profiles
+from ..decisions.ranking import Ranking
 from ..decisions.stampede import Stampede
 from ..model.checks import (
     checked_body,
@@ -62,6 +64,7 @@ from ..stores.memory import MemoryShut
 from ..stores.posts import Draft, posts_of
 from .access import Access
 from .housekeeping import unavailable
+from .ranked import Ranked
 from .social import Social, unfolded
 
 __all__ = ["Copies", "Service", "open"]
@@ -117,7 +120,7 @@ class _Seen(NamedTuple):
     posts: list[Post]
 
 
-class Service(Social, Access):
+class Service(Social, Ranked, Access):
     """The timeline on its engines."""
 
     # Accounts
@@ -146,9 +149,16 @@ class Service(Social, Access):
         display = None if display is None else checked_display(display)
         note = None if note is None else checked_note(note)
         async with self._house:
-            await self._accounts.describe(checked_id(user), display, note)
+            try:
+                await self._accounts.describe(checked_id(user), display, note)
+            finally:  # it may be committed behind an answer that was lost
+                self._profiles.described(user, self._clock())
         with self._house.afterwards():
             return (await self._accounts.users(user, [user]))[0]
+
+    @property
+    def _profiles(self) -> Profiles:
+        return self._choices.profiles
 
     async def logout(self, token: str) -> None:
         async with self._house:
@@ -163,13 +173,13 @@ class Service(Social, Access):
 
     async def profile(self, viewer: UserId, name: str) -> User:
         with self._house:
-            return await self._accounts.profile(viewer, name)
+            return await self._profiles.profile(viewer, name, self._clock())
 
     async def users(self, viewer: UserId, ids: list[UserId]) -> list[User]:
         if len(ids) > 1_000:
             raise Refusal("invalid", "at most 1,000 accounts can be asked for at once")
         with self._house:
-            return await self._accounts.users(viewer, [checked_id(id) for id in ids])
+            return await self._profiles.users(viewer, [checked_id(id) for id in ids], self._clock())
 
     # Posts
 
@@ -256,7 +266,7 @@ class Service(Social, Access):
     async def block(self, blocker: UserId, blocked: UserId) -> None:
         if blocker == blocked:
             raise Refusal("invalid", "nobody can block themselves")
-        async with self._house:
+        async with self._house, self._parting(blocked):
             ended = await self._graph.block(checked_id(blocker), checked_id(blocked), self._clock())
         self._outbox.took(ended)
         await self._show(ended)
@@ -264,8 +274,21 @@ class Service(Social, Access):
             self._herald.changed(UserId(entry.who))
 
     async def unblock(self, blocker: UserId, blocked: UserId) -> None:
-        async with self._house:
+        async with self._house, self._parting(blocked):
             await self._graph.unblock(checked_id(blocker), checked_id(blocked))
+
+    @asynccontextmanager
+    async def _parting(self, blocked: UserId) -> AsyncIterator[None]:
+        """Tell who keeps accounts that another sees one of them, or no longer; also if nobody knows whether."""
+        sure = False
+        try:
+            yield
+            sure = True
+        except Refusal:  # nothing was done
+            sure = True
+            raise
+        finally:
+            self._profiles.parted(blocked, self._clock(), sure=sure)
 
     # Reading
 
@@ -298,14 +321,23 @@ class Service(Social, Access):
             return await ids.above(viewer, than, limit, self._clock())
 
     async def home(self, reader: UserId, page: Page) -> Slice:
-        found = await self.home_copies(reader, page)
-        if isinstance(found, Slice):
-            return found
-        return Slice(posts=posts_of(found.json), older=found.older, newer=found.newer, source=found.source)
+        return _read(await self.home_copies(reader, page))
 
     async def home_copies(self, reader: UserId, page: Page) -> Copies | Slice:
         """Return a home, as a rule without having read its posts: for a door that only passes them on."""
         checked_page(page)
+        ranking: Ranking = self._choices.ranking
+        if ranking.depth or page.max_id is not None:
+            ranked = await self._ranked(ranking, reader, page)
+            if ranked is not None:
+                return ranked
+        return await self._by_time(reader, page)
+
+    async def _home_by_time(self, reader: UserId, page: Page) -> Slice:
+        return _read(await self._by_time(reader, page))
+
+    async def _by_time(self, reader: UserId, page: Page) -> Copies | Slice:
+        """Return a home as it was written."""
         if self._memory.readable:
             fanout: Fanout = self._choices.fanout
             try:
@@ -429,6 +461,9 @@ class Service(Social, Access):
         await self._counting.settled()
         await self._outbox.settled()
         await self._stores.chores.settled()
+        for target in self._stores.generations.targets:
+            target.settled()
+        self._profiles.settled()
 
     # What runs beside the requests
 
@@ -457,3 +492,10 @@ class Service(Social, Access):
                 except TimeoutError:
                     log.warning("Redis is not ready: %s", self._memory.why)
             yield
+
+
+def _read(found: Copies | Slice) -> Slice:
+    """Return a page with its posts read."""
+    if isinstance(found, Slice):
+        return found
+    return Slice(posts=posts_of(found.json), older=found.older, newer=found.newer, source=found.source)

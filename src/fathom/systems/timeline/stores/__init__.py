@@ -24,11 +24,14 @@ from .graph import Graph
 from .latest import Latest
 from .likes import Likes
 from .memory import Memory
+from .merged import MergedPages
 from .notices import Told
 from .numbers import Numbers
+from .orders import Orders
 from .outbox import Outbox
 from .people import Those
 from .posts import Posts
+from .profiles import ProfileCopies
 from .progress import Progress
 from .seat import Seat
 from .standby import Standby
@@ -81,6 +84,10 @@ class Stores:
         return Numbers(self.truth)
 
     @cached_property
+    def orders(self) -> Orders:
+        return Orders(self.truth, self.memory)
+
+    @cached_property
     def progress(self) -> Progress:
         return Progress()
 
@@ -123,6 +130,14 @@ class Stores:
     @cached_property
     def feeds(self) -> Feeds:
         return Feeds(self.memory, self.chores)
+
+    @cached_property
+    def merged(self) -> MergedPages:
+        return MergedPages(self.memory)
+
+    @cached_property
+    def profiles(self) -> ProfileCopies:
+        return ProfileCopies(self.memory)
 
     @cached_property
     def chores(self) -> Chores:

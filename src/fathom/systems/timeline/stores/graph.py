@@ -120,6 +120,10 @@ _FANS_AND_MODE = f"""
 _WHO_FOLLOWS = f"""
     SELECT follower FROM follows WHERE followee = $1 AND {_HEARD} AND follower = ANY($2::bigint[])
 """
+_STILL_AT_HOME = f"""
+    SELECT p.id FROM posts p WHERE p.id = ANY($2::bigint[]) AND p.deleted_ms IS NULL AND (p.author = $1
+        OR EXISTS (SELECT FROM follows WHERE follower = $1 AND followee = p.author AND {_HEARD}))
+"""
 _BOTH = "SELECT user_id FROM counts WHERE user_id = ANY($1::bigint[]) ORDER BY user_id FOR UPDATE"
 _MUTE = f"""
     WITH edge AS (
@@ -241,6 +245,10 @@ class Graph:
         rows = await self._db.fetch(query, reader, *between(page), page.limit, 0, within_s=within_s)
         return [post_of(row) for row in rows]
 
+    async def still_at_home(self, reader: UserId, posts: Sequence[PostId]) -> set[PostId]:
+        """Return those of these posts that are by somebody whom the reader follows now, or by the reader."""
+        return {row[0] for row in await self._db.fetch(_STILL_AT_HOME, reader, posts)}
+
     async def snapshot(self, reader: UserId, depth: int, generation: int) -> Snapshot:
         """Return what a reader's feed is made of."""
         row = await self._db.fetchrow(_SNAPSHOT, reader, TOP, 0, depth, generation, REMEMBERED_MS)
@@ -284,6 +292,11 @@ class Graph:
     async def followees(self, reader: UserId) -> list[UserId]:
         """Return whom a reader follows and does not mute."""
         rows = await self._db.fetch(f"SELECT followee FROM follows WHERE follower = $1 AND {_HEARD}", reader)
+        return [row[0] for row in rows]
+
+    async def blockers(self, user: UserId, most: int) -> list[UserId]:
+        """Return who blocks somebody, at most so many."""
+        rows = await self._db.fetch("SELECT blocker FROM blocks WHERE blocked = $1 LIMIT $2", user, most)
         return [row[0] for row in rows]
 
     async def newest(self, author: UserId, most: int) -> list[PostId]:

@@ -72,6 +72,9 @@ class Fanout(Decision):
         Called before a follow, unfollow or block is acknowledged, and again after an outage.
         """
 
+    def settled(self) -> None:
+        """Show nobody any more what was kept of a home before now: whoever asks waits until all has taken effect."""
+
     async def begin(self) -> None:
         """Get ready to serve, or go on where this approach left off."""
         self.generation = await self.generations.of(self)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
 
+from fathom.blocks.stages import Stage
 from fathom.design import knob
 
 from ...api import Page, PostId, UserId
-from ...stores.feeds import Feed
+from ...stores.feeds import MARKS_AT_ONCE, Feed
+from ...stores.merged import MergedPages
 from . import Scan
 from .on_write import OnWrite
 
@@ -23,9 +26,18 @@ class Hybrid(OnWrite):
     The mode lies in the truth and is read there by everyone who acts on it, each time *after* what it acts for was
     committed: a delivery after its post, a change of a feed after its edge. So whoever reads the old mode was in time
     to be found by the crossing, which reads followers and posts after it has set the new one.
+
+    With `kept_s` a merged first page is kept: it spares the reader the feed and a command for each star, and shows what
+    others write so many seconds later. What the reader writes, whom they follow, mute and block, and what was deleted
+    is as of now: such a page is not shown once its reader has changed anything, and it has only the posts' numbers.
     """
 
     fame: int = knob(10_000, "followers from which an author's posts are pulled, not pushed")
+    kept_s: float = knob(
+        0.0, "seconds for which a merged first page is shown again, late by as much; 0: it is not kept"
+    )
+
+    merged: MergedPages
 
     # Writing
 
@@ -37,9 +49,31 @@ class Hybrid(OnWrite):
                 self._trim(key)
         return await self._push(generation, fans, post)
 
+    async def written(self, author: UserId, post: PostId) -> None:
+        try:
+            await super().written(author, post)
+        finally:
+            self.merged.changes.mark(author)
+
     # Reading
 
     async def home(self, reader: UserId, page: Page) -> Scan | None:
+        if self.kept_s <= 0 or page.max_id is not None or page.since_id is not None or page.min_id is not None:
+            return await self._put_together(reader, page)
+        generation, stamp = self.generation, self.merged.changes.now
+        kept = await self.merged.kept(generation, reader, page.limit)
+        if kept is not None:
+            self.feeds.came(generation, reader)
+            return Scan(kept.ids[: page.limit], kept.hidden)
+        scan = await self._put_together(reader, page)
+        if scan is not None:
+            await self.merged.keep(generation, reader, stamp, page.limit, scan.ids, scan.hidden, self.kept_s)
+        return scan
+
+    def settled(self) -> None:
+        self.merged.changes.mark_all()
+
+    async def _put_together(self, reader: UserId, page: Page) -> Scan | None:
         generation = self.generation
         feed = await self.feeds.read(self.feeds.key(generation, reader), page)
         if feed is None:
@@ -82,6 +116,12 @@ class Hybrid(OnWrite):
     # Crossing over
 
     async def changed(self, reader: UserId, author: UserId) -> None:
+        try:
+            await self._change(reader, author)
+        finally:
+            self.merged.changes.mark(reader)
+
+    async def _change(self, reader: UserId, author: UserId) -> None:
         generation = self.generation
         while True:
             edge = await self._agree(generation, reader, author)
@@ -171,3 +211,36 @@ def _merged(feeds: Sequence[Feed], page: Page) -> tuple[list[PostId], int]:
     floor = max(feed.marks.floor for feed in feeds)
     ids = sorted({id for feed in feeds for id in feed.ids if id > floor}, reverse=True)
     return (ids[: page.limit] if page.min_id is None else ids[-page.limit :]), floor
+
+
+def stages(
+    stars: int,
+    limit: int,
+    *,
+    pushed: int | None = None,
+    marks: int | None = None,
+    kept: Literal["off", "miss", "hit"] = "off",
+) -> list[Stage]:
+    """Return what a full first page is made of, all of it above the floors of the feed and of the stars' lists.
+
+    `pushed`: posts in the feed itself, a page or more unless said. `marks`: what the feed says of itself, one for each
+    star and one that it is whole, unless more is said. The kinds of the stages are "lookup" (commands), "list" (the
+    head of a star's list), "merge" (an id) and "copy" (a post).
+    """
+    marks = 1 + stars if marks is None else marks
+    pushed = limit if pushed is None else pushed
+    # More marks than were expected, and so too few posts: both are asked for again, of one moment.
+    again = marks > MARKS_AT_ONCE and marks + pushed >= limit + MARKS_AT_ONCE
+    together = [
+        Stage("feed", "lookup", 1, "commands"),
+        Stage("feed again", "lookup", 4 if again else 0, "commands"),
+        Stage("stars", "list", stars, "commands"),
+        Stage("merge", "merge", (1 + stars) * limit if stars else 0),
+        Stage("keep", "lookup", kept == "miss", "commands"),
+    ]
+    return [
+        Stage("kept", "lookup", kept != "off", "commands"),
+        *(together if kept != "hit" else []),
+        Stage("posts", "lookup", 1, "commands"),
+        Stage("copies", "copy", limit),
+    ]
