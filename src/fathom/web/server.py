@@ -155,7 +155,7 @@ class _Watched(HttpToolsProtocol):
         elif (cycle := self.cycle) is not None and cycle.more_body:
             if not hasattr(cycle, "watched_since"):
                 cycle.watched_since = now  # pyright: ignore[reportAttributeAccessIssue]
-            elif now - cycle.watched_since > BODY_S:  # pyright: ignore[reportAttributeAccessIssue]
+            elif now - cycle.watched_since > BODY_S + cycle.scope.get("fathom.body_s", 0.0):  # pyright: ignore
                 self.transport.abort()
 
     def _refuse(self, code: str, says: str) -> None:

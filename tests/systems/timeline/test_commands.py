@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from fathom.engines.keeper import Keeper
 from fathom.engines.nats import Nats
+from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.errors import FathomError
@@ -43,11 +44,13 @@ async def served(folder: Path, ask: Any) -> Any:
         Postgres.start(keeper, name="truth", folder=folder / "truth") as truth,
         Redis.start(keeper, name="cache", folder=folder / "cache") as cache,
         Nats.start(keeper, name="queue", folder=folder / "queue") as queue,
+        Objects.start(keeper, name="files", folder=folder / "files") as files,
         truth.connected(),
         cache.connected(),
         queue.connected(),
+        files.connected(),
     ):
-        stores = Stores(truth, cache, queue)
+        stores = Stores(truth, cache, queue, files)
         await stores.migrate()
         async with service.open(stores, Choices(find("timeline"), stores)) as timeline:
             return await ask(timeline, stores)

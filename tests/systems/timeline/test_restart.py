@@ -106,7 +106,12 @@ async def test_only_one_service_serves_the_same_data(world: World):
 
 async def test_data_from_before_boosts_and_mutes_open_and_go_on(world: World) -> None:
     """A database that knows the first two migrations only, with people, a follow, a post and a like in it."""
-    stores = Stores(Postgres.at(await world.engines.database("template0")), world.stores.cache, world.stores.queue)
+    stores = Stores(
+        Postgres.at(await world.engines.database("template0")),
+        world.stores.cache,
+        world.stores.queue,
+        world.stores.files,
+    )
     async with stores.truth.connected():
         db = stores.truth.client
         await db.execute("CREATE TABLE migrations (version integer PRIMARY KEY, name text NOT NULL)")
