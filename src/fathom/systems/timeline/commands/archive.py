@@ -50,7 +50,7 @@ async def snapshot(truth: Postgres) -> AsyncIterator[tuple[str, list[Object]]]:
 
 
 async def pack(file: Path, dumped: Path, objects: Sequence[Object], url: str) -> None:
-    """Write an archive of a dump and the objects that it speaks of; fail where one of them is not there, or not whole."""
+    """Write an archive of a dump and the objects that it speaks of; fail where one of them is not there, whole."""
     store = Objects.at(url)
     try:
         async with store.connected() as bucket:

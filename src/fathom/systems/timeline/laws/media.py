@@ -25,7 +25,7 @@ class _Attached(NamedTuple):
 
 @tries(lambda history: sum(len(it.looks) for it in _attached(history)))
 def no_attached_file_is_lost(history: History) -> Iterable[Broken]:
-    """The file of a picture that an acknowledged post shows is there for as long as the post is, whoever else had it."""
+    """A picture that an acknowledged post shows has its file for as long as the post is there, whoever else had it."""
     for it in _attached(history):
         lost = [look for look in it.looks if look.outcome is Outcome.FAILED and not _down(look)]
         if lost:

@@ -30,7 +30,6 @@ from ..api import (
     Source,
     User,
 )
-
 from .pictures import form_of
 
 __all__ = [
@@ -173,7 +172,7 @@ def checked_focus(focus: Focus | None) -> Focus | None:
 
 def checked_part(first: int, length: int, size: int) -> None:
     """Refuse a part of a file that is none."""
-    if not (0 <= first and 0 < length and first + length <= size):
+    if not (first >= 0 and length > 0 and first + length <= size):
         raise Refusal("invalid", f"this file has {size} bytes, and these are not among them")
 
 

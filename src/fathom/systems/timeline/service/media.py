@@ -16,7 +16,7 @@ log = logging.getLogger("fathom.timeline.media")
 
 
 class Pictures(Base):
-    """What is done with pictures. Whoever may see a post is told the names of its pictures' files; no list tells them."""
+    """What is done with pictures. Who may see a post is told the names of its files; no list tells them."""
 
     async def upload(self, owner: UserId, body: bytes, description: str = "", focus: Focus | None = None) -> Media:
         checked_upload(body)

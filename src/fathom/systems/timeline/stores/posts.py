@@ -61,7 +61,8 @@ _WRITE_ANY = f"""
         FOR NO KEY UPDATE OF p
     ), {{pictures}}turn AS (
         UPDATE counts SET posts = posts + 1, last_post = $1 WHERE user_id = $2 AND last_post < $1
-            AND ($5::bigint IS NULL OR EXISTS (SELECT FROM parent)) {{if_there}} RETURNING user_id
+            AND ($5::bigint IS NULL OR EXISTS (SELECT FROM parent)) {{if_there}}
+        RETURNING user_id
     ), written AS (
         INSERT INTO posts (id, author, body, at_ms, reply_to, warning, listed)
         SELECT $1, user_id, $3, $4, $5, $7, $8 FROM turn

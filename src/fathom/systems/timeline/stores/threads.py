@@ -45,8 +45,9 @@ _MARKS = """
         EXISTS (SELECT FROM posts b WHERE b.boost_of = p.id AND b.author = $1 AND b.deleted_ms IS NULL) AS boosted,
         (SELECT author FROM posts q WHERE q.id = p.reply_to) AS answers,
         ARRAY(SELECT u.id FROM mentions m JOIN users u ON u.id = m.user_id WHERE m.post = p.id ORDER BY u.id) AS ids,
-        ARRAY(SELECT u.name FROM mentions m JOIN users u ON u.id = m.user_id WHERE m.post = p.id ORDER BY u.id) AS names,
-        EXISTS (SELECT FROM media WHERE post = p.id AND freed_ms IS NULL) AS pictures
+        ARRAY(SELECT u.name FROM mentions m JOIN users u ON u.id = m.user_id WHERE m.post = p.id ORDER BY u.id)
+            AS names,
+        EXISTS (SELECT FROM media m WHERE m.post = p.id AND freed_ms IS NULL) AS pictures
     FROM posts p WHERE p.id = ANY($2::bigint[])
 """
 _NOTHING = Shown([], False)
