@@ -80,6 +80,7 @@ def test_what_a_camera_tells_of_its_owner_is_left_behind_and_the_picture_is_upri
     assert all(b"ann" not in part.body and b"xmp" not in part.body for part in reworked(marked.getvalue()))
 
 
+@pytest.mark.slow
 @feature("SOCIAL-16")
 def test_a_photograph_becomes_smaller_and_a_large_one_is_shrunk() -> None:
     original, small = reworked(noise((900, 700)))
@@ -145,6 +146,7 @@ def test_a_picture_is_refused_for_its_size_before_it_is_unpacked(raw: bytes) -> 
     assert told.value.code == "invalid"
 
 
+@pytest.mark.slow
 def test_a_moving_picture_has_so_many_frames_and_so_many_pixels_in_them() -> None:
     with pytest.raises(Refusal, match="frames"):
         reworked(gif(FRAMES_MAX + 1, (1, 1)))

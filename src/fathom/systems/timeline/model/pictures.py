@@ -181,7 +181,8 @@ def _shrunk(image: Image, pixels_max: int) -> Image:
     if width * height <= pixels_max:
         return image
     scale = (pixels_max / (width * height)) ** 0.5
-    small = image.resize((max(1, int(width * scale)), max(1, int(height * scale))), Image.Resampling.LANCZOS)
+    size = max(1, int(width * scale)), max(1, int(height * scale))
+    small = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     small.info = {}
     return small
 
