@@ -12,11 +12,11 @@ __all__ = ["camera", "film", "gif", "noise", "picture", "webp"]
 
 def picture(number: int = 0, size: tuple[int, int] = (8, 6), form: str = "PNG", **how: Any) -> bytes:
     """Return a picture of one colour, which is its number's."""
-    return _written(Image.new("RGB", size, (number % 256, number // 256 % 256, 77)), form, **how)
+    return _written(Image.new("RGB", size, (number * 83 % 256, number * 157 % 256, 77)), form, **how)
 
 
 def noise(size: tuple[int, int] = (600, 400), form: str = "PNG", **how: Any) -> bytes:
-    """Return a picture that nothing makes small."""
+    """Return a picture that nothing makes small: another each time."""
     return _written(Image.effect_noise(size, 90).convert("RGB"), form, **how)
 
 

@@ -98,7 +98,7 @@ class Twins:
                 named = f"@user{dice.randrange(12)} and @user{dice.randrange(12)}, about #Tag{dice.randrange(3)}"
                 await self.wrote(one, named, None, Manner(listed=dice.random() < 0.7))
             case "upload":
-                raw = dice.choice([picture(dice.randrange(4)), gif(2), film(), b"words", picture(1)[:-9]])
+                raw = dice.choice([picture(dice.randrange(4)), gif(2), film(), b"words", picture(1)[:45]])
                 media = await self.ask("upload", one, raw, dice.choice(["", "a sea"]), dice.choice([None, (0.5, -1.0)]))
                 if media is not None:
                     self.media.append(media.id)

@@ -20,7 +20,8 @@ SWEPT_MAX = 100  # objects at a time: the next round takes the rest
 
 # Whoever changes several rows locks them first, in the order of their digests: then no two wait for each other.
 HELD = "held AS MATERIALIZED (SELECT hash FROM blobs WHERE hash = ANY({hashes}) ORDER BY hash FOR NO KEY UPDATE)"
-DOOMED = "UPDATE blobs SET doomed_ms = {now} FROM held WHERE blobs.hash = held.hash AND doomed_ms IS NULL"
+# Also what is doomed already: who is about to pardon it, having seen a reference, then sees that it has changed.
+DOOMED = "UPDATE blobs SET doomed_ms = {now} FROM held WHERE blobs.hash = held.hash"
 _CLAIM = """
     INSERT INTO blobs (hash, key, bytes, doomed_ms) VALUES ($1, $2, $3, $4)
     ON CONFLICT (hash) DO UPDATE

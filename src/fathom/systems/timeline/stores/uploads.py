@@ -30,7 +30,8 @@ _COLUMNS = "m.id, m.name, m.form, m.width, m.height, m.small_width, m.small_heig
 _FREE = "m.owner = $1 AND m.original IS NOT NULL AND m.freed_ms > $2"  # of `$1`, and no post shows it
 _RESERVE = """
     INSERT INTO media (id, owner, name, bytes, freed_ms) SELECT $1, id, $3, $4, $5 FROM users WHERE id = $2
-    RETURNING (SELECT coalesce(sum(bytes), 0) FROM media WHERE owner = $2 AND (freed_ms IS NULL OR freed_ms > $6))
+    RETURNING (SELECT coalesce(sum(bytes), 0)::bigint FROM media
+        WHERE owner = $2 AND (freed_ms IS NULL OR freed_ms > $6))
 """
 _FINISH = f"""
     WITH {HELD.format(hashes="$2::bytea[]")}, kept AS (
