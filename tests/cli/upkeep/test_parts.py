@@ -181,5 +181,5 @@ async def test_what_has_no_process_is_up_and_cannot_be_broken():
         assert (part.alive, part.state, part.can) == (True, "up", ())
         await parts.look_after()
         assert part.state == "up"
-        with pytest.raises(FathomError, match="it is not ours to end"):
+        with pytest.raises(FathomError, match="cannot be given a kill"):
             await parts.harm("files", "kill", 1.0)

@@ -28,7 +28,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 async def served(world: World, approach: str, knobs: Mapping[str, Any]) -> AsyncIterator[Served]:
     """Serve the timeline from a process of its own."""
     stores = world.stores
-    urls = {"truth": stores.truth.where, "cache": stores.cache.where, "queue": stores.queue.where}
+    fields = ("truth", "cache", "queue", "files")
+    urls = {field: getattr(stores, field).where for field in fields}
     choices = {"fanout": Choice(approach, dict(knobs))}
     async with Served.start(world.engines.keeper, world.system, engines=urls, choices=choices) as process:
         yield process
