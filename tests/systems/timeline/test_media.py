@@ -416,43 +416,45 @@ async def test_a_lost_object_is_said_to_be_lost(world: World) -> None:
 async def test_a_service_killed_under_uploads_loses_no_picture_that_a_post_shows(world: World) -> None:
     fields = ("truth", "cache", "queue", "files")
     urls = {field: getattr(world.stores, field).where for field in fields}
-    async with Served.start(world.engines.keeper, world.system, engines=urls, choices={}) as process:
-        async with process.client() as timeline:
-            people = [(await timeline.join(name, "a password")).id for name in ("ann", "bob", "cleo")]
-            crowd = Crowd(timeline, people, people, seed=3)
-            ending = asyncio.Event()
+    async with (
+        Served.start(world.engines.keeper, world.system, engines=urls, choices={}) as process,
+        process.client() as timeline,
+    ):
+        people = [(await timeline.join(name, "a password")).id for name in ("ann", "bob", "cleo")]
+        crowd = Crowd(timeline, people, people, seed=3)
+        ending = asyncio.Event()
 
-            async def live(one: Any) -> None:
-                number = 0
-                while not ending.is_set():
-                    number += 1
-                    with suppress(Refusal, EngineError, TimeoutError):
-                        media = await crowd.as_(one).upload(one, picture(number % 5))
-                        post = await crowd.as_(one).post(one, "look", None, Manner(media=[media.id]))
-                        if number % 3 == 0:
-                            await crowd.as_(one).delete(one, post.id)
+        async def live(one: Any) -> None:
+            number = 0
+            while not ending.is_set():
+                number += 1
+                with suppress(Refusal, EngineError, TimeoutError):
+                    media = await crowd.as_(one).upload(one, picture(number % 5))
+                    post = await crowd.as_(one).post(one, "look", None, Manner(media=[media.id]))
+                    if number % 3 == 0:
+                        await crowd.as_(one).delete(one, post.id)
 
-            living = [asyncio.create_task(live(one)) for one in people for _ in range(2)]
-            for _ in range(3):
-                await asyncio.sleep(0.5)  # load in between
-                await process.kill()
-                await process.restart()
-            await asyncio.sleep(0.5)
-            ending.set()
-            await asyncio.gather(*living)
-            await process.settled()
-            for call in [call for call in crowd.recorder.calls if call.verb == "upload" and call.answer is not None]:
-                with suppress(Refusal):  # of a deleted post
-                    await crowd.as_(people[0], final=True).content(call.answer.name, False, 0, 10)
-            crowd.check()
-            assert tried(laws.no_attached_file_is_lost, crowd.history()) > 5
-            later_ms = time.time_ns() // 1_000_000 + 3 * DAY_MS
-            await world.stores.uploads.let_go(later_ms, DAY_MS)
-            await world.stores.blobs.sweep(later_ms + 2 * HOUR_MS, HOUR_MS)
-            crowd.recorder.calls = [call for call in crowd.recorder.calls if not call.final]
-            for call in [call for call in crowd.recorder.calls if call.verb == "upload" and call.answer is not None]:
-                with suppress(Refusal):
-                    await crowd.as_(people[0], final=True).content(call.answer.name, False, 0, 10)
-            crowd.check()
-            kept = await world.stores.truth.client.fetchval("SELECT count(*) FROM blobs")
-            assert len(objects(world)) == kept, "and no object is left that no row speaks of"
+        living = [asyncio.create_task(live(one)) for one in people for _ in range(2)]
+        for _ in range(3):
+            await asyncio.sleep(0.5)  # load in between
+            await process.kill()
+            await process.restart()
+        await asyncio.sleep(0.5)
+        ending.set()
+        await asyncio.gather(*living)
+        await process.settled()
+        for call in [call for call in crowd.recorder.calls if call.verb == "upload" and call.answer is not None]:
+            with suppress(Refusal):  # of a deleted post
+                await crowd.as_(people[0], final=True).content(call.answer.name, False, 0, 10)
+        crowd.check()
+        assert tried(laws.no_attached_file_is_lost, crowd.history()) > 5
+        later_ms = time.time_ns() // 1_000_000 + 3 * DAY_MS
+        await world.stores.uploads.let_go(later_ms, DAY_MS)
+        await world.stores.blobs.sweep(later_ms + 2 * HOUR_MS, HOUR_MS)
+        crowd.recorder.calls = [call for call in crowd.recorder.calls if not call.final]
+        for call in [call for call in crowd.recorder.calls if call.verb == "upload" and call.answer is not None]:
+            with suppress(Refusal):
+                await crowd.as_(people[0], final=True).content(call.answer.name, False, 0, 10)
+        crowd.check()
+        kept = await world.stores.truth.client.fetchval("SELECT count(*) FROM blobs")
+        assert len(objects(world)) == kept, "and no object is left that no row speaks of"
