@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from fathom.engines.bucket import Bucket
     from fathom.engines.database import Database
 
-__all__ = ["DOOMED", "HELD", "Blobs", "digest_of"]
+__all__ = ["DOOMED", "HELD", "Blobs"]
 
 SWEPT_MAX = 100  # objects at a time: the next round takes the rest
 
@@ -91,8 +90,3 @@ class Blobs:
         if keys:
             await self._db.execute("DELETE FROM condemned WHERE key = ANY($1::text[])", keys)
         return len(keys)
-
-
-def digest_of(body: bytes) -> bytes:
-    """Return what bytes are known by."""
-    return hashlib.sha256(body).digest()
