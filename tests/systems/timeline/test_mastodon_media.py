@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Any
 
 import pytest
 
 from fathom.systems.timeline.api import MEDIA_BYTES_MAX
+from fathom.systems.timeline.doors.mastodon.routes import LARGE_AT_ONCE, LARGE_OF_ONE
 from fathom.systems.timeline.model import TimelineModel
 from fathom.web.app import Door
 
@@ -55,7 +57,14 @@ async def bob(app: Program) -> Client:
     return await app.joined("bob")
 
 
-async def sent(client: Client, body: bytes, at: str = "/api/v2/media", method: str = "POST", **said: str) -> Answer:
+async def sent(
+    client: Client,
+    body: bytes,
+    at: str = "/api/v2/media",
+    method: str = "POST",
+    held: asyncio.Event | None = None,
+    **said: str,
+) -> Answer:
     """Send a form with a file in it."""
     parts = [
         f'--frontier\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode()
@@ -66,7 +75,7 @@ async def sent(client: Client, body: bytes, at: str = "/api/v2/media", method: s
         b"Content-Type: text/html\r\n\r\n" + body + b"\r\n--frontier--\r\n"
     )
     headers = {"content-type": "multipart/form-data; boundary=frontier"}
-    return await client.ask(method, at, raw=b"".join(parts), headers=headers)
+    return await client.ask(method, at, raw=b"".join(parts), headers=headers, held=held)
 
 
 async def keeps(client: Client, body: bytes, **said: str) -> Any:
@@ -159,6 +168,23 @@ async def test_a_stranger_is_turned_away_before_the_picture_is_read(app: Program
         answer = await sent(client, picture() + bytes(9 << 20))
         assert answer.status == status, "a body that is too large was not even looked at"
         assert answer.headers["connection"] == "close"
+
+
+async def test_few_pictures_are_taken_in_at_once_and_fewer_of_one(app: Program, ann: Client) -> None:
+    others = [await app.joined(f"user{n}") for n in range(5)]
+    held = asyncio.Event()
+    first = [asyncio.create_task(sent(ann, picture(n), held=held)) for n in range(LARGE_OF_ONE)]
+    await asyncio.sleep(0)  # they are at the door, and their bodies on the way
+    late = await sent(ann, picture(9))
+    assert (late.status, late.headers["retry-after"]) == (503, "2")
+    rest = [asyncio.create_task(sent(one, picture(n), held=held)) for one in others for n in range(LARGE_OF_ONE)]
+    async with asyncio.timeout(5):
+        while not any(task.done() for task in rest):
+            await asyncio.sleep(0)
+    held.set()
+    statuses = [(await task).status for task in (*first, *rest)]
+    assert (statuses.count(200), statuses.count(503)) == (LARGE_AT_ONCE, len(statuses) - LARGE_AT_ONCE)
+    assert (await sent(ann, picture(9))).status == 200
 
 
 async def test_only_a_picture_makes_a_body_large(ann: Client) -> None:

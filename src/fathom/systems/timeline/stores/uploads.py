@@ -39,7 +39,8 @@ _FINISH = f"""
     )
     UPDATE media SET original = ($2::bytea[])[1], small = ($2::bytea[])[2], bytes = $3, form = $4, width = $5,
         height = $6, small_width = $7, small_height = $8, description = $9, focus_x = $10, focus_y = $11
-    WHERE id = $1 AND (SELECT count(*) FROM held) = cardinality($2::bytea[]) RETURNING id
+    WHERE id = $1 AND (SELECT count(*) FROM held) = (SELECT count(DISTINCT said) FROM unnest($2::bytea[]) AS said)
+    RETURNING id
 """
 _CAPTION = f"""
     UPDATE media m SET description = coalesce($4, description), focus_x = coalesce($5, focus_x),
