@@ -178,9 +178,7 @@ async def test_few_pictures_are_taken_in_at_once_and_fewer_of_one(app: Program, 
     late = await sent(ann, picture(9))
     assert (late.status, late.headers["retry-after"]) == (503, "2")
     rest = [asyncio.create_task(sent(one, picture(n), held=held)) for one in others for n in range(LARGE_OF_ONE)]
-    async with asyncio.timeout(5):
-        while not any(task.done() for task in rest):
-            await asyncio.sleep(0)
+    await asyncio.sleep(0)
     held.set()
     statuses = [(await task).status for task in (*first, *rest)]
     assert (statuses.count(200), statuses.count(503)) == (LARGE_AT_ONCE, len(statuses) - LARGE_AT_ONCE)

@@ -109,7 +109,7 @@ class Visitor:
         token: str | None = None,
         held: asyncio.Event | None = None,
     ) -> Answer:
-        """Send one request. `body` goes as JSON, `raw` as it is; `path` may have a query. `held`: until then no body."""
+        """Send one request. `body` goes as JSON, `raw` as it is, not before `held`; `path` may have a query."""
         sent: dict[str, str] = {"host": "localhost"}
         data = b"" if body is None else json.dumps(body).encode()
         if raw is not None:
