@@ -424,26 +424,28 @@ async def test_a_service_killed_under_uploads_loses_no_picture_that_a_post_shows
     ):
         people = [(await timeline.join(name, "a password")).id for name in ("ann", "bob", "cleo")]
         crowd = Crowd(timeline, people, people, seed=3)
-        ending = asyncio.Event()
+        ending, posted = asyncio.Event(), 0
 
         async def live(one: Any) -> None:
+            nonlocal posted
             number = 0
             while not ending.is_set():
                 number += 1
                 try:
                     media = await crowd.as_(one).upload(one, picture(number % 5))
                     post = await crowd.as_(one).post(one, "look", None, Manner(media=[media.id]))
+                    posted += 1
                     if number % 3 == 0:
                         await crowd.as_(one).delete(one, post.id)
                 except (Refusal, EngineError, TimeoutError):
                     await asyncio.sleep(0.05)  # it is being started again, and gives no sign
 
         living = [asyncio.create_task(live(one)) for one in people for _ in range(2)]
-        for _ in range(3):
-            await asyncio.sleep(0.5)  # load in between
+        for n in range(1, 4):
+            await until(lambda n=n: posted >= 6 * n)
             await process.kill()
             await process.restart()
-        await asyncio.sleep(0.5)
+        await until(lambda: posted >= 24)
         ending.set()
         await asyncio.gather(*living)
         await process.settled()
