@@ -16,6 +16,7 @@ from fathom.design import Choice, System
 from fathom.engines.engine import Engine
 from fathom.engines.keeper import Keeper
 from fathom.engines.nats import Nats
+from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.systems import find
@@ -36,7 +37,7 @@ class Size:
     seed: int = 7
 
 
-KINDS = {"truth": Postgres, "cache": Redis, "queue": Nats}
+KINDS = {"truth": Postgres, "cache": Redis, "queue": Nats, "files": Objects}
 SMALL = Size(readers=3, authors=30, follows=10, posts=300)
 
 
@@ -63,8 +64,10 @@ async def opened(size: Size, cores: set[int], *, tokens: bool = False) -> AsyncI
         Postgres.start(keeper, name="truth", cores=cores) as truth,
         Redis.start(keeper, name="cache", cores=cores) as cache,
         Nats.start(keeper, name="queue", cores=cores) as queue,
+        Objects.start(keeper, name="files") as files,
     ):
-        world = World(keeper, find("timeline"), {"truth": truth, "cache": cache, "queue": queue}, [], [])
+        engines: dict[str, Engine] = {"truth": truth, "cache": cache, "queue": queue, "files": files}
+        world = World(keeper, find("timeline"), engines, [], [])
         await _fill(world, size, tokens)
         yield world
 
@@ -100,6 +103,7 @@ async def stores_at(system: System, urls: dict[str, str]) -> AsyncIterator[Any]:
             "truth": Postgres.at(urls["truth"]),
             "cache": Redis.at(urls["cache"]),
             "queue": Nats.at(urls["queue"]),
+            "files": Objects.at(urls["files"]),
         }
         for engine in engines.values():
             await connected.enter_async_context(engine.connected())

@@ -94,7 +94,7 @@ async def test_objects_lie_below_a_prefix_of_their_own(keeper: Keeper, tmp_path:
 def test_an_engine_that_is_not_ours_is_never_broken():
     timeline = find("timeline")
     plan = planning.draw(timeline, "celebrity", placement=Placement.of([0, 1]))
-    fields = {"truth": Postgres, "cache": Redis, "queue": Nats}
+    fields = {"truth": Postgres, "cache": Redis, "queue": Nats, "files": Objects}
     check(plan, {"postgres": "postgresql://h/d"}, fields)
     with pytest.raises(FathomError, match="breaks cache, and that is your own redis"):
         check(plan, {"redis": "redis://h"}, fields)

@@ -152,7 +152,7 @@ async def test_it_runs_on_the_users_own_engines_and_starts_only_the_others(tmp_p
             assert await database.fetchval("SELECT count(*) FROM posts") == 1
             assert await cache("DBSIZE") > 0
     kept = {path.name for path in (tmp_path / "a data folder").iterdir()}
-    assert "queue" in kept and not kept & {"truth", "cache"}
+    assert {"queue", "files"} <= kept and not kept & {"truth", "cache"}
 
 
 def _join_and_post(folder: Path, *words: str) -> None:

@@ -41,6 +41,22 @@ async def test_objects_are_put_and_got_whole_and_in_part_and_counted(keeper: Kee
         assert await bucket.get_range("a/b/c.txt", 0, 1) is None
 
 
+async def test_what_is_there_already_is_not_stored_again(keeper: Keeper):
+    async with Objects.start(keeper) as engine, engine.connected() as bucket:
+        with charging("first"):
+            assert await bucket.ensure("a/digest", b"some bytes")
+        with charging("again"):
+            assert not await bucket.ensure("a/digest", b"some bytes")
+        assert (work.snapshot()["first"], work.snapshot()["again"]) == ({"objects": 1, "bytes": 10}, {"objects": 1})
+        await bucket.put("a/digest", b"torn")
+        assert await bucket.ensure("a/digest", b"some bytes"), "what has another size is not that"
+        done = await asyncio.gather(*(bucket.ensure("b", bytes(1_000)) for _ in range(8)))
+        assert any(done)
+        assert await bucket.get("b") == bytes(1_000)
+        with pytest.raises(ValueError, match="cannot be an object's key"):
+            await bucket.ensure("../b", b"")
+
+
 async def test_a_list_is_what_is_below_a_folder(keeper: Keeper):
     async with Objects.start(keeper) as engine, engine.connected() as bucket:
         await asyncio.gather(*(bucket.put(key, b"") for key in ("x/2", "x/1", "x/y/3", "xx/4")))

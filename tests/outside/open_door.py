@@ -8,6 +8,7 @@ from typing import Any
 
 from fathom.engines.keeper import Keeper
 from fathom.engines.nats import Nats
+from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.systems import find
@@ -32,11 +33,13 @@ async def timeline_at(port: int = 0, *, seed: int = 0) -> AsyncIterator[tuple[st
         Postgres.start(keeper) as truth,
         Redis.start(keeper) as cache,
         Nats.start(keeper) as queue,
+        Objects.start(keeper) as files,
         truth.connected(),
         cache.connected(),
         queue.connected(),
+        files.connected(),
     ):
-        stores = Stores(truth, cache, queue)
+        stores = Stores(truth, cache, queue, files)
         await stores.migrate()
         choices = Choices(find("timeline"), stores)
         async with service.open(stores, choices) as timeline:

@@ -15,6 +15,7 @@ import pytest
 
 from fathom.engines.keeper import Child, Keeper
 from fathom.engines.nats import Nats
+from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.systems import find
@@ -63,10 +64,11 @@ async def traced_timeline(settings: Mapping[str, str]) -> AsyncIterator[tuple[An
             Postgres.start(Traced(keeper, trace), name="truth", settings=settings) as truth,  # pyright: ignore[reportArgumentType]
             Redis.start(keeper, name="cache") as cache,
             Nats.start(keeper, name="queue") as queue,
+            Objects.start(keeper, name="files") as files,
             Served.start(
                 keeper,
                 find("timeline"),
-                engines={"truth": truth.where, "cache": cache.where, "queue": queue.where},
+                engines={"truth": truth.where, "cache": cache.where, "queue": queue.where, "files": files.where},
             ) as served,
             served.client(deadline_s=30.0) as timeline,
         ):

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from fathom.errors import Refusal
-from fathom.web.app import Door, Reply, Spoken, Stream, Visit, api
+from fathom.web.app import Answering, Door, Large, Reply, Spoken, Stream, Visit, api
 from fathom.web.limits import Limits, Rate
 from fathom.web.listen import Listen
 from fathom.web.problems import Problem
@@ -31,10 +31,21 @@ class Parrot:
         self.ended = asyncio.Event()
 
     def find(self, method: str, path: str) -> Spoken | None:
-        return Spoken("parrot", self._answer) if path.startswith("/parrot") else None
+        large = Large(5_000, 5.0, self._let_in) if path == "/parrot/large" else None
+        return Spoken("parrot", self._answer, large) if path.startswith("/parrot") else None
 
     def problem(self, it: Problem) -> Reply:
         return Reply(it.status, json.dumps({"squawk": it.code}).encode())
+
+    @asynccontextmanager
+    async def _let_in(self, visit: Visit) -> AsyncIterator[Answering]:
+        if visit.headers.get(b"authorization") != b"Bearer polly":
+            raise Refusal("unauthorised", "who are you?")
+        self.streams += 1
+        try:
+            yield self._answer
+        finally:
+            self.streams -= 1
 
     async def _answer(self, visit: Visit, body: bytes) -> Reply | Stream:
         match visit.scope["path"]:
@@ -49,6 +60,10 @@ class Parrot:
                 return Stream(self._pieces(), self._close)
             case "/parrot/short":
                 return Stream(self._short())
+            case "/parrot/slow":
+                return Stream(self._pieces(), self._close, [(b"content-range", b"all")], b"text/plain", 206, 0.1)
+            case "/parrot/large":
+                return Reply(200, b"%d, %d here" % (len(body), self.streams), [], b"text/plain")
             case _:
                 return Reply(200, body, [(b"x-parrot", b"yes")], b"text/plain")
 
@@ -91,6 +106,33 @@ async def test_forms_are_taken_on_its_paths_only_and_within_the_same_bounds():
             assert (got.status_code, list(got.json())) == (status, ["squawk"])
         elsewhere = await http.post("/other", content=b"a=1", headers=FORM)
         assert elsewhere.headers["content-type"] == "application/problem+json"
+
+
+PARTS = {"content-type": "multipart/form-data; boundary=x"}
+
+
+async def test_a_large_form_is_taken_of_who_is_let_in_and_of_others_not_one_byte():
+    async with parrot(body_bytes_max=100) as (http, bird, _door):
+        polly = {"authorization": "Bearer polly"}
+        got = await http.post("/parrot/large", content=bytes(4_000), headers=PARTS | polly)
+        assert (got.status_code, got.text) == (200, "4000, 1 here")
+        assert (await http.post("/parrot/large", content=bytes(5_001), headers=PARTS | polly)).status_code == 413
+        assert (await http.post("/parrot/large", content=bytes(101), headers=FORM | polly)).status_code == 413
+        assert (await http.post("/parrot", content=bytes(101), headers=PARTS | polly)).status_code == 413
+        got = await http.post("/parrot/large", content=bytes(50_000), headers=PARTS)
+        assert (got.status_code, got.json()) == (401, {"squawk": "unauthorised"})
+        assert got.headers["connection"] == "close"
+        assert bird.streams == 0
+
+
+async def test_who_does_not_take_a_stream_in_its_time_is_cut_off():
+    async with parrot() as (http, bird, _door):
+        async with http.stream("GET", "/parrot/slow") as answer:
+            assert (answer.status_code, answer.headers["content-range"]) == (206, "all")
+            with pytest.raises(httpx.RemoteProtocolError):
+                async for _ in answer.aiter_bytes():
+                    pass
+        assert bird.ended.is_set()
 
 
 async def test_errors_are_said_in_its_words_and_tell_no_secrets():

@@ -75,6 +75,27 @@ class Bucket:
             write = partial(self._in_thread, self._write, self._folder / key, body, self._count)
             await self._do(f"putting {key}", write, within_s, changes=True)
 
+    async def ensure(self, key: str, body: bytes, *, within_s: float | None = None) -> bool:
+        """Store an object unless there is one of its size under that key; it is on disk either way.
+
+        Return whether it had to be stored. For keys that say what lies under them, such as a digest: who comes at the
+        same time stores the same.
+        """
+        _check(key)
+        if self._folder is None:
+            if await self.size(key, within_s=within_s) == len(body):
+                return False
+            await self.put(key, body, within_s=within_s)
+            return True
+        charge("objects")
+        self._opened()
+        self._count += 1
+        ensure = partial(self._in_thread, self._ensure, self._folder / key, body, self._count)
+        stored: bool = await self._do(f"putting {key}", ensure, within_s, changes=True)
+        if stored:
+            charge("bytes", len(body))
+        return stored
+
     async def get(self, key: str, *, within_s: float | None = None) -> bytes | None:
         """Return an object, or None where there is none."""
         import obstore
@@ -216,6 +237,22 @@ class Bucket:
             with contextlib.suppress(OSError):
                 unfinished.unlink()
             raise
+        self._name_lasts(path)
+
+    def _ensure(self, path: Path, body: bytes, number: int) -> bool:
+        try:
+            there = path.stat().st_size == len(body)
+        except FileNotFoundError:
+            there = False
+        if there:  # its bytes were on disk before it had its name; whoever is writing it may not have come to that
+            self._name_lasts(path)
+        else:
+            self._write(path, body, number)
+        return not there
+
+    def _name_lasts(self, path: Path) -> None:
+        """Have a file's name on disk, and those of the folders that it lies in."""
+        assert self._folder is not None
         _sync(path.parent)
         above = [folder for folder in path.parent.parents if folder.is_relative_to(self._folder)]
         for folder in above:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -26,7 +26,20 @@ from fathom.web.metrics import Metrics
 from fathom.web.problems import FieldProblem, Problem
 from fathom.web.reply import Reply
 
-__all__ = ["SECURITY", "Dialect", "Door", "Gate", "Quick", "Reply", "Spoken", "Stream", "Visit", "api"]
+__all__ = [
+    "SECURITY",
+    "Answering",
+    "Dialect",
+    "Door",
+    "Gate",
+    "Large",
+    "Quick",
+    "Reply",
+    "Spoken",
+    "Stream",
+    "Visit",
+    "api",
+]
 
 log = logging.getLogger("fathom.web")
 
@@ -111,20 +124,37 @@ class Stream(msgspec.Struct, frozen=True):
     """An answer that goes on until whoever asked leaves, or until there is no more: pieces of a body.
 
     `close` lets go of what was opened for it. It is awaited at the end however soon that comes, also where no piece
-    was ever asked for and so nothing of the generator has run.
+    was ever asked for and so nothing of the generator has run. `lasts_s`: who has not taken it by then is cut off.
     """
 
     pieces: AsyncGenerator[bytes]
     close: Callable[[], Awaitable[None]] | None = None
     headers: Sequence[tuple[bytes, bytes]] = ()
     media_type: bytes = b"text/event-stream"
+    status: int = 200
+    lasts_s: float | None = None
+
+
+Answering = Callable[[Visit, bytes], Awaitable[Reply | Stream]]
+
+
+class Large(NamedTuple):
+    """Who may send a larger form with files than others may, and how large.
+
+    `enter` makes sure of that before a byte of it is read, and bounds how many do so at once; within it is answered.
+    """
+
+    bytes_max: int
+    body_s: float
+    enter: Callable[[Visit], AbstractAsyncContextManager[Answering]]
 
 
 class Spoken(NamedTuple):
     """What a dialect answers to one method and path: the operation's name, and what is to be done with the body."""
 
     operation: str
-    answer: Callable[[Visit, bytes], Awaitable[Reply | Stream]]
+    answer: Answering
+    large: Large | None = None
 
 
 class Dialect(Protocol):
@@ -330,11 +360,19 @@ class Door:
         """Answer in the dialect: with the status of what was sent, or with a stream that is still to be."""
         visit.operation = spoken.operation
         self._begin(visit)
-        body = await self._body(visit, receive, forms=True) or b""
-        async with asyncio.timeout(self.limits.answer_s):
-            answer = await spoken.answer(visit, body)
+        large = spoken.large
+        async with AsyncExitStack() as entered:
+            answering = spoken.answer
+            if large is not None:
+                try:
+                    answering = await entered.enter_async_context(large.enter(visit))
+                except Exception as no:
+                    raise _Close(no) from None  # what is on its way to us will not be read
+            body = await self._body(visit, receive, forms=True, large=large) or b""
+            async with asyncio.timeout(self.limits.answer_s):
+                answer = await answering(visit, body)
         if isinstance(answer, Stream):
-            return 200, answer
+            return answer.status, answer
         return await self._send(visit, answer, send), None
 
     async def _flow(self, visit: Visit, stream: Stream, receive: Receive, send: Send) -> None:
@@ -349,7 +387,7 @@ class Door:
         said = {name for name, _ in stream.headers}
         headers = [(b"content-type", stream.media_type), *stream.headers, *visit.fields]
         headers += [field for field in SECURITY if field[0] not in said]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": stream.status, "headers": headers})
 
         async def pour() -> None:
             async for piece in stream.pieces:
@@ -362,7 +400,7 @@ class Door:
 
         tasks = [asyncio.create_task(pour()), asyncio.create_task(leaves())]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, timeout=stream.lasts_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
@@ -418,9 +456,14 @@ class Door:
             await self._litestar(scope, replay, dressed)
         return status
 
-    async def _body(self, visit: Visit, receive: Receive, *, forms: bool = False) -> bytes | None:
+    async def _body(
+        self, visit: Visit, receive: Receive, *, forms: bool = False, large: Large | None = None
+    ) -> bytes | None:
         """Read the request's body, all of it, within its bounds of size, time and form."""
-        headers, most = visit.headers, self.limits.body_bytes_max
+        headers, most, within_s = visit.headers, self.limits.body_bytes_max, self.limits.body_s
+        if large is not None and headers.get(b"content-type", b"").lower().startswith(b"multipart/form-data"):
+            most, within_s = large.bytes_max, large.body_s
+            visit.scope["fathom.body_s"] = within_s  # the server, too, waits so long
         length = headers.get(b"content-length", b"0")
         if length == b"0" and b"transfer-encoding" not in headers:
             return b""
@@ -429,7 +472,7 @@ class Door:
             raise _Close(too_large)
         body, size = bytearray(), 0
         try:
-            async with asyncio.timeout(self.limits.body_s):
+            async with asyncio.timeout(within_s):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
@@ -443,7 +486,7 @@ class Door:
                     if not message.get("more_body", False):
                         break
         except TimeoutError:
-            raise _Close(too_large if size > most else _Slow(self.limits.body_s)) from None
+            raise _Close(too_large if size > most else _Slow(within_s)) from None
         if size > most:  # read to its end, so that the refusal is not overtaken by a reset
             raise too_large
         if visit.scope["method"] in _BODIES and body:

@@ -155,8 +155,11 @@ class _Watched(HttpToolsProtocol):
         elif (cycle := self.cycle) is not None and cycle.more_body:
             if not hasattr(cycle, "watched_since"):
                 cycle.watched_since = now  # pyright: ignore[reportAttributeAccessIssue]
-            elif now - cycle.watched_since > BODY_S:  # pyright: ignore[reportAttributeAccessIssue]
-                self.transport.abort()
+            else:
+                may_last_s = BODY_S + cycle.scope.get("fathom.body_s", 0.0)  # the door says so of a large one
+                late_s = now - cycle.watched_since - may_last_s  # pyright: ignore[reportAttributeAccessIssue]
+                if late_s > 0:
+                    self.transport.abort()
 
     def _refuse(self, code: str, says: str) -> None:
         """End the connection, with the reason where no other answer has begun that it would garble."""

@@ -15,6 +15,7 @@ from fathom.cli.upkeep.parts import Parts
 from fathom.engines.engine import EngineError
 from fathom.engines.keeper import Keeper
 from fathom.engines.link import Link
+from fathom.engines.objects import Objects
 from fathom.engines.redis import Redis
 from fathom.errors import FathomError
 from fathom.web.control import HarmKind
@@ -171,3 +172,14 @@ async def test_an_order_that_makes_no_sense_is_refused():
             with pytest.raises(FathomError) as told:
                 await on.parts.harm(part, what, lasts_s)
             assert says in told.value.what and on.cache.state == "up" and not on.told
+
+
+async def test_what_has_no_process_is_up_and_cannot_be_broken():
+    async with Keeper.open() as keeper, Objects.start(keeper) as files:
+        parts = Parts(Idle(), {"files": files})  # pyright: ignore[reportArgumentType]
+        part = parts.by_name["files"]
+        assert (part.alive, part.state, part.can) == (True, "up", ())
+        await parts.look_after()
+        assert part.state == "up"
+        with pytest.raises(FathomError, match="cannot be given a kill"):
+            await parts.harm("files", "kill", 1.0)

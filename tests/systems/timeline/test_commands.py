@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,18 @@ from click.testing import CliRunner, Result
 
 from fathom.engines.keeper import Keeper
 from fathom.engines.nats import Nats
+from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.errors import FathomError
 from fathom.systems import find
 from fathom.systems.timeline import service
-from fathom.systems.timeline.api import Page
+from fathom.systems.timeline.api import Manner, Page
 from fathom.systems.timeline.commands import _without_password, app, home, read_graph
 from fathom.systems.timeline.stores import Stores
 from fathom.web.choices import Choices
+
+from .pictures import picture
 
 GRAPH = "# who follows whom\nann bob\nbob cleo\n\nann,cleo\n% the end\nann bob\n"
 
@@ -43,11 +48,13 @@ async def served(folder: Path, ask: Any) -> Any:
         Postgres.start(keeper, name="truth", folder=folder / "truth") as truth,
         Redis.start(keeper, name="cache", folder=folder / "cache") as cache,
         Nats.start(keeper, name="queue", folder=folder / "queue") as queue,
+        Objects.start(keeper, name="files", folder=folder / "files") as files,
         truth.connected(),
         cache.connected(),
         queue.connected(),
+        files.connected(),
     ):
-        stores = Stores(truth, cache, queue)
+        stores = Stores(truth, cache, queue, files)
         await stores.migrate()
         async with service.open(stores, Choices(find("timeline"), stores)) as timeline:
             return await ask(timeline, stores)
@@ -90,6 +97,68 @@ def test_what_was_backed_up_is_there_after_a_restore_into_a_new_folder(tmp_path:
 
     asyncio.run(served(copy, again))
     assert file.stat().st_mode & 0o077 == 0, "a backup holds what nobody else may read"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("up", [True, False], ids=["while it is up", "while it is not"])
+def test_a_backup_has_the_pictures_in_it_that_it_speaks_of(tmp_path: Path, up: bool) -> None:
+    data, copy, file = tmp_path / "data", tmp_path / "copy", tmp_path / "back.up"
+    back_up = ("backup", file, "--data", data, "--json")
+
+    async def live(timeline: Any, stores: Any) -> tuple[Any, Any, bytes]:
+        ann = await timeline.join("ann", "correct horse")
+        kept, other = [await timeline.upload(ann.id, picture(n)) for n in range(2)]
+        post = await timeline.post(ann.id, "look", None, Manner(media=[kept.id]))
+        if up:
+            with (data / "lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                result = await asyncio.to_thread(run, *back_up)
+            assert result.exit_code == 0, result.exception
+            await timeline.discard(ann.id, other.id)
+        return ann.id, post, await timeline.content(kept.name, False, 0, 20)
+
+    ann, post, begins = asyncio.run(served(data, live))
+    if not up:
+        result = run(*back_up)
+        assert result.exit_code == 0, result.exception
+    result = run("restore", file, "--data", copy)
+    assert result.exit_code == 0, result.exception
+    assert sorted(path.name for path in copy.iterdir()) == ["files", "lock", "truth"]
+
+    async def again(timeline: Any, stores: Any) -> None:
+        (mark,) = await timeline.marks(ann, [post.id])
+        assert await timeline.content(mark.media[0].name, False, 0, 20) == begins
+        folder = copy / "files" / "objects"
+        assert len([path for path in folder.rglob("*") if path.is_file()]) == 4
+
+    asyncio.run(served(copy, again))
+    assert file.stat().st_mode & 0o077 == 0
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.slow
+def test_a_backup_whose_pictures_cannot_be_had_is_none(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "back.up"
+
+    async def live(timeline: Any, stores: Any) -> None:
+        ann = await timeline.join("ann", "correct horse")
+        await timeline.upload(ann.id, picture(1))
+
+    asyncio.run(served(data, live))
+    elsewhere = (tmp_path / "elsewhere").as_uri()
+    assert "the pictures cannot be read" in told(run("backup", file, "--data", data, "--objects", elsewhere)).what
+    object = next(path for path in (data / "files" / "objects").rglob("*") if path.is_file())
+    object.write_bytes(b"another")
+    assert "is another" in told(run("backup", file, "--data", data)).why
+    assert not file.exists()
+    file.write_bytes(b"")
+    with tarfile.open(file, "w") as tar:
+        for name, body in (("timeline/truth.dump", b"PGDMP"), ("timeline/files/../../evil", b"x")):
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            tar.addfile(info, io.BytesIO(body))
+    assert "is torn" in told(run("restore", file, "--data", tmp_path / "new")).what
+    assert not (tmp_path / "evil").exists()
 
 
 @pytest.mark.slow

@@ -16,6 +16,9 @@ from fathom.systems.timeline.api import (
     NOTICE_KINDS,
     PLAIN,
     Manner,
+    Mark,
+    Media,
+    MediaId,
     Page,
     PostId,
     Reach,
@@ -27,6 +30,7 @@ from fathom.systems.timeline.model import TimelineModel
 from fathom.systems.timeline.stores.threads import BELOW_MAX
 from fathom.web.remote import Doorway, remote
 
+from .pictures import film, gif, picture
 from .world import APPROACHES, COUNTERS, NUMBERINGS, PAGINGS, SMALL, STAMPEDE, World
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
@@ -39,6 +43,7 @@ class Twins:
         self.model, self.service, self.world = one, other, world
         self.dice = random.Random(seed)
         self.seed, self.users, self.posts = seed, [], []
+        self.media: list[MediaId] = []
         self.asked: list[str] = []
         self.service_first = False
         self.late = False  # whether numbers of likes may be late
@@ -77,9 +82,9 @@ class Twins:
             ("post", "retry", "follow", "unfollow", "block", "unblock", "like", "unlike", "delete", "home", "walk",
              "posts", "reach", "latest", "climb", "read", "likers", "profile", "users", "join", "trending", "nonsense",
              "answer", "name", "boost", "unboost", "mute", "unmute", "about", "people", "find", "lists", "notices",
-             "dismiss", "describe"),
+             "dismiss", "describe", "upload", "show", "upload's"),
             (24, 3, 14, 6, 3, 4, 6, 3, 6, 22, 3, 4, 2, 3, 2, 3, 3, 2, 2, 1, 2, 2,
-             6, 4, 14, 4, 4, 3, 5, 4, 3, 6, 5, 1, 1),
+             6, 4, 14, 4, 4, 3, 5, 4, 3, 6, 5, 1, 1, 4, 5, 3),
         )[0]  # fmt: skip
         match what:
             case "post":
@@ -92,6 +97,21 @@ class Twins:
             case "name":
                 named = f"@user{dice.randrange(12)} and @user{dice.randrange(12)}, about #Tag{dice.randrange(3)}"
                 await self.wrote(one, named, None, Manner(listed=dice.random() < 0.7))
+            case "upload":
+                raw = dice.choice([picture(dice.randrange(4)), gif(2), film(), b"words", picture(1)[:45]])
+                media = await self.ask("upload", one, raw, dice.choice(["", "a sea"]), dice.choice([None, (0.5, -1.0)]))
+                if media is not None:
+                    self.media.append(media.id)
+            case "show":
+                some = dice.sample(self.media, min(len(self.media), dice.randint(1, 3)))
+                body = dice.choice(["", f"pictures {len(self.posts)}"])
+                await self.wrote(one, body, None, Manner(media=some, sensitive=dice.random() < 0.2))
+            case "upload's":
+                media = dice.choice(self.media) if self.media else MediaId(7)
+                verb, *how = dice.choice(
+                    [("uploaded",), ("caption", "a lake"), ("caption", None, (0, 1)), ("discard",)]
+                )
+                await self.ask(verb, one, media, *how)
             case "boost":
                 boost = await self.ask("boost", one, post)
                 if boost is not None and (boost.id, one) not in self.posts:
@@ -181,6 +201,15 @@ class Twins:
                         ("notices", one, Page(limit=99)),
                         ("dismiss", one, 12345),
                         ("describe", 12345, "nobody"),
+                        ("upload", 12345, picture()),
+                        ("upload", one, picture(), "x" * 1_501),
+                        ("upload", one, picture(), "", (2.0, 0.0)),
+                        ("uploaded", one, 12345),
+                        ("discard", one, 1 << 60),
+                        ("post", one, "w", None, Manner(media=[MediaId(12345)])),
+                        ("post", one, "w", None, Manner(media=[MediaId(n) for n in range(5)])),
+                        ("post", one, "w", None, Manner(sensitive=True)),
+                        ("file", "nothing"),
                     ]
                 )
                 await self.ask(verb, *args)
@@ -269,6 +298,12 @@ def comparable(answer: Any) -> Any:
         return answer.told  # how it got there is nobody's but the service's
     if isinstance(answer, Trending):
         return answer.posts
+    if isinstance(answer, Media):
+        return msgspec.structs.replace(answer, name="")  # it is drawn
+    if isinstance(answer, list):
+        return [comparable(it) for it in answer]
+    if isinstance(answer, Mark):
+        return msgspec.structs.replace(answer, media=comparable(answer.media))
     return answer
 
 

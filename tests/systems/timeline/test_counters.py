@@ -433,7 +433,8 @@ async def test_a_service_that_is_opened_with_another_way_to_count_finds_all_like
 @pytest.mark.parametrize("counters", RIGHT)
 async def test_a_service_that_is_killed_under_likes_loses_none(world: World, counters: str):
     stores = world.stores
-    urls = {"truth": stores.truth.where, "cache": stores.cache.where, "queue": stores.queue.where}
+    fields = ("truth", "cache", "queue", "files")
+    urls = {field: getattr(stores, field).where for field in fields}
     choices = {"counters": Choice(counters)}
     async with (
         Served.start(world.engines.keeper, world.system, engines=urls, choices=choices) as process,

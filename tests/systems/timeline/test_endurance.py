@@ -66,7 +66,7 @@ async def test_a_service_whose_postgresql_restarted_is_still_the_only_one(world:
         (ann,) = await world.town(timeline, "ann")
         async with without(world.engines.truth):
             pass
-        other = Stores(world.stores.truth, world.stores.cache, world.stores.queue)
+        other = Stores(world.stores.truth, world.stores.cache, world.stores.queue, world.stores.files)
         await timeline.post(ann, "hello")  # it is surely alone when it writes
         with pytest.raises(FathomError, match="another timeline serves these data"):
             async with other.alone(within_s=0.3):
@@ -173,7 +173,7 @@ async def test_data_of_the_first_schema_are_opened(world: World):
         await first.client.execute("INSERT INTO migrations VALUES (1, $1)", name)
         await first.client.execute("INSERT INTO users VALUES (7, 'ann', NULL, 0)")
         await first.client.execute("INSERT INTO counts VALUES (7)")
-        world.stores = Stores(first, stores.cache, stores.queue)
+        world.stores = Stores(first, stores.cache, stores.queue, stores.files)
         assert await world.stores.migrate() == len(_steps()) > 1
         async with world.open("on-write") as timeline:
             assert (await timeline.profile(UserId(7), "ann")).id == 7
@@ -187,7 +187,7 @@ async def test_readers_do_not_notice_that_redis_is_full(world: World):
         Redis.start(world.engines.keeper, name="small", memory_bytes=6 << 20, eviction="noeviction") as small,
         (cache := Redis.at(small.where)).connected() as redis,
     ):
-        world.stores = Stores(world.stores.truth, cache, world.stores.queue)
+        world.stores = Stores(world.stores.truth, cache, world.stores.queue, world.stores.files)
         async with world.open("on-write") as timeline:
             ann, bob, cat = await world.town(timeline, "ann", "bob", "cat")
             await timeline.follow(bob, ann)
@@ -213,7 +213,7 @@ async def test_a_full_redis_as_we_start_it_makes_room_and_keeps_who_has_a_feed(w
         Redis.start(world.engines.keeper, name="small", memory_bytes=6 << 20) as small,
         (cache := Redis.at(small.where)).connected() as redis,
     ):
-        world.stores = Stores(world.stores.truth, cache, world.stores.queue)
+        world.stores = Stores(world.stores.truth, cache, world.stores.queue, world.stores.files)
         async with world.open("on-write") as timeline:
             ann, bob = await world.town(timeline, "ann", "bob")
             await timeline.follow(bob, ann)

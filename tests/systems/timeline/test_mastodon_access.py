@@ -29,6 +29,7 @@ PUBLIC = {
     "GET /api/v1/instance/languages", "GET /api/v1/instance/translation_languages", "GET /api/v1/instance/peers",
     "GET /api/v1/instance/rules", "GET /api/v1/custom_emojis", "GET /api/v1/trends", "GET /api/v1/trends/statuses",
     "GET /api/v1/trends/tags", "GET /api/v1/trends/links", "GET /avatars/:file", "GET /headers/:file",
+    "GET /pictures/:name/:file",
     "POST /api/v1/apps", "POST /oauth/token", "POST /oauth/revoke", "GET /oauth/authorize", "POST /oauth/authorize",
     "GET /api/v1/accounts", "GET /api/v1/accounts/lookup", "GET /api/v1/accounts/:id",
     "GET /api/v1/accounts/:id/statuses", "GET /api/v1/accounts/:id/followers", "GET /api/v1/accounts/:id/following",

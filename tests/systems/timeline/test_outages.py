@@ -202,7 +202,7 @@ async def test_a_redis_that_restarts_while_nobody_asks_is_not_believed_unless_it
         Redis.start(world.engines.keeper, name="forgetful", sync="no") as forgetful,
         (cache := Redis.at(forgetful.where)).connected() as redis,
     ):
-        world.stores = Stores(world.stores.truth, cache, world.stores.queue)
+        world.stores = Stores(world.stores.truth, cache, world.stores.queue, world.stores.files)
         async with world.open("on-write") as timeline:
             ann, bob, cat = await world.town(timeline, "ann", "bob", "cat")
             for author in (ann, cat):

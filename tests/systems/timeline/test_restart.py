@@ -28,7 +28,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 async def served(world: World, approach: str, knobs: Mapping[str, Any]) -> AsyncIterator[Served]:
     """Serve the timeline from a process of its own."""
     stores = world.stores
-    urls = {"truth": stores.truth.where, "cache": stores.cache.where, "queue": stores.queue.where}
+    fields = ("truth", "cache", "queue", "files")
+    urls = {field: getattr(stores, field).where for field in fields}
     choices = {"fanout": Choice(approach, dict(knobs))}
     async with Served.start(world.engines.keeper, world.system, engines=urls, choices=choices) as process:
         yield process
@@ -106,7 +107,12 @@ async def test_only_one_service_serves_the_same_data(world: World):
 
 async def test_data_from_before_boosts_and_mutes_open_and_go_on(world: World) -> None:
     """A database that knows the first two migrations only, with people, a follow, a post and a like in it."""
-    stores = Stores(Postgres.at(await world.engines.database("template0")), world.stores.cache, world.stores.queue)
+    stores = Stores(
+        Postgres.at(await world.engines.database("template0")),
+        world.stores.cache,
+        world.stores.queue,
+        world.stores.files,
+    )
     async with stores.truth.connected():
         db = stores.truth.client
         await db.execute("CREATE TABLE migrations (version integer PRIMARY KEY, name text NOT NULL)")

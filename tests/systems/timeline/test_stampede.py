@@ -259,7 +259,7 @@ async def test_a_lease_is_one_for_all_processes_and_a_flight_is_each_ones_own(wo
     async with world.open(stampede=stampede) as timeline:
         await Square.made(world, timeline)
         stores = world.stores
-        other = Stores(stores.truth, stores.cache, stores.queue)
+        other = Stores(stores.truth, stores.cache, stores.queue, stores.files)
         other.memory.reopen()  # only the service tells when Redis may be believed, and it is up
         both = [world.choices.stampede, question.build(Choice(stampede), other)]
         async with held(stores.trends) as one, held(other.trends) as two:

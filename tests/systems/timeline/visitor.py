@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -106,8 +107,9 @@ class Visitor:
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
         token: str | None = None,
+        held: asyncio.Event | None = None,
     ) -> Answer:
-        """Send one request. `body` goes as JSON, `raw` as it is; `path` may have a query."""
+        """Send one request. `body` goes as JSON, `raw` as it is, not before `held`; `path` may have a query."""
         sent: dict[str, str] = {"host": "localhost"}
         data = b"" if body is None else json.dumps(body).encode()
         if raw is not None:
@@ -137,6 +139,8 @@ class Visitor:
         said: list[Any] = []
 
         async def receive() -> Any:
+            if held is not None:
+                await held.wait()
             return heard.pop() if heard else {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:

@@ -15,6 +15,7 @@ from fathom.design import Choice
 from fathom.engines.engine import EngineError
 from fathom.engines.keeper import Keeper
 from fathom.engines.nats import Nats
+from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.systems import find
@@ -140,7 +141,7 @@ class World:
 
         `seed` may put a bug into the stores or the approach beforehand. `turned` are knobs of the other decisions.
         """
-        self.stores = Stores(self.stores.truth, self.stores.cache, self.stores.queue)
+        self.stores = Stores(self.stores.truth, self.stores.cache, self.stores.queue, self.stores.files)
         chosen = {"fanout": Choice(approach, dict(knobs or {})), "paging": Choice(paging), "ids": Choice(ids)}
         others = {"counters": counters, "stampede": stampede, "ranking": ranking, "profiles": profiles}
         for name, other in others.items():
@@ -171,7 +172,7 @@ async def engines() -> AsyncIterator[Engines]:
         engines = Engines(keeper, truth, cache, queue)
         first = Postgres.at(await engines.database("template0", MIGRATED))
         async with first.connected():
-            await Stores(first, cache, queue).migrate()
+            await Stores(first, cache, queue, Objects.at("file:///")).migrate()
         yield engines
 
 
@@ -181,11 +182,12 @@ async def world(engines: Engines) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         truth = Postgres.at(url)
         cache, queue = Redis.at(engines.cache.where), Nats.at(engines.queue.where)
-        for engine in (truth, cache, queue):
+        files = await stack.enter_async_context(Objects.start(engines.keeper, name="files"))
+        for engine in (truth, cache, queue, files):
             await stack.enter_async_context(engine.connected())
         await cache.client("FLUSHALL")
         with suppress(EngineError):  # the first test: there is none yet
             await queue.client.purge("timeline")
-        yield World(engines, Stores(truth, cache, queue), Clock())
+        yield World(engines, Stores(truth, cache, queue, files), Clock())
     with suppress(OSError, asyncpg.PostgresError):  # the test may have left it without its engine
         await engines.drop(url)

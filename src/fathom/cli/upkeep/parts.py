@@ -42,7 +42,9 @@ class Kept:
 
     @property
     def alive(self) -> bool:
-        return bool(self.body.processes()) if isinstance(self.body, Engine) else self.body.alive
+        if not isinstance(self.body, Engine):
+            return self.body.alive
+        return bool(self.body.processes()) or not isinstance(self.body, Killable)  # what has no process cannot end
 
     @property
     def cannot(self) -> dict[str, str]:

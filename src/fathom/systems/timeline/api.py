@@ -8,15 +8,24 @@ import msgspec
 
 __all__ = [
     "BODY_CHARS_MAX",
+    "DESCRIPTION_CHARS_MAX",
+    "MEDIA_BYTES_MAX",
+    "MEDIA_OF_A_POST_MAX",
+    "MEDIA_PIXELS_MAX",
     "NOTICE_KINDS",
     "PAGE_POSTS_MAX",
     "PLAIN",
     "TRENDING_HOURS_MAX",
     "TRENDING_POSTS",
     "App",
+    "File",
+    "Focus",
+    "Form",
     "Grant",
     "Manner",
     "Mark",
+    "Media",
+    "MediaId",
     "Mention",
     "Notice",
     "NoticeId",
@@ -41,8 +50,13 @@ __all__ = [
 UserId = NewType("UserId", int)
 PostId = NewType("PostId", int)  # ordered by time, unique, below 2**53 so that a double holds it exactly
 NoticeId = NewType("NoticeId", int)  # ordered by time, unique among the notices of one account
+MediaId = NewType("MediaId", int)
 
 BODY_CHARS_MAX = 500
+MEDIA_BYTES_MAX = 8 << 20  # of a picture as it is sent
+MEDIA_PIXELS_MAX = 16_777_216  # of one frame; unpacked that is 64 MiB
+MEDIA_OF_A_POST_MAX = 4
+DESCRIPTION_CHARS_MAX = 1_500
 PAGE_POSTS_MAX = 40
 TRENDING_POSTS = 20
 TRENDING_HOURS_MAX = 24
@@ -83,11 +97,17 @@ class Post(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
 
 class Manner(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a post is written: as an answer, behind a warning, or not among everybody's posts."""
+    """How a post is written: as an answer, behind a warning, not among everybody's posts, or with pictures.
+
+    `media` are uploads of its author's that no post shows; with one of them a post needs no text. `sensitive`: the
+    pictures are shown only to who asks for them.
+    """
 
     reply_to: PostId | None = None
     warning: str = ""
     listed: bool = True
+    media: list[MediaId] = []
+    sensitive: bool = False
 
 
 PLAIN = Manner()
@@ -196,14 +216,48 @@ class Mention(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be said of a post to one viewer: what they did with it, whom it names, and whom it answers."""
+Form = Literal["png", "jpeg", "webp"]  # in which pictures are kept; a GIF is kept as one of these
+Focus = tuple[float, float]  # what should stay in sight when a picture is cut: (0, 0) is its middle, (1, 1) top right
+
+
+class Media(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A picture, and a small one of it. `name` is drawn: who has it may read both, as who is told of the picture must.
+
+    Sizes are in pixels. The small one's form is always WebP.
+    """
+
+    id: MediaId
+    name: str
+    form: Form
+    width: int
+    height: int
+    small_width: int
+    small_height: int
+    description: str = ""
+    focus: Focus | None = None
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept under a picture's name: its size in bytes and its SHA-256, in hex digits."""
+
+    form: Form
+    bytes: int
+    digest: str
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be said of a post to one viewer: what they did with it, whom it names and answers, what it shows.
+
+    `media` is empty unless the viewer may see the post.
+    """
 
     post: PostId
     liked: bool = False
     boosted: bool = False
     mentions: list[Mention] = []
     answers: UserId | None = None
+    media: list[Media] = []
+    sensitive: bool = False
 
 
 NoticeKind = Literal["follow", "like", "boost", "mention"]
@@ -425,6 +479,35 @@ class Timeline(Protocol):
 
     async def search(self, viewer: UserId, text: str, limit: int = 20, followed: bool = False) -> list[User]:
         """Return accounts whose name, or the name shown, begins so: that very name first, then by followers."""
+        ...
+
+    async def upload(self, owner: UserId, body: bytes, description: str = "", focus: Focus | None = None) -> Media:
+        """Keep a picture, durable when this returns. What no post shows within a day goes again.
+
+        PNG, JPEG, GIF or WebP, whatever it is called; it is written anew, smaller, without what cameras put into it.
+        """
+        ...
+
+    async def uploaded(self, owner: UserId, media: MediaId) -> Media:
+        """Return an upload of one's own that no post shows."""
+        ...
+
+    async def caption(
+        self, owner: UserId, media: MediaId, description: str | None = None, focus: Focus | None = None
+    ) -> Media:
+        """Say what is to be seen on an upload of one's own that no post shows; None: as before."""
+        ...
+
+    async def discard(self, owner: UserId, media: MediaId) -> None:
+        """Let an upload of one's own go that no post shows."""
+        ...
+
+    async def file(self, name: str, small: bool = False) -> File:
+        """Return what is kept under a picture's name. Whoever knows the name may ask, and nobody can guess it."""
+        ...
+
+    async def content(self, name: str, small: bool, first: int, length: int) -> bytes:
+        """Return a part of what is kept under a picture's name."""
         ...
 
     async def notices(self, reader: UserId, page: Page, kinds: list[NoticeKind] | None = None) -> Notices:

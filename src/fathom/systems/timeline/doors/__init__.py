@@ -28,6 +28,8 @@ LIMITS = Limits(
         # What leaves a row for whoever asks.
         ("join", "mastodon POST accounts"): Rate(per_s=1, burst=30),
         "mastodon POST apps": Rate(per_s=1, burst=30),
+        # A picture costs up to a second of a core.
+        ("mastodon POST media", "mastodon POST v2 media"): Rate(per_s=1, burst=60),
     },
 )
 

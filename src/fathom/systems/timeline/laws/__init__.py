@@ -20,6 +20,7 @@ from fathom.history import Broken, History, Outcome, tries
 from .everybody import a_walk_meets_once_what_was_there, who_walks_up_passes_over_nothing
 from .likes import likes_are_counted_in_time, likes_are_never_negative
 from .looks import Look, ranked_part, reach_of, repeated
+from .media import no_attached_file_is_lost
 from .numbers import between, numbers_of
 from .posts import Part, Posted, Written
 from .social import a_home_shows_a_boosted_post_once, a_notice_is_given_once, nothing_from_the_muted
@@ -41,6 +42,7 @@ __all__ = [
     "likes_are_never_negative",
     "likes_equal_the_likers",
     "no_acknowledged_post_is_lost",
+    "no_attached_file_is_lost",
     "no_post_waits_for_the_rest_of_others",
     "nothing_deleted",
     "nothing_from_strangers",

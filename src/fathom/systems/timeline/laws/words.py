@@ -36,6 +36,10 @@ def told(op: Op, about: dict[str, Any]) -> str:
             return _looked(op, about)
         case "post":
             return f"{_asked(op)} (id {op.answer['id']})"
+        case "upload":
+            return f"{_asked(op)} (id {op.answer['id']})"
+        case "content" | "file":
+            return f"{_asked(op)}, and it was there"
         case "likers":
             likers = ", ".join(map(str, op.answer)) or "nobody"
             return f"user {asked[0]} asked who likes post {asked[1]}: {likers}"
@@ -54,6 +58,10 @@ def _asked(op: Op) -> str:
     if op.call == "post":
         body = str(asked[1])
         return f"user {asked[0]} posted '{body if len(body) <= BODY_CHARS else body[: BODY_CHARS - 1] + '…'}'"
+    if op.call == "upload":
+        return f"user {asked[0]} sent a picture"
+    if op.call in ("content", "file"):
+        return f"somebody asked for the file {asked[0]}"
     if op.call in _DONE:
         return f"user {asked[0]} {_DONE[op.call].format(*asked)}"
     if op.call in ("home", "posts", "read"):

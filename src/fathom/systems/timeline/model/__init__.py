@@ -83,7 +83,7 @@ class TimelineModel(Social, Everybody, Access):
     # Posts
 
     async def post(self, author: UserId, body: str, key: str | None = None, manner: Manner = PLAIN) -> Post:
-        checked_body(body)
+        checked_body(body, manner)
         checked_key(key)
         checked_manner(manner)
         self._known(author)
@@ -96,8 +96,10 @@ class TimelineModel(Social, Everybody, Access):
                 return self._post(self._written[id], body)
         if manner.reply_to is not None:
             self._original(author, manner.reply_to)
+        shown = self._to_show(author, manner)
         post = Written(PostId(self._mint()), author, body, now_ms, manner)
         self._written[post.id] = post
+        self._show(post.id, shown, sensitive=manner.sensitive)
         names = named_in(body)
         post.names = [id for id, account in self._accounts.items() if account.name in names]
         for named in post.names:
@@ -114,6 +116,8 @@ class TimelineModel(Social, Everybody, Access):
             raise Refusal("forbidden", "only its author can delete a post")
         if found.boost_of is not None and not found.deleted:
             self._original(author, found.boost_of)  # a boost is taken back for as long as what it shows is there
+        if not found.deleted:
+            self._let_go(post)
         found.deleted = True
 
     async def read(self, viewer: UserId, post: PostId) -> Post:

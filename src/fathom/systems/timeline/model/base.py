@@ -6,11 +6,15 @@ import itertools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fathom.errors import Refusal
 
-from ..api import PLAIN, App, Grant, Manner, NoticeId, NoticeKind, Page, Post, PostId, Slice, User, UserId
+from ..api import PLAIN, App, Grant, Manner, MediaId, NoticeId, NoticeKind, Page, Post, PostId, Slice, User, UserId
 from .checks import checked_id, sliced
+
+if TYPE_CHECKING:
+    from .media import Upload
 
 __all__ = ["DAY_MS", "HOUR_MS", "Account", "Base", "Code", "Noticed", "Written"]
 
@@ -85,6 +89,7 @@ class Base:
         self._apps: dict[str, App] = {}
         self._codes: dict[str, Code] = {}
         self._grants: dict[str, Grant] = {}
+        self._uploads: dict[MediaId, Upload] = {}
 
     def _known(self, user: UserId) -> Account:
         if user not in self._accounts:

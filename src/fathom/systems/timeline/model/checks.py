@@ -14,8 +14,13 @@ from fathom.errors import Refusal
 
 from ..api import (
     BODY_CHARS_MAX,
+    DESCRIPTION_CHARS_MAX,
+    MEDIA_BYTES_MAX,
+    MEDIA_OF_A_POST_MAX,
     PAGE_POSTS_MAX,
+    PLAIN,
     TRENDING_HOURS_MAX,
+    Focus,
     Manner,
     Page,
     People,
@@ -25,6 +30,7 @@ from ..api import (
     Source,
     User,
 )
+from .pictures import form_of
 
 __all__ = [
     "DISPLAY_CHARS_MAX",
@@ -34,7 +40,9 @@ __all__ = [
     "checked_app",
     "checked_body",
     "checked_cursor",
+    "checked_description",
     "checked_display",
+    "checked_focus",
     "checked_hours",
     "checked_id",
     "checked_key",
@@ -45,9 +53,11 @@ __all__ = [
     "checked_note",
     "checked_number",
     "checked_page",
+    "checked_part",
     "checked_password",
     "checked_scopes",
     "checked_search",
+    "checked_upload",
     "ends",
     "named_in",
     "peopled",
@@ -116,9 +126,9 @@ def checked_password(password: str) -> str:
     return password
 
 
-def checked_body(body: str) -> str:
-    """Return a text that can be posted, or refuse."""
-    if not body.strip() or len(body) > BODY_CHARS_MAX or "\0" in body or not _writable(body):
+def checked_body(body: str, manner: Manner = PLAIN) -> str:
+    """Return a text that can be posted, or refuse: beside a picture nothing need be said."""
+    if (not body.strip() and not manner.media) or len(body) > BODY_CHARS_MAX or "\0" in body or not _writable(body):
         raise Refusal("invalid", f"a post has 1 to {BODY_CHARS_MAX} characters, and not only spaces")
     return body
 
@@ -129,7 +139,41 @@ def checked_manner(manner: Manner) -> Manner:
         raise Refusal("invalid", f"a warning has at most {BODY_CHARS_MAX} characters")
     if manner.reply_to is not None:
         checked_id(manner.reply_to)
+    if len(manner.media) > MEDIA_OF_A_POST_MAX or len(set(manner.media)) < len(manner.media):
+        raise Refusal("invalid", f"a post shows at most {MEDIA_OF_A_POST_MAX} pictures, each once")
+    if any(not 0 <= id < _ID_MAX for id in manner.media):
+        raise Refusal("invalid", "a post shows pictures of its author's that no other post shows")
+    if manner.sensitive and not manner.media:
+        raise Refusal("invalid", "a post without pictures shows none that somebody would not want to see")
     return manner
+
+
+def checked_upload(body: bytes) -> bytes:
+    """Return bytes that may be a picture, or refuse."""
+    form_of(body)
+    if len(body) > MEDIA_BYTES_MAX:
+        raise Refusal("too-large", f"a picture has at most {MEDIA_BYTES_MAX >> 20} MiB")
+    return body
+
+
+def checked_description(description: str) -> str:
+    """Return what can be said of a picture to those who do not see it, or refuse."""
+    if len(description) > DESCRIPTION_CHARS_MAX or "\0" in description or not _writable(description):
+        raise Refusal("invalid", f"a description has at most {DESCRIPTION_CHARS_MAX:,} characters")
+    return description
+
+
+def checked_focus(focus: Focus | None) -> Focus | None:
+    """Return what can stay in sight of a picture, or refuse."""
+    if focus is not None and not all(-1 <= it <= 1 for it in focus):  # what is no number is not between any
+        raise Refusal("invalid", "the focus is two numbers from -1 to 1: left to right, and bottom to top")
+    return focus
+
+
+def checked_part(first: int, length: int, size: int) -> None:
+    """Refuse a part of a file that is none."""
+    if not (first >= 0 and length > 0 and first + length <= size):
+        raise Refusal("invalid", f"this file has {size} bytes, and these are not among them")
 
 
 def named_in(body: str) -> list[str]:

@@ -9,6 +9,7 @@ from fathom.errors import Refusal
 from ..api import Mark, Mention, Page, People, Post, PostId, Relation, Slice, Thread, User, UserId
 from .base import Account, Written, cut
 from .checks import checked_id, checked_lasting, checked_page, checked_search, peopled, tags_in
+from .media import Pictures
 from .notices import Noticing
 
 __all__ = ["Social"]
@@ -16,7 +17,7 @@ __all__ = ["Social"]
 ABOVE_MAX, BELOW_MAX = 40, 400
 
 
-class Social(Noticing):
+class Social(Noticing, Pictures):
     """Boosts, threads, mutes, lists of people, everybody's posts."""
 
     # Homes
@@ -118,12 +119,15 @@ class Social(Noticing):
 
     def _mark(self, viewer: UserId, post: Written) -> Mark:
         answered = self._written.get(post.manner.reply_to or PostId(0))
+        shown = self._shown_by(post.id) if self._sees(viewer, post) else []
         return Mark(
             post=post.id,
             liked=viewer in post.likers,
             boosted=self._boost(viewer, post.id) is not None,
             mentions=[Mention(id=id, name=self._accounts[id].name) for id in sorted(post.names)],
             answers=None if answered is None else answered.author,
+            media=[it.media for it in shown],
+            sensitive=any(it.sensitive for it in shown),
         )
 
     # People

@@ -59,13 +59,16 @@ from ..model.checks import (
     sliced,
     tags_in,
 )
+from ..model.media import Rules
 from ..stores import Stores
 from ..stores.memory import MemoryShut
 from ..stores.posts import Draft, posts_of
 from .access import Access
 from .housekeeping import unavailable
+from .media import Pictures
 from .ranked import Ranked
 from .social import Social, unfolded
+from .workshop import Workshop
 
 __all__ = ["Copies", "Service", "open"]
 
@@ -90,16 +93,19 @@ async def open(
     clock: Callable[[], int] = now_ms,
     mint: Callable[[], int] | None = None,
     passwords: Passwords | None = None,
+    rules: Rules | None = None,
 ) -> AsyncIterator[Service]:
     """Serve the timeline for the length of a block. `choices` has what serves each decision, asked at each call.
 
-    `clock` (Unix milliseconds) and `mint` (ids that rise) can be given, so that the model mints the same.
+    `clock` (Unix milliseconds) and `mint` (ids that rise) can be given, so that the model mints the same. `rules` say
+    how long pictures are kept that nobody shows, and how much of them is one account's.
     """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(stores.alone())
         keep = passwords or Passwords()
         stack.callback(keep.close)
-        service = Service(stores, choices, clock, mint, keep)
+        workshop = stack.enter_context(Workshop())
+        service = Service(stores, choices, clock, mint, keep, rules or Rules(), workshop)
         await stack.enter_async_context(service._working())
         yield service
 
@@ -120,7 +126,7 @@ class _Seen(NamedTuple):
     posts: list[Post]
 
 
-class Service(Social, Ranked, Access):
+class Service(Social, Ranked, Pictures, Access):
     """The timeline on its engines."""
 
     # Accounts
@@ -184,9 +190,9 @@ class Service(Social, Ranked, Access):
     # Posts
 
     async def post(self, author: UserId, body: str, key: str | None = None, manner: Manner = PLAIN) -> Post:
-        checked_body(body)
+        checked_body(body, manner)
         checked_key(key)
-        draft = Draft(body, checked_manner(manner), named_in(body), tags_in(body))
+        draft = Draft(body, checked_manner(manner), named_in(body), tags_in(body), self._rules.unused_ms)
         async with self._house:
             ids: Numbering = self._choices.ids
             wrote = await ids.write(checked_id(author), draft, self._clock(), key, mint=self._mint)

@@ -10,6 +10,7 @@ from fathom.blocks.ids import Ids
 from fathom.web.auth import Passwords
 
 from ..api import PostId, UserId
+from ..model.media import Rules
 from ..stores import Stores
 from ..stores.outbox import Entry
 from .counting import Counting
@@ -17,6 +18,7 @@ from .delivery import Courier
 from .herald import Herald
 from .housekeeping import Housekeeper
 from .mending import Mender
+from .workshop import Workshop
 
 __all__ = ["Base"]
 
@@ -33,6 +35,8 @@ class Base:
         clock: Callable[[], int],
         mint: Callable[[], int] | None,
         passwords: Passwords,
+        rules: Rules,
+        workshop: Workshop,
     ) -> None:
         self._stores, self._choices, self._clock, self._passwords = stores, choices, clock, passwords
         self._accounts, self._graph, self._posts = stores.accounts, stores.graph, stores.posts
@@ -40,7 +44,10 @@ class Base:
         self._courier, self._mender = Courier(stores), Mender(stores)
         self._counting = Counting(stores, choices, self._mender, clock)
         self._herald = Herald(stores)
-        self._house = Housekeeper(stores, choices, self._mender, self._courier, self._counting, self._herald, clock)
+        self._rules, self._workshop = rules, workshop
+        self._house = Housekeeper(
+            stores, choices, self._mender, self._courier, self._counting, self._herald, rules, clock
+        )
         # Posts are numbered by a decision; accounts and notices here, by a worker of their own: the notice of a boost
         # has the boost's number, and none of another kind should have the same.
         self._mint, self._ids = mint, Ids(worker=1)

@@ -13,6 +13,7 @@ from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import FathomError, Refusal
 
 from ..api import PostId, UserId
+from ..model.media import Rules
 from ..stores import Stores
 from ..stores.outbox import STRAY_S, Entry
 from .counting import Counting
@@ -47,10 +48,11 @@ class Housekeeper:
         courier: Courier,
         counting: Counting,
         herald: Herald,
+        rules: Rules,
         clock: Callable[[], int],
     ) -> None:
         self._stores, self._choices, self._mender, self._courier, self._clock = stores, choices, mender, courier, clock
-        self._counting, self._herald = counting, herald
+        self._counting, self._herald, self._rules = counting, herald, rules
         self._suspected = float("-inf")  # when an answer was last lost
         self._stuck: set[int] = set()  # rows that were not shown at the last look
         self._replaced = False  # another service serves these data
@@ -229,6 +231,8 @@ class Housekeeper:
         await stores.graph.forget_ended()
         await stores.grants.forget_unused(self._clock())
         await self._counting.tidy()
+        await stores.uploads.let_go(self._clock(), self._rules.unused_ms)
+        await stores.blobs.sweep(self._clock(), self._rules.grace_ms)
 
     def mute_ends(self, at_ms: float) -> None:
         """Keep in mind that a mute is to be lifted then."""

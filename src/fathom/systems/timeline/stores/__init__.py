@@ -1,4 +1,4 @@
-"""What the timeline stands on: the truth in PostgreSQL, feeds and copies in Redis, work in line in NATS."""
+"""What the timeline stands on: the truth in PostgreSQL, feeds in Redis, work in line in NATS, pictures as objects."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from functools import cached_property
 from importlib import resources
 
 from fathom.engines.nats import Nats
+from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.errors import FathomError, Refusal
 
 from .accounts import Accounts
+from .blobs import Blobs
 from .boosts import Boosts
 from .chores import Chores
 from .deliveries import Deliveries
@@ -37,6 +39,7 @@ from .seat import Seat
 from .standby import Standby
 from .threads import Threads
 from .trends import Trends
+from .uploads import Uploads
 
 __all__ = ["Stores"]
 
@@ -50,6 +53,7 @@ class Stores:
     truth: Postgres
     cache: Redis
     queue: Nats
+    files: Objects
 
     @cached_property
     def seat(self) -> Seat:
@@ -58,6 +62,14 @@ class Stores:
     @cached_property
     def accounts(self) -> Accounts:
         return Accounts(self.truth)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        return Uploads(self.truth)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        return Blobs(self.truth, self.files)
 
     @cached_property
     def posts(self) -> Posts:
@@ -97,7 +109,7 @@ class Stores:
 
     @cached_property
     def threads(self) -> Threads:
-        return Threads(self.truth, self.likes)
+        return Threads(self.truth, self.likes, self.uploads)
 
     @cached_property
     def people(self) -> Those:

@@ -54,18 +54,19 @@ _TURN = """
 _WRITE = f"WITH {_TURN}"
 # The same for a post that answers another, names somebody, or is not written plainly. Rows of posts are locked before
 # counts, here and in a deletion, so that the two never wait for each other.
-_WRITE_MORE = f"""
+_WRITE_ANY = f"""
     WITH parent AS MATERIALIZED (
         SELECT p.id FROM posts p WHERE p.id = $5 AND p.deleted_ms IS NULL AND p.boost_of IS NULL
             AND NOT {apart("p.author", "$2")}
         FOR NO KEY UPDATE OF p
-    ), turn AS (
+    ), {{pictures}}turn AS (
         UPDATE counts SET posts = posts + 1, last_post = $1 WHERE user_id = $2 AND last_post < $1
-            AND ($5::bigint IS NULL OR EXISTS (SELECT FROM parent)) RETURNING user_id
+            AND ($5::bigint IS NULL OR EXISTS (SELECT FROM parent)) {{if_there}}
+        RETURNING user_id
     ), written AS (
         INSERT INTO posts (id, author, body, at_ms, reply_to, warning, listed)
         SELECT $1, user_id, $3, $4, $5, $7, $8 FROM turn
-    ), answered AS (
+    ), {{shown}}answered AS (
         UPDATE posts SET replies = replies + 1, version = version + 1
         FROM turn WHERE id = $5 RETURNING id
     ), named AS (
@@ -83,9 +84,23 @@ _WRITE_MORE = f"""
     )
     SELECT (SELECT seq FROM boxed) AS seq, (SELECT seq FROM tallied) AS tally, name, last_post,
         ARRAY(SELECT user_id FROM noticed) AS noticed,
-        $5::bigint IS NOT NULL AND NOT EXISTS (SELECT FROM parent) AS lost
+        $5::bigint IS NOT NULL AND NOT EXISTS (SELECT FROM parent) AS lost{{unshown}}
     FROM users JOIN counts ON user_id = id WHERE id = $2
 """
+_WRITE_MORE = _WRITE_ANY.format(pictures="", if_there="", shown="", unshown="")
+# And for one that shows pictures: all of them, or there is no post.
+_WRITE_SHOWING = _WRITE_ANY.format(
+    pictures="""pictures AS MATERIALIZED (
+        SELECT id FROM media WHERE id = ANY($10::bigint[]) AND owner = $2 AND original IS NOT NULL AND freed_ms > $12
+        ORDER BY id FOR NO KEY UPDATE
+    ), """,
+    if_there="AND (SELECT count(*) FROM pictures) = cardinality($10::bigint[])",
+    shown="""shown AS (
+        UPDATE media SET post = $1, place = array_position($10::bigint[], media.id), sensitive = $11, freed_ms = NULL
+        FROM pictures, turn WHERE media.id = pictures.id
+    ), """,
+    unshown=", (SELECT count(*) FROM pictures) < cardinality($10::bigint[]) AS unshown",
+)
 _CLAIM = """
     INSERT INTO keys AS k (author, key, fingerprint, post, at_ms) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (author, key) DO UPDATE SET fingerprint = $3, post = $4, at_ms = $5 WHERE k.at_ms <= $5 - $6
@@ -112,6 +127,8 @@ _DELETE = f"""
     ), counted AS (
         UPDATE counts SET posts = posts - 1
         WHERE user_id = $2 AND EXISTS (SELECT FROM gone) AND (SELECT count(*) FROM unanswered) >= 0
+    ), freed AS (
+        UPDATE media SET freed_ms = $3 FROM gone WHERE media.post = gone.id AND freed_ms IS NULL
     ), boxed AS (
         INSERT INTO outbox (kind, who, what, at_ms) SELECT 'delete', $2, id, $3 FROM gone RETURNING seq
     ), tallied AS (
@@ -159,12 +176,16 @@ class Known(msgspec.Struct, frozen=True, gc=False):
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """A post that is to be written, who is named in it, and its tags."""
+    """A post that is to be written, who is named in it, and its tags.
+
+    `unused_ms`: how long uploads are there that no post shows.
+    """
 
     body: str
     manner: Manner = PLAIN
     names: Sequence[str] = ()
     tags: Sequence[str] = ()
+    unused_ms: int = 0
 
     @property
     def plain(self) -> bool:
@@ -241,8 +262,11 @@ class Posts:
             if draft.plain:
                 row = await at.fetchrow(_WRITE, minted, author, draft.body, now_ms)
             else:
-                more = (how.reply_to, draft.names, how.warning, how.listed, draft.tags)
-                row = await at.fetchrow(_WRITE_MORE, minted, author, draft.body, now_ms, *more)
+                more: list[Any] = [how.reply_to, draft.names, how.warning, how.listed, draft.tags]
+                if how.media:
+                    more += [how.media, how.sensitive, now_ms - draft.unused_ms]
+                query = _WRITE_SHOWING if how.media else _WRITE_MORE
+                row = await at.fetchrow(query, minted, author, draft.body, now_ms, *more)
         except UniqueViolationError:  # another worker had the same number
             if at is not self._db:
                 raise  # the transaction is over
@@ -251,6 +275,8 @@ class Posts:
             raise Refusal("not-found", "there is no such account")
         if not draft.plain and row["lost"]:
             raise Refusal("not-found", "there is no such post to answer")
+        if how.media and row["unshown"]:
+            raise Refusal("invalid", "a post shows pictures of its author's that no other post shows")
         if row["seq"] is None:
             return max(row["last_post"], minted)
         post = Post(

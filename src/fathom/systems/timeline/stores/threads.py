@@ -11,6 +11,7 @@ from fathom.errors import Refusal
 from ..api import Mark, Mention, Page, Post, PostId, Thread, UserId
 from .likes import Likes
 from .rows import VISIBLE, between, paged, post_of
+from .uploads import Shown, Uploads
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
@@ -44,16 +45,19 @@ _MARKS = """
         EXISTS (SELECT FROM posts b WHERE b.boost_of = p.id AND b.author = $1 AND b.deleted_ms IS NULL) AS boosted,
         (SELECT author FROM posts q WHERE q.id = p.reply_to) AS answers,
         ARRAY(SELECT u.id FROM mentions m JOIN users u ON u.id = m.user_id WHERE m.post = p.id ORDER BY u.id) AS ids,
-        ARRAY(SELECT u.name FROM mentions m JOIN users u ON u.id = m.user_id WHERE m.post = p.id ORDER BY u.id) AS names
+        ARRAY(SELECT u.name FROM mentions m JOIN users u ON u.id = m.user_id WHERE m.post = p.id ORDER BY u.id)
+            AS names,
+        EXISTS (SELECT FROM media m WHERE m.post = p.id AND freed_ms IS NULL) AS pictures
     FROM posts p WHERE p.id = ANY($2::bigint[])
 """
+_NOTHING = Shown([], False)
 
 
 class Threads:
     """Ways through the posts in the truth, beside those of homes."""
 
-    def __init__(self, truth: Postgres, likes: Likes) -> None:
-        self._truth, self._likes = truth, likes
+    def __init__(self, truth: Postgres, likes: Likes, uploads: Uploads) -> None:
+        self._truth, self._likes, self._uploads = truth, likes, uploads
 
     @property
     def _db(self) -> Database:
@@ -73,6 +77,9 @@ class Threads:
 
     async def marks(self, viewer: UserId, posts: Sequence[PostId]) -> list[Mark]:
         """Return what is to be said of these posts to a viewer, in their order."""
+        rows = await self._db.fetch(_MARKS, viewer, posts)
+        pictured = [row["id"] for row in rows if row["pictures"]]
+        shown = await self._uploads.shown(viewer, pictured) if pictured else {}
         found = {
             row["id"]: Mark(
                 post=row["id"],
@@ -80,8 +87,10 @@ class Threads:
                 boosted=row["boosted"],
                 mentions=[Mention(id=id, name=name) for id, name in zip(row["ids"], row["names"], strict=True)],
                 answers=row["answers"],
+                media=shown.get(row["id"], _NOTHING).media,
+                sensitive=shown.get(row["id"], _NOTHING).sensitive,
             )
-            for row in await self._db.fetch(_MARKS, viewer, posts)
+            for row in rows
         }
         return [found[id] for id in posts if id in found]
 

@@ -8,6 +8,7 @@ from ...api import Timeline
 from .accounts import Accounts
 from .consent import Consent
 from .instance import Instance
+from .media import Pictures
 from .notifications import Notifications
 from .oauth import OAuth
 from .routes import Speech
@@ -26,6 +27,7 @@ def mastodon(timeline: Timeline, limits: Limits) -> Speech:
         Consent(timeline),
         Accounts(timeline),
         Statuses(timeline),
+        Pictures(timeline),
         Timelines(timeline),
         Notifications(timeline),
         Streaming(timeline),

@@ -96,7 +96,7 @@ class Accounts:
 
     async def update(self, asked: Asked) -> Any:
         """Say how one is shown."""
-        pictures = {"avatar", "header"} & (asked.files | asked.said.keys())
+        pictures = {"avatar", "header"} & (asked.files.keys() | asked.said.keys())
         lost = pictures | {name for name in asked.said if name.startswith("fields_attributes")}
         plain = {"source[privacy]": ("public", ""), "source[language]": ("",)}
         lost |= {name for name, kept in plain.items() if asked.text(name, "") not in kept}
@@ -133,7 +133,7 @@ class Accounts:
 
     async def statuses(self, asked: Asked) -> Any:
         page = asked.page()
-        if any(asked.flag(name) for name in ("pinned", "only_media")) or asked.text("tagged"):
+        if asked.flag("pinned") or asked.text("tagged"):
             await self._user(asked.viewer, asked.id())
             return []
         without_boosts, without_replies = asked.flag("exclude_reblogs"), asked.flag("exclude_replies")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.parser
 import email.policy
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -48,7 +49,7 @@ class Asked:
 
     def __init__(self, visit: Visit, path: list[str], body: bytes, caller: Caller | None) -> None:
         self.visit, self.path, self.caller = visit, path, caller
-        self.files: set[str] = set()
+        self.files: dict[str, bytes] = {}
         self.said = parameters(visit, body, self.files)
 
     @property
@@ -133,10 +134,10 @@ def _number(name: str, text: str, most: int) -> int:
 # However they were sent
 
 
-def parameters(visit: Visit, body: bytes, files: set[str]) -> dict[str, list[str]]:
+def parameters(visit: Visit, body: bytes, files: dict[str, bytes]) -> dict[str, list[str]]:
     """Return the parameters of a request: name → all that was said for it. `name[]` is the same as `name`.
 
-    Files are not read; their names are added to `files`.
+    Files are added to `files`; what they are called where they come from is nobody's business.
     """
     pairs = _of_form(visit.query)
     form = visit.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
@@ -185,19 +186,32 @@ def _flat(name: str, value: Any, depth: int) -> list[tuple[str, str]]:
             return [(name, str(value))]
 
 
-def _of_parts(form: bytes, raw: bytes, files: set[str]) -> list[tuple[str, str]]:
-    whole = b"content-type: " + form + b"\r\n\r\n" + raw
-    message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(whole)
+def _of_parts(form: bytes, raw: bytes, files: dict[str, bytes]) -> list[tuple[str, str]]:
+    found = _BOUNDARY.search(form)
+    if found is None:
+        return []
+    # Between two delimiters lies a part, its bytes as they are: nothing in it is looked at but its head.
+    _, *parts = (b"\r\n" + raw).split(b"\r\n--" + (found[1] or found[2]), FIELDS_MAX + 1)
+    if len(parts) > FIELDS_MAX:
+        raise Refusal("invalid", f"a form has at most {FIELDS_MAX} parts")
     pairs: list[tuple[str, str]] = []
-    for part in message.iter_parts() if message.is_multipart() else ():
-        name = part.get_param("name", header="content-disposition")
-        if not isinstance(name, str):
+    for part in parts:
+        if part.startswith(b"--"):
+            break
+        head, blank, content = part.partition(b"\r\n\r\n")
+        said = _HEADS.parsebytes(head.lstrip() + b"\r\n\r\n")
+        name = said.get_param("name", header="content-disposition")
+        if not blank or not isinstance(name, str):
             raise Refusal("invalid", "a part of the form has no name")
-        if part.get_filename() is not None:
-            files.add(name)
+        if said.get_filename() is not None:
+            files[name] = content
             continue
         try:
-            pairs.append((name, bytes(part.get_payload(decode=True) or b"").decode()))
+            pairs.append((name, content.decode()))
         except UnicodeDecodeError:
             raise Refusal("invalid", f"{name[:40]} is not UTF-8") from None
     return pairs
+
+
+_BOUNDARY = re.compile(rb"""boundary=(?:"([^"\r\n]{1,70})"|([^\s";,]{1,70}))""", re.IGNORECASE)
+_HEADS = email.parser.BytesHeaderParser(policy=email.policy.HTTP)

@@ -11,11 +11,22 @@ from urllib.parse import quote, urlencode
 
 from fathom.errors import Refusal
 
-from ...api import Mark, Notice, NoticeKind, Page, Post, PostId, Relation, Timeline, User, UserId
+from ...api import Mark, Media, Notice, NoticeKind, Page, Post, PostId, Relation, Timeline, User, UserId
 from ...model.checks import NAMED, tags_in
 from .asked import Asked, number
 
-__all__ = ["KINDS", "account", "date", "links", "notifications", "own_account", "relationship", "statuses", "there"]
+__all__ = [
+    "KINDS",
+    "account",
+    "attachment",
+    "date",
+    "links",
+    "notifications",
+    "own_account",
+    "relationship",
+    "statuses",
+    "there",
+]
 
 KINDS: dict[str, NoticeKind] = {"follow": "follow", "favourite": "like", "reblog": "boost", "mention": "mention"}
 _TYPES = {kind: type for type, kind in KINDS.items()}
@@ -94,6 +105,33 @@ def relationship(it: Relation) -> dict[str, Any]:
     }
 
 
+def attachment(it: Media, base: str) -> dict[str, Any]:
+    """Return a picture."""
+    at = f"{base}/pictures/{it.name}"
+    meta: dict[str, Any] = {
+        "original": _size(it.width, it.height),
+        "small": _size(it.small_width, it.small_height),
+    }
+    if it.focus is not None:
+        meta["focus"] = {"x": it.focus[0], "y": it.focus[1]}
+    return {
+        "id": str(it.id),
+        "type": "image",
+        "url": f"{at}/original.{it.form}",
+        "preview_url": f"{at}/small.webp",
+        "remote_url": None,
+        "preview_remote_url": None,
+        "text_url": None,
+        "meta": meta,
+        "description": it.description or None,
+        "blurhash": None,
+    }
+
+
+def _size(width: int, height: int) -> dict[str, Any]:
+    return {"width": width, "height": height, "size": f"{width}x{height}", "aspect": width / height}
+
+
 async def statuses(timeline: Timeline, asked: Asked, posts: Sequence[Post]) -> list[dict[str, Any]]:
     """Return posts as statuses: their authors and what the viewer did with them are asked for once for all."""
     whole = [*posts, *(post.boosted for post in posts if post.boosted is not None)]
@@ -129,7 +167,7 @@ class _Statuses:
             "edited_at": None,
             "in_reply_to_id": None if shown.reply_to is None else str(shown.reply_to),
             "in_reply_to_account_id": None if mark.answers is None else str(mark.answers),
-            "sensitive": bool(shown.warning),
+            "sensitive": mark.sensitive or bool(shown.warning),
             "spoiler_text": shown.warning,
             "visibility": "public" if shown.listed else "unlisted",
             "language": None,
@@ -148,7 +186,7 @@ class _Statuses:
             "reblog": None if post.boosted is None else self.status(post.boosted),
             "application": None,
             "account": account(self._users[post.author], self._base),
-            "media_attachments": [],
+            "media_attachments": [attachment(it, self._base) for it in mark.media],
             "mentions": mentions,
             "tags": [{"name": tag, "url": f"{self._base}/tags/{tag}"} for tag in tags_in(shown.body)],
             "emojis": [],

@@ -8,7 +8,7 @@ import fathom
 from fathom.errors import Refusal
 from fathom.web.app import Reply
 
-from ...api import BODY_CHARS_MAX
+from ...api import BODY_CHARS_MAX, DESCRIPTION_CHARS_MAX, MEDIA_BYTES_MAX, MEDIA_OF_A_POST_MAX, MEDIA_PIXELS_MAX
 from .asked import Asked
 from .routes import ANYBODY, Route
 
@@ -39,15 +39,20 @@ NOTHING = {  # path → the scope that it needs
     "/api/v1/instance/rules": ANYBODY,
 }
 MEDIA = {
-    "supported_mime_types": [],
-    "image_size_limit": 0,
-    "image_matrix_limit": 0,
+    "supported_mime_types": ["image/png", "image/jpeg", "image/gif", "image/webp"],
+    "description_limit": DESCRIPTION_CHARS_MAX,
+    "image_size_limit": MEDIA_BYTES_MAX,
+    "image_matrix_limit": MEDIA_PIXELS_MAX,
     "video_size_limit": 0,
     "video_frame_rate_limit": 0,
     "video_matrix_limit": 0,
 }
 POLLS = {"max_options": 0, "max_characters_per_option": 0, "min_expiration": 0, "max_expiration": 0}
-STATUSES = {"max_characters": BODY_CHARS_MAX, "max_media_attachments": 0, "characters_reserved_per_url": 0}
+STATUSES = {
+    "max_characters": BODY_CHARS_MAX,
+    "max_media_attachments": MEDIA_OF_A_POST_MAX,
+    "characters_reserved_per_url": 0,
+}
 
 
 class Instance:

@@ -21,8 +21,13 @@ _encode = msgspec.json.Encoder().encode
 async def of_posts(
     timeline: Timeline, asked: Asked, page: Page, piece: Slice, wanted: Callable[[Post], bool] = lambda post: True
 ) -> Reply:
-    """Return a page of statuses; what is not wanted is left out, and the neighbours are where they were scanned."""
+    """Return a page of statuses; what is not wanted is left out, and the neighbours are where they were scanned.
+
+    `only_media`, where it is said, leaves out those without pictures, and boosts.
+    """
     shown = await statuses(timeline, asked, [post for post in piece.posts if wanted(post)])
+    if asked.flag("only_media"):
+        shown = [it for it in shown if it["media_attachments"]]
     fields = links(asked, page, piece.older, piece.newer if piece.posts else None)
     return Reply(200, _encode(shown), [*fields, (b"fathom-source", piece.source.encode())])
 

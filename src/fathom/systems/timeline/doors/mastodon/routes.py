@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import msgspec
 
 from fathom.errors import Refusal
-from fathom.web.app import Reply, Spoken, Stream, Visit
+from fathom.web.app import Answering, Large, Reply, Spoken, Stream, Visit
 from fathom.web.auth import Bearer
 from fathom.web.limits import Limits, Throttle
 from fathom.web.problems import Problem
@@ -22,16 +24,24 @@ ANYBODY = ""  # needs no token; who shows one sees as themselves, and a bad one 
 CLIENT = "client"  # says in its own way which program asks; what the header says of a bearer is not looked at
 PROGRAM = "program"  # needs a token, be it somebody's or only a program's
 
+LARGE_AT_ONCE = 16  # bodies that are being read, or worked on; each is held three times over
+LARGE_OF_ONE = 3
+LARGE_S = 60.0  # for one of them to arrive
+
 _encode = msgspec.json.Encoder().encode
 
 
 class Route(NamedTuple):
-    """A method and a path, whose `:word` is anything without a slash; the scope that it needs; and what answers it."""
+    """A method and a path, whose `:word` is anything without a slash; the scope that it needs; and what answers it.
+
+    `body_bytes_max`: with a body that may be so large, of somebody whose token is good; 0: as large as others.
+    """
 
     method: str
     path: str
     needs: str
     answer: Callable[[Asked], Awaitable[Any]]
+    body_bytes_max: int = 0
 
 
 def operation_of(route: Route) -> str:
@@ -52,10 +62,11 @@ class Speech:
         self.bearer: Bearer[Caller] = Bearer(_callers(timeline))
         rate = limits.per_identity
         self._throttle = None if rate is None else Throttle("identity", rate, keys_max=limits.keys_max)
+        self._sending: Counter[Any] = Counter()  # who sends large bodies now
         self._by_shape: dict[tuple[str, int], list[tuple[list[str], Route, Spoken]]] = {}
         for route in self.routes:
             steps = _steps(route.path)
-            spoken = Spoken(operation_of(route), self._answering(route))
+            spoken = Spoken(operation_of(route), self._answering(route), self._large(route))
             self._by_shape.setdefault((route.method, len(steps)), []).append((steps, route, spoken))
         self.operations = frozenset(map(operation_of, self.routes))
 
@@ -71,17 +82,37 @@ class Speech:
         """Say a problem as Mastodon does."""
         return Reply(it.status, _encode({"error": it.detail or it.title}))
 
-    def _answering(self, route: Route) -> Callable[[Visit, bytes], Awaitable[Reply | Stream]]:
-        pattern = _steps(route.path)
-
+    def _answering(self, route: Route) -> Answering:
         async def answer(visit: Visit, body: bytes) -> Reply | Stream:
-            steps = _steps(visit.scope["path"])
-            path = [step for want, step in zip(pattern, steps, strict=True) if want[:1] == ":"]
             caller = await self._enter(visit, route.needs)
-            said = await route.answer(Asked(visit, path, body, caller))
-            return said if isinstance(said, (Reply, Stream)) else Reply(200, _encode(said))
+            return await self._answer(route, visit, body, caller)
 
         return answer
+
+    async def _answer(self, route: Route, visit: Visit, body: bytes, caller: Caller | None) -> Reply | Stream:
+        steps = zip(_steps(route.path), _steps(visit.scope["path"]), strict=True)
+        asked = Asked(visit, [step for want, step in steps if want[:1] == ":"], body, caller)
+        said = await route.answer(asked)
+        return said if isinstance(said, (Reply, Stream)) else Reply(200, _encode(said))
+
+    def _large(self, route: Route) -> Large | None:
+        """Return how a large body is let in: its sender is known first, and sends few at a time."""
+        if not route.body_bytes_max:
+            return None
+
+        @asynccontextmanager
+        async def enter(visit: Visit) -> AsyncIterator[Answering]:
+            caller = await self._enter(visit, route.needs)
+            assert caller is not None
+            if self._sending[caller.user] >= LARGE_OF_ONE or self._sending.total() >= LARGE_AT_ONCE:
+                raise Refusal("unavailable", "too much is being sent at once, try again", retry_s=2.0)
+            self._sending[caller.user] += 1
+            try:
+                yield lambda visit, body: self._answer(route, visit, body, caller)
+            finally:
+                self._sending -= Counter((caller.user,))
+
+        return Large(route.body_bytes_max, LARGE_S, enter)
 
     async def _enter(self, visit: Visit, needs: str) -> Caller | None:
         """Return who asks; refuse strangers, and programs that may not."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from fathom.errors import Refusal
 
-from ...api import Manner, Post, PostId, Timeline, UserId
+from ...api import Manner, MediaId, Post, PostId, Timeline, UserId
 from .asked import Asked, number
 from .entities import account, statuses, there
 from .pages import of_posts
@@ -44,23 +44,26 @@ class Statuses:
         ]
 
     async def post(self, asked: Asked) -> Any:
-        """Write a status. What it could not keep (a poll, a file, a time, a smaller audience) is refused."""
-        for name in ("media_ids", "poll[options]", "scheduled_at", "quoted_status_id"):
+        """Write a status. What it could not keep (a poll, a time, a smaller audience) is refused."""
+        for name in ("poll[options]", "scheduled_at", "quoted_status_id"):
             if asked.text(name):
                 raise Refusal("invalid", f"Validation failed: {name} is not possible here")
         visibility = asked.text("visibility") or "public"
         if visibility not in LISTED:
             raise Refusal("invalid", "Validation failed: everybody may read what is posted here: public or unlisted")
         warning = (asked.text("spoiler_text") or "").strip()
-        asked.hold({} if warning else {"sensitive": False})
+        media = _media(asked)
+        asked.hold({} if warning or media else {"sensitive": False})
         answers = asked.text("in_reply_to_id")
         manner = Manner(
             reply_to=None if not answers else await self._answered(asked.viewer, number(answers)),
             warning=warning,
             listed=LISTED[visibility],
+            media=media,
+            sensitive=bool(media) and asked.flag("sensitive"),
         )
         body = asked.text("status") or ""
-        if not body.strip():
+        if not body.strip() and not media:
             raise Refusal("invalid", "Validation failed: Text can't be blank")
         key = asked.visit.headers.get(b"idempotency-key")
         written = await self._timeline.post(asked.viewer, body, None if key is None else key.decode("latin-1"), manner)
@@ -82,6 +85,9 @@ class Statuses:
             if refusal.code == "forbidden":  # Mastodon does not tell whose it is
                 raise Refusal("not-found", "there is no such status") from None
             raise
+        if asked.flag("delete_media"):  # else its author may put it into another status: "delete and redraft"
+            for it in shown["media_attachments"]:
+                await self._timeline.discard(asked.viewer, MediaId(int(it["id"])))
         return {**shown, "text": post.body}
 
     async def context(self, asked: Asked) -> Any:
@@ -143,3 +149,11 @@ class Statuses:
         for it in await statuses(self._timeline, asked, [post]):
             return it
         raise Refusal("not-found", "there is no such status")
+
+
+def _media(asked: Asked) -> list[MediaId]:
+    """Return the pictures that a status is to show."""
+    try:
+        return [number(id) for id in asked.all("media_ids") if id]
+    except Refusal:
+        raise Refusal("invalid", "Validation failed: media_ids has an id that is none") from None

@@ -115,7 +115,8 @@ class Streaming:
             found = (await self._timeline.public(asked.viewer, page)).posts
         else:
             found = await herald.at_home(listener, post)
-        return await statuses(self._timeline, asked, found)
+        shown = await statuses(self._timeline, asked, found)
+        return [it for it in shown if it["media_attachments"]] if asked.flag("only_media") else shown
 
     async def _notified(self, asked: Asked, notice: int) -> list[dict[str, Any]]:
         page = Page(limit=1, max_id=PostId(notice + 1), since_id=PostId(notice - 1))

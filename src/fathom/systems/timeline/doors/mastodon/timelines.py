@@ -38,15 +38,15 @@ class Timelines:
         return await of_posts(self._timeline, asked, page, await self._timeline.home(asked.viewer, page))
 
     async def public(self, asked: Asked) -> Any:
-        """Return everybody's posts: all of them are local, and none has a picture."""
+        """Return everybody's posts: all of them are local."""
         page = asked.page()
-        if (asked.flag("remote") and not asked.flag("local")) or asked.flag("only_media"):
+        if asked.flag("remote") and not asked.flag("local"):
             return []
         return await of_posts(self._timeline, asked, page, await self._timeline.public(asked.viewer, page))
 
     async def tag(self, asked: Asked) -> Any:
         page = asked.page()
-        if (asked.flag("remote") and not asked.flag("local")) or asked.flag("only_media"):
+        if asked.flag("remote") and not asked.flag("local"):
             return []
         found = await self._timeline.tagged(asked.viewer, asked.path[0], page)
         return await of_posts(self._timeline, asked, page, found)

@@ -19,12 +19,15 @@ from urllib.parse import unquote
 import click
 
 from fathom.engines.keeper import Keeper
+from fathom.engines.objects import Objects
 from fathom.engines.postgres import Installation, Postgres
 from fathom.errors import EXIT_BROKE, FathomError
 
+from . import archive
+
 if TYPE_CHECKING:
-    from .api import UserId
-    from .stores import Stores
+    from ..api import UserId
+    from ..stores import Stores
 
 __all__ = ["app", "home", "read_graph"]
 
@@ -41,6 +44,9 @@ data_option = click.option(
 engine_option = click.option(
     "--engine", metavar="postgres=URL", default=None, help="The PostgreSQL, where it is your own."
 )
+objects_option = click.option(
+    "--objects", metavar="URL", default=None, help="The object store with the pictures, where it is your own."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
@@ -53,12 +59,14 @@ def app() -> None:
 @click.argument("file", type=_FILE)
 @data_option
 @engine_option
+@objects_option
 @as_json
-def backup(file: Path, data: Path | None, engine: str | None, as_json: bool) -> None:
+def backup(file: Path, data: Path | None, engine: str | None, objects: str | None, as_json: bool) -> None:
     """Write all that the timeline knows to FILE: a consistent snapshot, also while it is up.
 
-    The truth is PostgreSQL's alone, so that is what is kept; feeds and caches are made again. FILE has pg_dump's
-    custom format. It is written beside its place and put there whole, or not at all.
+    That is PostgreSQL's tables and the pictures that they speak of; feeds and caches are made again. FILE has pg_dump's
+    custom format or, where there are pictures, is a tar of it and of them. It is written beside its place and put there
+    whole, or not at all.
     """
     if file.exists() and not _is_backup(file):
         raise FathomError(
@@ -70,7 +78,7 @@ def backup(file: Path, data: Path | None, engine: str | None, as_json: bool) -> 
         raise FathomError(
             f"there is no folder {file.absolute().parent}", why="the backup is written there", fix="make it first"
         )
-    size = _backup(file.absolute(), (data or home()).absolute(), engine)
+    size = _backup(file.absolute(), (data or home()).absolute(), engine, objects)
     if as_json:
         print(json.dumps({"file": str(file), "bytes": size}))
     else:
@@ -92,7 +100,7 @@ def restore(file: Path, data: Path | None, as_json: bool) -> None:
     if not _is_backup(file):
         raise FathomError(
             f"{file} is no backup",
-            why="it does not begin as pg_dump's custom format does",
+            why="it begins neither as pg_dump's custom format does, nor as a tar with that in it",
             fix="give a file that was written by: fathom timeline backup FILE",
         )
     _restore(file.absolute(), folder)
@@ -165,13 +173,14 @@ async def _import(edges: list[tuple[str, str]], folder: Path, engine: str | None
     from fathom.engines.nats import Nats
     from fathom.engines.redis import Redis
 
-    from .stores import Stores
+    from ..stores import Stores
 
     async with Keeper.open() as keeper, _truth(keeper, folder, engine, new=True) as url:
         truth = Postgres.at(url)
         async with truth.connected():
-            # The other two are not connected: who begins a new generation of feeds need not touch the old one.
-            stores = Stores(truth, Redis.at("redis://127.0.0.1"), Nats.at("nats://127.0.0.1"))
+            # The others are not connected: who begins a new generation of feeds need not touch the old one.
+            unused = Redis.at("redis://127.0.0.1"), Nats.at("nats://127.0.0.1"), Objects.at("file:///")
+            stores = Stores(truth, *unused)
             await stores.migrate()
             async with stores.alone(within_s=2.0):
                 await stores.generations.end()
@@ -205,14 +214,24 @@ def home() -> Path:
     return base / "fathom" / "timeline"
 
 
-def _backup(file: Path, folder: Path, engine: str | None) -> int:
+def _backup(file: Path, folder: Path, engine: str | None, objects: str | None) -> int:
     """Write a backup; return its size."""
     partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    dumped = partial.with_name(f"{partial.name}.truth")
 
     async def dump() -> None:
         async with Keeper.open() as keeper, _truth(keeper, folder, engine) as url:
             keeper.own(partial)  # whatever becomes of us, no half of a backup is left
-            await _run(keeper, "pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={partial}")
+            keeper.own(dumped)
+            truth = Postgres.at(url)
+            async with truth.connected(), archive.snapshot(truth) as (name, pictures):
+                options = ("--format=custom", "--no-owner", "--no-privileges", f"--snapshot={name}")
+                await _run(keeper, "pg_dump", url, *options, f"--file={dumped}")
+            if pictures:
+                await archive.pack(partial, dumped, pictures, objects or (folder / "files" / "objects").as_uri())
+                dumped.unlink()
+            else:
+                dumped.replace(partial)
             _put(partial, file)
 
     asyncio.run(dump())
@@ -230,13 +249,23 @@ def _put(partial: Path, file: Path) -> None:
 def _restore(file: Path, folder: Path) -> None:
     """Make a data folder from a backup."""
     unfinished = folder / f".restoring-{secrets.token_hex(4)}"
+    pictures = unfinished.with_name(f"{unfinished.name}-files")
 
     async def load() -> None:
         async with Keeper.open() as keeper:
             keeper.own(unfinished)
+            keeper.own(pictures)
+            dumped = file
+            if archive.is_packed(file):
+                dumped = pictures / "truth"
+                async with Objects.start(keeper, name="files", folder=pictures) as files, files.connected() as bucket:
+                    await archive.unpack(file, dumped, bucket)
             async with Postgres.start(keeper, name="truth", folder=unfinished) as truth:
                 options = ("--single-transaction", "--exit-on-error", "--no-owner")
-                await _run(keeper, "pg_restore", truth.where, *options, str(file))
+                await _run(keeper, "pg_restore", truth.where, *options, str(dumped))
+            if pictures.exists():
+                dumped.unlink()
+                pictures.rename(folder / "files")
             unfinished.rename(folder / "truth")
             _sync_folder(folder)
 
@@ -349,7 +378,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _is_backup(file: Path) -> bool:
     with file.open("rb") as begun:
-        return begun.read(len(MAGIC)) == MAGIC
+        return begun.read(len(MAGIC)) == MAGIC or archive.is_packed(file)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,92 @@
+"""Bytes under their digest: equal ones are kept once, and go when nothing refers to them any more."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fathom.engines.objects import Objects
+from fathom.engines.postgres import Postgres
+
+if TYPE_CHECKING:
+    from fathom.engines.bucket import Bucket
+    from fathom.engines.database import Database
+
+__all__ = ["DOOMED", "HELD", "Blobs"]
+
+SWEPT_MAX = 100  # objects at a time: the next round takes the rest
+
+# Whoever changes several rows locks them first, in the order of their digests: then no two wait for each other.
+HELD = "held AS MATERIALIZED (SELECT hash FROM blobs WHERE hash = ANY({hashes}) ORDER BY hash FOR NO KEY UPDATE)"
+# Also what is doomed already: who is about to pardon it, having seen a reference, then sees that it has changed.
+DOOMED = "UPDATE blobs SET doomed_ms = {now} FROM held WHERE blobs.hash = held.hash"
+_CLAIM = """
+    INSERT INTO blobs (hash, key, bytes, doomed_ms) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (hash) DO UPDATE
+        SET doomed_ms = CASE WHEN blobs.doomed_ms IS NOT NULL THEN greatest(blobs.doomed_ms, $4) END
+    RETURNING key
+"""
+_REFERRED = "EXISTS (SELECT FROM media WHERE original = b.hash) OR EXISTS (SELECT FROM media WHERE small = b.hash)"
+_PARDON = f"""
+    UPDATE blobs SET doomed_ms = NULL WHERE hash IN (
+        SELECT hash FROM blobs b WHERE doomed_ms < $1 AND ({_REFERRED}) ORDER BY hash LIMIT $2 FOR NO KEY UPDATE)
+"""
+# A foreign key stands behind this: if an upload comes to refer to one of these in this very moment, none is condemned.
+_CONDEMN = f"""
+    WITH gone AS (
+        DELETE FROM blobs WHERE hash IN (
+            SELECT hash FROM blobs b WHERE doomed_ms < $1 AND NOT ({_REFERRED}) ORDER BY hash LIMIT $2 FOR UPDATE)
+        RETURNING key
+    )
+    INSERT INTO condemned (key) SELECT key FROM gone
+"""
+
+
+class Blobs:
+    """Objects, and what the truth says of them.
+
+    A row is written before its object and removed before it, and a key is never used again. So bytes that come again
+    while old ones are being deleted lie elsewhere, and a deletion whose answer was lost may be carried out whenever it
+    likes.
+    """
+
+    def __init__(self, truth: Postgres, files: Objects) -> None:
+        self._truth, self._files = truth, files
+
+    @property
+    def _db(self) -> Database:
+        return self._truth.client
+
+    @property
+    def _bucket(self) -> Bucket:
+        return self._files.client
+
+    async def keep(self, digest: bytes, body: bytes, now_ms: int) -> None:
+        """Have these bytes on disk when this returns. They go again unless something comes to refer to them."""
+        fresh = f"{digest.hex()[:2]}/{digest.hex()}.{secrets.token_hex(4)}"
+        key = await self._db.fetchval(_CLAIM, digest, fresh, len(body), now_ms)
+        await self._bucket.ensure(key, body)
+
+    async def content(self, key: str, first: int, length: int) -> bytes | None:
+        """Return a part of what lies under a key; None: it is not there."""
+        return await self._bucket.get_range(key, first, length)
+
+    async def sweep(self, now_ms: int, grace_ms: int, most: int = SWEPT_MAX) -> int:
+        """Delete what nothing has referred to for the grace; return how many objects."""
+        from asyncpg import ForeignKeyViolationError
+
+        before_ms = now_ms - grace_ms
+        await self._db.execute(_PARDON, before_ms, most)
+        try:
+            await self._db.execute(_CONDEMN, before_ms, most)
+        except ForeignKeyViolationError:  # the next round finds it referred to
+            return 0
+        keys: Sequence[str] = [
+            row["key"] for row in await self._db.fetch("SELECT key FROM condemned ORDER BY key LIMIT $1", most)
+        ]
+        for key in keys:
+            await self._bucket.delete(key)
+        if keys:
+            await self._db.execute("DELETE FROM condemned WHERE key = ANY($1::text[])", keys)
+        return len(keys)
