@@ -78,6 +78,7 @@ async def main(folder: Path, count: int, how: str, largest_bytes: int | None) ->
             except DiskFull:
                 say("full")
                 os._exit(0)
+            await asyncio.sleep(0)  # so that a sync begins, and what comes next is not covered by it
             if number > AHEAD:
                 await store.sync(number - AHEAD)
 

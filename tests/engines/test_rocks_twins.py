@@ -22,7 +22,7 @@ from fathom.sim.world import World
 FAMILIES = ["data", "hints", "made later"]
 families = st.sampled_from(FAMILIES)
 keys = st.binary(max_size=2) | st.sampled_from([b"a", b"b", b"a" * 1024, b"\xff\xff\xff"])
-values = st.none() | st.binary(max_size=3) | st.just(bytes(20_000))
+values = st.none() | st.binary(max_size=3) | st.just(bytes(1_000))
 batches = st.lists(st.tuples(families, keys, values), max_size=4)
 
 

@@ -78,10 +78,10 @@ def too_early(found: Seen) -> list[str]:
     return early
 
 
-def traced(folder: Path, how: str) -> Seen:
+def traced(folder: Path, how: str, *more: str) -> Seen:
     """Let a writer write under strace."""
     trace = folder / "trace"
-    strace = ["strace", *OPTIONS, "-e", "trace=write,fdatasync,fsync", "-o", str(trace), "--"]
+    strace = ["strace", *OPTIONS, *more, "-e", "trace=write,fdatasync,fsync", "-o", str(trace), "--"]
     program = [sys.executable, rocks_writer.__file__, str(folder / "n1"), str(BATCHES), how]
     subprocess.run([*strace, *program], stdout=subprocess.PIPE, check=True, timeout=120)
     with trace.open("rb") as lines:
@@ -101,3 +101,14 @@ def test_the_check_turns_red_when_syncing_is_turned_off(tmp_path: Path, how: str
     early = too_early(traced(tmp_path, how))
     print(f"{how}: {len(early)} of {BATCHES} too early; {early[:1]}")
     assert len(early) > BATCHES * 0.9
+
+
+def test_batches_are_written_while_a_slow_disk_syncs(tmp_path: Path) -> None:
+    found = traced(tmp_path, "fsync", "-e", "inject=fdatasync:delay_enter=200000:when=10..12")
+    slow = [sync for log in found.written for sync in found.synced[log] if sync.ended_s - sync.begun_s > 0.15]
+    assert slow
+    writes = [write for log in found.written.values() for _, write in log]
+    meanwhile = [sum(sync.begun_s < write.begun_s < sync.ended_s for write in writes) for sync in slow]
+    print(f"written during {len(slow)} syncs of 0.2 s: {meanwhile}")
+    assert max(meanwhile) >= rocks_writer.AHEAD / 2
+    assert too_early(found) == []

@@ -8,13 +8,14 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
 
 from fathom.blocks.machine import Batch, Corrupt, DiskFull
 from fathom.engines.engine import EngineBusy, EngineDown, EngineError, on_disk
 from fathom.engines.group_commit import GroupCommit
 from fathom.engines.rocks_folder import DB, FORMAT, Folder, Mark, Space, finish, free_bytes, make_empty
 from fathom.engines.rocks_tuning import Tuning, tallies
+from fathom.errors import nearest
 
 if TYPE_CHECKING:
     from rocksdict import ColumnFamily, Options, Rdict
@@ -74,7 +75,7 @@ class Rocks:
         self._options.enable_statistics()  # they live on it, so it is kept
         self._families: dict[str, Family] = {}
         self._broken: Exception | None = None
-        self._closed = False
+        self._closed: EngineDown | None = None
         self._space = Space(folder.path, tuning.reserve_bytes, free)
         self.synced: Callable[[int], None] = lambda ticket: None
         self.failed: Callable[[Exception], None] = lambda fault: None  # nothing will be durable any more
@@ -100,6 +101,12 @@ class Rocks:
         named are made when they are written to, at the price of a sync. `free` says how many bytes the disk has left.
         Raises EngineError: another cluster's, another format, in use, corrupt, or the log has lost what was synced.
         """
+        if durability not in get_args(Durability):
+            raise EngineError(
+                f"there is no durability '{durability}'",
+                why="a store has fsync, and none",
+                fix=nearest(durability, get_args(Durability), "say fsync"),
+            )
         with on_disk(f"no store can be kept in {folder}"):
             whose = Folder.open(folder, cluster)
             mark = Mark(whose.path)
@@ -163,8 +170,8 @@ class Rocks:
         Raises `DiskFull`, having changed nothing; a batch that only deletes may use the reserve. After any other
         error (EngineError) nobody knows, and nothing is written any more: open the store anew.
         """
-        if self._broken:
-            raise self._broken
+        if trouble := self._closed or self._broken:
+            raise trouble
         writes, size = self._new_batch(raw_mode=True), 0
         for name, key, value in batch:
             family = self._find(name) or self._make(name)
@@ -281,7 +288,6 @@ class Rocks:
         with _told("the store cannot be opened", self._folder.path):
             known = Rdict.list_cf(place, self._options) if (self._folder.db / "CURRENT").exists() else []
             names = dict.fromkeys([*known, *families])
-            names.pop("default", None)
             options: dict[str, Options] = {name: self._tuning.options(self._cache) for name in names}
             db = Rdict(place, self._options, options)
             for name in names:
@@ -291,9 +297,7 @@ class Rocks:
     def _find(self, name: str) -> Family | None:
         family = self._families.get(name)
         if family is None and self._closed:
-            raise EngineDown(
-                f"the store in {self._folder.path} is closed", why="its block has ended", fix="ask inside `open()`"
-            )
+            raise self._closed
         return family
 
     def _make(self, name: str) -> Family:
@@ -304,7 +308,9 @@ class Rocks:
 
     def _close(self) -> None:
         """Let go of the folder. RocksDB does so when the last that refers to it has gone."""
-        self._closed = True
+        self._closed = EngineDown(
+            f"the store in {self._folder.path} is closed", why="its block has ended", fix="ask inside `open()`"
+        )
         self._families.clear()
         try:
             self._db.close()
