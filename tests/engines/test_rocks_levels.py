@@ -34,7 +34,7 @@ def opened(folder: Path, **turned: Any) -> Any:
 
 
 async def written(store: Rocks, times: int = 1) -> dict[bytes, bytes]:
-    """Write values of 100 bytes under keys drawn from the even ones, wait until nothing is left to merge, and return them."""
+    """Write values under keys drawn from the even ones, wait until nothing is left to merge, and return them."""
     dice = random.Random(1)
     expected: dict[bytes, bytes] = {}
     for _ in range(times * WRITES // BATCH):
