@@ -77,7 +77,7 @@ async def measure(rounds: int, n: int) -> None:
     if core is not None:
         os.sched_setaffinity(0, {core})
     rows: list[tuple[float, ...]] = []
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as place:
+    with tempfile.TemporaryDirectory(prefix=".rocks-", dir=Path.cwd()) as place:
         folder = Path(place)
         async with Rocks.open(folder / "n1", cluster="c", families=FAMILIES, tuning=Tuning(reserve_bytes=0)) as store:
             before = await store.counters()
