@@ -22,6 +22,7 @@ from fathom.systems import find
 from fathom.web.served import Served
 
 from . import wal
+from .strace import OPTIONS
 
 POSTS = 200
 AT_ONCE = 8  # several, so that one sync covers several commits, as it does in life
@@ -49,7 +50,7 @@ class Traced:
             self._trace.touch(mode=0o600)
             if uid is not None:
                 os.chown(self._trace, uid, uid)
-            strace = ["strace", "-f", "-y", "-ttt", "-T", "-xx", "-s", "1048576", "-e", f"trace={wal.SYSCALLS}"]
+            strace = ["strace", *OPTIONS, "-e", f"trace={wal.SYSCALLS}"]
             argv = [*strace, "-o", self._trace, "--", *argv]
         return await self._keeper.spawn(argv, name=name, uid=uid, cwd=cwd, **more)
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from .strace import calls, plain
+
 __all__ = ["SYSCALLS", "Acknowledged", "Record", "Sync", "Write", "records", "trace", "uncovered"]
 
 SYSCALLS = "pwrite64,fdatasync,fsync"
@@ -46,47 +48,26 @@ class Acknowledged(NamedTuple):
     told_s: float  # on the wall's clock, as strace's
 
 
-_LINE = re.compile(rb"^(\d+) +(\d+\.\d+) (.*)$")
-_CALL = re.compile(rb"^(\w+)\(\d+<([^>]*)>(?:, (.*))?\) += (-?\d+).*<(\d+\.\d+)>$", re.DOTALL)
 _WRITTEN = re.compile(rb'^"((?:\\x[0-9a-f]{2})*)", (\d+), (\d+)$')
 _SEGMENT = re.compile(rb"pg_wal/([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$")
 
 
 def trace(lines: Iterable[bytes]) -> tuple[list[Write], list[Sync]]:
-    """Return the log's writes and syncs out of `strace -f -y -ttt -T -xx -s LARGE`.
-
-    A call that another process' line interrupted is put together again; its times are those of the call itself.
-    """
+    """Return the log's writes and syncs out of what strace wrote (`strace.OPTIONS`)."""
     writes: list[Write] = []
     syncs: list[Sync] = []
-    unfinished: dict[bytes, tuple[float, bytes]] = {}
-    for line in lines:
-        found = _LINE.match(line.rstrip(b"\n"))
-        if found is None:
+    for call in calls(lines):
+        segment = _segment(call.path)
+        if segment is None or call.status < 0:
             continue
-        pid, begun_s, said = found[1], float(found[2]), found[3]
-        if said.endswith(b" <unfinished ...>"):
-            unfinished[pid] = (begun_s, said.removesuffix(b" <unfinished ...>"))
-            continue
-        if said.startswith(b"<... "):
-            if pid not in unfinished:
-                continue  # it had begun before we looked
-            begun_s, first = unfinished.pop(pid)
-            said = first + said.partition(b" resumed>")[2]
-        call = _CALL.match(said)
-        if call is None:
-            continue
-        name, path, arguments, status, took_s = call[1], call[2], call[3], int(call[4]), float(call[5])
-        segment = _segment(path)
-        if segment is None or status < 0:
-            continue
-        if name in (b"fdatasync", b"fsync"):
-            syncs.append(Sync(segment, begun_s, begun_s + took_s))
-        elif name == b"pwrite64" and (written := _WRITTEN.match(arguments)):
-            data = _plain(written[1])
-            if len(data) < status:
-                raise ValueError(f"strace cut a write of {status} bytes to {len(data)}: give it a larger -s")
-            writes.append(Write(segment * SEGMENT_BYTES + int(written[3]), data[:status], begun_s, begun_s + took_s))
+        if call.name in ("fdatasync", "fsync"):
+            syncs.append(Sync(segment, call.begun_s, call.ended_s))
+        elif call.name == "pwrite64" and (written := _WRITTEN.match(call.arguments)):
+            data = plain(written[1])
+            if len(data) < call.status:
+                raise ValueError(f"strace cut a write of {call.status} bytes to {len(data)}: give it a larger -s")
+            place = segment * SEGMENT_BYTES + int(written[3])
+            writes.append(Write(place, data[: call.status], call.begun_s, call.ended_s))
     return writes, syncs
 
 
@@ -163,13 +144,8 @@ def _pieces(start: int, length: int, pg_wal: Path) -> Iterable[tuple[int, bytes]
         place, length = place + here, length - here
 
 
-def _plain(text: bytes) -> bytes:
-    """Return the bytes that strace -xx wrote in hexadecimal."""
-    return bytes.fromhex(text.replace(b"\\x", b"").decode())
-
-
 def _segment(path: bytes) -> int | None:
-    found = _SEGMENT.search(_plain(path) if path.startswith(b"\\x") else path)
+    found = _SEGMENT.search(path)
     if found is None:
         return None
     return int(found[2], 16) * (0x1_0000_0000 // SEGMENT_BYTES) + int(found[3], 16)
