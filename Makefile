@@ -4,6 +4,7 @@
 
 PYTHON ?=
 TESTS ?=
+WORKERS ?= 2
 export PYTHON
 
 RUN := ./.venv/bin/python -P -m
@@ -15,9 +16,13 @@ help: ## say what there is
 setup: ## make this checkout ready (also done by the first ./fathom)
 	@$(READY)
 
-test: ## set up and run all tests (some minutes)
+test: ## set up and run all tests (ten minutes): first side by side, then alone what asks for time
 	@$(READY) dev
-	@$(RUN) pytest --durations=25 --durations-min=4 -m "not outside" $(TESTS)
+	@rm -f .fathom/first.json
+	@pass="$(RUN) pytest --first=.fathom/first.json --durations=25 --durations-min=4"; \
+	$$pass -n $(WORKERS) --dist worksteal -m "not outside and not quiet" $(TESTS); first=$$?; \
+	$$pass -m "quiet and not outside" $(TESTS); second=$$?; \
+	case $$first$$second in 00|05|50) ;; *) exit 1 ;; esac  # 5: of the TESTS asked for, none was in this pass
 
 check: ## format, types, the rules of the house, the fast tests (seconds)
 	@$(READY) dev

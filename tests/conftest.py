@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import functools
+import json
 import os
 import platform
+import shutil
+import tempfile
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +28,8 @@ class Outcomes:
     def __init__(self) -> None:
         self.by_test: dict[str, str] = {}
         self.shows: dict[str, tuple[str, ...]] = {}
-        self.left_out: list[str] = []
+        self.left_out: dict[str, bool] = {}  # but for those that need outside programs; whether each is a quiet one
+        self.lost = False  # a worker has died: what it was to run is not known
         self.unmarked: list[tuple[float, str]] = []
 
     def add(self, report: pytest.TestReport) -> None:
@@ -35,6 +41,17 @@ class Outcomes:
         if report.when == "call" and report.duration > SLOW_S and "slow" not in report.keywords:
             self.unmarked.append((report.duration, report.nodeid))
 
+    def tell(self) -> dict[str, Any]:
+        """Return what a worker knows and the process that started it does not: that one collects nothing."""
+        return {"shows": self.shows, "left_out": self.left_out}
+
+    def hear(self, told: dict[str, Any]) -> None:
+        """Add what a worker told, or an earlier pass, whose tests then are not left out."""
+        self.shows |= told["shows"]
+        self.left_out |= told["left_out"]
+        self.by_test |= told.get("by_test", {})
+        self.left_out = {test: quiet for test, quiet in self.left_out.items() if test not in self.shows}
+
     def by_row(self) -> dict[str, list[Test]]:
         """Return row → tests that show it, for the tests that ran."""
         found: defaultdict[str, list[Test]] = defaultdict(list)
@@ -44,14 +61,32 @@ class Outcomes:
         return dict(found)
 
 
-def is_full(config: pytest.Config, left_out: list[str]) -> bool:
-    """Whether this run is over everything but what needs outside programs: only then do its results count."""
-    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    return everything and not left_out and not config.getoption("collectonly")
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--first", type=Path, help="a file through which a first pass, without `quiet`, tells the second")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[OUTCOMES] = Outcomes()
+    if given := getattr(config, "workerinput", None):
+        os.environ["TMPDIR"] = given["folder"]
+        tempfile.tempdir = None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give each worker a folder of its own: who measures on a machine leaves a sign there, for the others to wait."""
+    folder = node.workerinput["folder"] = tempfile.mkdtemp(prefix="fw-", dir="/var/tmp")  # short: for sockets
+    node.config.add_cleanup(functools.partial(shutil.rmtree, folder, ignore_errors=True))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    outcomes = node.config.stash[OUTCOMES]
+    told = getattr(node, "workeroutput", {}).get("told")
+    if error or told is None:
+        outcomes.lost = True
+    else:
+        outcomes.hear(told)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -69,7 +104,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
         outcomes = item.config.stash[OUTCOMES]
         outcomes.shows.pop(item.nodeid, None)
         if item.get_closest_marker("outside") is None:
-            outcomes.left_out.append(item.nodeid)
+            outcomes.left_out[item.nodeid] = item.get_closest_marker("quiet") is not None
 
 
 class Watch:
@@ -87,16 +122,27 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    outcomes = session.config.stash[OUTCOMES]
+    config, outcomes = session.config, session.config.stash[OUTCOMES]
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["told"] = outcomes.tell()
+        return
+    first: Path | None = config.getoption("first")
+    if first and first.exists():
+        outcomes.hear(json.loads(first.read_text()))
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.getoption("collectonly")
     ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    early = session.shouldstop or session.shouldfail
-    if ended and not early and is_full(session.config, outcomes.left_out):
+    if not everything or not ended or session.shouldstop or session.shouldfail or outcomes.lost:
+        return
+    if not outcomes.left_out:
         write_report(
             Path(os.environ.get("FATHOM_FEATURES", CHECKOUT / REPORT)),
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             python=platform.python_version(),
             tests=outcomes.by_row(),
         )
+    elif first and all(outcomes.left_out.values()):
+        first.parent.mkdir(exist_ok=True)
+        first.write_text(json.dumps(outcomes.tell() | {"by_test": outcomes.by_test}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -148,6 +148,46 @@ def test_a_full_run_writes_which_rows_were_shown_and_a_part_of_one_does_not(tmp_
     assert [report.state(known[row]) for row in ("TL-01", "TL-02", "TL-03")] == ["green", "grey", "grey"]
 
 
+TWO = """
+import os, pytest
+
+@pytest.mark.feature("TL-01")
+def test_beside(): pass
+
+@pytest.mark.feature("TL-02")
+def test_dies():
+    if "DIES" in os.environ: os._exit(1)
+
+@pytest.mark.quiet
+@pytest.mark.feature("TL-01", "TL-03")
+def test_alone(): pass
+"""
+FIRST, SECOND = (["--first=first.json", "-m", which] for which in ("not quiet", "quiet"))
+
+
+@pytest.mark.slow
+def test_two_passes_are_a_full_run_together_and_neither_is_alone(tmp_path: Path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_suite.py").write_text(TWO)
+    assert run_pytest(tmp_path, *SECOND) == (0, None)
+    assert run_pytest(tmp_path, *FIRST, "-n", "2") == (0, None)
+    code, report = run_pytest(tmp_path, *SECOND)
+    assert code == 0 and report is not None
+    assert {row: len(shown) for row, shown in report.tests.items()} == {"TL-01": 2, "TL-02": 1, "TL-03": 1}
+    assert {report.state(row) for row in rows().values() if row.id in report.tests} == {"green"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [["-k", "beside"], ["-p", "dies"]], ids=["left out", "died"])
+def test_a_first_pass_that_did_not_run_all_is_no_part_of_a_full_run(tmp_path: Path, lost: list[str]):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_suite.py").write_text(TWO)
+    (tmp_path / "dies.py").write_text("import os\nos.environ['DIES'] = 'yes'\n")
+    code, _ = run_pytest(tmp_path, *FIRST, "-n", "2", *lost)
+    assert code == (0 if "-k" in lost else 1)
+    assert not (tmp_path / "first.json").exists()
+
+
 @pytest.mark.slow
 def test_a_mark_without_a_row_stops_the_run(tmp_path: Path):
     (tmp_path / "tests").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pty
 import subprocess
@@ -64,6 +65,34 @@ def test_a_new_approach_is_its_decisions_methods_and_does_as_the_default_does(fa
     for name in ("Mary", "Ada", "Kurt"):
         assert mine.add(name) == default.add(name)
     assert mine.first(2) == default.first(2) == ["Ada", "Kurt"]
+
+
+def test_the_imports_of_a_new_approach_bring_every_name_as_its_decision_knows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from fathom.cli.methods import written
+
+    (tmp_path / "named_otherwise.py").write_text(
+        "import collections.abc as abc\n"
+        "import os.path\n"
+        "from decimal import Decimal as Money, Inexact\n"
+        "from abc import abstractmethod\n"
+        "from fathom.design import Decision\n"
+        "MOST = 3\n"
+        "LEAST: int = 1\n"
+        "class Price(Decision):\n"
+        "    @abstractmethod\n"
+        "    def of(self, on: abc.Set, at: os.PathLike, most=MOST, least=LEAST) -> Money: ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    body = written(importlib.import_module("named_otherwise").Price)
+    assert body.imports.splitlines() == [
+        "import collections.abc as abc",
+        "import os.path",
+        "from decimal import Decimal as Money",
+        "",
+        "from . import LEAST, MOST",
+    ]
 
 
 def test_a_new_approach_of_the_timeline_has_two_methods_with_what_they_promise():

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from fathom.cli.choosing import chosen, pairs
-from fathom.cli.place import Place, Running
+from fathom.cli.place import Place, Running, of_demo
 from fathom.design import Choice, System
 from fathom.errors import FathomError
 
@@ -168,7 +168,30 @@ def test_data_of_another_system_is_refused(fathom, shop: Path, tmp_path: Path):
     with Place(tmp_path / "data").taken(System.at(shop)):
         pass
     fathom("new", "system", "other")
-    fathom("up", "./other", "--data", "data").is_told(code=64, what="is not other's", fix="--data DIR")
+    fathom("up", "./other", "--data", "data").is_told(code=64, what="is not that of other", fix="--data DIR")
+
+
+@pytest.mark.parametrize("made_by", ["another up", "a person"])
+def test_a_demo_takes_no_folder_that_no_demo_has_made(shop: Path, tmp_path: Path, made_by: str):
+    system, kept = System.at(shop), tmp_path / "x-demo" / "service" / "kept"
+    if made_by == "another up":
+        with Place(tmp_path / "x-demo").taken(system):
+            pass
+    kept.parent.mkdir(parents=True)
+    kept.write_text("precious")
+    demo = of_demo(system, tmp_path / "x")
+    with pytest.raises(FathomError, match="is not that of my-shop") as told, demo.taken(system):
+        demo.clear([])
+    assert "--demo" in told.value.fix and kept.read_text() == "precious"
+
+
+def test_a_demos_folder_is_its_own_and_nobody_elses(shop: Path, tmp_path: Path):
+    system, demo = System.at(shop), of_demo(System.at(shop), tmp_path / "x")
+    for _ in range(2):
+        with demo.taken(system):
+            (demo.folder / "service").mkdir(exist_ok=True)
+    with pytest.raises(FathomError, match="is not that of my-shop"), Place(demo.folder).taken(system):
+        pass
 
 
 def test_a_system_that_is_not_up_cannot_switch(fathom, shop: Path, tmp_path: Path):

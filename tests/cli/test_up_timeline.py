@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from fathom.engines import keeper_process
 from fathom.engines.keeper import Keeper
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
@@ -50,19 +51,8 @@ class Timeline:
 
     def pids(self, program: str) -> list[int]:
         """Return its descendants that run a program."""
-        parents = {int(pid.name): _parent(pid) for pid in Path("/proc").iterdir() if pid.name.isdigit()}
-        mine, found = {self.process.pid}, True
-        while found:
-            found = {pid for pid, parent in parents.items() if parent in mine} - mine
-            mine |= found
+        mine = keeper_process.below(keeper_process.processes(), {self.process.pid})
         return [pid for pid in mine if _program(pid) == program]
-
-
-def _parent(place: Path) -> int:
-    try:
-        return int((place / "stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
 
 
 def _program(pid: int) -> str:

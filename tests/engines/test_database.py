@@ -60,6 +60,24 @@ async def test_a_transaction_is_all_or_nothing(db: Database):
     assert await count(db) == 0
 
 
+async def test_who_is_ended_for_a_deadlock_is_told_that_nothing_was_done_and_the_connection_is_kept(db: Database):
+    await db.execute("INSERT INTO t VALUES (1, ''), (2, '')")
+    both = asyncio.Barrier(2)
+
+    async def change(first: int, second: int) -> None:
+        async with db.transaction() as tx:
+            await tx.execute("UPDATE t SET body = body || 'x' WHERE id = $1", first)
+            await both.wait()
+            await tx.execute("UPDATE t SET body = body || 'x' WHERE id = $1", second)
+
+    ended = await asyncio.gather(change(1, 2), change(2, 1), return_exceptions=True)
+    assert sorted(type(it) for it in ended if it is not None) == [EngineBusy]
+    assert [row["body"] for row in await db.fetch("SELECT body FROM t")] == ["x", "x"], "the other one was done, once"
+    with pytest.raises(EngineBusy):
+        await db.execute("DO $$ BEGIN RAISE EXCEPTION 'for the test' USING ERRCODE = '40001'; END $$")
+    assert len(db._idle) == db._open, "nobody had to open another connection"
+
+
 async def test_a_block_that_ignores_a_failed_statement_is_told_that_nothing_was_committed(db: Database):
     with pytest.raises(RuntimeError, match="nothing was committed"):
         async with db.transaction() as tx:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from fathom.engines import keeper as keeper_module
 from fathom.engines import keeper_process
 from fathom.engines.keeper import Child, Keeper, free_port
 from fathom.errors import FathomError
@@ -201,6 +202,20 @@ async def test_the_keeper_ends_its_children_when_its_block_does():
     assert not running(keeper.process_id)
 
 
+@pytest.mark.slow
+async def test_a_keeper_that_has_much_to_delete_is_given_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    slow = "swiftly = remove\n\n\ndef remove(path):\n    time.sleep(0.8)\n    swiftly(path)\n\n\n"
+    start = 'if __name__ == "__main__":'
+    (tmp_path / "slow.py").write_text(keeper_module.PROCESS.read_text().replace(start, slow + start))
+    monkeypatch.setattr(keeper_module, "PROCESS", tmp_path / "slow.py")
+    monkeypatch.setattr(keeper_module, "END_S", 1.0)
+    async with Keeper.open() as keeper:
+        pass
+    assert not keeper.folder.exists()
+    assert not keeper.data.exists()
+    assert keeper._process.returncode == 0, "it was not left to end by itself"
+
+
 async def test_the_keeper_does_not_hear_the_terminal(keeper: Keeper):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         os.kill(keeper.process_id, number)
@@ -209,7 +224,6 @@ async def test_the_keeper_does_not_hear_the_terminal(keeper: Keeper):
     assert os.getsid(keeper.process_id) == keeper.process_id != os.getsid(0)
 
 
-@pytest.mark.slow
 def cpu_s(pid: int) -> float:
     """The CPU time of a process so far."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9

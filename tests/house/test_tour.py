@@ -17,8 +17,14 @@ PAGES = sorted((CHECKOUT / "docs" / "tour").glob("[0-9]*.md"))
 TRIES = 3  # a neighbour on the machine may void a dive, which then says so
 
 
+def page_of_the_tour(page: Path) -> object:
+    """A page as a parameter: one that measures runs alone."""
+    measures = any(command.words[0] in ("dive", "trust") for command in typed(page))
+    return pytest.param(page, id=page.stem, marks=[pytest.mark.quiet] if measures else [])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+@pytest.mark.parametrize("page", map(page_of_the_tour, PAGES))
 def test_a_page_of_the_tour_runs_as_it_says(page: Path, tmp_path: Path):
     with contextlib.ExitStack() as beside:
         for command in typed(page):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom.lab.bisect import standing_for
+from fathom.errors import FathomError
+from fathom.lab.bench import Bench
+from fathom.lab.bisect import narrow, standing_for
 from fathom.lab.findings.census import visited
 from fathom.lab.findings.crossings import CLOSE, NEAR, Narrowing, changes, crossings
+from fathom.lab.plan import PACES
 from fathom.lab.runs import Segment
 
 from .synthetic import FANS, World, _on_read, _on_write, plan_of
@@ -119,3 +126,30 @@ def test_a_value_that_was_planned_and_told_nothing_is_not_visited_again():
         visits.append(at)
         ends.saw(at, -1 if at < 1_000 else 1)
     assert 1_000 not in visits and ends.left < 1_000 < ends.right <= NEAR * CLOSE * ends.left
+
+
+@pytest.mark.parametrize("broke", [FathomError("it does not come up", why="x", fix="y"), None], ids=["broke", "void"])
+async def test_a_value_of_which_nothing_is_known_ends_the_narrowing(plan, broke):
+    """It is no observation that nobody can tell, and what failed once would fail again."""
+    visits: list[float] = []
+    segments = [s for name in ("on-read", "on-write") for fans in FANS for s in at(name, fans)]
+
+    async def counted_nothing(part: str, contenders: Any, point: float) -> None: ...
+
+    @contextlib.asynccontextmanager
+    async def brought_up(bodies: Any, name: str, called: str, *, points: tuple[Any, ...]):
+        visits.append(points[1])
+        if broke:
+            raise broke
+        yield SimpleNamespace(body=SimpleNamespace(pause=lambda: asyncio.sleep(0)))
+
+    told: list[str] = []
+    bench: Any = SimpleNamespace(raw=plan, segments=segments, tell=told.append, brought_up=brought_up)
+    bench.aside, bench.left_s = lambda what: Bench.aside(bench, what), lambda: math.inf
+    dive = SimpleNamespace(swept="fans", operations=["post", "home"])
+    bench.plan = SimpleNamespace(points=FANS, pace=PACES["deep"], dive=dive, seed=7)
+    census: Any = SimpleNamespace(bench=bench, aside=counted_nothing)
+    await narrow(census, None)  # pyright: ignore[reportArgumentType]
+    assert len(visits) == (1 if broke else 2), "one value, with two approaches where the first came up"
+    assert "nothing is known of fans=550: no other value is visited" in told
+    assert told[-1] == "on-write is cheaper than on-read up to somewhere from 100 to 3,000"

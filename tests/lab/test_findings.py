@@ -344,6 +344,16 @@ def test_why_some_injections_told_nothing_is_told_with_their_number(tmp_path):
     assert untold and all(f.says == "still bad when the trial ended, in 3 of 3 injections" for f in untold)
 
 
+def test_only_injections_that_told_nothing_for_the_same_reason_are_counted(tmp_path):
+    run = write_run(tmp_path, World(injections=3, blocks=0, recovers=False))
+    for trial in run.trials:
+        if trial.fault == 2:
+            trial.extra["degraded_from_ms"] = 1_000  # before anything was broken
+    healed = {f.id: f for f in compute(run)}["trials/hybrid/0/healed_s"]
+    assert healed.says == "still bad when the trial ended, in 2 of 3 injections"
+
+
+@pytest.mark.slow
 def test_several_injections_of_one_fault_are_told_by_their_median_and_range(tmp_path):
     found = of(tmp_path, injections=3, blocks=0)
     every = sorted(found[f"trial/hybrid/{n}/failed"].value for n in (0, 2, 4))

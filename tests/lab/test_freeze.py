@@ -41,6 +41,7 @@ async def freeze(child: Child, after_s: float, lasts_s: float) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.quiet
 async def test_a_frozen_generator_still_records_all_and_voids_the_segment_by_its_lag(keeper, tmp_path):
     lasts_s, frozen_s = 3, 0.5
     file = tmp_path / "samples.csv"

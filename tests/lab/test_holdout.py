@@ -90,7 +90,8 @@ def test_what_comes_as_foretold_is_held(run):
     assert cells(run) == {"1x data, 4x rates": (0.0, "held"), "10x data, 4x rates": (0.0, "held")}
     assert verify(run).problems == []
     text = (run.folder / "record.md").read_text()
-    assert "Foretold and run" in text and "10x data, 4x rates" in text
+    assert "Foretold and run" in text and "10x data, 4x rates" in text and "all processes" in text
+    assert all(set(told.busy) == {"all", "service", "truth"} for told in run.forecasts)
 
 
 @pytest.mark.slow
@@ -100,6 +101,8 @@ def test_data_that_cost_more_than_foretold_are_told_with_the_error(run):
     assert cells(run)["1x data, 4x rates"][1] == "held"
     assert cells(run)["10x data, 4x rates"] == (pytest.approx(off, abs=0.01), "failed")
     assert f"{off:+.0%}" in (run.folder / "record.md").read_text()
+    printed = (run.folder / "record.html").read_text().partition("<h2>Trade-offs</h2>")[2]
+    assert f"hold-out: on-read at 10x data, 4x rates was {off:+.0%} beside what was foretold</span></li>" in printed
 
 
 @pytest.mark.slow

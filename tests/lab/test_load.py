@@ -103,6 +103,7 @@ async def test_an_answer_that_comes_after_the_end_or_twice_changes_nothing():
     assert samples.done_ns[1] == 0
 
 
+@pytest.mark.quiet
 async def test_a_stall_of_the_generator_is_in_the_latency_and_in_the_lag_and_nothing_is_dropped():
     schedule = Schedule.draw({"a": 1_000}, 0.2, seed=2)
 

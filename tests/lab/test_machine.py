@@ -79,6 +79,7 @@ def test_a_disk_that_cannot_be_written_is_refused(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.quiet
 async def test_controls_sleep_between_begin_and_end_and_go_with_the_block():
     async with Hiccups.on(Placement.here().system) as hiccups:
         pids = hiccups.pids()
@@ -93,6 +94,7 @@ async def test_controls_sleep_between_begin_and_end_and_go_with_the_block():
 
 
 @pytest.mark.slow
+@pytest.mark.quiet
 async def test_controls_that_were_told_to_begin_and_end_at_once_say_so():
     async with Hiccups.on(Placement.here().generator) as hiccups:
         hiccups.begin()

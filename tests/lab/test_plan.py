@@ -163,7 +163,9 @@ def test_a_setting_goes_to_whom_it_belongs(write):
 def test_a_dive_turns_the_knobs_that_it_needs_unless_somebody_sets_them(write):
     turned = DIVE.replace("    load =", '    turned = {"fame": 9}\n    load =')
     drawn = plan(write(turned))
-    assert drawn.choices["one"].knobs == {"fame": 9} and "--set" not in drawn.command
+    assert drawn.choices["one"].knobs == {"fame": 9} and "--set" not in drawn.command and drawn.changed == ()
+    for fame, said in (("4", "fame = 4 instead of 9 (one)"), ("3", "fame = 3 instead of 9 (one)")):
+        assert changes.said(plan(write(turned), settings={"fame": fame}).changed) == said
     assert plan(write(turned), settings={"fame": "4"}).choices["one"].knobs == {"fame": 4}
     assert "nothing here can be set by 'fmae'" in refused(write(turned.replace('"fame"', '"fmae"')))
 
@@ -189,7 +191,10 @@ def test_a_control_is_counted_where_the_dive_weighs_it_and_that_takes_time(write
 def test_a_dive_about_some_of_the_answers_compares_these_unless_it_is_told_otherwise(write):
     system = write(DIVE.replace("    load", '    among = "two"\n    load'), **{"decisions/ask/wrong": WRONG})
     assert (list(plan(system).choices), list(plan(system).controls)) == (["two"], [])
+    assert plan(system).changed == ()
     assert list(plan(system, only=["one"]).choices) == ["one"]
+    assert changes.said(plan(system, only=["one"]).changed) == "without two, with one"
+    assert changes.said(plan(system, only=["two", "one"]).changed) == "with one"
     assert "did you mean 'two'?" in refused(write(DIVE.replace("    load", '    among = "twoo"\n    load')))
 
 

@@ -1,22 +1,28 @@
 """A dive is carried out to its end, or its folder says why not; nothing of it is left running."""
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from fathom.cli.bodies import Maker
 from fathom.design import System
+from fathom.engines import keeper_process
 from fathom.engines.keeper import Keeper
 from fathom.errors import FathomError
 from fathom.history import laws_of
 from fathom.lab import capacity, holdout, machine
+from fathom.lab.bench import Void
+from fathom.lab.dive import Dive, sweep
 from fathom.lab.machine import Placement
 from fathom.lab.plan import PACES, Plan, draw
-from fathom.lab.run import Ended, carry_out
+from fathom.lab.run import Ended, _count, carry_out
 from fathom.lab.runs import Run, Segment
 from fathom.lab.verify import verify
 
@@ -143,6 +149,33 @@ async def test_a_dive_without_load_counts_by_itself(tmp_path):
     assert ended.state == "complete"
 
 
+async def test_a_dive_that_counts_by_itself_waits_until_its_data_have_settled():
+    laid_out: list[tuple[Any, ...]] = []
+
+    class Slow(Dive[Any]):
+        """Is it there?"""
+
+        words: int = sweep(1, 3)
+
+        async def prepare(self, stores, approach, words):
+            laid_out.append(words)
+
+        async def trial(self, approach, turn):
+            raise AssertionError("counted before its data had settled")
+
+    async def settled(within_s: float) -> None:
+        raise TimeoutError
+
+    body = SimpleNamespace(approach=None, stores=None, settled=settled, last_words=lambda: "one moment")
+    question = SimpleNamespace(base=SimpleNamespace(nouns=lambda: ["words"]))
+    plan: Any = SimpleNamespace(choices={"one": None}, controls={}, points=(1, 3), seed=7, dive=Slow, question=question)
+    plan.placement = Placement.here()
+    run: Any = None
+    with pytest.raises(Void, match=r"one does not settle after its data was laid out.*one moment"):
+        await _count(plan, lambda *about: contextlib.nullcontext(body), {}, run, lambda line: None)  # pyright: ignore[reportArgumentType]
+    assert laid_out == [(1,)]
+
+
 async def test_what_a_dive_counts_by_itself_is_foretold_and_its_histories_are_judged(tmp_path):
     ended = await dive("weigh", tmp_path)
     assert list(verdicts(ended, "prediction").values()) == ["held", "held", "failed"]
@@ -150,6 +183,7 @@ async def test_what_a_dive_counts_by_itself_is_foretold_and_its_histories_are_ju
     assert set(verdicts(ended, "law").values()) == {"held"}
     assert "forgetful" in (ended.folder / "record.md").read_text()
     run = Run(ended.folder)
+    assert all(result.proof for result in run.laws if result.broken) and any(result.broken for result in run.laws)
     laws = laws_of(TALLY.room("laws"))
     assert verify(run, draw(TALLY, "weigh", placement=Placement.here(), mode="quick").dive, laws).agrees
 
@@ -185,7 +219,7 @@ async def test_an_interrupted_dive_keeps_what_it_measured_and_leaves_nothing_run
     running = asyncio.ensure_future(dive("burst", tmp_path, told, settings={"words": "5"}))
 
     def stop() -> None:
-        children.update(descendants(os.getpid()))
+        children.update(keeper_process.below(keeper_process.processes(), {os.getpid()}))
         running.cancel()
 
     told.when[moment] = stop
@@ -195,14 +229,6 @@ async def test_an_interrupted_dive_keeps_what_it_measured_and_leaves_nothing_run
     assert bool(run._lines("segments.jsonl", dict)) == (moment != "comes up")
     assert len(children) > 2
     assert [pid for pid in children if machine.cpu_s(pid) is not None] == []
-
-
-def descendants(pid: int) -> set[int]:
-    found = set[int]()
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            found |= {child} | descendants(child)
-    return found
 
 
 async def test_the_disk_that_cannot_be_written_ends_a_dive_before_it_begins(tmp_path):

@@ -56,6 +56,7 @@ def test_costs_that_overlap_cannot_be_told_apart_and_it_says_what_would(tmp_path
     world = {"hybrid": same(1.0), "other": same(1.06)}
     found = decided(tmp_path, costs=world, latency_ms={"hybrid": 1, "other": 1}, cpu_noise=0.05, blocks=0, faults=False)
     assert found["decision/100"].verdict == "can't tell" and "--deep" in found["decision/100"].says
+    assert {found["decision/100"].approach, *found["decision/100"].detail["unclear"]} == set(world)
 
 
 def test_the_cheapest_is_not_taken_if_it_misses_a_goal(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 import fathom
 from fathom.errors import FathomError
-from fathom.history import Broken, Op
+from fathom.history import Broken, History, Op, proof
 from fathom.lab.dive import Dive, Load, op, sweep
 from fathom.lab.record import voices
 from fathom.lab.runs import Manifest, Run, Writing, code_of
@@ -188,10 +188,12 @@ def test_laws_are_held_by_how_often_they_were_broken(tmp_path):
     run = write_run(tmp_path, World(blocks=0, faults=False, broken="hybrid"))
     name = Writing(run.folder, run.manifest).history("hybrid-0", [Op(index=0, caller="c", call="home")])
     result = next(law for law in run.laws if law.broken)
-    result.history, result.checked, result.broken = name, 1, result.broken * 2
+    result.history, result.checked, result.proof = name, 1, []
+    (breach,) = result.broken
+    result.broken = [breach] * 2
 
     def law(count: int):
-        return {LAW: lambda history: [Broken(law=LAW, says="twice")] * count}
+        return {LAW: lambda history: [breach] * count}
 
     def counts(given: int) -> list[str]:
         run.manifest.state = "void"
@@ -203,6 +205,32 @@ def test_laws_are_held_by_how_often_they_were_broken(tmp_path):
     assert "at least 20" in counts(19)[0]
     result.breaches = 57
     assert not counts(57) and counts(58) and counts(20)
+
+
+def test_a_proof_that_was_altered_is_found(tmp_path):
+    run = write_run(tmp_path, World(blocks=0, faults=False, broken="hybrid"))
+    ops = [Op(index=n, caller="c", call="home") for n in range(3)]
+    name = Writing(run.folder, run.manifest).history("hybrid-0", ops)
+    breach = Broken(law=LAW, says="twice", ops=(1, 2), about={"posts": (7,)})
+    history = History(ops)
+
+    def law(history):
+        return [breach]
+
+    result = next(each for each in run.laws if each.broken)
+    result.history, result.checked, result.broken, result.proof = name, 3, [breach], proof(law, breach, history)
+    (run.folder / "laws.jsonl").write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in run.laws))
+
+    def says(run: Run) -> list[str]:
+        return [problem.says for problem in _histories(run, None, {LAW: law})]
+
+    read = Run(run.folder)
+    assert says(read) == []
+    (result,) = (each for each in read.laws if each.history)
+    steps, result.proof = result.proof, result.proof[:1]
+    assert says(read) == [f"{LAW}: laws.jsonl proves 'twice' otherwise than the history does"]
+    result.proof, result.broken = steps, [Broken(law=LAW, says="once", ops=(1, 2))]
+    assert says(read) == [f"{LAW}: laws.jsonl shows 'once', which the history does not give"]
 
 
 def test_what_was_lost_is_counted_again_from_the_histories(tmp_path):

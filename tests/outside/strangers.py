@@ -10,10 +10,18 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["environment", "unpacked"]
+__all__ = ["browser", "environment", "unpacked"]
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
+
+
+def browser() -> str:
+    """Return the path of a Chromium."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if found := next(filter(None, map(shutil.which, names)), None):
+        return found
+    pytest.fail("there is no browser: install one (apt-get install chromium)")
 
 
 def environment(name: str) -> Path:

@@ -14,12 +14,12 @@ import pytest
 
 from fathom.web.control import State
 from tests.cli.test_up_demo import Demo, demo, serving
+from tests.outside.strangers import browser
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
 pytestmark = pytest.mark.outside
-CHROMIUM = "/usr/bin/chromium"
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 CACHE = "article[data-slot='part.cache']"
 KILL, HEAL = "button[aria-label='kill cache (redis)']", "button[aria-label='heal cache (redis)']"
@@ -31,11 +31,11 @@ async def browsing() -> AsyncIterator[Browser]:
     from playwright.async_api import async_playwright  # late: only `make outside` has it
 
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        window = await playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
         try:
-            yield browser
+            yield window
         finally:
-            await browser.close()
+            await window.close()
 
 
 async def opened(browser: Browser, it: Demo, **context: Any) -> Page:

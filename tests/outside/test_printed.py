@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,15 +10,11 @@ import pytest
 
 from fathom.lab.runs import Run
 from tests.lab.synthetic import World, write_finished
+from tests.outside.strangers import browser
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TELEPHONE = 390
 
-pytestmark = [
-    pytest.mark.outside,
-    pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="needs a browser: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.outside, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +22,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return write_finished(tmp_path_factory.mktemp("runs"))
 
 
-def browser(folder: Path, *words: str) -> str:
+def shown(folder: Path, *words: str) -> str:
     """Run a browser without a window on a profile of its own, and return what it said."""
-    assert BROWSER is not None
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    done = subprocess.run([BROWSER, *flags, *words], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([browser(), *flags, *words], capture_output=True, text=True, timeout=120, check=True)
     return done.stdout
 
 
@@ -39,7 +33,7 @@ def browser(folder: Path, *words: str) -> str:
 def test_a_record_prints_on_two_pages(tmp_path: Path, injections: int):
     record = write_finished(tmp_path, World(injections=injections)).folder / "record.html"
     printed = tmp_path / "record.pdf"
-    browser(tmp_path, "--no-pdf-header-footer", f"--print-to-pdf={printed}", record.as_uri())
+    shown(tmp_path, "--no-pdf-header-footer", f"--print-to-pdf={printed}", record.as_uri())
     assert len(re.findall(rb"/Type\s*/Page[^s]", printed.read_bytes())) <= 2
 
 
@@ -53,6 +47,6 @@ def test_a_record_is_read_on_a_telephone_without_scrolling_sideways(run: Run, tm
     outer = tmp_path / "outer.html"
     outer.write_text(frame + told)
     words = ("--allow-file-access-from-files", "--window-size=900,900", "--virtual-time-budget=5000", "--dump-dom")
-    found = re.search(r"<title>widths (\d+) (\d+)</title>", browser(tmp_path, *words, outer.as_uri()))
+    found = re.search(r"<title>widths (\d+) (\d+)</title>", shown(tmp_path, *words, outer.as_uri()))
     assert found, "the page did not answer"
     assert int(found[1]) == TELEPHONE and int(found[2]) <= TELEPHONE

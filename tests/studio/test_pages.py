@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from fathom.web.control import Harm, Heal, Load, Switch
+from fathom.web.control import LOAD_MAX, Harm, Heal, Load, Switch
 from tests.studio.conftest import KEY, Town, state
 from tests.web.by_hand import Got, get, talk
 
@@ -126,6 +126,11 @@ async def test_a_page_is_told_that_the_system_has_ended(page: str, town: Town):
                 pass
 
 
+async def test_the_load_can_be_pulled_as_far_as_it_goes(page: str):
+    body = (await get(page, "/", await entered(page))).body.decode()
+    assert f'max="{LOAD_MAX:g}"' in body
+
+
 # Pressing
 
 
@@ -168,6 +173,7 @@ async def test_what_the_system_refuses_is_told_with_its_reason(page: str, town: 
         {"part": "cache", "what": "burn", "lasts": "3"},
         {"part": "cache", "what": "kill", "lasts": "-1"},
         {"part": "", "what": "kill", "lasts": "3"},
+        {"part": "cache", "what": "kill", "lasts": "3", **{f"field{n}": "1" for n in range(20)}},
     ],
 )
 async def test_a_form_that_says_something_else_is_refused(page: str, town: Town, fields: dict[str, str]):

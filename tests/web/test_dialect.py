@@ -6,8 +6,10 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
+import pytest
 
 from fathom.errors import Refusal
 from fathom.web.app import Door, Reply, Spoken, Stream, Visit, api
@@ -42,6 +44,9 @@ class Parrot:
                 raise ValueError("a secret")
             case "/parrot/stream":
                 return Stream(self._pieces())
+            case "/parrot/listen":
+                self.streams += 1
+                return Stream(self._pieces(), self._close)
             case "/parrot/short":
                 return Stream(self._short())
             case _:
@@ -55,6 +60,9 @@ class Parrot:
         finally:
             self.streams -= 1
             self.ended.set()
+
+    async def _close(self) -> None:
+        self.streams -= 1
 
     async def _short(self) -> AsyncGenerator[bytes]:
         yield b"one\n"
@@ -120,3 +128,33 @@ async def test_a_stream_that_breaks_ends_and_says_nothing_of_why():
         except httpx.RemoteProtocolError:
             pass  # the connection ends within the body, which is all that can be said then
         assert said == b"one\n"
+
+
+async def test_a_stream_that_cannot_even_begin_is_closed():
+    bird = Parrot()
+    door = api("Parrot", "1", [], dialect=bird)
+    scope = {"type": "http", "method": "GET", "path": "/parrot/listen", "query_string": b"", "headers": []}
+
+    open_then: list[int] = []
+
+    async def send(message: Any) -> None:
+        open_then.append(bird.streams)
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await door({**scope, "client": ("127.0.0.1", 9)}, asyncio.Event().wait, send)
+    assert (open_then[0], bird.streams) == (1, 0)
+
+
+async def test_how_long_somebody_listens_is_no_latency(monkeypatch: pytest.MonkeyPatch):
+    now_s = 0.0
+    monkeypatch.setattr("fathom.web.app.time.perf_counter", lambda: now_s)
+    async with parrot() as (http, bird, door):
+        async with http.stream("GET", "/parrot/stream") as answer:
+            assert await anext(answer.aiter_bytes()) == b"hello\n"
+            now_s = 600.0
+        async with asyncio.timeout(5):
+            await bird.ended.wait()
+            while "http_request_duration_seconds_count" not in (told := door.metrics.text()):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+    assert 'http_request_duration_seconds_sum{operation="parrot"} 0\n' in told

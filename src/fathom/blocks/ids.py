@@ -6,7 +6,7 @@ __all__ = ["EPOCH_MS", "SCATTER_BITS", "Ids", "scattered"]
 
 EPOCH_MS = 1_767_225_600_000  # 2026-01-01; 41 bits of milliseconds last until 2095
 WORKER_BITS, SEQUENCE_BITS = 4, 8
-SCATTER_BITS = WORKER_BITS + SEQUENCE_BITS
+_LOW_BITS = SCATTER_BITS = WORKER_BITS + SEQUENCE_BITS  # below the milliseconds
 WORKERS = 1 << WORKER_BITS
 SEQUENCES = 1 << SEQUENCE_BITS
 
@@ -43,23 +43,23 @@ class Ids:
             self._sequence += 1
         else:
             self._ms, self._sequence = self._ms + 1, 0
-        return self._ms << (WORKER_BITS + SEQUENCE_BITS) | self.worker << SEQUENCE_BITS | self._sequence
+        return self._ms << _LOW_BITS | self.worker << SEQUENCE_BITS | self._sequence
 
     def pass_over(self, other: int) -> None:
         """Mint only above this id from now on, whoever minted it."""
-        ms = other >> (WORKER_BITS + SEQUENCE_BITS)
+        ms = other >> _LOW_BITS
         if other > 0 and ms >= self._ms:
             self._ms, self._sequence = ms + 1, -1
 
     @staticmethod
     def first_of(now_ms: int) -> int:
         """Return the least id that can be minted in a millisecond."""
-        return max(0, now_ms - EPOCH_MS) << (WORKER_BITS + SEQUENCE_BITS)
+        return max(0, now_ms - EPOCH_MS) << _LOW_BITS
 
     @staticmethod
     def at_ms(minted: int) -> int:
         """Return the Unix time in milliseconds that an id was minted at."""
-        return (minted >> (WORKER_BITS + SEQUENCE_BITS)) + EPOCH_MS
+        return (minted >> _LOW_BITS) + EPOCH_MS
 
 
 def scattered(now_ms: int, drawn: int, *, above: int = 0) -> int:
@@ -76,6 +76,5 @@ def scattered(now_ms: int, drawn: int, *, above: int = 0) -> int:
     """
     if not 0 <= drawn < 1 << SCATTER_BITS:
         raise ValueError(f"{drawn} is not a number of {SCATTER_BITS} bits")
-    ms = max(0, now_ms - EPOCH_MS)
-    minted = ms << SCATTER_BITS | drawn
+    minted = Ids.first_of(now_ms) | drawn
     return minted if minted > above else ((above >> SCATTER_BITS) + 1) << SCATTER_BITS | drawn

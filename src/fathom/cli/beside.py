@@ -51,8 +51,7 @@ def _decisions(before: Run, run: Run, found: Sequence[Finding]) -> Iterator[list
 def _chosen(run: Run, decision: Finding) -> str:
     if decision.verdict != "takes":
         return str(decision.verdict)
-    turned = changes.turned(run.plan.changed, decision.approach or "")
-    return f"{decision.approach} with {turned}" if turned else str(decision.approach)
+    return changes.called(run.plan.changed, str(decision.approach))
 
 
 def _counts(before: Run, run: Run, found: Sequence[Finding]) -> Iterator[list[str]]:

@@ -82,13 +82,22 @@ def _imports(module: ast.Module, needed: set[str]) -> Iterator[str]:
     found: dict[bool, list[str]] = {False: [], True: []}
     for node in module.body:
         if isinstance(node, ast.ImportFrom) and node.module != "__future__":
-            names = sorted(alias.name for alias in node.names if (alias.asname or alias.name) in needed)
+            names = sorted((it for it in node.names if (it.asname or it.name) in needed), key=lambda it: it.name)
             if names:
-                found[node.level > 0].append(f"from {'.' * node.level}{node.module or ''} import {', '.join(names)}")
+                found[node.level > 0].append(ast.unparse(ast.ImportFrom(node.module, names, node.level)))
         elif isinstance(node, ast.Import):
-            found[False] += [f"import {alias.name}" for alias in node.names if alias.name.partition(".")[0] in needed]
-    own = sorted(node.name for node in module.body if isinstance(node, ast.ClassDef) and node.name in needed)
+            names = [it for it in node.names if (it.asname or it.name.partition(".")[0]) in needed]
+            found[False] += [ast.unparse(ast.Import([it])) for it in names]
+    own = sorted(name for node in module.body for name in _defined(node) if name in needed)
     yield from found[False]
     yield from [""] if found[False] else []
     yield from found[True]
     yield from [f"from . import {', '.join(own)}"] if own else []
+
+
+def _defined(node: ast.stmt) -> Iterator[str]:
+    """Yield the names that a statement of a module gives to what it defines."""
+    if isinstance(node, ast.ClassDef):
+        yield node.name
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+        yield from (it.id for it in ast.walk(node) if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store))

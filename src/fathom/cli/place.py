@@ -17,7 +17,7 @@ from typing import Any
 from fathom.design import Choice, System
 from fathom.errors import FathomError
 
-__all__ = ["Place", "Running", "of_demo", "of_system", "running", "typed"]
+__all__ = ["Place", "Running", "of_demo", "of_system", "running"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Running:
 
 
 class Place:
-    """A data folder: one system at a time is up on it."""
+    """A data folder: one system at a time is up on it. A demo's is cleared, so nobody else's becomes one."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.absolute()
+    def __init__(self, folder: Path, *, demo: bool = False) -> None:
+        self.folder, self._demo = folder.absolute(), demo
         self._lock, self._running = self.folder / "lock", self.folder / "running.json"
         self._choices = self.folder / "choices.json"
 
@@ -51,7 +51,7 @@ class Place:
                 raise FathomError(
                     f"the data in {self.folder} is in use",
                     why=who,
-                    fix=f"end that one, or say another folder: fathom up {typed(system)} --data DIR",
+                    fix=f"end that one, or say another folder: {self._up(system)} --data DIR",
                 ) from None
             self._check_owner(system)
             try:
@@ -60,16 +60,24 @@ class Place:
                 self._running.unlink(missing_ok=True)
 
     def _check_owner(self, system: System) -> None:
-        """Refuse data that another system has written."""
-        mine = self.folder / "system"
-        if not mine.exists():
-            _write(mine, system.name)
-        elif (owner := mine.read_text(encoding="utf-8")) != system.name:
+        """Refuse data that another system has written, and let a demo have nothing that is not a demo's."""
+        mark, mine = self.folder / "system", f"{system.name} (demo)" if self._demo else system.name
+        if mark.exists():
+            owner = mark.read_text(encoding="utf-8")
+        elif self._demo and any(path != self._lock for path in self.folder.iterdir()):
+            owner = "no demo"
+        else:
+            _write(mark, mine)
+            return
+        if owner != mine:
             raise FathomError(
-                f"the data in {self.folder} is not {system.name}'s",
+                f"the data in {self.folder} is not that of {mine}",
                 why=f"{owner} has written it",
-                fix=f"say another folder: fathom up {typed(system)} --data DIR",
+                fix=f"say another folder: {self._up(system)} --data DIR",
             )
+
+    def _up(self, system: System) -> str:
+        return f"fathom up {_typed(system)}{' --demo' if self._demo else ''}"
 
     def clear(self, engines: Iterable[str]) -> None:
         """Remove what engines and service keep in it, and nothing else: a demo leaves its logs. For whoever has it."""
@@ -90,7 +98,7 @@ class Place:
             raise FathomError(
                 f"{system.name} is not up",
                 why=f"nobody serves the data in {self.folder}",
-                fix=f"start it: fathom up {typed(system)} (or say its folder: --data DIR)",
+                fix=f"start it: {self._up(system)} (or say its folder: --data DIR)",
             )
         return Running(**there)
 
@@ -139,7 +147,7 @@ def of_system(system: System, data: Path | None) -> Place:
 def of_demo(system: System, data: Path | None) -> Place:
     """Return the folder of a system's demo: beside the system's own, never the same."""
     own = of_system(system, data).folder
-    return Place(own.with_name(f"{own.name}-demo"))
+    return Place(own.with_name(f"{own.name}-demo"), demo=True)
 
 
 def running(system: System, data: Path | None) -> Running:
@@ -155,9 +163,10 @@ def running(system: System, data: Path | None) -> Running:
         raise
 
 
-def typed(system: System) -> str:
-    """Return the system as a person types it: by its name, or by its folder where it is not one of Fathom's."""
-    return str(system.folder) if _is_elsewhere(system) else system.name
+def _typed(system: System) -> str:
+    from fathom.lab.plan import typed  # only where something is refused: it brings the lab with it
+
+    return typed(system)
 
 
 def _is_elsewhere(system: System) -> bool:

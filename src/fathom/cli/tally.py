@@ -42,11 +42,6 @@ class Tally:
         parts = {"green": green, "declined": declined, "grey": cells - green - declined}
         return "".join(voice.paint(_BAR[state] * n, _COLOURS[state]) for state, n in parts.items() if n)
 
-    def words(self) -> str:
-        """Write it as words: `15 green, 3 grey, 1 declined`; what there is none of is left out."""
-        parts = {"green": self.green, "grey": self.grey, "declined": self.declined}
-        return ", ".join(f"{n} {state}" for state, n in parts.items() if n)
-
     def as_json(self) -> dict[str, int]:
         return dataclasses.asdict(self)
 

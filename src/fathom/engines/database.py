@@ -116,7 +116,7 @@ class Database:
 
     Every call has a deadline, waiting for a connection included. One that fails says what became of it: EngineDown and
     EngineBusy, surely nothing was done; EngineUnknown, the statement may have taken effect. What PostgreSQL itself
-    refuses (a broken constraint, a serialization failure) comes as asyncpg's own exceptions. Connections that broke are
+    refuses (a broken constraint) comes as asyncpg's own exceptions. Connections that broke are
     replaced when they are next needed, so that the pool heals when the server is back.
     """
 
@@ -171,7 +171,9 @@ class Database:
             answer = await getattr(connection, how)(query, *args, timeout=max(0.001, until - now()))
         except BaseException as fault:
             meant = _meaning(fault, connection, all_or_nothing=False)
-            self._take_back(connection, sound=meant is None and isinstance(fault, Exception))
+            self._take_back(
+                connection, sound=isinstance(fault, Exception) and not isinstance(meant, (EngineDown, EngineUnknown))
+            )
             if meant is None:
                 raise
             raise meant from fault
@@ -369,6 +371,12 @@ def _meaning(fault: BaseException, connection: asyncpg.Connection, *, all_or_not
         asyncpg.CrashShutdownError,
         asyncpg.CannotConnectNowError,
     )
+    if isinstance(fault, (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)):
+        return EngineBusy(
+            "PostgreSQL ended a transaction that others stood in the way of, and rolled it back",
+            why=str(fault),
+            fix="try the whole transaction again",
+        )
     if isinstance(fault, TimeoutError):
         why = "no answer before the deadline"
         connection.terminate()

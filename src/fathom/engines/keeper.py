@@ -24,7 +24,7 @@ __all__ = ["Child", "Keeper", "free_port"]
 
 PROCESS = Path(keeper_process.__file__)
 START_S = 10.0  # Python alone needs 0.03 s; a machine under full load, much more
-END_S = keeper_process.SWEEP_S + 6.0
+END_S = keeper_process.SWEEP_S + 6.0  # for its processes to end; a large data set takes its time to delete
 
 
 class Keeper:
@@ -44,6 +44,7 @@ class Keeper:
         self._count = 0
         self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._ending = False
+        self._sweeping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._why = "it was killed"
         self._listening = asyncio.create_task(self._listen(), name="keeper")
 
@@ -94,8 +95,9 @@ class Keeper:
         try:
             self._writer.write(b'{"do": "end"}\n')
             async with asyncio.timeout(END_S):
-                await asyncio.wait([self._listening])
-                await asyncio.to_thread(self._process.wait, END_S)
+                await asyncio.wait([self._listening, self._sweeping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([self._listening])
+            await asyncio.to_thread(self._process.wait, END_S)
         except (TimeoutError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
@@ -129,6 +131,8 @@ class Keeper:
                 future.set_result(message)
         elif "ready" in message:
             self._ready.set_result(message)
+        elif message["event"] == "sweeping":
+            self._sweeping.set_result(None)
         elif message["event"] == "broke":
             self._why = message["why"]
         elif message["event"] == "exit":

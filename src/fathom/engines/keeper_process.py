@@ -528,6 +528,7 @@ class KeeperProcess:
         while not self.exterminate(self.everyone, 0.5) and time.monotonic() < until:
             pass
         self.forget_memory()
+        self.tell(event="sweeping")
         for _ in range(50):
             left = [path for path in self.owned if os.path.lexists(path)]
             if not left:

@@ -36,7 +36,13 @@ async def narrow(census: Census, bodies: Bodies) -> None:
             visited += 1
             with bench.aside(f"{bench.plan.dive.swept}={point} was not visited"):
                 await _visit(census, bodies, pair, point)
-            ends.saw(at, _side(census, pair, at))
+            side = _side(census, pair, at)
+            if (
+                side is None
+            ):  # who is cheaper there is not unclear but not known, and the next visit may end as this one
+                bench.tell(f"nothing is known of {bench.plan.dive.swept}={point}: no other value is visited")
+                break
+            ends.saw(at, side)
         bench.tell(f"{pair[0]} is cheaper than {pair[1]} up to somewhere from {ends.left:,g} to {ends.right:,g}")
     if not known:
         bench.tell("the cheapest approach changes nowhere for sure")
@@ -50,10 +56,12 @@ def standing_for(points: Sequence[Any], at: float) -> tuple[Any, ...]:
     return tuple(at if point == replaced else point for point in points)
 
 
-def _side(census: Census, pair: tuple[str, str], at: float) -> int:
-    """Say who is cheaper at a value: the first (-1), the second (1), or nobody for sure."""
+def _side(census: Census, pair: tuple[str, str], at: float) -> int | None:
+    """Say who is cheaper at a value: the first (-1), the second (1), or nobody for sure (0); None without a cost."""
     plan, segments = census.bench.raw, census.bench.segments
     first, second = (cost_at(plan, segments, name, at) for name in pair)
+    if first is None or second is None:
+        return None
     sure = cheaper(pair, (first, second))
     return 0 if not sure else -1 if sure == pair[0] else 1
 

@@ -21,7 +21,19 @@ from fathom.errors import FathomError, Refusal
 from fathom.history import History, Op, Outcome
 from fathom.lab.dive import SERVICE, Dive, Operation, Turn
 
-__all__ = ["TWIN", "Bodies", "Body", "Contender", "Recorder", "Service", "outcome_of"]
+__all__ = [
+    "TWIN",
+    "Bodies",
+    "Body",
+    "Contender",
+    "Recorder",
+    "Service",
+    "laid_out",
+    "outcome_of",
+    "own_code",
+    "settled",
+    "unsettled",
+]
 
 TWIN = "'"  # the default approach a second time is called `<name>'`
 GIVEN = "given"  # the name of the operation that tells the laws what was there before
@@ -235,11 +247,7 @@ class Contender:
         async with bodies(choice, name, cores) as body, body.client() as client:
             ready(body)
             contender = cls(name, choice.approach, body, dive(), client, Recorder(protocol))
-            swept: dict[str, Any] = {dive.swept: points} if dive.swept else {}
-            if times != 1:
-                swept["times"] = times
-            with own_code(dive, "prepare"):
-                await contender.dive.prepare(body.stores, body.approach, **swept)
+            await laid_out(contender.dive, body, points, times=times)
             yield contender
 
     def beside(self, caller: str, *, changes: bool = True, final: bool = False) -> Any:
@@ -269,15 +277,11 @@ class Contender:
 
     def unsettled(self, after: str) -> str:
         """Say that it does not settle, with the service's last words."""
-        return f"{self.name} does not settle after {after}; its service said last: {self.body.last_words()}"
+        return unsettled(self.name, self.body, after)
 
     async def settled(self, within_s: float = SETTLE_S) -> bool:
         """Return whether everything accepted has taken effect within the time."""
-        try:
-            await self.body.settled(within_s)
-        except TimeoutError:
-            return False
-        return True
+        return await settled(self.body, within_s)
 
     async def looks(self, point: Any, *, dice: random.Random | None = None, most: int | None = None) -> list[Any]:
         """Let everyone (or `most` of them, drawn) take a last look; return who. Who could not is in the record."""
@@ -301,6 +305,29 @@ class Contender:
     def target(self, name: str) -> Any:
         """Return what a fault names: an engine, or the service."""
         return self.body.service if name == SERVICE else self.body.engines[name]
+
+
+async def laid_out(dive: Dive[Any], body: Body, points: tuple[Any, ...], *, times: int = 1) -> None:
+    """Lay out a dive's data in a body: for these swept values, so many `times` of a dive that grows."""
+    swept: dict[str, Any] = {dive.swept: points} if dive.swept else {}
+    if times != 1:
+        swept["times"] = times
+    with own_code(type(dive), "prepare"):
+        await dive.prepare(body.stores, body.approach, **swept)
+
+
+async def settled(body: Body, within_s: float = SETTLE_S) -> bool:
+    """Return whether everything accepted has taken effect within the time."""
+    try:
+        await body.settled(within_s)
+    except TimeoutError:
+        return False
+    return True
+
+
+def unsettled(name: str, body: Body, after: str) -> str:
+    """Say that an approach does not settle, with its service's last words."""
+    return f"{name} does not settle after {after}; its service said last: {body.last_words()}"
 
 
 @contextlib.contextmanager

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from fathom.design import Choice, Question
     from fathom.lab.dive import Dive, Load
 
-__all__ = ["changes", "said", "turned"]
+__all__ = ["called", "changes", "said", "turned"]
 
 
 def changes(
     dive: type[Dive[Any]], question: Question, points: Sequence[Any], load: Load | None, choices: Mapping[str, Choice]
 ) -> list[Change]:
     """Return what differs from the dive as it is written: knobs, swept values, rates, approaches that are left out."""
-    found = list(_knobs(question, choices))
+    found = list(_knobs(dive, question, choices))
     if tuple(points) != tuple(dive.points):
         found.append(Change(kind="swept", name=dive.swept or "", value=list(points), default=list(dive.points)))
     if load and dive.load:
@@ -30,20 +30,21 @@ def changes(
         ]
         if load.lasts_s != dive.load.lasts_s:
             found.append(Change(kind="length", name="lasts_s", value=load.lasts_s, default=dive.load.lasts_s))
-    left = [name for name in question.approaches if name not in choices]
-    if left:
-        found.append(Change(kind="approaches", name=question.name, value=list(choices), default=[*choices, *left]))
+    usual = list(dive.among or question.approaches)
+    if set(usual) != set(choices):
+        found.append(Change(kind="approaches", name=question.name, value=list(choices), default=usual))
     return found
 
 
-def _knobs(question: Question, choices: Mapping[str, Choice]) -> Iterator[Change]:
-    """One change for each knob that was turned to one value, with all approaches that have it."""
+def _knobs(dive: type[Dive[Any]], question: Question, choices: Mapping[str, Choice]) -> Iterator[Change]:
+    """One change for each knob that has another value than the dive gives it, with all approaches that have it."""
     whose: dict[tuple[str, Any, Any], list[str]] = {}
     for name, choice in choices.items():
         known = question.approach(name).knobs()
         for knob, value in choice.knobs.items():
-            if value != known[knob].default:
-                whose.setdefault((knob, value, known[knob].default), []).append(name)
+            default = dive.turned.get(knob, known[knob].default)
+            if value != default:
+                whose.setdefault((knob, value, default), []).append(name)
     for (knob, value, default), names in whose.items():
         yield Change(kind="knob", name=knob, value=value, default=default, of=names)
 
@@ -61,7 +62,11 @@ def said(found: Iterable[Change]) -> str:
 
 def _said(change: Change) -> str:
     if change.kind == "approaches":
-        return f"without {figures.listed([name for name in change.default if name not in change.value])}"
+        left = [name for name in change.default if name not in change.value]
+        more = [name for name in change.value if name not in change.default]
+        return ", ".join(
+            f"{how} {figures.listed(names)}" for how, names in (("without", left), ("with", more)) if names
+        )
     per_s = "/s" if change.kind == "rate" else ""
     whose = f" ({', '.join(change.of)})" if change.of else ""
     return f"{change.name} = {_value(change.value)}{per_s} instead of {_value(change.default)}{per_s}{whose}"
@@ -70,6 +75,12 @@ def _said(change: Change) -> str:
 def turned(found: Iterable[Change], approach: str) -> str:
     """Write the knobs of one approach that were turned: `fame = 500`; nothing where none was."""
     return ", ".join(f"{each.name} = {_value(each.value)}" for each in found if approach in each.of)
+
+
+def called(found: Iterable[Change], approach: str) -> str:
+    """Name an approach, with those of its knobs that were turned: `hybrid with fame = 500`."""
+    knobs = turned(found, approach)
+    return f"{approach} with {knobs}" if knobs else approach
 
 
 def _value(value: Any) -> str:

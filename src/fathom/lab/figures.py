@@ -7,7 +7,20 @@ from collections.abc import Sequence
 
 from fathom.lab.runs import Finding, Point
 
-__all__ = ["beside", "count", "factor", "listed", "n_of", "point", "si", "spread_of", "told", "unit_for", "value_of"]
+__all__ = [
+    "beside",
+    "count",
+    "engine_name",
+    "factor",
+    "listed",
+    "n_of",
+    "point",
+    "si",
+    "spread_of",
+    "told",
+    "unit_for",
+    "value_of",
+]
 
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
@@ -66,10 +79,19 @@ def point(value: Point) -> str:
 def listed(words: Sequence[str]) -> str:
     """Write words as a person lists them.
 
-    >>> listed(["a"]), listed(["a", "b", "c"])
-    ('a', 'a, b and c')
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed([])
+    ('a', 'a, b and c', '')
     """
-    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
+def engine_name(version: str | None, target: str) -> str:
+    """Name what is broken, as a person does: by its engine, where it is one.
+
+    >>> engine_name("Redis 6.2.14", "cache"), engine_name(None, "service")
+    ('Redis', 'the service')
+    """
+    return version.partition(" ")[0] if version else f"the {target}"
 
 
 def factor(value: float) -> str:

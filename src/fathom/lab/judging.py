@@ -16,7 +16,7 @@ READS_KEPT_MAX = 6_000  # that a history keeps of a trial; changes are all kept
 USERS = 1_000  # where a dive does not say how many it lays out
 LOOKS_EACH = 1.5  # calls for each user: some only write, some look at two pages; 1.3 and 1.5 in a deep dive
 LOOK_S = 0.0005  # a call of a last look: 0.2 to 0.9 ms by approach and fault, 0.52 on average of fifteen trials
-CALL_S = 0.00015  # a call of a history: put together, written and judged; 0.12 to 0.14 ms (benchmarks.judging)
+CALL_S = 0.00017  # a call of a history: put together, written and judged; 0.14 to 0.16 ms (benchmarks.judging)
 SETTLE_S = 0.5  # until all that was accepted has taken effect: 0 to 0.8 s
 
 

@@ -49,7 +49,6 @@ Mode = Literal["quick", "default", "deep"]
 
 DELTA = 0.05  # differences below 5 % are not called differences
 STRETCH = 4.0  # a rare operation may be offered up to this often as its load says, to support its quantile
-AFTER = 3.0  # the load goes on for this many times the fault's length: does it recover?
 FLIPS = (0.5, 2.0)  # the dive runs at these multiples of the ratio at which it computed that total cost flips
 FLIP_SLICES = 2  # of either approach on either side: one alone has no spread
 START_S = 1.0  # engines and service of one approach, from nothing to ready on two cores
@@ -127,20 +126,16 @@ class Plan:
     @property
     def middle(self) -> Any:
         """The point at which the duel and the trial run, unless the census finds it too dear."""
-        return self.points[len(self.points) // 2]
+        return _middle(self.points)
 
     @property
     def lasts_s(self) -> float:
         return sum(self.parts_s.values())
 
-    def trial_s(self, fault: grammar.Fault) -> float:
-        """How long the load goes on around a fault."""
-        return _trial_s(fault)
-
     def judging_s(self, fault: grammar.Fault) -> float:
         """How long it takes to judge one approach afterwards."""
         assert self.load is not None
-        return foreseen_s(self.dive, self.middle, self.load.rates, _trial_s(fault))
+        return foreseen_s(self.dive, self.middle, self.load.rates, fault.trial_s)
 
     def lines(self) -> list[str]:
         """Return the plan as a person reads it before it starts."""
@@ -167,7 +162,7 @@ class Plan:
                 rates=dict(self.duel_rates),
                 delta_floor=DELTA,
             )
-        longest = max((self.trial_s(fault) for fault in self.faults), default=0.0)
+        longest = max((fault.trial_s for fault in self.faults), default=0.0)
         target = dive.target
         return runs.Plan(
             fathom=fathom.__version__,
@@ -497,8 +492,8 @@ def _parts(
     if order and pace.steps:
         parts["capacity"] = rivals * (pace.steps + FITS * len(LOW)) * (STEP_S + 2 * TURN_S)
         parts["hold-out"] = rivals * hold_out_s(dive)
-    loads_s = sum(_trial_s(fault) for fault in faults)
-    judging_s = sum(foreseen_s(dive, points[len(points) // 2], load.rates, _trial_s(fault)) for fault in faults)
+    loads_s = sum(fault.trial_s for fault in faults)
+    judging_s = sum(foreseen_s(dive, _middle(points), load.rates, fault.trial_s) for fault in faults)
     tried = rivals + of.controls
     apart_s = tried * (loads_s + judging_s)
     together = bool(faults) and sum(parts.values()) + apart_s + RECORD_S > pace.budget_s
@@ -508,8 +503,8 @@ def _parts(
     return parts, together
 
 
-def _trial_s(fault: grammar.Fault) -> float:
-    return fault.until_s + AFTER * fault.lasts_s
+def _middle(points: Sequence[Any]) -> Any:
+    return points[len(points) // 2]
 
 
 def bisection_s(dive: type[Dive[Any]], pace: Pace) -> float:

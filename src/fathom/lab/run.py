@@ -14,15 +14,16 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fathom.errors import FathomError
-from fathom.history import Law
+from fathom.history import Broken, History, Law, Step, proof
 from fathom.lab import machine, record, verdicts
 from fathom.lab.bench import Bench, Seen, Tell, Void, held
 from fathom.lab.bisect import narrow
-from fathom.lab.body import TWIN, Bodies, Body, Contender, own_code
+from fathom.lab.body import TWIN, Bodies, Body, Contender, laid_out, own_code, settled, unsettled
 from fathom.lab.capacity import Capacity
 from fathom.lab.census import Census
 from fathom.lab.dive import Dive, Turn
@@ -223,10 +224,11 @@ async def _count(plan: Plan, bodies: Bodies, laws: Mapping[str, Law], run: Writi
             number += 1
             turn = Turn(f"{plan.seed}/trial/{point}", 0, plan.dive.swept, point)
             dive: Any = plan.dive()
-            async with _approach(plan, bodies, choice, name) as (approach, stores):
-                if stores is not None:
-                    with own_code(plan.dive, "prepare"):
-                        await dive.prepare(stores, approach, **({dive.swept: (point,)} if dive.swept else {}))
+            async with _approach(plan, bodies, choice, name) as (approach, body):
+                if body is not None:
+                    await laid_out(dive, body, (point,))
+                    if not await settled(body):
+                        raise Void(unsettled(name, body, "its data was laid out"))
                 with own_code(plan.dive, "trial"):
                     counted = await dive.trial(approach, turn)
                     counted, history = counted if isinstance(counted, tuple) else (counted, None)
@@ -247,8 +249,15 @@ async def _count(plan: Plan, bodies: Bodies, laws: Mapping[str, Law], run: Writi
             tell(f"{name} at {point}: " + ", ".join(f"{key} {value:,.6g}" for key, value in state.items()))
             if history is not None:
                 file = run.history(f"{name}-{number}", history)
-                for breach in held(laws, history, run, approach=name, part="census", segment=id, history_file=file)[:1]:
+                about = {"approach": name, "part": "census", "segment": id, "history_file": file}
+                prove = partial(_proof, history)
+                for breach in held(laws, history, run, prove=prove, **about)[:1]:
                     tell(f"{name} breaks a law: {breach.says}")
+
+
+def _proof(history: History, name: str, law: Law, found: list[Broken]) -> list[Step]:
+    """Prove the first breach: each of these histories stands alone, so none has been proved by another."""
+    return proof(law, found[0], history) if found else []
 
 
 def _as_named(dive: type[Dive[Any]], state: Mapping[str, float]) -> None:
@@ -262,13 +271,13 @@ def _as_named(dive: type[Dive[Any]], state: Mapping[str, float]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _approach(plan: Plan, bodies: Bodies, choice: Any, name: str) -> AsyncIterator[tuple[Any, Any]]:
-    """A fresh approach and the stores it stands on: what was counted before is no part of what is counted now."""
+async def _approach(plan: Plan, bodies: Bodies, choice: Any, name: str) -> AsyncIterator[tuple[Any, Body | None]]:
+    """A fresh approach and the body it lives in, if any: what was counted before is no part of what is counted now."""
     if not plan.question.base.nouns():
         yield plan.question.build(choice, None), None
         return
     async with bodies(choice, name, plan.placement.system) as body:
-        yield body.approach, body.stores
+        yield body.approach, body
 
 
 @contextlib.contextmanager

@@ -21,18 +21,17 @@ from fathom.lab.bench import DRAIN_S, WAKE_S, Bench, seed_of
 from fathom.lab.body import SETTLE_S, Contender
 from fathom.lab.census import Census
 from fathom.lab.duel import Ground, demand_s
-from fathom.lab.findings.trials import lost_of
+from fathom.lab.findings.trials import lost_of, tripped
 from fathom.lab.judging import READS_KEPT_MAX
 from fathom.lab.load import Schedule
 from fathom.lab.machine import cpu_s
-from fathom.lab.runs import MIX, FaultMark
+from fathom.lab.runs import BREACHES_MAX, MIX, FaultMark
 
 __all__ = ["Trials", "breakable"]
 
 UTILISATION = 0.3  # of the system's cores, all approaches together: without its cache a system works far more
 AT_ONCE_S = 0.001
 _TOLD = {"kill": "killed", "restart": "back", "wipe": "wiped", "pause": "stopped", "resume": "goes on"}
-_GONE = {"outage": "gone", "pause": "stopped"}
 READY_S = 30.0
 
 
@@ -48,10 +47,10 @@ class Trials:
         plan = self.bench.plan
         for number, fault in enumerate(plan.faults):
             judging_s = sum(self._judging_s.get(contender.name, plan.judging_s(fault)) for contender in contenders)
-            if number and self.bench.left_s() < plan.trial_s(fault) + judging_s:
+            if number and self.bench.left_s() < fault.trial_s + judging_s:
                 self.bench.tell(f"no time is left for the {fault}")
                 return
-            apart_s = sum(len(contenders) * plan.trial_s(left) + judging_s for left in plan.faults[number:])
+            apart_s = sum(len(contenders) * left.trial_s + judging_s for left in plan.faults[number:])
             together = plan.together or self.bench.left_s() < apart_s
             if together and not plan.together:
                 self.bench.tell("time is short: the approaches go through the fault side by side")
@@ -64,7 +63,7 @@ class Trials:
                     await asyncio.sleep(WAKE_S)
                     trials = [_Trial(self, contender, rates, number, together) for contender in group]
                     names = figures.listed([contender.name for contender in group])
-                    self.bench.tell(f"{names} under load for {plan.trial_s(fault):g} s: {trials[0].intent}")
+                    self.bench.tell(f"{names} under load for {fault.trial_s:g} s: {trials[0].intent}")
                     await _side_by_side(trials)
                     self.bench.tell("everyone takes a last look, and the laws are held against it")
                     for trial in trials:
@@ -91,7 +90,7 @@ class _Trial:
     ) -> None:
         self.bench, self.contender, self.ground, self.rates = trials.bench, contender, trials.ground, dict(rates)
         self.number, self.fault, self.together = number, trials.bench.plan.faults[number], together
-        self.lasts_s = self.bench.plan.trial_s(self.fault)
+        self.lasts_s = self.fault.trial_s
         self._began = 0.0
 
     # ── the load and the fault ────────────────────────────────────────────────────────────────────────────────────
@@ -123,9 +122,9 @@ class _Trial:
     @property
     def intent(self) -> str:
         """What is about to be broken: `Redis will be killed from 4 to 7 s`."""
-        fault, did = self.fault, {"outage": "killed", "pause": "stopped"}[self.fault.kind]
+        fault = self.fault
         wiped = ", and come back empty" if fault.wiped else ""
-        return f"{self._target} will be {did} from {fault.from_s:g} to {fault.until_s:g} s{wiped}"
+        return f"{self._target} will be {fault.did} from {fault.from_s:g} to {fault.until_s:g} s{wiped}"
 
     @property
     def now_s(self) -> float:
@@ -135,7 +134,7 @@ class _Trial:
     def _target(self) -> str:
         """What is broken, as a person calls it: `Redis`, `the service`."""
         engine = self.contender.body.engines.get(self.fault.target)
-        return engine.version.partition(" ")[0] if engine else f"the {self.fault.target}"
+        return figures.engine_name(engine.version if engine else None, self.fault.target)
 
     async def _settled(self) -> bool:
         """What was accepted takes effect; a service that is still coming back is asked again."""
@@ -185,18 +184,28 @@ class _Trial:
         )
         self.bench.tell(f"{self.contender.name}: {self._target} {_TOLD[did]} at {self.now_s:.2f} s of its load")
 
-    def _outcome(self, lost: int | None) -> str:
-        """Say at once what users met: when answers fell back, how many requests had none, and what was lost."""
+    def _outcome(self, segment: runs.Segment, lost: int | None, *, more: bool) -> str:
+        """Say at once what users met: when answers fell back, how many requests had none, and what was lost.
+
+        Of a trial that a gate voided only the laws count, so only that is said. There may be `more` lost than counted.
+        """
+        what = f"with {self._target} {self.fault.did} for {self.until_s - self.from_s:.1f} s"
+        if not segment.valid:
+            return f"{what}, void: {tripped(segment)}"
         offered, samples = self._offered, self._offered.samples
         asked = sum(offered.offered.values())
         fell = [at_s for at_s in offered.degraded_s if at_s >= self.fault.from_s]
         said = [f"answers fell back {_soon(min(fell) - self.from_s)}"] if fell else []
-        hurt = sum(int((samples.of(op) & (samples.outcome > 0)).sum()) for op in offered.offered)
-        said.append(f"{hurt:,} of {asked:,} requests without an answer" if hurt else f"all {asked:,} requests answered")
+        hurt = samples.outcome == 1, samples.outcome > 1
+        failed, unknown = (sum(int((samples.of(op) & how).sum()) for op in offered.offered) for how in hurt)
+        all_answered = f"all {asked:,} requests answered"
+        without = f"{failed:,} failed, {unknown:,} unknown of {asked:,} requests"
+        said.append(without if failed or unknown else all_answered)
         writes = [op.name for op in self.contender.dive.operations.values() if not op.reads]
         if lost is not None and writes:
-            said.append(f"{lost:,} {f'{writes[0]}s' if len(writes) == 1 else 'changes'} lost")
-        return f"with {self._target} {_GONE[self.fault.kind]} for {self.until_s - self.from_s:.1f} s, {', '.join(said)}"
+            which = f"{writes[0]}s" if len(writes) == 1 else "changes"
+            said.append(f"{'at least ' if more else ''}{lost:,} {which} lost")
+        return f"{what}, {', '.join(said)}"
 
     # ── what came of it ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -237,7 +246,8 @@ class _Trial:
             keeps = None  # nobody looked for anything: that nothing was lost is not known
         breaches = [breach for breach in broken if keeps is not None and breach.law == keeps.__name__]
         lost = None if keeps is None else len(lost_of(history, breaches, self.number))
-        bench.tell(f"{contender.name}: {self._outcome(lost)}")
+        more = len(breaches) >= BREACHES_MAX
+        bench.tell(f"{contender.name}: {self._outcome(segment, lost, more=more)}")
         bench.run.trial(
             runs.Trial(
                 approach=contender.approach,

@@ -102,11 +102,11 @@ def _beside(decision: Finding, best: _Candidate, others: Sequence[_Candidate]) -
     nearest, ratio = ratios[0]
     decision.versus, decision.value, decision.low = nearest.name, ratio.value, ratio.low
     decision.high = ratio.high if math.isfinite(ratio.high) else None
+    unclear = [c.name for c, r in ratios if r.low <= 1 + DELTA]
     if any(not math.isfinite(c.cost.high) for c in (best, *others)):
-        decision.verdict = CANT_TELL
+        decision.verdict, decision.detail["unclear"] = CANT_TELL, unclear
         decision.says = "too few slices were undisturbed for an interval; dive again when the machine is quieter"
         return
-    unclear = [c.name for c, r in ratios if r.low <= 1 + DELTA]
     if not unclear:
         decision.verdict = "takes"
         return
@@ -116,7 +116,7 @@ def _beside(decision: Finding, best: _Candidate, others: Sequence[_Candidate]) -
         decision.verdict, decision.says = "equivalent", f"{names} cost the same within {DELTA:.0%}"
         decision.detail["same"] = same
     else:
-        decision.verdict = CANT_TELL
+        decision.verdict, decision.detail["unclear"] = CANT_TELL, unclear
         decision.says = (
             f"the costs of {names} overlap, or differ by less than {DELTA:.0%}: more slices would tell (--deep)"
         )

@@ -20,7 +20,7 @@ import msgspec
 
 import fathom
 from fathom.errors import FathomError
-from fathom.history import History, Law, tried
+from fathom.history import Broken, History, Law, proof, tried
 from fathom.lab.figures import value_of
 from fathom.lab.findings.book import name_of
 from fathom.lab.findings.holdout import HELD_OUT, foretell, label
@@ -271,7 +271,9 @@ def _histories(run: Run, dive: type[Dive[Any]] | None, laws: Mapping[str, Law]) 
         held = [result.law for result in results[name]] + ([keeps] if keeps is not None and trials[name] else [])
         broken = {law: list(islice(laws[law](history), BREACHES_MAX)) for law in dict.fromkeys(held)}
         for result in results[name]:
-            yield from _law(name, result, len(broken[result.law]), tried(laws[result.law], history))
+            law = laws[result.law]
+            yield from _law(name, result, len(broken[result.law]), tried(law, history))
+            yield from _proof(name, result, law, broken[result.law], history)
         for trial in trials[name]:
             lost = broken[keeps] if keeps is not None else []
             yield from _lost(name, trial, len(lost_of(history, lost, trial.fault) if trial.alone else lost))
@@ -285,6 +287,24 @@ def _law(history: str, result: LawResult, found: int, n: int) -> Iterator[Proble
         says = f"{result.law}: laws.jsonl says {was}, the history gives {found:,} in {n:,}"
         id = name_of("law", result.approach, result.law)
         yield Problem(kind="law", where=history, says=says, findings=[id])
+
+
+def _proof(history: str, result: LawResult, law: Law, found: Sequence[Broken], ops: History) -> Iterator[Problem]:
+    """Hold the breaches that are shown, and the words that prove the first, against what the history gives."""
+    if not result.broken:
+        return
+    given = {msgspec.json.encode(breach): breach for breach in found}
+    shown = [given.get(msgspec.json.encode(breach)) for breach in result.broken]
+    says = [
+        f"laws.jsonl shows '{breach.says}', which the history does not give"
+        for breach, fresh in zip(result.broken, shown, strict=True)
+        if fresh is None
+    ]
+    if result.proof and shown[0] is not None and proof(law, shown[0], ops) != result.proof:
+        says.append(f"laws.jsonl proves '{shown[0].says}' otherwise than the history does")
+    for each in says:
+        id = name_of("law", result.approach, result.law)
+        yield Problem(kind="law", where=history, says=f"{result.law}: {each}", findings=[id])
 
 
 def _lost(history: str, trial: Trial, lost: int) -> Iterator[Problem]:

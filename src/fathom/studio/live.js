@@ -33,7 +33,10 @@ function listen() {
   stream.onmessage = (event) => {
     for (const [key, value] of Object.entries(JSON.parse(event.data))) show(key, value);
   };
-  stream.onerror = () => { lost.hidden = false; };
+  stream.onerror = () => {
+    if (stream.readyState === EventSource.CLOSED) lost.textContent = "The page cannot listen. Reload it.";
+    lost.hidden = false;
+  };
   stream.addEventListener("ended", () => {
     stream.close();
     lost.textContent = "The system has ended.";
@@ -71,6 +74,9 @@ factor.addEventListener("input", () => {
   sliding = true;
   document.getElementById("shown").textContent = `${factor.value}×`;
 });
+for (const end of ["pointerup", "keyup", "blur"]) { // where it is as it was there is no change
+  factor.addEventListener(end, () => { sliding = false; });
+}
 factor.addEventListener("change", () => {
   sliding = false;
   factor.form.requestSubmit();

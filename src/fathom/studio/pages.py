@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -19,7 +19,7 @@ from fathom.studio import strip
 from fathom.studio.relay import PAGES_MAX, Relay
 from fathom.studio.session import CSRF, Session
 from fathom.studio.slots import NEEDLES, words
-from fathom.web.control import Harm, HarmKind, Heal, Load, Order, Switch
+from fathom.web.control import HARMS, LOAD_MAX, SERVICE, Harm, Heal, Load, Order, Switch
 
 __all__ = ["LASTS_S", "app"]
 
@@ -70,7 +70,7 @@ class _Pages:
         @post("/harm", status_code=200)
         async def harm(request: FormRequest) -> Response[Any]:
             form = await self._form(request)
-            what = _one_of(form, "what", get_args(HarmKind))
+            what = _one_of(form, "what", HARMS)
             lasts_s = LASTS_S[_one_of(form, "lasts", LASTS_S)]
             return await self._done(request, Harm(_said(form, "part"), what, lasts_s))
 
@@ -110,8 +110,10 @@ class _Pages:
             csrf=self.session.csrf,
             lasts=LASTS_S,
             needles=state.flows[:NEEDLES],
-            engines=[part for part in state.parts if part.name != "service"],
-            service=next(part for part in state.parts if part.name == "service"),
+            engines=[part for part in state.parts if part.name != SERVICE],
+            service=next(part for part in state.parts if part.name == SERVICE),
+            harms=HARMS,
+            load_max=LOAD_MAX,
             strip=strip,
         )
 
@@ -122,7 +124,10 @@ class _Pages:
 
     async def _form(self, request: FormRequest) -> dict[str, str]:
         """Return the form's fields; refuse one that is not from this page."""
-        fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=20)
+        try:
+            fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=20)
+        except ValueError:
+            raise ClientException("the form has too many fields") from None
         form = {name: values[0] for name, values in fields.items()}
         if not self.session.may(form.get(CSRF)):
             raise HTTPException(status_code=403, detail="this form is not from this page: open it anew")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from fathom.errors import EXIT_BROKE, FathomError
 from fathom.studio.slots import Slots, slots_of
 from fathom.studio.strip import SECONDS, Sample
 from fathom.web import control
@@ -31,6 +32,7 @@ class Relay:
         self._samples: deque[Sample] = deque()
         self._changed = asyncio.Event()
         self._ended = False
+        self._lost: FathomError | None = None
         self.pages = 0
 
     async def relaying(self) -> None:
@@ -38,6 +40,9 @@ class Relay:
         try:
             async for state in control.watch(self._where):
                 self._take(state)
+        except FathomError as lost:
+            self._lost = lost
+            raise
         finally:
             self._ended = True
             self._tell()
@@ -57,12 +62,13 @@ class Relay:
         changed.set()
 
     async def first(self) -> State:
-        """Return the state once there is one."""
+        """Return the state once there is one; raise why there will be none."""
         while self.state is None:
-            await self._changed.wait()
             if self._ended:
-                break
-        assert self.state is not None
+                raise self._lost or FathomError(
+                    "there is nothing to show", why="the system has ended", fix="fathom up --demo", code=EXIT_BROKE
+                )
+            await self._changed.wait()
         return self.state
 
     async def patches(self, seen: Mapping[str, str]) -> AsyncIterator[Slots]:

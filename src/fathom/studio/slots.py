@@ -12,13 +12,12 @@ from itertools import chain
 
 from fathom.studio import strip
 from fathom.studio.strip import Sample
-from fathom.web.control import HARMS, Flow, Lamp, Part, State
+from fathom.web.control import HARMS, SERVICE, Flow, Lamp, Part, State
 
 __all__ = ["NEEDLES", "Slots", "slots_of", "words"]
 
 Slots = dict[str, str]
 
-SERVICE = "service"
 NEEDLES = 2  # the first operations get a needle each
 SWEEP = 120.0  # degrees to either side
 MARKS_SHOWN = 12

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -107,9 +108,14 @@ Quick = Callable[[Visit], Awaitable[Reply]]
 
 
 class Stream(msgspec.Struct, frozen=True):
-    """An answer that goes on until whoever asked leaves, or until there is no more: pieces of a body."""
+    """An answer that goes on until whoever asked leaves, or until there is no more: pieces of a body.
+
+    `close` lets go of what was opened for it. It is awaited at the end however soon that comes, also where no piece
+    was ever asked for and so nothing of the generator has run.
+    """
 
     pieces: AsyncGenerator[bytes]
+    close: Callable[[], Awaitable[None]] | None = None
     headers: Sequence[tuple[bytes, bytes]] = ()
     media_type: bytes = b"text/event-stream"
 
@@ -195,9 +201,10 @@ class Door:
         self.admission = Admission(limits.in_flight_max)
         self._gate, self._ready = gate, ready
         self._per_address = _throttle("address", limits.per_address, limits)
-        self._operations = {
-            name: Throttle(name, rate, keys_max=limits.keys_max) for name, rate in limits.operations.items()
-        }
+        self._operations: dict[str, Throttle] = {}
+        for names, rate in limits.operations.items():
+            together = (names,) if isinstance(names, str) else names
+            self._operations |= dict.fromkeys(together, Throttle(together[0], rate, keys_max=limits.keys_max))
         self._litestar = Litestar(
             list(handlers),
             openapi_config=None,
@@ -232,7 +239,9 @@ class Door:
         }
         self._requests = metrics.counter("http_requests_total", "Requests answered.", ("operation", "method", "status"))
         self._latency = metrics.histogram(
-            "http_request_duration_seconds", "From the request's head to the end of the answer.", ("operation",)
+            "http_request_duration_seconds",
+            "From the request's head to the end of the answer, or to the beginning of a stream.",
+            ("operation",),
         )
         metrics.gauge("http_requests_in_flight", "Requests under way.", lambda: self.admission.in_flight)
         metrics.gauge(
@@ -249,7 +258,7 @@ class Door:
             return
         began = time.perf_counter()
         visit = Visit(scope)
-        status = 500
+        status, took_s = 500, None
         stream: Stream | None = None
         try:
             if (own := self._own.get(scope["path"])) is not None:
@@ -270,6 +279,7 @@ class Door:
             finally:
                 self.admission.leave()
             if stream is not None:  # it is no request under way any more: who opened it bounds how many there are
+                took_s = time.perf_counter() - began
                 await self._flow(visit, stream, receive, send)
         except _Gone:
             status = 499  # nobody is there to be answered
@@ -282,7 +292,7 @@ class Door:
             else:
                 await problems.send_problem(send, it, [*visit.fields, *SECURITY[:-1], *fields])
         finally:
-            self._count(visit, status, time.perf_counter() - began)
+            self._count(visit, status, time.perf_counter() - began if took_s is None else took_s)
 
     async def _answer_itself(self, visit: Visit, own: Quick, send: Send) -> int:
         path = visit.scope["path"]
@@ -328,7 +338,14 @@ class Door:
         return await self._send(visit, answer, send), None
 
     async def _flow(self, visit: Visit, stream: Stream, receive: Receive, send: Send) -> None:
-        """Send a stream until it ends or whoever asked has left."""
+        """Send a stream until it ends or whoever asked has left, and close it."""
+        async with AsyncExitStack() as opened:
+            if stream.close is not None:
+                opened.push_async_callback(stream.close)
+            await opened.enter_async_context(aclosing(stream.pieces))
+            await self._pour(visit, stream, receive, send)
+
+    async def _pour(self, visit: Visit, stream: Stream, receive: Receive, send: Send) -> None:
         said = {name for name, _ in stream.headers}
         headers = [(b"content-type", stream.media_type), *stream.headers, *visit.fields]
         headers += [field for field in SECURITY if field[0] not in said]
@@ -352,7 +369,6 @@ class Door:
             for ended in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(ended, Exception):  # the answer has begun: all that can be said is that it ends here
                     log.warning("a stream ended: %s", ended, extra={"operation": visit.operation})
-            await stream.pieces.aclose()
 
     def _limit_address(self, visit: Visit) -> None:
         if (throttle := self._per_address) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -13,6 +13,8 @@ from fathom.errors import EXIT_BROKE, FathomError
 __all__ = [
     "HARMS",
     "LINE_BYTES_MAX",
+    "LOAD_MAX",
+    "SERVICE",
     "Flow",
     "Harm",
     "HarmKind",
@@ -35,7 +37,9 @@ __all__ = [
 
 LINE_BYTES_MAX = 1 << 20
 HarmKind = Literal["kill", "pause", "slow", "cut", "wipe"]
-HARMS: tuple[HarmKind, ...] = ("kill", "pause", "slow", "cut", "wipe")
+HARMS: tuple[HarmKind, ...] = get_args(HarmKind)
+LOAD_MAX = 10.0  # times the traffic that a demo begins with; one machine holds both it and the system
+SERVICE = "service"  # the part that is no engine
 
 
 # ── orders: one JSON line each ────────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +104,7 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """The service or an engine: a box of the diagram, with the edge that leads to it."""
 
-    name: str  # the field of Stores; of the service: "service"
+    name: str  # the field of Stores; of the service: SERVICE
     kind: str
     version: str
     state: Literal["up", "down", "paused", "slow", "cut", "silent"]
@@ -184,7 +188,7 @@ async def ask(control: str, order: Order, within_s: float) -> dict[str, Any]:
             reader, writer = await asyncio.open_unix_connection(control, limit=LINE_BYTES_MAX)
             try:
                 writer.write(msgspec.json.encode(order) + b"\n")
-                answer = msgspec.json.decode(await reader.readline())
+                return _answer(await reader.readline())
             finally:
                 writer.close()
     except TimeoutError:
@@ -196,24 +200,32 @@ async def ask(control: str, order: Order, within_s: float) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as lost:
         raise _unreachable(lost) from None
-    if "error" in answer:
-        raise FathomError(answer["error"], why=answer["why"], fix=answer["fix"], code=answer["exit"])
-    return answer
 
 
 async def watch(control: str) -> AsyncIterator[State]:
-    """Yield the state of a system as it tells it, until it ends."""
-    try:
-        reader, writer = await asyncio.open_unix_connection(control, limit=LINE_BYTES_MAX)
-    except OSError as lost:
-        raise _unreachable(lost) from None
+    """Yield the state of a system as it tells it, until it ends; what it refuses is raised as it was said there."""
     decoder = msgspec.json.Decoder(State)
     try:
-        writer.write(msgspec.json.encode(Watch()) + b"\n")
-        while line := await reader.readline():
-            yield decoder.decode(line)
-    finally:
-        writer.close()
+        reader, writer = await asyncio.open_unix_connection(control, limit=LINE_BYTES_MAX)
+        try:
+            writer.write(msgspec.json.encode(Watch()) + b"\n")
+            if line := await reader.readline():
+                _answer(line)
+            while line:
+                yield decoder.decode(line)
+                line = await reader.readline()
+        finally:
+            writer.close()
+    except (OSError, ValueError) as lost:
+        raise _unreachable(lost) from None
+
+
+def _answer(line: bytes) -> dict[str, Any]:
+    """Return the answer in a line; raise what it refuses."""
+    answer = msgspec.json.decode(line, type=dict[str, Any])
+    if "error" in answer:
+        raise FathomError(answer["error"], why=answer["why"], fix=answer["fix"], code=answer["exit"])
+    return answer
 
 
 def _unreachable(lost: Exception) -> FathomError:

@@ -23,7 +23,8 @@ class Limits:
     """What one door lets in. None: no limit of that kind.
 
     Addresses are limited before anything else is looked at, so that guessing tokens is limited too.
-    `operations` adds a stricter rate per address for single operations, by their operation id.
+    `operations` adds a stricter rate per address for single operations, by their operation id; those named together
+    share one rate, such as all ways to try a password.
     """
 
     body_bytes_max: int = 64 * 1024
@@ -32,7 +33,7 @@ class Limits:
     in_flight_max: int = 512
     per_address: Rate | None = PER_ADDRESS
     per_identity: Rate | None = PER_IDENTITY
-    operations: Mapping[str, Rate] = field(default_factory=dict)
+    operations: Mapping[str | tuple[str, ...], Rate] = field(default_factory=dict)
     keys_max: int = 50_000
 
 

@@ -31,6 +31,7 @@ async def undisturbed(served: Served, lasts_s: float, frozen_s: float) -> Frozen
 
 
 @pytest.mark.slow
+@pytest.mark.quiet
 @pytest.mark.parametrize(("lasts_s", "frozen_s"), [(6, 0.28)])  # 1.4 of 30 s: docs/tour/05 runs the row itself
 async def test_a_freeze_is_in_the_tail_of_an_open_load_and_not_in_that_of_a_closed_one(served, lasts_s, frozen_s):
     print(f"seed {SEED}")

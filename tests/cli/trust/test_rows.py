@@ -440,6 +440,7 @@ def test_the_short_table_fits_into_ten_minutes():
 
 
 @pytest.mark.slow
+@pytest.mark.quiet
 async def test_a_planted_difference_is_seen_where_equals_are_promised(tmp_path: Path, any_machine: None):
     """The row of equals, with one that is not equal: through the whole lab it is told as a difference, and lost."""
     from fathom.cli.trust.comparison import beside
@@ -455,6 +456,7 @@ async def test_a_planted_difference_is_seen_where_equals_are_promised(tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.quiet
 async def test_values_in_between_are_visited_until_the_ends_are_near(tmp_path: Path, any_machine: None):
     """Through the whole lab, with bodies of their own: the ends hold the truth and lie a factor of two apart."""
     shop = Workshop(tmp_path, Placement.here())

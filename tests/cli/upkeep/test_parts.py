@@ -58,7 +58,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(**spared: str) -> AsyncIterator[Stage]:
+async def stage(deadline_s: float = 5.0, **spared: str) -> AsyncIterator[Stage]:
     told: list[tuple[str, str]] = []
     async with AsyncExitStack() as stack:
         keeper = await stack.enter_async_context(Keeper.open())
@@ -67,13 +67,13 @@ async def stage(**spared: str) -> AsyncIterator[Stage]:
         idle: Any = Idle()
         parts = Parts(idle, {"cache": cache}, {"cache": link}, spared, lambda what, kind: told.append((what, kind)))
         linked = Redis.at(link.where)
-        async with parts.kept(), linked.connected(deadline_s=0.3):
+        async with parts.kept(), linked.connected(deadline_s=deadline_s):
             yield Stage(parts, linked, told)
 
 
 @pytest.mark.parametrize("what", ["kill", "pause", "cut"])
 async def test_what_is_broken_does_not_answer_until_it_is_healed(what: HarmKind):
-    async with stage() as on:
+    async with stage(deadline_s=0.3) as on:
         assert await on.answers()
         await on.parts.harm("cache", what, None)
         assert not await on.answers()
@@ -158,18 +158,16 @@ async def test_what_ends_again_and_again_is_given_up():
                 await on.parts.look_after()
 
 
-@pytest.mark.parametrize(
-    ("part", "what", "lasts_s", "says"),
-    [
+async def test_an_order_that_makes_no_sense_is_refused():
+    orders: list[tuple[str, HarmKind, float, str]] = [
         ("cash", "kill", 1.0, "there is no part 'cash'"),
         ("cache", "kill", 0.0, "cannot last 0 s"),
         ("cache", "kill", float("nan"), "cannot last nan s"),
         ("cache", "kill", 601.0, "cannot last 601 s"),
         ("service", "wipe", 1.0, "the service cannot be given a wipe"),
-    ],
-)
-async def test_an_order_that_makes_no_sense_is_refused(part: str, what: HarmKind, lasts_s: float, says: str):
+    ]
     async with stage() as on:
-        with pytest.raises(FathomError) as told:
-            await on.parts.harm(part, what, lasts_s)
-        assert says in told.value.what and on.cache.state == "up" and not on.told
+        for part, what, lasts_s, says in orders:
+            with pytest.raises(FathomError) as told:
+                await on.parts.harm(part, what, lasts_s)
+            assert says in told.value.what and on.cache.state == "up" and not on.told

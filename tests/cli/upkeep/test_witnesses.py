@@ -15,7 +15,7 @@ from fathom.cli.upkeep.witnesses import Witnesses
 from fathom.history import laws_of
 from fathom.systems.timeline import laws
 from fathom.systems.timeline.api import Page, Slice, Timeline, UserId
-from fathom.systems.timeline.demo import Demo
+from fathom.systems.timeline.demo import Cohort, Demo
 from fathom.systems.timeline.model import TimelineModel
 from fathom.web.control import Lamp
 
@@ -58,11 +58,8 @@ class Stuck(TimelineModel):
         raise TimeoutError
 
 
-@contextlib.asynccontextmanager
-async def watched(
-    model: TimelineModel, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[Witnesses, list[tuple[str, str]]]]:
-    """Let witnesses live quickly in a timeline."""
+def witnesses(model: TimelineModel, monkeypatch: pytest.MonkeyPatch) -> tuple[Witnesses, list[tuple[str, str]]]:
+    """Return witnesses who live quickly, and what they have told."""
     monkeypatch.setattr(rooms, "PACE_S", 0.002)
     monkeypatch.setattr(rooms, "JUDGE_S", 0.05)
 
@@ -73,7 +70,15 @@ async def watched(
         system=SimpleNamespace(protocol=Timeline), client=lambda: contextlib.nullcontext(model), settled=settled
     )
     told: list[tuple[str, str]] = []
-    it = Witnesses(Demo(1), served, laws_of(laws), 1, lambda what, kind: told.append((what, kind)))
+    return Witnesses(Demo(1), served, laws_of(laws), 1, lambda what, kind: told.append((what, kind))), told
+
+
+@contextlib.asynccontextmanager
+async def watched(
+    model: TimelineModel, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Witnesses, list[tuple[str, str]]]]:
+    """Let witnesses live quickly in a timeline."""
+    it, told = witnesses(model, monkeypatch)
     watching = asyncio.create_task(it.watching())
     try:
         yield it, told
@@ -130,3 +135,14 @@ async def test_nothing_is_judged_before_it_has_settled(monkeypatch: pytest.Monke
         for _ in range(3):
             await stuck.asked.acquire()
         assert {lamp.state for lamp in it.lamps} == {"waiting"} and it.judged_at is None
+
+
+async def test_a_witness_that_breaks_is_heard(monkeypatch: pytest.MonkeyPatch):
+    async def act(self: Any, client: Any, who: Any, dice: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Cohort, "act", act)
+    it, _ = witnesses(TimelineModel(), monkeypatch)
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(WITHIN_S):
+            await it.watching()

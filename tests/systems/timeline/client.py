@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -42,12 +41,6 @@ class Client(Visitor):
 
     async def toots(self, text: str, **said: Any) -> Any:
         return await self.does("statuses", status=text, **said)
-
-
-def neighbours(answer: Answer) -> dict[str, str]:
-    """Return the Link header's targets by relation, as paths."""
-    found = re.findall(r'<https?://[^/]+([^>]+)>; rel="(\w+)"', answer.headers.get("link", ""))
-    return {rel: target for target, rel in found}
 
 
 class Program:

@@ -110,7 +110,7 @@ def nothing_from_strangers(history: History) -> Iterable[Broken]:
 def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
     """Who has blocked, or was blocked, sees nothing of the other; from the moment the block is acknowledged."""
     world = _world(history)
-    for look in (*world.looks, *world.trends):
+    for look in (*world.looks, *world.everybodys):
         for post, author in look.by + look.boosted:
             for one, other in ((look.viewer, author), (author, look.viewer)):
                 if one != other and world.blocking.at(one, other, look.op) == {True}:
@@ -127,7 +127,7 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
 def nothing_deleted(history: History) -> Iterable[Broken]:
     """A deleted post is never shown again, from the moment its deletion is acknowledged."""
     world = _world(history)
-    for look in (*world.looks, *world.trends):
+    for look in (*world.looks, *world.everybodys):
         for post in look.listed + [post for post, _ in look.boosted]:
             for delete in world.deletions.get(post, ()):
                 if delete.acknowledged and delete.before(look.op):
@@ -212,7 +212,7 @@ def likes_equal_the_likers(history: History) -> Iterable[Broken]:
                     asked,
                     read.op,
                 )
-    for look, post, shown, low, high in world.numbers(final=True):
+    for look, post, shown, low, high in world.numbers():
         if not low <= shown <= high:
             yield _broken(law, f"{look} says post {post} has {shown} likes, and {_between(low, high)} like it", look.op)
 
@@ -246,7 +246,8 @@ class _Look:
     def __init__(self, op: Op, world: _World) -> None:
         self.op, self.kind, self._world = op, op.call, world
         self.viewer = int(op.asked[0])
-        found: dict[str, Any] = op.answer if op.call != "read" else {"posts": [op.answer]}
+        lists: dict[str, Any] = {"read": {"posts": [op.answer]}, "newer": {"posts": op.answer}}
+        found: dict[str, Any] = lists.get(op.call, op.answer)
         self.by = [(int(post["id"]), int(post["author"])) for post in found["posts"]]
         self.likes = {int(post["id"]): int(post.get("likes", 0)) for post in found["posts"]}
         self.listed = [post for post, _ in self.by]
@@ -273,11 +274,15 @@ class _Look:
             return f"{when}the list of {self.author}{part}, read by {self.viewer},"
         if self.kind == "trending":
             return f"{when}what trends, as {self.viewer} sees it,"
+        if self.kind == "latest":
+            return f"{when}everybody's latest, as {self.viewer} sees it,"
+        if self.kind == "newer":
+            return f"{when}everybody's posts above one, as {self.viewer} sees it,"
         return f"{when}a read by {self.viewer}"
 
     def covers(self, post: int) -> bool:
         """Whether this page's part of the list has the post's place in it."""
-        if self.kind in ("read", "trending") or self._upward:
+        if self.kind in ("read", "trending", "latest", "newer") or self._upward:
             return False
         return (self.below is None or post < self.below) and (self.older is None or post >= self.older)
 
@@ -381,8 +386,8 @@ class _World:
             if post in self.posts:
                 self.posts[post].deletions = deletions
         self._ids = sorted(self.posts)
-        trends = [op for op in history.of("trending", outcome=Outcome.OK) if op.answer is not None]
-        self.trends = [_Look(op, self) for op in trends]
+        everybodys = history.of("trending", "latest", "newer", outcome=Outcome.OK)
+        self.everybodys = [_Look(op, self) for op in everybodys if op.answer is not None]
         looked = ("home", "posts", "read")
         self.looks = [_Look(op, self) for op in history.of(*looked, outcome=Outcome.OK) if op.answer is not None]
         self.same_list: defaultdict[tuple[str, int, int | None], list[_Look]] = defaultdict(list)
@@ -394,18 +399,16 @@ class _World:
         self.last_walks = [walk for walk in self.walks if walk[0].op.final and walk[0].kind == "home"]
         self._likers = self.liking.toggles()
 
-    def numbers(self, *, final: bool, late_s: float = 0.0) -> Iterator[tuple[_Look, int, int, int, int]]:
-        """Yield every number of likes that was shown of a post of which enough is known, and what it had to be."""
-        for look in self.looks:
-            if final and not look.op.final:
-                continue
+    def numbers(self) -> Iterator[tuple[_Look, int, int, int, int]]:
+        """Yield every number of likes that was shown at the end of a post of which enough is known, and what it is."""
+        for look in self.last_looks:
             for post, shown in look.likes.items():
                 written = post in self.posts and self.posts[post].write is not None
                 others = self._others.get(post, 0 if written else None)
                 if others is not None and look.op.end_s is not None:
                     low, high = 0, 0
                     if post in self._likers:
-                        low, high = self._likers[post].bounds(look.op.start_s, look.op.end_s, late_s=late_s)
+                        low, high = self._likers[post].bounds(look.op.start_s, look.op.end_s)
                     yield look, post, shown, others + low, others + high
 
     @property
@@ -477,8 +480,6 @@ class _World:
             case "mute" | "unmute":
                 one, other = int(asked[0]), int(asked[1])
                 self.muting.turn(one, other, op, on=op.call == "mute")
-                if len(asked) > 2 and asked[2]:  # it ends by itself, nobody here can say when
-                    self.muting.turn(one, other, op, on=False)
             case "like" | "unlike":
                 self.liking.turn(int(asked[1]), int(asked[0]), op, on=op.call == "like")
             case _:

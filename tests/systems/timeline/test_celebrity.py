@@ -6,16 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from fathom.cli.bodies import Maker
-from fathom.engines.keeper import Keeper
-from fathom.history import laws_of
 from fathom.lab.machine import Placement
 from fathom.lab.plan import draw
-from fathom.lab.run import Ended, carry_out
-from fathom.systems import find
+from fathom.lab.run import Ended
 from tests.conftest import on_any_machine
 
-TIMELINE = find("timeline")
+from .brief import TIMELINE, carried_out
 
 pytestmark = pytest.mark.slow
 
@@ -32,17 +28,9 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
         settings={"fans": "40,1100"},
     )
     plan = dataclasses.replace(plan, faults=())
-    laws = laws_of(TIMELINE.room("laws"))
-    folder = tmp_path_factory.mktemp("runs")
-
-    async def dive() -> Ended:
-        async with Keeper.open() as keeper:
-            bodies = Maker(keeper, TIMELINE, plan.question, seed=plan.seed)
-            return await carry_out(plan, bodies, laws=laws, root=folder, tell=lambda line: None)
-
     with pytest.MonkeyPatch.context() as patch:
         on_any_machine(patch)
-        yield asyncio.run(dive())
+        yield asyncio.run(carried_out(plan, tmp_path_factory.mktemp("runs")))
 
 
 @pytest.mark.feature("TL-11", "METHOD-01")

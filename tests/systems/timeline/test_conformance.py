@@ -24,6 +24,7 @@ from fathom.systems.timeline.api import (
     Trending,
 )
 from fathom.systems.timeline.model import TimelineModel
+from fathom.systems.timeline.stores.threads import BELOW_MAX
 from fathom.web.remote import Doorway, remote
 
 from .world import APPROACHES, COUNTERS, NUMBERINGS, PAGINGS, SMALL, STAMPEDE, World
@@ -299,7 +300,7 @@ async def test_it_answers_as_the_model_does(world: World, approach: str, seed: i
 async def test_it_answers_as_the_model_does_whoever_numbers_the_posts(world: World, ids: str):
     """The model has no numbers of its own here: it takes those that the service gave."""
     async with world.open("on-read", ids=ids, clock=world.clock) as timeline:
-        timeline._next = world.stores.likes.mint = beside(world)
+        timeline._next = world.stores.notices.mint = beside(world)
         given: list[int] = []
         taken = world.stores.numbers.taken
 
@@ -319,6 +320,21 @@ async def test_it_answers_as_the_model_does_whoever_numbers_the_posts(world: Wor
             await them.step()
         await them.at_last()
         assert len(set(given)) > 25
+
+
+async def test_of_a_long_thread_both_show_as_many_as_is_said(world: World):
+    async with world.open("on-read", clock=world.clock, mint=world.clock.mint()) as timeline:
+        them = await twins(world, timeline, seed=12)
+        one = them.users[0]
+        root = await them.ask("post", one, "root")
+        answers = {
+            (await them.ask("post", one, f"answer {n}", None, Manner(reply_to=root.id))).id
+            for n in range(BELOW_MAX + 5)
+        }
+        for body in (them.model, them.service):
+            below = [post.id for post in (await body.thread(one, root.id)).below]
+            assert len(below) == BELOW_MAX
+            assert below == sorted(answers.intersection(below))
 
 
 @pytest.mark.parametrize("paging", PAGINGS)

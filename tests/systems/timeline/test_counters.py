@@ -12,8 +12,9 @@ from fathom.design import Choice
 from fathom.engines.engine import EngineError
 from fathom.errors import Refusal
 from fathom.systems.timeline import laws
-from fathom.systems.timeline.api import Page
+from fathom.systems.timeline.api import Manner, Page
 from fathom.systems.timeline.decisions.counters import asynchronous
+from fathom.systems.timeline.service import now_ms
 from fathom.web.served import Served
 
 from .crowd import Crowd, until
@@ -145,6 +146,7 @@ async def test_a_like_that_was_acknowledged_is_in_every_number_at_once(world: Wo
         hot.crowd.check()
 
 
+@pytest.mark.quiet
 async def test_numbers_that_are_added_up_are_as_late_as_was_promised_and_no_later(world: World):
     async with world.open(counters="asynchronous", turned={"within_s": 0.4}) as timeline:
         hot = await Hot.made(world, timeline, people=12)
@@ -177,6 +179,101 @@ async def test_many_likes_are_added_up_together_and_redis_hears_of_them_once(wor
         assert spent.ours["statements"] == 40 + 1 + 2  # we looked; one adds up, one reads the post for its copy
         assert spent.ours["commands"] == 3  # a script that looks at the copy and replaces it
         assert the_same(await hot.look()) == 40
+
+
+async def test_a_like_that_is_asked_for_again_because_its_answer_was_lost_is_counted_in_time(world: World):
+    async with world.open(counters="asynchronous", turned={"within_s": 0.4}) as timeline:
+        hot = await Hot.made(world, timeline, people=1)
+        await timeline.settled()
+        (liker,) = hot.people
+        await world.stores.likes.change(liker, hot.post.id, now_ms(), "later", take_back=False)  # and nobody knows
+        await timeline.like(liker, hot.post.id)
+
+        async def shown() -> bool:
+            return (await timeline.read(hot.author, hot.post.id)).likes == 1
+
+        await until(shown)
+
+
+async def test_what_was_liked_behind_a_lost_answer_is_counted_when_all_has_settled(world: World):
+    async with world.open(counters="asynchronous", turned={"within_s": 60.0}) as timeline:
+        hot = await Hot.made(world, timeline, people=1)
+        await timeline.settled()
+        await world.stores.likes.change(hot.people[0], hot.post.id, now_ms(), "later", take_back=False)
+        assert the_same(await hot.look(final=False)) == 1
+
+
+async def test_adding_up_goes_on_after_what_nobody_expected(world: World):
+    async with world.open(counters="asynchronous", turned={"within_s": 0.1}) as timeline:
+        hot = await Hot.made(world, timeline, people=1)
+        await timeline.settled()
+        add_up, failed = world.stores.likes.add_up, asyncio.Event()
+
+        async def broken(*asked: Any) -> Any:
+            world.stores.likes.add_up = add_up
+            failed.set()
+            raise ValueError("for the test")
+
+        world.stores.likes.add_up = broken
+        await hot.all_like()
+        await failed.wait()
+
+        async def shown() -> bool:
+            return (await timeline.read(hot.author, hot.post.id)).likes == 1
+
+        await until(shown)
+
+
+@pytest.mark.parametrize("counters", ["asynchronous", "sharded"])
+async def test_adding_up_and_deleting_answers_never_wait_for_each_other(world: World, counters: str):
+    """Many answers to one post are liked, added up and deleted at once: the answer is locked, and what it answers."""
+    async with world.open(counters=counters, turned={"within_s": 60.0}) as timeline:
+        hot = await Hot.made(world, timeline, people=2)
+        likes, posts = world.stores.likes, world.stores.posts
+        for _ in range(6):
+            answers = [
+                await timeline.post(hot.author, "an answer", None, Manner(reply_to=hot.post.id)) for _ in range(20)
+            ]
+            for answer in answers:
+                await timeline.like(hot.people[0], answer.id)
+            await hot.turn(hot.people[1], on=True)
+
+            async def added() -> None:
+                for _ in range(4):
+                    await (likes.add_up(now_ms(), 1_000) if counters == "asynchronous" else likes.fold())
+
+            await asyncio.gather(
+                added(), *(posts.delete(hot.author, answer.id, now_ms()) for answer in reversed(answers))
+            )
+            await hot.turn(hot.people[1], on=False)
+        await timeline.settled()
+        after = await timeline.read(hot.author, hot.post.id)
+        assert (after.likes, after.replies) == (0, 0), "each saw what the others had just changed"
+
+
+async def test_a_switch_that_comes_while_numbers_are_moved_is_settled_as_well(world: World):
+    async with world.open(counters="sharded") as timeline:
+        hot = await Hot.made(world, timeline, people=3)
+        await hot.all_like()
+        fold = world.stores.likes.fold
+
+        async def switched_meanwhile() -> bool:
+            world.stores.likes.fold = fold
+            await world.switch("on-read", decision="counters")
+            await world.switch("row-lock", decision="counters")
+            return await fold()
+
+        world.stores.likes.fold = switched_meanwhile
+        await world.switch("row-lock", decision="counters")
+        await timeline._counting.settled()
+        assert world.stores.likes.reading == "kept"
+
+
+async def test_there_are_never_more_shards_than_there_are_numbers_for(world: World):
+    async with world.open(counters="sharded", turned={"shards": 10_000_000}) as timeline:
+        hot = await Hot.made(world, timeline, people=20)
+        await hot.all_like()
+        assert the_same(await hot.look()) == 20
 
 
 async def test_more_likes_than_can_be_counted_are_refused(world: World, monkeypatch: pytest.MonkeyPatch):
@@ -260,7 +357,7 @@ async def test_a_number_that_drifted_is_noticed_and_counted_anew(world: World, m
 async def test_who_gave_up_may_still_be_counted_the_old_way_so_nothing_is_moved_yet(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("fathom.systems.timeline.service.counting.UNSURE_S", 0.3)
+    monkeypatch.setattr("fathom.systems.timeline.service.counting.STRAY_S", 0.3)
     async with world.open(counters="on-read") as timeline:
         hot = await Hot.made(world, timeline, people=2)
         change, go_on = world.stores.likes.change, asyncio.Event()
@@ -354,6 +451,7 @@ async def test_a_service_that_is_killed_under_likes_loses_none(world: World, cou
         hot.crowd.check()
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("counters", RIGHT)
 async def test_no_like_is_lost_or_late_while_redis_is_gone_and_wiped(world: World, counters: str):
     async with world.open(counters=counters) as timeline:

@@ -1,4 +1,4 @@
-"""The dives about likes and about what everybody reads: their plans fit, they count what theory says, controls fall."""
+"""The dives about likes and about what everybody reads: they count what theory says, controls fall."""
 
 from __future__ import annotations
 
@@ -8,26 +8,14 @@ from typing import Any
 
 import pytest
 
-from fathom.cli.bodies import Maker
-from fathom.engines.keeper import Keeper
-from fathom.history import laws_of
 from fathom.lab.dive import Outage
 from fathom.lab.machine import Placement
 from fathom.lab.plan import draw
-from fathom.lab.run import Ended, carry_out
-from fathom.systems import find
+from fathom.lab.run import Ended
 
-from .brief import counted_once
+from .brief import TIMELINE, carried_out, counted_once
 
-TIMELINE = find("timeline")
 BRIEF = Outage("cache", from_s=0.8, until_s=1.1)
-
-
-@pytest.mark.parametrize("dive", ["celebrity", "counters", "stampede"])
-def test_the_plan_of_a_dive_fits_its_five_minutes_and_its_prediction_can_be_computed(dive: str):
-    plan = draw(TIMELINE, dive, placement=Placement.of([0, 1]))
-    assert plan.lasts_s <= plan.budget_s == 300
-    assert plan.predictions
 
 
 @pytest.mark.parametrize(("dive", "control"), [("counters", "read-then-write"), ("stampede", "none")])
@@ -40,10 +28,7 @@ def test_what_is_known_to_be_wrong_is_run_for_its_law_and_not_raced(dive: str, c
 async def dived(name: str, root: Path, only: list[str], **settings: str) -> Ended:
     plan = draw(TIMELINE, name, placement=Placement.here(), mode="quick", only=only, settings=settings, budget_s=300)
     plan = dataclasses.replace(counted_once(plan), faults=(BRIEF,))
-    async with Keeper.open() as keeper:
-        bodies = Maker(keeper, TIMELINE, plan.question, seed=plan.seed)
-        laws = laws_of(TIMELINE.room("laws"))
-        return await carry_out(plan, bodies, laws=laws, root=root, tell=lambda line: None)
+    return await carried_out(plan, root)
 
 
 def verdicts(ended: Ended, how: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import openapi_spec_validator
@@ -14,12 +13,7 @@ from fathom.systems.timeline.doors import UNDER, app, shapes
 from fathom.systems.timeline.model import TimelineModel
 from fathom.web.limits import Limits, Rate
 
-from .visitor import Answer, Visitor
-
-
-def neighbours(answer: Answer) -> dict[str, str]:
-    """Return the Link header's targets by relation."""
-    return {rel: target for target, rel in re.findall(r'<([^>]+)>; rel="(\w+)"', answer.headers.get("link", ""))}
+from .visitor import Visitor, neighbours
 
 
 @pytest.mark.feature("SOCIAL-01", "TL-01")
@@ -405,6 +399,19 @@ async def test_the_hasty_are_told_to_wait(model: TimelineModel) -> None:
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert "ratelimit" in answers[0].headers
     assert (await bob.get("/api/v1/home")).status == 200, "one's haste is not another's"
+
+
+async def test_all_ways_to_try_a_password_share_one_rate(model: TimelineModel) -> None:
+    """Whoever guesses gains nothing from there being three doors to guess at."""
+    stranger = Visitor(app(model))
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    statuses = [
+        (await stranger.post("/api/v1/sessions", {"name": "ann", "password": "a guess..."})).status if way is None
+        else (await stranger.post(way, raw=b"grant_type=password&username=ann&password=guess", headers=form)).status
+        for _ in range(11) for way in (None, "/oauth/token", "/oauth/authorize")
+    ]  # fmt: skip
+    assert 429 not in statuses[:30]
+    assert 429 in statuses[30:]
 
 
 async def test_answers_carry_what_protects_their_reader(ann: Visitor) -> None:

@@ -117,7 +117,7 @@ async def test_an_edge_that_changes_while_a_feed_is_made_counts(world: World):
             if not changes:  # behind the service's back, as another process would
                 changes.append(1)
                 await world.stores.graph.unfollow(bob, ann, 0)
-                await world.stores.graph.follow(bob, cat, 0, lambda: 1)
+                await world.stores.graph.follow(bob, cat, 0)
             await make(*args, **more)
 
         world.stores.feeds.make = make_late  # type: ignore[method-assign]

@@ -6,21 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from fathom.cli.bodies import Maker
-from fathom.engines.keeper import Keeper
-from fathom.history import laws_of
 from fathom.lab.machine import Placement
 from fathom.lab.plan import draw
-from fathom.lab.run import carry_out
-from fathom.systems import find
 
-TIMELINE = find("timeline")
+from .brief import TIMELINE, carried_out
+
 LAW = "who_walks_up_passes_over_nothing"
 
 
-def test_the_dive_fits_its_time_and_says_what_it_foretells():
+def test_both_ways_that_lose_posts_are_controls_and_weighed():
     plan = draw(TIMELINE, "ids", placement=Placement.here())
-    assert plan.lasts_s <= 300 and len(plan.predictions) == 10
     assert set(plan.controls) == set(plan.weighed) == {"sequence", "time-random"}
 
 
@@ -28,10 +23,7 @@ def test_the_dive_fits_its_time_and_says_what_it_foretells():
 @pytest.mark.usefixtures("any_machine")
 async def test_what_is_lost_is_counted_and_the_controls_are_caught(tmp_path: Path):
     plan = draw(TIMELINE, "ids", placement=Placement.here(), mode="quick", settings={"skew_ms": "5000"})
-    async with Keeper.open() as keeper:
-        bodies = Maker(keeper, TIMELINE, plan.question, seed=plan.seed)
-        laws = laws_of(TIMELINE.room("laws"))
-        ended = await carry_out(plan, bodies, laws=laws, root=tmp_path, tell=lambda line: None)
+    ended = await carried_out(plan, tmp_path)
     assert ended.state == "complete", ended.why
     found = {finding.id: finding for finding in ended.findings}
     assert found["state/snowflake/5000/lost"].value == 0 and found[f"law/snowflake/{LAW}"].verdict == "held"

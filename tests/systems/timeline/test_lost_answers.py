@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fathom.systems.timeline.api import Page
+from fathom.systems.timeline.api import Manner, Page
 from fathom.systems.timeline.service import mending
 from fathom.systems.timeline.stores.posts import Draft
 
@@ -105,6 +105,28 @@ async def test_a_change_whose_answer_was_lost_is_seen_when_it_is_asked_for_again
             await again()
         there = (await timeline.home(bob, Page())).posts
         assert [each.likes for each in there] == ([1] if lost is like else [])
+
+
+@pytest.mark.parametrize("what", ["an answer", "a boost"])
+async def test_what_was_deleted_behind_a_lost_answer_is_no_longer_counted_when_it_is_deleted_again(
+    world: World, what: str
+):
+    async with followed(world) as (timeline, ann, bob):
+        post = await timeline.post(ann, "hello")
+        if what == "a boost":
+            other = await timeline.boost(bob, post.id)
+        else:
+            other = await timeline.post(bob, "an answer", None, Manner(reply_to=post.id))
+        await timeline.settled()
+        (there,) = [it for it in (await timeline.home(ann, Page())).posts if it.id == post.id]
+        assert there.boosts + there.replies == 1
+        if what == "a boost":
+            await world.stores.boosts.unboost(bob, post.id, timeline._clock())  # and nobody knows
+        else:
+            await world.stores.posts.delete(bob, other.id, timeline._clock())
+        await timeline.delete(bob, other.id)
+        (there,) = [it for it in (await timeline.home(ann, Page())).posts if it.id == post.id]
+        assert there.boosts + there.replies == 0
 
 
 async def test_what_a_process_left_is_shown_before_redis_is_read_also_when_the_clock_steps_back(world: World):

@@ -10,7 +10,8 @@ import pytest
 from fathom.systems.timeline.model import TimelineModel
 from fathom.web.app import Door
 
-from .client import Client, Program, neighbours, program
+from .client import Client, Program, program
+from .visitor import neighbours
 
 
 @pytest.fixture
@@ -76,6 +77,16 @@ async def test_the_same_idempotency_key_gives_one_status(ann: Client) -> None:
     assert other.status == 422, "it is another status under the same key"
 
 
+async def test_a_retry_is_answered_though_what_it_answers_is_gone(ann: Client, bob: Client) -> None:
+    parent = await bob.toots("root")
+    said = {"status": "yes", "in_reply_to_id": parent["id"]}
+    first = await ann.send("POST", "/api/v1/statuses", said, {"idempotency-key": "one"})
+    assert (await bob.send("DELETE", f"/api/v1/statuses/{parent['id']}")).status == 200
+    again = await ann.send("POST", "/api/v1/statuses", said, {"idempotency-key": "one"})
+    assert (again.status, again.json()["id"]) == (200, first.json()["id"])
+    assert (await ann.send("POST", "/api/v1/statuses", said, {"idempotency-key": "two"})).status == 404
+
+
 async def test_what_a_status_cannot_keep_is_refused_and_not_lost(ann: Client) -> None:
     for said in (
         {"visibility": "private"},
@@ -84,6 +95,7 @@ async def test_what_a_status_cannot_keep_is_refused_and_not_lost(ann: Client) ->
         {"media_ids[]": "1"},
         {"poll[options][]": ["a", "b"]},
         {"scheduled_at": "4000-01-01"},
+        {"sensitive": "true"},
     ):
         answer = await ann.send("POST", "/api/v1/statuses", {"status": "for few", **said})
         assert (answer.status, list(answer.json())) == (422, ["error"]), said
@@ -233,6 +245,13 @@ async def test_links_keep_what_was_asked_for(ann: Client, bob: Client) -> None:
     assert [it["type"] for it in below.json()] == ["mention", "follow"]
 
 
+async def test_the_links_of_a_tag_in_any_script_lead_to_its_pages(ann: Client) -> None:
+    for n in range(2):
+        await ann.toots(f"{n} #größe")
+    below = neighbours(await ann.get("/api/v1/timelines/tag/gr%C3%B6%C3%9Fe?limit=1"))["next"]
+    assert [it["content"] for it in (await ann.get(below)).json()] == ["<p>0 #größe</p>"]
+
+
 async def test_a_limit_that_is_too_large_means_as_many_as_there_can_be(ann: Client) -> None:
     assert (await ann.get("/api/v1/timelines/home?limit=800")).status == 200
     for query in ("limit=x", "max_id=-1", "min_id=x", "max_id=%D9%A3", "min_id=99999999999999999999999"):
@@ -301,16 +320,55 @@ async def test_people_are_found_by_the_beginning_of_either_name(ann: Client, bob
         assert await ann.sees(f"accounts/search?q={wanted}") == [], "what is asked for is no pattern"
 
 
+async def test_what_trends_is_what_is_liked_most(app: Program, ann: Client, bob: Client) -> None:
+    ids = [(await ann.toots(f"number {n}"))["id"] for n in range(3)]
+    for client, liked in ((ann, ids[1]), (bob, ids[1]), (bob, ids[2])):
+        await client.does(f"statuses/{liked}/favourite")
+    trending = [it["id"] for it in await app.stranger.sees("trends/statuses")]
+    assert trending[:2] == [ids[1], ids[2]]
+    assert [it["id"] for it in await bob.sees("trends/statuses?limit=1&offset=1")] == trending[1:2]
+    assert await bob.sees("trends/statuses?offset=40") == []
+
+
+async def test_a_search_that_finds_nobody_is_no_error(ann: Client, bob: Client) -> None:
+    assert [it["acct"] for it in await ann.sees("accounts/search?q=bob@localhost")] == ["bob"]
+    for wanted in ("bob@mastodon.social", "b" * 31, "@", "bob&offset=1", "bob&offset=40"):
+        assert await ann.sees(f"accounts/search?q={wanted}") == [], wanted
+        found = (await ann.get(f"/api/v2/search?q={wanted}")).json()
+        assert found == {"accounts": [], "statuses": [], "hashtags": []}
+    assert (await ann.get(f"/api/v1/accounts/search?q=bob&offset={'1' * 4_301}")).status == 422
+    assert (await ann.get("/api/v1/accounts/lookup?acct=bob@mastodon.social")).status == 404
+
+
 async def test_what_an_account_cannot_keep_is_refused(ann: Client) -> None:
     for said in (
         {"locked": "true"},
         {"source[privacy]": "private"},
         {"fields_attributes[0][name]": "x"},
         {"avatar": "x"},
+        {"discoverable": "false"},
+        {"source[sensitive]": "true"},
+        {"source[language]": "de"},
     ):
         answer = await ann.send("PATCH", "/api/v1/accounts/update_credentials", {"display_name": "Ann", **said})
         assert answer.status == 422, said
     assert (await ann.sees("accounts/verify_credentials"))["display_name"] == ""
+
+
+async def test_what_a_follow_or_a_mute_cannot_keep_is_refused(ann: Client, bob: Client) -> None:
+    at = f"accounts/{await id_of(bob)}"
+    for verb, said in (
+        ("follow", {"reblogs": "false"}),
+        ("follow", {"notify": "true"}),
+        ("follow", {"languages[]": ["de"]}),
+        ("mute", {"notifications": "false"}),
+    ):
+        assert (await ann.send("POST", f"/api/v1/{at}/{verb}", said)).status == 422, said
+    between = (await ann.sees(f"accounts/relationships?id={await id_of(bob)}"))[0]
+    assert (between["following"], between["muting"]) == (False, False)
+    assert (await ann.does(f"{at}/follow", reblogs="true", notify="false"))["following"]
+    assert (await ann.does(f"{at}/mute", notifications="true"))["muting"]
+    assert (await ann.toots("x", sensitive="true", spoiler_text="y"))["sensitive"]
 
 
 # Notifications

@@ -78,7 +78,7 @@ async def test_a_stranger_is_asked_who_they_are(app: Program, route: Route) -> N
 async def test_a_program_does_only_what_it_was_allowed(app: Program, route: Route) -> None:
     await app.stranger.timeline.join("ann", PASSWORD)
     kind = route.needs.partition(":")[0]
-    other = await app.for_("ann", "write" if kind == "read" else "read push")
+    other = await app.for_("ann", "write" if kind in ("read", "profile") else "read push")
     answer = await other.send(route.method, at(route))
     assert (answer.status, list(answer.json())) == (403, ["error"])
     alone = (await app.token(grant_type="client_credentials", scope="read write follow")).json()["access_token"]
@@ -91,6 +91,16 @@ async def test_a_part_of_a_scope_allows_that_part_only(app: Program) -> None:
     assert (await ann.toots("hello"))["content"] == "<p>hello</p>"
     assert (await ann.get("/api/v1/timelines/home")).status == 403
     assert (await ann.send("POST", "/api/v1/accounts/1/follow")).status == 403
+
+
+async def test_the_scope_profile_shows_oneself_and_nothing_else(app: Program) -> None:
+    app = await program(app.stranger, "read write profile")
+    ann = await app.joined("ann", "profile")
+    me = await ann.sees("accounts/verify_credentials")
+    assert me["acct"] == "ann"
+    assert (await ann.get(f"/api/v1/accounts/relationships?id={me['id']}")).status == 403
+    known: list[str] = (await app.stranger.get("/.well-known/oauth-authorization-server")).json()["scopes_supported"]
+    assert known == ["read", "write", "follow", "profile"], "there is no push to be allowed"
 
 
 # Programs and tokens
@@ -106,6 +116,7 @@ async def test_a_part_of_a_scope_allows_that_part_only(app: Program) -> None:
         {"redirect_uris": "data:text/html,x"},
         {"redirect_uris": "https://app.example/#fragment"},
         {"redirect_uris": "/relative"},
+        {"redirect_uris": "https://[x"},
         {"redirect_uris": 'https://app.example/"><script>'},
         {"scopes": "admin:read"},
         {"scopes": "everything"},
@@ -127,6 +138,7 @@ async def test_a_token_needs_the_programs_secret_the_right_password_and_register
         ({"scope": "read admin:read"}, "invalid_scope"),
         ({"grant_type": "implicit"}, "unsupported_grant_type"),
         ({"grant_type": "authorization_code", "code": "guess"}, "invalid_grant"),
+        ({"grant_type": "authorization_code"}, "invalid_request"),
     ):
         answer = await app.token(**{**good, **wrong})
         assert (answer.status in (400, 401), answer.json()["error"]) == (True, error), wrong
@@ -154,6 +166,10 @@ async def test_a_program_can_open_an_account_and_act_for_it(app: Program) -> Non
     assert (await client.sees("apps/verify_credentials"))["name"] == "An <app>"
     wrong = await client.send("POST", "/api/v1/accounts", {"username": "zoe", "password": "", "agreement": "false"})
     assert (wrong.status, sorted(wrong.json()["details"])) == (422, ["agreement", "password"])
+    for field, text in (("username", "z o e"), ("password", "short"), ("password", "x" * 257)):
+        said = {"username": "zoe", "password": "swordfish", "agreement": "true", field: text}
+        wrong = await client.send("POST", "/api/v1/accounts", said)
+        assert (wrong.status, list(wrong.json()["details"])) == (422, [field])
     said = {"username": "zoe", "email": "z@example.com", "password": "swordfish", "agreement": "true"}
     token = (await client.send("POST", "/api/v1/accounts", said)).json()["access_token"]
     zoe = Client(app.stranger.door, token)
@@ -301,6 +317,6 @@ async def test_the_page_runs_nothing_and_lies_in_nobodys_frame(browser: Browser)
     ):
         assert part in policy
     assert page.headers["x-frame-options"] == "DENY"
-    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["referrer-policy"] == "same-origin", "with no-referrer browsers send the form from null"
     cookie = page.headers["set-cookie"]
     assert all(part in cookie for part in ("HttpOnly", "SameSite=Strict", "Path=/oauth/authorize", "Max-Age="))

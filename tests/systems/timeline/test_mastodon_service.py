@@ -79,7 +79,9 @@ class Stream:
 
 
 @asynccontextmanager
-async def town(world: World, *names: str, approach: str = "hybrid") -> AsyncIterator[list[Person]]:
+async def town(
+    world: World, *names: str, approach: str = "hybrid", scopes: list[str] = SCOPES
+) -> AsyncIterator[list[Person]]:
     """Serve a timeline on a socket, with people who let one program act for them."""
     async with world.open(approach, SMALL[approach]) as service:
         listen = Listen()
@@ -89,7 +91,7 @@ async def town(world: World, *names: str, approach: str = "hybrid") -> AsyncIter
             people: list[Person] = []
             for name in names:
                 user = await service.join(name, PASSWORD)
-                token = await service.grant(program.id, program.secret, SCOPES, user.id)
+                token = await service.grant(program.id, program.secret, scopes, user.id)
                 http = httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {token}"}, trust_env=False)
                 people.append(Person(http, user.id, token))
             try:
@@ -212,6 +214,16 @@ async def test_a_stream_brings_nothing_from_whom_one_mutes_blocks_or_no_longer_f
             kind, update = await stream.event()
             assert (kind, update["reblog"]["content"]) == ("update", status_of["unfollow"]), "cleo is followed"
             assert (await stream.event())[1]["id"] == last["id"]
+
+
+async def test_a_stream_tells_no_notices_to_whom_only_statuses_were_allowed(world: World) -> None:
+    async with town(world, "ann", "bob", scopes=["read:statuses", "write"]) as (ann, bob), ann.listens() as stream:
+        await bob.post(f"accounts/{ann.id}/follow")
+        own = await ann.post("statuses", status="my own")
+        await bob.post(f"statuses/{own['id']}/favourite")
+        last = await ann.post("statuses", status="and another")
+        told = [await stream.event() for _ in range(2)]
+        assert [(kind, it["id"]) for kind, it in told] == [("update", own["id"]), ("update", last["id"])]
 
 
 async def test_a_silent_stream_says_that_it_is_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,7 @@ async def test_what_happened_while_redis_was_gone_is_seen_when_it_is_back(world:
         assert there.posts[1].likes == 1
 
 
+@pytest.mark.quiet
 async def test_a_paused_redis_is_waited_for_once_and_not_by_everyone(world: World):
     async with world.open("on-write") as timeline:
         (ann,) = await world.town(timeline, "ann")

@@ -6,31 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from fathom.cli.bodies import Maker
-from fathom.engines.keeper import Keeper
-from fathom.history import laws_of
 from fathom.lab.machine import Placement
-from fathom.lab.plan import Plan, draw
-from fathom.lab.run import Ended, carry_out
-from fathom.systems import find
+from fathom.lab.plan import draw
 
-from .brief import counted_once
+from .brief import TIMELINE, carried_out, counted_once
 
-TIMELINE = find("timeline")
 APART = Placement(generator=frozenset({0}), system=frozenset({1}))
 LAW = "a_walk_meets_once_what_was_there"
 
 
-async def carried_out(plan: Plan, root: Path) -> Ended:
-    async with Keeper.open() as keeper:
-        bodies = Maker(keeper, TIMELINE, plan.question, seed=plan.seed)
-        laws = laws_of(TIMELINE.room("laws"))
-        return await carry_out(plan, bodies, laws=laws, root=root, tell=lambda line: None)
-
-
-def test_a_dive_of_the_usual_length_fits_and_says_what_it_foretells():
+def test_both_ways_that_miss_posts_are_weighed_beside_the_right_one():
     plan = draw(TIMELINE, "paging", placement=APART)
-    assert plan.lasts_s <= 300 and len(plan.predictions) == 4
     assert list(plan.choices) == ["keyset"] and set(plan.weighed) == {"offset", "time-cursor"}
 
 

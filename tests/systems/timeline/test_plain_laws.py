@@ -30,13 +30,15 @@ class Tale:
         self.wrote = {post: self.dice.choice(PEOPLE) for post in POSTS}
         self.there: set[int] = set()
         self.likers: set[tuple[int, int]] = set()
+        self.others: dict[int, int] = {}  # by post: likes of those who were there before
         self.ended: dict[tuple[int, str], int | None] = {}  # where a caller's last page of a list had ended
 
     def told(self) -> History:
         if self.dice.random() < 0.7:
             self._given()
         calls = (self._post, self._post, self._home, self._home, self._posts, self._read, self._pair, self._like)
-        for _ in range(self.dice.randrange(5, 40)):
+        calls += (self._everybodys, self._trending, self._join)
+        for _ in range(self.dice.randrange(8, 50)):
             self.dice.choice((*calls, self._delete) if self.dice.random() < 0.5 else calls)(final=False)
         if self.dice.random() < 0.9:
             for _ in range(self.dice.randrange(1, 16)):
@@ -51,7 +53,14 @@ class Tale:
         posts: dict[str, list[int]] = {}
         for post in before:
             posts.setdefault(str(self.wrote[post]), []).append(post)
-        given = {"follows": follows, "posts": posts}
+        self.others = {post: self.dice.randrange(3) for post in before if self.dice.random() < 0.5}
+        given: dict[str, Any] = {
+            "follows": follows,
+            "posts": posts,
+            "likes": {str(post): n for post, n in self.others.items()},
+        }
+        if self.dice.random() < 0.3:
+            given["sampled_above"] = self.dice.choice([1, 2])
         self.ops.append(Op(index=-1, caller="lab", call="given", answer=given, end_s=0.0))
 
     def _tell(self, call: str, *asked: Any, answer: Any = None, final: bool = False, sure: bool = False) -> Outcome:
@@ -80,7 +89,12 @@ class Tale:
             self.there.discard(post)
 
     def _pair(self, *, final: bool) -> None:
-        self._tell(self.dice.choice(PAIRS), *self.dice.sample(PEOPLE, 2))
+        call, lasts_s = self.dice.choice(PAIRS), self.dice.choice([None, 60])
+        self._tell(call, *self.dice.sample(PEOPLE, 2), *([lasts_s] if call == "mute" else []))
+
+    def _join(self, *, final: bool) -> None:
+        user = self.dice.choice(PEOPLE)
+        self._tell("join", f"user{user}", answer={"id": user})
 
     def _like(self, *, final: bool) -> None:
         call, user, post = self.dice.choice(["like", "unlike"]), self.dice.choice(PEOPLE), self.dice.choice(POSTS)
@@ -97,6 +111,12 @@ class Tale:
         answer = self._shown(post) if post in self.there or self.dice.random() > self.care else None
         self._tell("read", self.dice.choice(PEOPLE), post, answer=answer, final=final)
 
+    def _trending(self, *, final: bool) -> None:
+        shown = self.dice.sample(POSTS, 3)
+        shown = [post for post in shown if post in self.there or self.dice.random() > self.care]
+        answer = {"posts": [self._shown(post) for post in shown]}
+        self._tell("trending", self.dice.choice(PEOPLE), answer=answer, final=final)
+
     def _home(self, *, final: bool) -> None:
         reader = self.dice.choice(PEOPLE)
         self._page(reader, "home", list(self.there), (reader,), final)
@@ -105,6 +125,14 @@ class Tale:
         reader, author = self.dice.choice(PEOPLE), self.dice.choice(PEOPLE)
         written = [post for post in self.there if self.wrote[post] == author]
         self._page(reader, "posts", written, (reader, author), final)
+
+    def _everybodys(self, *, final: bool) -> None:
+        reader, call = self.dice.choice(PEOPLE), self.dice.choice(["latest", "newer"])
+        shown = [self._shown(post) for post in self.there if self.dice.random() < self.care]
+        if call == "latest":
+            self._tell(call, reader, None, 40, answer={"posts": shown, "next": None}, final=final)
+        else:
+            self._tell(call, reader, 0, 40, answer=shown, final=final)
 
     def _page(self, reader: int, call: str, belong: list[int], asked: tuple[int, ...], final: bool) -> None:
         dice, key = self.dice, (reader, f"{call} {asked[-1]}")
@@ -127,7 +155,7 @@ class Tale:
         self._tell(call, *asked, page, answer=answer, final=final, sure=self.dice.random() < 0.8)
 
     def _shown(self, post: int) -> dict[str, Any]:
-        likes = sum(liked == post for _, liked in self.likers)
+        likes = self.others.get(post, 0) + sum(liked == post for _, liked in self.likers)
         shown = {"id": post, "author": self.wrote[post], "likes": likes + (self.dice.random() > self.care)}
         if post in BOOSTS and self.dice.random() < 0.5:
             boosted = self.dice.choice(POSTS)

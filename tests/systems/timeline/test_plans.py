@@ -6,9 +6,15 @@ import pytest
 
 from fathom.lab.machine import Placement
 from fathom.lab.plan import PACES, Mode, draw
-from fathom.systems import find
 
-TIMELINE = find("timeline")
+from .brief import TIMELINE
+
+
+@pytest.mark.parametrize("dive", TIMELINE.dives)
+def test_a_dive_fits_its_five_minutes_and_foretells_something(dive: str):
+    plan = draw(TIMELINE, dive, placement=Placement.of([0, 1]))
+    assert plan.lasts_s <= plan.budget_s == 300
+    assert plan.predictions
 
 
 @pytest.mark.parametrize("mode", PACES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -127,6 +127,7 @@ async def test_without_protection_a_crowd_makes_it_at_once_and_the_law_sees_it(w
         assert list(breaks(square.crowd.history()))
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("stampede", RIGHT)
 async def test_nobody_is_given_what_is_older_than_was_promised(world: World, stampede: str):
     async with world.open(stampede=stampede, turned={"fresh_s": 0.3}) as timeline:
@@ -138,6 +139,7 @@ async def test_nobody_is_given_what_is_older_than_was_promised(world: World, sta
         square.crowd.check()
 
 
+@pytest.mark.quiet
 async def test_who_looks_early_makes_it_before_anybody_has_to_wait(world: World):
     """Making takes a tenth of its life here: then nearly always somebody has begun in time."""
     async with world.open(stampede="early-refresh", turned={"fresh_s": 0.5, "beta": 2.0}) as timeline:
@@ -177,6 +179,7 @@ async def test_while_one_makes_it_under_a_lease_the_others_are_shown_the_old_one
 async def test_a_lease_lapses_and_who_held_it_may_not_write_any_more(world: World):
     async with world.open(stampede="lease", turned={"lease_s": 0.2}) as timeline:
         square = await Square.made(world, timeline)
+        world.stores.trends.holding = lambda *_: nullcontext()  # as in a process that stands still
         async with held(world.stores.trends) as making:
             stuck = asyncio.create_task(square.look(square.users[0]))
             await making.begun.wait()
@@ -187,6 +190,51 @@ async def test_a_lease_lapses_and_who_held_it_may_not_write_any_more(world: Worl
             late = await stuck
             assert late.anew and late.made_ms < other.made_ms
         assert (await square.look(square.users[2])).made_ms == other.made_ms
+
+
+async def test_a_lease_lasts_as_long_as_the_making(world: World):
+    async with world.open(stampede="lease", turned={"lease_s": 0.2}) as timeline:
+        square = await Square.made(world, timeline)
+        async with held(world.stores.trends) as making:
+            maker = asyncio.create_task(square.look(square.users[0]))
+            await making.begun.wait()
+            others = [asyncio.create_task(square.look(user)) for user in square.users[1:5]]
+            await asyncio.sleep(0.5)  # longer than the lease would have lasted
+            making.go_on.set()
+            made, *answers = await asyncio.gather(maker, *others)
+        assert making.times == 1
+        assert made.anew and {(it.made_ms, it.anew) for it in answers} == {(made.made_ms, False)}
+
+
+async def test_a_lease_does_not_lapse_while_its_holder_waits_for_a_turn(world: World):
+    async with world.open(stampede="lease", turned={"lease_s": 0.2}) as timeline:
+        square = await Square.made(world, timeline)
+        turns = world.stores.trends.turns
+        for _ in range(laws.MAKERS_MAX):
+            await turns.acquire()
+        waiting = asyncio.create_task(square.look(square.users[0]))
+        await asyncio.sleep(0.5)  # longer than a lease lasts
+        for _ in range(laws.MAKERS_MAX):
+            turns.release()
+        made = await waiting
+        assert made.anew
+        other = await square.look(square.users[1])
+        assert (other.made_ms, other.anew) == (made.made_ms, False), "what was made was kept"
+
+
+async def test_who_gets_the_lease_just_after_another_made_it_does_not_make_it_again(world: World):
+    async with world.open(stampede="lease") as timeline:
+        square = await Square.made(world, timeline)
+        trends, lease = world.stores.trends, world.stores.trends.lease
+
+        async def made_just_before(hours: int, lease_s: float) -> str | None:
+            trends.lease = lease
+            await world.choices.stampede.make(hours, now_ms)
+            return await lease(hours, lease_s)
+
+        trends.lease = made_just_before
+        assert not (await square.look(square.users[0])).anew
+        assert await lease(24, 1.0) is not None, "and gave it back"
 
 
 async def test_a_maker_who_fails_gives_the_lease_back(world: World):
@@ -226,6 +274,7 @@ async def test_a_lease_is_one_for_all_processes_and_a_flight_is_each_ones_own(wo
         assert sum(anew for _, anew in answers) == makers
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("stampede", RIGHT)
 async def test_without_redis_it_comes_from_the_truth_and_few_ask_for_it_at_once(world: World, stampede: str):
     async with world.open(stampede=stampede, turned={"fresh_s": 0.2}) as timeline:
@@ -268,16 +317,25 @@ async def test_a_reader_who_gives_up_does_not_end_the_flight_of_the_others(world
         assert {len(answer.posts) for answer in answers} == {5}
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("stampede", RIGHT)
 async def test_who_waited_for_what_took_too_long_to_make_is_not_given_that(world: World, stampede: str):
     async with world.open(stampede=stampede, turned={"fresh_s": 0.2}) as timeline:
         square = await Square.made(world, timeline)
-        async with held(world.stores.trends) as making:
+        trends, kept, looked = world.stores.trends, world.stores.trends.kept, asyncio.Event()
+
+        async def and_tells(hours: int) -> Any:
+            found = await kept(hours)
+            looked.set()
+            return found
+
+        async with held(trends) as making:
             first = asyncio.create_task(square.look(square.users[0]))
             await making.begun.wait()
             await asyncio.sleep(0.3)  # longer than it stays fresh
+            trends.kept = and_tells
             second = asyncio.create_task(square.look(square.users[1]))
-            await asyncio.sleep(0.05)  # it waits for the first by now, if it is going to
+            await looked.wait()  # there is nothing: now it waits for the first, if it is going to
             making.go_on.set()
             old, new = await asyncio.gather(first, second)
         assert old.anew and new.made_ms > old.made_ms
@@ -299,6 +357,7 @@ async def test_what_is_deleted_or_blocked_trends_for_nobody_it_should_not(world:
         square.crowd.check()
 
 
+@pytest.mark.quiet
 async def test_ways_to_make_it_take_over_from_each_other_under_readers(world: World):
     async with world.open(turned={"fresh_s": 0.2}) as timeline:
         square = await Square.made(world, timeline)

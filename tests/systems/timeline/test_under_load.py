@@ -16,7 +16,7 @@ from .crowd import Crowd, until
 from .test_outages import without
 from .world import World
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow, pytest.mark.quiet]
 
 READERS, AUTHORS, FOLLOWED, ACTORS = 1_000, 400, 200, 20
 DAY_MS = 86_400_000

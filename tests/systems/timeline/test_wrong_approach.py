@@ -12,18 +12,15 @@ import pytest
 from rich.console import Console
 
 from fathom.cli import main
-from fathom.cli.bodies import Maker
 from fathom.design import System
-from fathom.engines.keeper import Keeper
-from fathom.history import laws_of
 from fathom.lab.machine import Placement
 from fathom.lab.plan import draw
 from fathom.lab.record import Facts, show
-from fathom.lab.run import Ended, carry_out
+from fathom.lab.run import Ended
 from fathom.lab.runs import Run
 from fathom.systems import find
 
-from .brief import counted_once
+from .brief import carried_out, counted_once
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("any_machine")]
 
@@ -52,9 +49,7 @@ async def dived(system: System, root: Path, *only: str) -> Ended:
     }  # so many that several of the few who look follow the star
     plan = draw(system, "celebrity", placement=Placement.here(), **asked)
     plan = dataclasses.replace(counted_once(plan), faults=())
-    async with Keeper.open() as keeper:
-        bodies = Maker(keeper, system, plan.question, seed=plan.seed)
-        return await carry_out(plan, bodies, laws=laws_of(system.room("laws")), root=root)
+    return await carried_out(plan, root, system)
 
 
 def on_a_terminal(ended: Ended) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -11,7 +12,7 @@ import msgspec
 
 from fathom.systems.timeline.api import Timeline
 
-__all__ = ["Answer", "Behind", "Visitor"]
+__all__ = ["Answer", "Behind", "Visitor", "neighbours"]
 
 
 class Answer(NamedTuple):
@@ -33,6 +34,12 @@ class Answer(NamedTuple):
         assert said["title"]
         assert said["request_id"] == self.headers["x-request-id"]
         return said["code"]
+
+
+def neighbours(answer: Answer) -> dict[str, str]:
+    """Return the Link header's targets by relation, as paths."""
+    found = re.findall(r'<(?:https?://[^/]+)?([^>]+)>; rel="(\w+)"', answer.headers.get("link", ""))
+    return {rel: target for target, rel in found}
 
 
 class Behind:

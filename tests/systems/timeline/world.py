@@ -57,6 +57,7 @@ STAMPEDE = ("none", "jitter", "single-flight", "lease", "early-refresh")
 
 # The machine does not lose power in these tests: what a killed PostgreSQL wrote, the kernel keeps. (What is on the disk
 # by when is shown in tests/outside.)
+MIGRATED = "migrated"  # the database that the others are copies of
 QUICK = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 
 
@@ -90,15 +91,21 @@ class Engines:
     queue: Any
     count: itertools.count[int] = field(default_factory=itertools.count)
 
-    async def database(self, template: str | None = None) -> str:
+    async def database(self, template: str = MIGRATED, name: str = "") -> str:
         """Return the URL of a fresh database."""
-        name = f"timeline_{next(self.count)}"
+        name = name or f"timeline_{next(self.count)}"
+        await self._tell(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.truth.where.rsplit("/", 1)[0] + f"/{name}"
+
+    async def drop(self, url: str) -> None:
+        await self._tell(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    async def _tell(self, statement: str) -> None:
         connection = await asyncpg.connect(self.truth.where)
         try:
-            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template1'}")
+            await connection.execute(statement)
         finally:
             await connection.close()
-        return self.truth.where.rsplit("/", 1)[0] + f"/{name}"
 
 
 class World:
@@ -154,19 +161,24 @@ async def engines() -> AsyncIterator[Engines]:
         Redis.start(keeper) as cache,
         Nats.start(keeper) as queue,
     ):
-        yield Engines(keeper, truth, cache, queue)
+        engines = Engines(keeper, truth, cache, queue)
+        first = Postgres.at(await engines.database("template0", MIGRATED))
+        async with first.connected():
+            await Stores(first, cache, queue).migrate()
+        yield engines
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(engines: Engines) -> AsyncIterator[World]:
+    url = await engines.database()
     async with AsyncExitStack() as stack:
-        truth = Postgres.at(await engines.database())
+        truth = Postgres.at(url)
         cache, queue = Redis.at(engines.cache.where), Nats.at(engines.queue.where)
         for engine in (truth, cache, queue):
             await stack.enter_async_context(engine.connected())
         await cache.client("FLUSHALL")
         with suppress(EngineError):  # the first test: there is none yet
             await queue.client.purge("timeline")
-        stores = Stores(truth, cache, queue)
-        await stores.migrate()
-        yield World(engines, stores, Clock())
+        yield World(engines, Stores(truth, cache, queue), Clock())
+    with suppress(OSError, asyncpg.PostgresError):  # the test may have left it without its engine
+        await engines.drop(url)

@@ -22,6 +22,23 @@ def beside(rival: str, rows: tuple[Row, ...], judge: Judge, *, usual: bool) -> R
 
     A run in which what the first row counts is not as `usual` is kept: somebody will want to see it.
     """
+
+    def plan(shop: Workshop, seed: int) -> Plan:
+        return drawn(desk(), "beside", ["plain", rival], shop, seed, row=rows[0].name)
+
+    return _ready(plan, rows, judge, usual=usual)
+
+
+def repeated(row: Row, judge: Callable[[Ended], Said], dive: str, only: Sequence[str], **changed: Any) -> Ready:
+    """Return what readies dives into the desk for a row of its own; `changed` fields of their plan are as it wants."""
+
+    def plan(shop: Workshop, seed: int) -> Plan:
+        return dataclasses.replace(drawn(desk(), dive, only, shop, seed, row=row.name, race=False), **changed)
+
+    return _ready(plan, (row,), lambda ended, _: {row.name: judge(ended)}, usual=True)
+
+
+def _ready(plan_of: Callable[[Workshop, int], Plan], rows: Sequence[Row], judge: Judge, *, usual: bool) -> Ready:
     first = rows[0].name
 
     @asynccontextmanager
@@ -29,30 +46,11 @@ def beside(rival: str, rows: tuple[Row, ...], judge: Judge, *, usual: bool) -> R
         async with known(desk(), "work", shop) as place:
 
             async def once(number: int, seed: int) -> tuple[dict[str, Said], str | None]:
-                plan = drawn(desk(), "beside", ["plain", rival], shop, seed, row=first)
+                plan = plan_of(shop, seed)
                 ended = await place.dive(plan)
                 why = void(ended)
                 said = {row.name: Said(None, why) for row in rows} if why else judge(ended, plan)
                 return said, (without(ended) if why or said[first].happened is usual else str(ended.folder))
-
-            yield once
-
-    return ready
-
-
-def repeated(row: Row, judge: Callable[[Ended], Said], dive: str, only: Sequence[str], **changed: Any) -> Ready:
-    """Return what readies dives into the desk for a row of its own; `changed` fields of their plan are as it wants."""
-
-    @asynccontextmanager
-    async def ready(shop: Workshop) -> AsyncIterator[Once]:
-        async with known(desk(), "work", shop) as place:
-
-            async def once(number: int, seed: int) -> tuple[dict[str, Said], str | None]:
-                plan = drawn(desk(), dive, only, shop, seed, row=row.name, race=False)
-                ended = await place.dive(dataclasses.replace(plan, **changed))
-                why = void(ended)
-                said = Said(None, why) if why else judge(ended)
-                return {row.name: said}, (without(ended) if why or said.happened else str(ended.folder))
 
             yield once
 

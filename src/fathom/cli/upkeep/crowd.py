@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
 
-from fathom.engines.engine import EngineError
 from fathom.engines.ledger import charging
 from fathom.errors import FathomError, Refusal
-from fathom.web.control import Flow
+from fathom.lab.stats import nearest_rank
+from fathom.web.control import LOAD_MAX, Flow
 
-__all__ = ["FACTOR_MAX", "Client", "Cohort", "Crowd", "Demo"]
+__all__ = ["Client", "Cohort", "Crowd", "Demo"]
 
-FACTOR_MAX = 20.0
 UNDER_WAY_MAX = 256  # more calls at once are not sent, and counted
 WINDOW_S = 3.0  # over which rates and latencies are told
 LATE_S = 1.0  # who is so much behind (the machine slept) begins anew instead of sending all at once
@@ -70,14 +69,15 @@ class Crowd:
         self._ends: deque[_End] = deque(maxlen=20_000)
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._fault: Exception | None = None
         self.factor, self.paused, self.unsent = 1.0, "", 0
 
     def turn(self, factor: float) -> None:
         """Let it be so many times as much as at first."""
-        if not 0 <= factor <= FACTOR_MAX:
+        if not 0 <= factor <= LOAD_MAX:
             raise FathomError(
                 f"the traffic cannot be {factor:g} times as much",
-                why=f"one machine holds both it and the system, so it is 0 to {FACTOR_MAX:g}",
+                why=f"one machine holds both it and the system, so it is 0 to {LOAD_MAX:g}",
                 fix="say for example 2",
             )
         self.factor = factor
@@ -90,7 +90,7 @@ class Crowd:
             self._changed.set()
 
     async def living(self) -> None:
-        """Go on until cancelled."""
+        """Go on until cancelled, or until the demo's own code breaks."""
         async with self._client as client:
             try:
                 await self._arrive(client)
@@ -104,6 +104,8 @@ class Crowd:
         names, weights = list(self.demo.rates), list(self.demo.rates.values())
         due = now()
         while True:
+            if self._fault is not None:
+                raise self._fault
             per_s = 0.0 if self.paused else self.factor * sum(weights)
             if not per_s:
                 self._changed.clear()
@@ -137,8 +139,11 @@ class Crowd:
             with charging(op):
                 await getattr(self.demo, op)(client, self._dice)
             took_s = now() - due
-        except (Refusal, EngineError, TimeoutError, OSError):
+        except (Refusal, FathomError, TimeoutError, OSError):
             pass  # a failed call is counted, and the next one is sent all the same
+        except Exception as fault:  # no client raises this
+            self._fault = self._fault or fault
+            self._changed.set()
         self._ends.append(_End(now(), op, took_s))
 
     def flows(self) -> tuple[Flow, ...]:
@@ -155,11 +160,6 @@ class Crowd:
             op=op,
             per_s=len(took) / WINDOW_S,
             failed_per_s=(len(mine) - len(took)) / WINDOW_S,
-            p50_ms=_rank(took, 0.5),
-            p99_ms=_rank(took, 0.99),
+            p50_ms=1_000 * nearest_rank(took, 0.5) if took else None,
+            p99_ms=1_000 * nearest_rank(took, 0.99) if took else None,
         )
-
-
-def _rank(took: list[float], q: float) -> float | None:
-    """Return the nearest-rank quantile in milliseconds; none of nothing."""
-    return 1_000 * took[min(len(took) - 1, int(q * len(took)))] if took else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import sys
@@ -21,9 +22,10 @@ from .living import living, settled
 from .up import up
 
 if TYPE_CHECKING:
-    from fathom.engines.keeper import Keeper
+    from fathom.engines.keeper import Child
     from fathom.web.listen import Listen
 
+    from .living import Living
     from .up import Upkeep
 
 __all__ = ["demo_of", "show"]
@@ -56,7 +58,7 @@ async def show(
     async with up(system, place, choices, {}, door, linked=True, spared=demo.spared) as upkeep:
         voice.note(f"populating it (seed {seed})")
         name, password = await settled(upkeep, demo)
-        async with living(upkeep, demo, seed), shown(upkeep.keeper, upkeep, page) as url:
+        async with living(upkeep, demo, seed) as it, shown(upkeep, it, page) as url:
             _say(upkeep, choices, url, name, password, as_json)
             await upkeep.lasting()
 
@@ -75,21 +77,29 @@ def _say(upkeep: Upkeep, choices: Mapping[str, Choice], page: str, name: str, pa
 
 
 @asynccontextmanager
-async def shown(keeper: Keeper, upkeep: Upkeep, page: Listen) -> AsyncIterator[str]:
-    """Serve the live page, in a process of its own, for the length of a block; yields its URL with the key to it."""
+async def shown(upkeep: Upkeep, living: Living, page: Listen) -> AsyncIterator[str]:
+    """Serve the live page, in a process of its own, for the length of a block; yields its URL with the key to it.
+
+    Who looks at the living hears when it has ended.
+    """
     key = secrets.token_urlsafe(24)
     spec = {
         "control": upkeep.orders.control,
         "key": key,
         "listen": msgspec.to_builtins(page),
     }
-    child = await keeper.spawn(
+    child = await upkeep.keeper.spawn(
         [sys.executable, "-P", "-m", "fathom.studio"], name="page", stdin=json.dumps(spec).encode()
     )
     try:
         line = json.loads(await child.first_line(within_s=PAGE_S))
         if "error" in line:
             raise FathomError(line["error"], why=line["why"], fix=line["fix"], code=line.get("exit", EXIT_BROKE))
+        living.tasks.append(asyncio.create_task(_lasting(child)))
         yield f"{line['url']}/?key={key}"
     finally:
         await child.kill()
+
+
+async def _lasting(child: Child) -> None:
+    raise child.fault(f"it ended with status {await child.wait()}")

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 from fathom.cli.measuring import is_measured
 from fathom.design import first_line
 from fathom.engines.engine import Engine, EngineError
-from fathom.errors import FathomError
+from fathom.errors import EXIT_BROKE, FathomError, Refusal
 from fathom.history import laws_of
 from fathom.lab.dive import engines_of
 from fathom.lab.machine import cpu_s
 from fathom.web import control
+from fathom.web.control import SERVICE
 
 from .crowd import Crowd, Demo
 from .meter import Meter, Reading
-from .parts import SERVICE, Kept
+from .parts import Kept
 from .witnesses import Witnesses
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Living", "living", "settled"]
 
 PING_S = 1.0
+TELL_S = 1.0  # for the service to tell of itself: everything else waits as long
 MEASURED = "a dive measures on this machine, so there is no traffic"
 
 
@@ -39,6 +41,7 @@ class Living:
     def __init__(self, upkeep: Upkeep, crowd: Crowd, witnesses: Witnesses) -> None:
         self._upkeep, self.crowd, self.witnesses = upkeep, crowd, witnesses
         self._meter = Meter(upkeep.system.name)
+        self._measured = True
         self._reading = Reading()
         self._questions: tuple[control.Question, ...] = ()
         self._asked = upkeep.system.decisions
@@ -52,33 +55,65 @@ class Living:
         self._upkeep.told(f"traffic x{factor:g}", "load")
 
     async def look(self) -> None:
-        """See how everything is now: what the service tells, what serves, what each process used."""
+        """See how everything is now: what the service tells, what serves, what each process used.
+
+        What is not told now is not known now: no rate of before stands for one.
+        """
         for task in self.tasks:
-            if task.done():
-                task.result()  # none of them ends by itself: what ended it is raised here
-        paused = MEASURED if is_measured() else ""
+            if task.done():  # none of them ends by itself
+                self._blame(task)
+        measured, before = is_measured(), self._measured
+        self._measured = measured
+        paused = MEASURED if measured and before else ""  # once only it may be another demo that looks
         self.crowd.pause(paused)
         self.witnesses.paused = paused
+        reading = Reading(stocks=self._reading.stocks)
+        if not paused or not self._questions:  # a page shows no more switches than there were when it was opened
+            with contextlib.suppress(FathomError, Refusal, TimeoutError, OSError):
+                reading = await self._told()
+        self._reading = reading
         if paused:
+            self._cpu.clear()
+            self._used.clear()
             return
-        served = self._upkeep.served
-        with contextlib.suppress(FathomError, EngineError, TimeoutError, OSError):
-            self._reading = self._meter.read(await served.metrics())
-            serving = await served.choices()
-            self._questions = tuple(
-                control.Question(
-                    name=name,
-                    asks=question.asks,
-                    serving=serving[name].approach,
-                    options=tuple(
-                        control.Option(name=option, says=first_line(sys.modules[kind.__module__]))
-                        for option, kind in question.approaches.items()
-                    ),
-                )
-                for name, question in self._asked.items()
-            )
         for part in self._upkeep.parts.by_name.values():
             self._use(part)
+
+    def _blame(self, task: asyncio.Task[None]) -> None:
+        """Raise what ended a task; where that is no error of ours, it is the demo's own code that broke."""
+        try:
+            task.result()
+        except FathomError:
+            raise
+        except Exception as fault:
+            raise FathomError(
+                f"the demo of {self._upkeep.system.name} broke",
+                why=f"{type(fault).__name__}: {fault}",
+                fix="mend its rooms demo and laws: what people do raises only what their client raises",
+                code=EXIT_BROKE,
+            ) from fault
+
+    async def _told(self) -> Reading:
+        """Return what the service tells of its work, and keep what serves; a harmed one is not asked."""
+        served = self._upkeep.served
+        if self._upkeep.parts.by_name[SERVICE].state != "up":
+            return Reading(stocks=self._reading.stocks)
+        async with asyncio.timeout(TELL_S):
+            reading = self._meter.read(await served.metrics())
+            serving = await served.choices()
+        self._questions = tuple(
+            control.Question(
+                name=name,
+                asks=question.asks,
+                serving=serving[name].approach,
+                options=tuple(
+                    control.Option(name=option, says=first_line(sys.modules[kind.__module__]))
+                    for option, kind in question.approaches.items()
+                ),
+            )
+            for name, question in self._asked.items()
+        )
+        return reading
 
     def _use(self, part: Kept) -> None:
         """Find out what a part's processes have used of a core since the last look."""

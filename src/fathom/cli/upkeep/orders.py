@@ -15,7 +15,7 @@ import msgspec
 from fathom.errors import FathomError, Refusal
 from fathom.web.control import Order, State, Watch
 
-__all__ = ["ORDER_BYTES_MAX", "Orders"]
+__all__ = ["Orders"]
 
 ORDER_BYTES_MAX = 65_536
 WATCHERS_MAX = 16
@@ -31,10 +31,6 @@ class Orders:
         self._watchers: set[asyncio.StreamWriter] = set()
         self._decoder = msgspec.json.Decoder(Order)
         self.control = ""
-
-    @property
-    def watched(self) -> bool:
-        return bool(self._watchers)
 
     @asynccontextmanager
     async def taken(self, folder: Path) -> AsyncIterator[None]:
@@ -56,13 +52,16 @@ class Orders:
         """Tell the state as it is now to all who watch. Who does not read it is hung up on: there is no backlog."""
         if not self._watchers:
             return
-        line = msgspec.json.encode(self._state()) + b"\n"
+        line = self._line()
         for writer in list(self._watchers):
             if writer.is_closing() or writer.transport.get_write_buffer_size() > 4 * len(line):
                 self._watchers.discard(writer)
                 writer.close()
             else:
                 writer.write(line)
+
+    def _line(self) -> bytes:
+        return msgspec.json.encode(self._state()) + b"\n"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -82,11 +81,13 @@ class Orders:
 
     async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._watchers) >= WATCHERS_MAX:
-            writer.close()
-            return
+            raise FathomError(
+                "nobody else can watch this system", why=f"{WATCHERS_MAX} do already", fix="end one that does"
+            )
+        line = self._line()  # what it refuses is still to be told: from here on the connection is only ended
         self._watchers.add(writer)
         try:
-            writer.write(msgspec.json.encode(self._state()) + b"\n")
+            writer.write(line)
             with contextlib.suppress(OSError):
                 await reader.read(1)  # nothing more is expected: it ends when the other side does
         finally:

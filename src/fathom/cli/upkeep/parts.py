@@ -8,17 +8,16 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from fathom.cli import voice
-from fathom.engines.engine import Engine, EngineError, Killable, Pausable
+from fathom.engines.engine import Engine, Killable, Pausable
 from fathom.errors import EXIT_BROKE, FathomError, nearest
-from fathom.web.control import HARMS, HarmKind
+from fathom.web.control import HARMS, SERVICE, HarmKind
 
 if TYPE_CHECKING:
     from fathom.engines.link import Link
     from fathom.web.served import Served
 
-__all__ = ["SERVICE", "Kept", "Parts"]
+__all__ = ["Kept", "Parts"]
 
-SERVICE = "service"
 SLOW_S = 0.05  # later, each way
 LASTS_S_MAX = 600.0
 RETURNS_MAX = 5  # so often within RETURNS_S may something die and be started again; then it is given up
@@ -173,16 +172,17 @@ class Parts:
         part.healing = None
         try:
             await self.heal(part.name)
-        except (FathomError, EngineError) as told:
+        except FathomError as told:
             voice.note(f"{part} could not be healed: {told.what}")
+            self.told(f"{part.name} could not be healed", "harm")
 
     async def heal(self, name: str) -> None:
         """Make a part whole: start it where its data lies, let it go on, or mend its link. A whole one stays so."""
         part = self._part(name)
-        if part.healing is not None:
-            part.healing.cancel()
-            part.healing = None
         async with part.turn:
+            if part.healing is not None:  # it was for the harm that ends here, and no later one
+                part.healing.cancel()
+            part.healing = part.heals_at = None
             if part.state == "up":
                 return
             if part.state in ("slow", "cut"):
@@ -192,7 +192,7 @@ class Parts:
                 await part.body.resume()
             else:
                 await part.body.restart()
-            part.state, part.heals_at = "up", None
+            part.state = "up"
             self.told(f"{part.name} is back", "heal")
             voice.note(f"{part} is back")
 

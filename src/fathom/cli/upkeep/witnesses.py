@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from fathom.engines.engine import EngineError
-from fathom.errors import Refusal
+from fathom.errors import FathomError, Refusal
 from fathom.history import History, Law, proof, tried
 from fathom.lab.body import Recorder
 from fathom.web.control import Lamp, Proof
@@ -29,7 +28,7 @@ PROOFS_MAX = 3
 STAYS_S = 60.0  # a broken law's lamp stays red at least so long
 AGAIN_S = 1.0
 
-_TROUBLE = (Refusal, EngineError, TimeoutError, OSError)
+_TROUBLE = (Refusal, FathomError, TimeoutError, OSError)
 
 
 class Witnesses:
@@ -46,7 +45,7 @@ class Witnesses:
         self._red_since: dict[str, float] = {}
 
     async def watching(self) -> None:
-        """Go on until cancelled."""
+        """Go on until cancelled, or until the demo's own code breaks."""
         while True:
             with suppress(*_TROUBLE):
                 await self._epoch()
@@ -67,6 +66,9 @@ class Witnesses:
             try:
                 while len(recorder.calls) < CALLS_MAX and not self.paused:
                     await asyncio.sleep(JUDGE_S)
+                    for life in lives:
+                        if life.done():
+                            life.result()  # none of them ends by itself: without them a lamp would say nothing
                     async with resting.looking():
                         await self._judge(recorder, client, cohort)
             finally:

@@ -9,6 +9,7 @@ from fathom.errors import FathomError
 
 __all__ = ["SERVICE", "Fault", "Outage", "Pause"]
 
+AFTER = 3.0  # the load goes on for this many times the fault's length: does it recover?
 SERVICE = "service"  # the one fault target that is not a field of Stores
 
 
@@ -17,6 +18,7 @@ class Fault:
     """Something that is broken on purpose, from one second of the trial to another."""
 
     kind: ClassVar[str]
+    did: ClassVar[str]  # what it does to its target, as a person says it
     target: str  # a field of Stores, or "service"
     from_s: float
     until_s: float
@@ -34,6 +36,11 @@ class Fault:
     def lasts_s(self) -> float:
         return self.until_s - self.from_s
 
+    @property
+    def trial_s(self) -> float:
+        """How long the load goes on around it."""
+        return self.until_s + AFTER * self.lasts_s
+
     def __str__(self) -> str:
         how = " and wiped" if self.wiped else ""
         return f"{self.kind} of {self.target}{how} from {self.from_s:g} to {self.until_s:g} s"
@@ -44,6 +51,7 @@ class Outage(Fault):
     """Killed with SIGKILL and started again: on its data, or on none."""
 
     kind: ClassVar[str] = "outage"
+    did: ClassVar[str] = "killed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,4 +59,5 @@ class Pause(Fault):
     """Stopped in its tracks and continued (SIGSTOP, SIGCONT): connections stay open and say nothing."""
 
     kind: ClassVar[str] = "pause"
+    did: ClassVar[str] = "stopped"
     wiped: bool = dataclasses.field(default=False, init=False)

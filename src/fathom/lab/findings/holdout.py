@@ -19,7 +19,7 @@ from fathom.lab.stats import Interval
 __all__ = ["ALL", "HELD_OUT", "OFF", "foretell", "label", "note_hold_out"]
 
 HELD_OUT = "hold-out"
-ALL = ""  # of the system's processes, together
+ALL = "all"  # of the system's processes, together
 OFF = 0.2  # further from what was foretold, and outside its interval, was not foretold
 SHARE = 0.1  # a group that was to use less of the whole than this is not judged by itself
 
@@ -34,7 +34,7 @@ def foretell(
     refuse(faster=faster, times=times)
     base = [s for s in at(segments, approach, point) if s.part == HELD_OUT and s.fits and s.valid]
     groups = sorted({group for s in base for group in s.cpu_s} - NOT_THE_SYSTEM)
-    lines = {g: Line.through([(s.faster, s.used_s(g) / s.lasts_s) for s in base]) for g in (ALL, *groups)}
+    lines = {g: Line.through([(s.faster, _busy(s, g)) for s in base]) for g in (ALL, *groups)}
     told = {group: line.at(faster) for group, line in lines.items() if line is not None and math.isfinite(line.noise)}
     busy = {group: interval for group, interval in told.items() if interval.value > 0}
     if ALL not in busy:
@@ -70,8 +70,13 @@ def note_hold_out(book: Book) -> None:
                 _note(book, told, group, Interval(*ends), ran)
 
 
+def _busy(segment: Segment, group: str) -> float:
+    """Return how many cores a group of the system's processes kept busy, or all of them."""
+    return segment.used_s("" if group == ALL else group) / segment.lasts_s
+
+
 def _note(book: Book, told: Forecast, group: str, foretold: Interval, ran: list[Segment]) -> None:
-    busy = [s.used_s(group) / s.lasts_s for s in ran]
+    busy = [_busy(s, group) for s in ran]
     mean = fsum(busy) / len(busy)
     mid, low, high = (each / foretold.value for each in (mean, min(busy), max(busy)))
     detail: dict[str, Any] = {
@@ -83,7 +88,7 @@ def _note(book: Book, told: Forecast, group: str, foretold: Interval, ran: list[
         "rates": told.rates,
     }
     book.add(
-        name_of(HELD_OUT, told.approach, label(told.times, told.faster), group or "all"),
+        name_of(HELD_OUT, told.approach, label(told.times, told.faster), group),
         part=HELD_OUT,
         how=HELD_OUT,
         approach=told.approach,

@@ -19,7 +19,7 @@ from fathom.lab.findings.book import Book, name_of
 from fathom.lab.findings.census import QUANTILES
 from fathom.lab.runs import BREACHES_MAX, OUTCOMES, Finding, Plan, Samples, Segment, Trial
 
-__all__ = ["WINDOW_S", "alike", "lost_of", "trials"]
+__all__ = ["WINDOW_S", "alike", "lost_of", "trials", "tripped"]
 
 WINDOW_S = 0.25
 STRAY = 2  # one late request in a window is a stray
@@ -68,6 +68,7 @@ def _together(book: Book, approach: str, numbers: list[int]) -> None:
             continue
         untold = [f for f in found if f.value is None]
         worst = next((f for f in found if f.verdict == "does not recover"), (untold or found)[0])
+        same = sum(f.says == worst.says for f in found)
         whole = len(values) == len(found)
         book.add(
             name_of("trials", approach, numbers[0], measure),
@@ -80,12 +81,12 @@ def _together(book: Book, approach: str, numbers: list[int]) -> None:
             unit=found[0].unit,
             value=values[(len(values) - 1) // 2] if whole else None,
             low=values[0] if values else found[0].low,
-            high=values[-1] if whole else None,
+            high=values[-1] if whole and not any(f.high is None for f in found) else None,
             exact=whole and values[0] == values[-1] and found[0].exact,
             n=sum(f.n for f in found),
             over=f"{len(found)} injections",
             verdict=worst.verdict if not whole or len({f.verdict for f in found}) == 1 else None,
-            says=f"{worst.says}, in {len(untold)} of {len(found)} injections" if untold and worst.says else "",
+            says=f"{worst.says}, in {same} of {len(found)} injections" if untold and worst.says else "",
             sources=[id for f in found for id in f.sources],
         )
 
@@ -104,7 +105,7 @@ def _one(book: Book, trial: Trial, segment: Segment, samples: Samples) -> None:
         return name_of("trial", trial.approach, trial.fault, measure)
 
     if not segment.valid:  # what a gate voided is in no number; its laws are judged all the same
-        book.add(id("void"), measure="void", n=len(samples), verdict="can't tell", says=_tripped(segment), **fields)
+        book.add(id("void"), measure="void", n=len(samples), verdict="can't tell", says=tripped(segment), **fields)
         return
     asked = _asked(book, samples)
     for place, outcome in enumerate(OUTCOMES):
@@ -271,7 +272,8 @@ def _bad(book: Book, windows: list[_Window], trial: Trial) -> list[_Window]:
     return [w for w in windows if w.at_s + WINDOW_S > began_s and _is_bad(w, allowed)]
 
 
-def _tripped(segment: Segment) -> str:
+def tripped(segment: Segment) -> str:
+    """Say which gates voided a segment."""
     return f"a gate tripped: {', '.join(gate.name for gate in segment.gates if not gate.ok) or 'not said which'}"
 
 

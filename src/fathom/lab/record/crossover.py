@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fathom.lab import figures
 from fathom.lab.findings.census import BISECTED
 from fathom.lab.record.blocks import Chart
-from fathom.lab.record.facts import Facts, mix_words
+from fathom.lab.record.facts import Facts, candidates, mix_words
 from fathom.lab.record.frame import LETTER, LINE, WIDE, Frame, colour, end_labels, padded, series, size
 from fathom.lab.record.svg import Drawing, Log, short_time
 from fathom.lab.runs import Finding, Point
@@ -23,7 +24,7 @@ STRIP = 6.0  # the strip that says who is cheapest where
 def costs(facts: Facts, block: Chart, width: float) -> str:
     """Draw a line for each approach with its name at the end, and above them who is cheapest from where to where."""
     found = _costs(facts)
-    points = sorted({p for _, p in found}, key=_order(facts))
+    points = sorted({*facts.points, *(p for _, p in found)}, key=_order(facts))
     wide = width == WIDE
     height = 390.0 if wide else 350.0
     drawing = Drawing(width, height, block.says)
@@ -109,13 +110,36 @@ def _line(facts: Facts, drawing: Drawing, name: str, mine: Sequence[tuple[float,
 # Who is cheapest where -----------------------------------------------------------------------------------------------
 
 
+class _Best(NamedTuple):
+    """Who may be taken somewhere: nobody, one, or several; `sure` of the one, and of whether they also cost `least`."""
+
+    names: tuple[str, ...]
+    sure: bool
+    least: bool = True  # whether nobody who is out is cheaper still
+
+    @classmethod
+    def of(cls, decision: Finding) -> _Best:
+        """Return who a decision says is best at its value."""
+        names = tuple(sorted(candidates(decision)))
+        return cls(names, decision.verdict == "takes", not decision.detail.get("out"))
+
+    def words(self) -> Iterator[str]:
+        """Say it, from the longest to the shortest."""
+        names = " or ".join(self.names)
+        if self.sure or len(self.names) > 1:
+            yield f"{names} cheapest" if self.least else f"take {names}"
+            yield names
+        if not self.sure:
+            yield "can't tell"
+
+
 @dataclass(frozen=True)
 class _Stretch:
-    """From where to where on the page these are the cheapest: one, or several that nobody can tell apart."""
+    """From where to where on the page these are the best."""
 
     left: float
     right: float
-    names: tuple[str, ...]
+    best: _Best
 
 
 def _crossed(facts: Facts) -> list[Finding]:
@@ -126,52 +150,39 @@ def _crossed(facts: Facts) -> list[Finding]:
 
 
 def _stretches(facts: Facts, frame: Frame, place: Callable[[Point], float], crossed: list[Finding]) -> list[_Stretch]:
-    """Cut the width at every crossing, and half-way between neighbours where others are the cheapest."""
+    """Cut the width at every crossing, and half-way between neighbours where others are the best."""
     edges = [frame.left, *(place(c.value or 0.0) for c in crossed), frame.right]
+    decided = [(place(d.point), _Best.of(d)) for d in facts.of("decision") if d.point is not None]
     found: list[_Stretch] = []
     for number, (left, right) in enumerate(itertools.pairwise(edges)):
-        decided = [(place(d.point), _cheapest(d)) for d in facts.of("decision") if d.point is not None]
-        inside = [(at, names) for at, names in decided if left <= at <= right and names]
+        inside = [(at, best) for at, best in decided if left <= at <= right]
         if not inside:
             names = [str(crossed[number - 1].versus)] if number else []
             names += [str(crossed[number].approach)] if number < len(crossed) else []
-            inside = [((left + right) / 2, tuple(dict.fromkeys(names)))]
+            names = tuple(dict.fromkeys(names))
+            inside = [((left + right) / 2, _Best(names, len(names) == 1))]
         begins = left
-        for (at, names), after in itertools.zip_longest(inside, inside[1:]):
-            if after is not None and after[1] == names:
+        for (at, best), after in itertools.zip_longest(inside, inside[1:]):
+            if after is not None and after[1] == best:
                 continue
             ends = right if after is None else (at + after[0]) / 2
-            found.append(_Stretch(begins, ends, names))
+            found.append(_Stretch(begins, ends, best))
             begins = ends
     return found
-
-
-def _cheapest(decision: Finding) -> tuple[str, ...]:
-    """Return who is cheapest at one value: one, or those whom nobody can tell apart."""
-    match decision.verdict:
-        case "takes":
-            return (str(decision.approach),)
-        case "equivalent":
-            return (str(decision.approach), *decision.detail["same"])
-        case "can't tell":
-            return tuple(sorted(str(name) for name in (decision.approach, decision.versus) if name))
-        case _:
-            return ()
 
 
 def _strip(
     facts: Facts, drawing: Drawing, frame: Frame, place: Callable[[Point], float], crossed: list[Finding]
 ) -> None:
-    """A strip above the lines: coloured where one is cheapest, pale where that is not sure, with the names above."""
-    stretches = _stretches(facts, frame, place, crossed)
+    """A strip above the lines: coloured where one is taken, pale where that is not sure, with the names above."""
     top = frame.top - 16
-    for each in stretches:
-        kind = colour(facts, each.names[0]) if len(each.names) == 1 else "twin"
+    for each in _stretches(facts, frame, place, crossed):
+        if not each.best.names:
+            continue
+        kind = colour(facts, each.best.names[0]) if each.best.sure else "twin"
         drawing.rect(each.left, top, each.right - each.left, STRIP, f"strip {kind}")
-        words = " or ".join(each.names)
         room = (each.right - each.left) / LETTER
-        fits = (text for text in (f"{words} cheapest", words, "can't tell") if len(text) <= room)
-        words = next((text for text in fits if text != "can't tell" or len(each.names) > 1), "")
+        words = next((text for text in each.best.words() if len(text) <= room), "")
         drawing.text((each.left + each.right) / 2, top - 6, words, f"label {kind}", anchor="middle")
     for at in crossed:
         left, right = place(at.low or at.value or 0), place(at.high or at.value or 0)

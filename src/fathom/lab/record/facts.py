@@ -13,10 +13,12 @@ from fathom.lab.runs import Finding, Machine, Manifest, Plan, Point, Run
 
 __all__ = [
     "Facts",
+    "candidates",
     "cell",
     "cells",
     "common",
     "cores_of",
+    "counted",
     "declared",
     "engines_of",
     "fault_words",
@@ -63,8 +65,7 @@ class Facts:
 
     def called(self, approach: str | None) -> str:
         """Name an approach, with those of its knobs that were turned: `hybrid with fame = 500`."""
-        turned = changes.turned(self.plan.changed, approach or "")
-        return f"{approach} with {turned}" if turned else str(approach)
+        return changes.called(self.plan.changed, str(approach))
 
     @property
     def folder(self) -> str:
@@ -116,10 +117,21 @@ def fault_words(facts: Facts, number: int) -> str:
     """Say what a fault does: `cache (Redis 6.2.14) killed from 4 to 7 s, and wiped`."""
     fault = facts.plan.faults[number]
     engine = facts.machine.engines.get(fault.target)
-    did = {"outage": "killed", "pause": "stopped"}.get(fault.kind, fault.kind)
     wiped = ", and wiped" if fault.wiped else ""
     who = f"{fault.target} ({engine})" if engine else fault.target
-    return f"{who} {did} from {fault.from_s:g} to {fault.until_s:g} s{wiped}"
+    return f"{who} {fault.did} from {fault.from_s:g} to {fault.until_s:g} s{wiped}"
+
+
+def candidates(decision: Finding) -> list[str]:
+    """Return whom a decision leaves: one, those that cost the same, or those that nobody can tell apart."""
+    others = decision.detail.get("same") or decision.detail.get("unclear") or []
+    return [str(decision.approach), *others] if decision.approach else []
+
+
+def counted(finding: Finding) -> str:
+    """Write a count of one injection, or the median of several and their range."""
+    shown = figures.value_of(finding)
+    return shown if finding.exact else f"{shown} ({figures.spread_of(finding)})"
 
 
 def often(finding: Finding) -> str:

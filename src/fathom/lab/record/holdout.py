@@ -22,7 +22,7 @@ def hold_out(facts: Facts) -> list[Block]:
             [
                 [str(f.approach) if f.measure == ALL else ""],
                 [_cell(f) if f.measure == ALL else ""],
-                [f.measure or "all processes"],
+                ["all processes" if f.measure == ALL else str(f.measure)],
                 [figures.told(f.detail["told"])],
                 [" and ".join(f"{busy:.3f}" for busy in f.detail["measured"])],
                 [Mark(f.verdict or "", f, f" {f.detail['off']:+.0%}")],

@@ -32,7 +32,10 @@ from fathom.lab.record.frame import NARROW, WIDE
 
 __all__ = ["html"]
 
-PRINTED = "On paper some pictures, what the estimate assumes, and the gates are left out: they are in record.html."
+PRINTED = (
+    "On paper some pictures, the rates that were really offered, the cells of the hold-out, what the estimate assumes, "
+    "the machine's own measurements, the warm-up and the gates are left out: they are in record.html."
+)
 
 _STYLE = Path(__file__).with_name("style.css")
 
@@ -49,7 +52,7 @@ def html(story: Story, facts: Facts) -> str:
             *([_figure(story.hero, facts, "hero")] if story.hero else []),
             "</header>",
             *(line for section in story.sections for line in _section(section, facts)),
-            f'<p class="printed">{PRINTED}</p>',
+            *([f'<p class="printed">{PRINTED}</p>'] if _has_asides(story) else []),
         ]
     )
     return f"""<!doctype html>
@@ -69,6 +72,10 @@ def html(story: Story, facts: Facts) -> str:
 </body>
 </html>
 """
+
+
+def _has_asides(story: Story) -> bool:
+    return any(isinstance(block, Aside) and block.blocks for section in story.sections for block in section.blocks)
 
 
 def _short(story: Story) -> Iterator[str]:

@@ -207,14 +207,14 @@ def _repeat(facts: Facts) -> Section:
             ["Machine"],
             [", ".join(x for x in (machine.cpu, cores_of(facts), machine.system, f"Python {machine.python}") if x)],
         ],
-        [["Plan"], [Code(facts.manifest.plan_sha256[:16]), f", mode {plan.mode}, Fathom {plan.fathom}"]],
-    ]
-    more: list[list[Item]] = [
-        [["Measured"], [", ".join(_spoken(name, value) for name, value in machine.measured.items()) or "–"]],
         [
             ["Placement"],
             ["; ".join(f"{who} on {', '.join(map(str, on))}" for who, on in machine.placement.items()) or "–"],
         ],
+        [["Plan"], [Code(facts.manifest.plan_sha256[:16]), f", mode {plan.mode}, Fathom {plan.fathom}"]],
+    ]
+    more: list[list[Item]] = [
+        [["Measured"], [", ".join(_spoken(name, value) for name, value in machine.measured.items()) or "–"]],
         *_warm(facts),
     ]
     gates = [f for f in facts.of("gate") if f.measure != "segments"]

@@ -13,7 +13,7 @@ from fathom.lab.findings.trials import alike
 from fathom.lab.record.blocks import Code, Item, Mark, Note, Num, Span, Strong
 from fathom.lab.record.capacity import capacity_lines
 from fathom.lab.record.decision import decision_line
-from fathom.lab.record.facts import Facts, cores_of, engines_of, fault_words, often, point_of, words
+from fathom.lab.record.facts import Facts, cores_of, counted, engines_of, fault_words, often, point_of, words
 from fathom.lab.record.failures import voided
 from fathom.lab.record.holdout import hold_out_lines
 from fathom.lab.record.scale import scale_lines
@@ -43,8 +43,9 @@ def terminal(facts: Facts, width: int = 100) -> list[Text]:
     head = Text(left, style="bold")
     gap = width - len(left) - len(right)
     head.append(" " * gap + right if gap > 1 else f"\n{right}", style="not bold dim")
-    lines = [head, Text(plan.question), *_changed(facts, width), Text()]
+    lines = [head, Text(plan.question), Text()]
     if facts.manifest.state == "void":
+        lines += [*_changed(facts, width)]
         lines += _hanging([Mark("failed"), f" void: {facts.manifest.why}"], width)
         return [*lines, *_breaches(facts, width), _where(facts)]
     lines += [*_table(facts), *_changed(facts, width)]
@@ -92,7 +93,7 @@ def _breaches(facts: Facts, width: int) -> list[Text]:
 
 
 def _changed(facts: Facts, width: int) -> list[Text]:
-    """Say what is not as it is by default: at the head, and again beside the verdicts."""
+    """Say what is not as it is by default, beside what was found with it."""
     return _hanging(["≠", f"not the default: {facts.changed}"], width, "yellow") if facts.changed else []
 
 
@@ -269,7 +270,7 @@ def _broken(facts: Facts, group: list[int]) -> Iterator[Item]:
         lost = facts.get(kind, name, number, "lost")
         line: list[Span] = [
             "·",
-            f"{name}: {_count(failed)} failed, {_count(unknown)} unknown of {failed.n:,}",
+            f"{name}: {counted(failed)} failed, {counted(unknown)} unknown of {failed.n:,}",
         ]
         fell = facts.get(kind, name, number, "degraded_from_s")
         if fell and fell.value is not None:
@@ -284,17 +285,11 @@ def _broken(facts: Facts, group: list[int]) -> Iterator[Item]:
         elif healed:
             line.append(f"; {_HEALED.get(str(healed.verdict), healed.verdict)}")
         if lost and lost.value is not None:
-            line.append(f"; {_count(lost)} acknowledged lost")
+            line.append(f"; {counted(lost)} acknowledged lost")
         settled = facts.get(kind, name, number, "settled_s")
         if settled and settled.verdict == "did not settle":
             line.append(f"; did not settle: {settled.says}")
         yield line
-
-
-def _count(finding: Finding) -> str:
-    """A count of one injection, or the median of several and their range."""
-    shown = figures.value_of(finding)
-    return shown if finding.exact else f"{shown} ({figures.spread_of(finding)})"
 
 
 def _hanging(item: Item, width: int, style: str = "") -> list[Text]:

@@ -23,7 +23,7 @@ from fathom.lab.record.blocks import (
 )
 from fathom.lab.record.capacity import capacity
 from fathom.lab.record.facts import Facts, cells, common, declared, engines_of, goal_limit, mix_words, point_of, words
-from fathom.lab.record.holdout import hold_out
+from fathom.lab.record.holdout import hold_out, hold_out_lines
 from fathom.lab.runs import MIX, Finding, Point
 
 __all__ = ["cost_chart", "proved_by", "tradeoffs", "verdict_line"]
@@ -41,7 +41,8 @@ def tradeoffs(facts: Facts) -> Section:
     blocks += _cpu(facts)
     blocks += _latency(facts)
     blocks += capacity(facts)
-    blocks.append(Aside(hold_out(facts)))
+    if errors := hold_out_lines(facts):
+        blocks += [Bullets(errors), Aside(hold_out(facts))]
     blocks += _kept(facts)
     blocks += _proofs_of_breaches(facts)
     return section

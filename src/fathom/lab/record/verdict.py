@@ -11,7 +11,8 @@ from fathom.lab import figures
 from fathom.lab.findings.flips import axis_of, rates_of
 from fathom.lab.findings.trials import alike
 from fathom.lab.record.blocks import Item, Num, Span, Strong
-from fathom.lab.record.facts import Facts
+from fathom.lab.record.facts import Facts, candidates, counted
+from fathom.lab.record.failures import voided
 from fathom.lab.runs import Finding, Point
 from fathom.lab.verdicts import operating_point
 
@@ -35,16 +36,16 @@ def _take(facts: Facts, decisions: Sequence[Finding]) -> Iterator[Span]:
 
 
 def _chosen(facts: Facts, decision: Finding) -> str:
+    names = [facts.called(name) for name in candidates(decision)]
     match decision.verdict:
         case "takes":
-            return facts.called(decision.approach)
+            return names[0]
         case "none":
             return "none"
         case "equivalent":
-            return " or ".join([str(decision.approach), *decision.detail["same"]])
+            return " or ".join(names)
         case _:
-            between = [str(name) for name in (decision.approach, decision.versus) if name]
-            return "can't tell" + (f" between {' and '.join(between)}" if len(between) > 1 else "")
+            return "can't tell" + (f" between {figures.listed(names)}" if len(names) > 1 else "")
 
 
 def _flips(facts: Facts) -> Iterator[Span]:
@@ -82,20 +83,25 @@ def _along_the_mix(facts: Facts, point: Point | None) -> Finding | None:
 
 def _broken(facts: Facts) -> Iterator[Span]:
     """Say of the first fault what it did to users, approach by approach; what nobody noticed is said once."""
-    group = next(
-        (g for g in alike(facts.plan) if any(_of(facts, name, g, "failed") for name in facts.plan.names)), None
-    )
-    if group is None:
+    plan = facts.plan
+    if not plan.faults:
         yield "nothing was"
         return
-    fault = facts.plan.faults[group[0]]
-    engine = facts.machine.engines.get(fault.target, f"the {fault.target}").split()
-    did = {"outage": "killed", "pause": "stopped"}.get(fault.kind, fault.kind)
-    name = engine[0] if fault.target in facts.machine.engines else " ".join(engine)
-    yield f"{name} {did} for {fault.until_s - fault.from_s:g} s: "
-    found = {each: _Met.of(facts, each, group) for each in facts.plan.names if _of(facts, each, group, "failed")}
-    if all(not met.hurt and not met.lost for met in found.values()):
-        yield "no request failed, nothing that was acknowledged was lost"
+    groups = alike(plan)
+    group = next((g for g in groups if any(_of(facts, name, g, "failed") for name in plan.names)), None)
+    if group is None:
+        yield "can't tell: "
+        yield from _untold(facts, groups[0], plan.names)
+        return
+    fault = plan.faults[group[0]]
+    name = figures.engine_name(facts.machine.engines.get(fault.target), fault.target)
+    yield f"{name} {fault.did} for {fault.until_s - fault.from_s:g} s: "
+    found = {each: _Met.of(facts, each, group) for each in plan.names if _of(facts, each, group, "failed")}
+    untold = [*_untold(facts, group, [each for each in plan.names if each not in found])]
+    if not untold and not any(met.hurt or met.loses for met in found.values()):
+        kept = all(met.keeps for met in found.values())
+        lost = ", nothing that was acknowledged was lost" if kept else "; whether anything was lost is not known"
+        yield f"no request failed{lost}"
         fell = [(each, met.fell) for each, met in found.items() if met.fell]
         for number, (each, when) in enumerate(fell):
             yield from (", " if number else "; answers fell back in ", Num(when, brief=True), f" with {each}")
@@ -103,22 +109,51 @@ def _broken(facts: Facts) -> Iterator[Span]:
     for number, (each, met) in enumerate(found.items()):
         yield f"{'; ' if number else ''}{each} {', '.join(met.hurt) or 'failed nobody'}"
         yield from (", fell back in ", Num(met.fell, brief=True)) if met.fell else ()
-        yield f", lost {met.lost:,.0f}" if met.lost is not None else ""
+        yield f", lost {counted(met.lost)}" if met.lost else ""
+    yield from (("; ", *untold) if untold else ())
+
+
+def _untold(facts: Facts, group: list[int], names: Sequence[str]) -> Iterator[Span]:
+    """Say whose trials a gate voided, and which of these were not taken through the fault at all."""
+    void = voided(facts, group)
+    for number, item in enumerate(void):
+        yield "; " if number else ""
+        yield from (span.lstrip() if isinstance(span, str) else span for span in item[1:])
+    tried = {f.approach for f in facts.of("trial", measure="void") if f.id.split("/")[2] in map(str, group)}
+    left = [name for name in names if name not in tried]
+    if left:
+        yield f"{'; ' if void else ''}{figures.listed(left)} went through no fault"
 
 
 class _Met(NamedTuple):
     """What users of one approach met: how many requests had no answer, what was lost, when answers fell back."""
 
     hurt: list[str]
-    lost: float | None
+    lost: Finding | None
+    looked: bool  # whether somebody looked for what was acknowledged after every trial that counts
     fell: Finding | None
 
     @classmethod
     def of(cls, facts: Facts, approach: str, group: Sequence[int]) -> _Met:
         found = {m: _of(facts, approach, group, m) for m in ("failed", "unknown", "lost", "degraded_from_s")}
-        hurt = [f"{figures.value_of(f)} {m}" for m in ("failed", "unknown") if (f := found[m]) and f.value]
-        lost, fell = found["lost"], found["degraded_from_s"]
-        return cls(hurt, lost.value if lost else None, fell if fell and fell.value is not None else None)
+        hurt = [f"{counted(f)} {m}" for m in ("failed", "unknown") if (f := found[m]) and _any(f)]
+        ran = [number for number in group if facts.get("trial", approach, number, "ok")]
+        looked = all(facts.get("trial", approach, number, "lost") for number in ran)
+        fell = found["degraded_from_s"]
+        return cls(hurt, found["lost"], looked, fell if fell and fell.value is not None else None)
+
+    @property
+    def loses(self) -> bool:
+        return self.lost is not None and _any(self.lost)
+
+    @property
+    def keeps(self) -> bool:
+        return self.looked and self.lost is not None and not _any(self.lost)
+
+
+def _any(count: Finding) -> bool:
+    """Whether there was one: in any of several injections, or more than were counted."""
+    return count.high is None or count.high > 0
 
 
 def _of(facts: Facts, approach: str, group: Sequence[int], measure: str) -> Finding | None:

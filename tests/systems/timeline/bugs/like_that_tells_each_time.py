@@ -26,7 +26,7 @@ def seed(stores: Any, fanout: Any) -> None:
                 " SELECT author, $3, 'like', $1, id, $4 FROM posts WHERE id = $2",
                 user,
                 post,
-                stores.likes.mint(),
+                stores.notices.mint(),
                 now_ms,
             )
         return liked

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from fathom.blocks.ids import Ids
 from fathom.blocks.places import Place
 from fathom.design import ms
 from fathom.lab.dive import Dive, Load, Outage, Target, op, sweep
@@ -45,8 +46,7 @@ class Paging(Dive[Timeline]):
         until_ms = int(time.time() * 1_000) - DAY_MS
         from_ms = until_ms - count // POSTS_PER_MS
         ids = await stores.posts.bulk(written, from_ms=from_ms, until_ms=until_ms)
-        step_ms = (until_ms - from_ms) / count
-        times = [int(from_ms + at * step_ms) for at in range(count)]
+        times = [Ids.at_ms(id) for id in ids]
         self.newest = [[id, author, at_ms] for id, (author, _), at_ms in zip(ids, written, times, strict=True)][
             -JUDGED:
         ]

@@ -10,7 +10,7 @@ from fathom.web.limits import Limits, Rate
 
 from ..api import Timeline, UserId
 from . import accounts, follows, home, posts
-from .mastodon import RATES, mastodon
+from .mastodon import mastodon
 
 if TYPE_CHECKING:
     from fathom.web.serve import Settings
@@ -22,8 +22,13 @@ __all__ = ["LIMITS", "UNDER", "app"]
 UNDER = "/api/v1"
 LIMITS = Limits(
     body_bytes_max=16 * 1024,  # 500 characters, each an escaped pair of surrogates, are 6 kB
-    # A password costs 20 ms of a core and is worth guessing.
-    operations={"join": Rate(per_s=1, burst=30), "login": Rate(per_s=1, burst=30), **RATES},
+    operations={
+        # A password costs 20 ms of a core and is worth guessing, whichever way it is tried.
+        ("login", "mastodon POST oauth token", "mastodon POST oauth authorize"): Rate(per_s=1, burst=30),
+        # What leaves a row for whoever asks.
+        ("join", "mastodon POST accounts"): Rate(per_s=1, burst=30),
+        "mastodon POST apps": Rate(per_s=1, burst=30),
+    },
 )
 
 

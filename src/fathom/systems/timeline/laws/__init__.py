@@ -131,7 +131,7 @@ def nothing_from_strangers(history: History) -> Iterable[Broken]:
 def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
     """Who has blocked, or was blocked, sees nothing of the other; from the moment the block is acknowledged."""
     world = world_of(history)
-    for look in (*world.looks, *world.trends):
+    for look in (*world.looks, *world.everybodys):
         for post, author in look.by + look.boosted if look.viewer in world.blocking.turned else ():
             for one, other in ((look.viewer, author), (author, look.viewer)):
                 if one != other and world.blocking.at(one, other, look.op) == {True}:
@@ -148,7 +148,7 @@ def nothing_from_the_blocked(history: History) -> Iterable[Broken]:
 def nothing_deleted(history: History) -> Iterable[Broken]:
     """A deleted post is never shown again, from the moment its deletion is acknowledged."""
     world = world_of(history)
-    for look in (*world.looks, *world.trends):
+    for look in (*world.looks, *world.everybodys):
         for post in look.listed + [post for post, _ in look.boosted]:
             for delete in world.deleted.get(post, ()):
                 if delete.before(look.op):

@@ -12,7 +12,9 @@ from fathom.history import Op
 from .pairs import Pairs
 from .posts import NOWHERE, Part, Posted
 
-__all__ = ["ListName", "Look", "Shown", "reach_of", "repeated", "walks_of"]
+__all__ = ["EVERYBODYS", "ListName", "Look", "Shown", "reach_of", "repeated", "walks_of"]
+
+EVERYBODYS = {"trending": "what trends", "latest": "everybody's latest", "newer": "everybody's posts above one"}
 
 ListName = tuple[str, int, int | None]  # which list it is: home or posts, who reads it, whose posts
 
@@ -27,7 +29,7 @@ class Look:
         self._following, self._blocking, self._muting = following, blocking, muting
         self._may_be_sampled = may_be_sampled
         self.viewer = int(op.asked[0])
-        found: dict[str, Any] = op.answer if op.call != "read" else {"posts": [op.answer]}
+        found = _found(op)
         self.by = [(int(post["id"]), int(post["author"])) for post in found["posts"]]
         self.listed = [post for post, _ in self.by]
         self.ids = set(self.listed)
@@ -42,7 +44,8 @@ class Look:
         self.below: int | None = page.get("max_id")
         self.older: int | None = found.get("older")
         upward = page.get("since_id") is not None or page.get("min_id") is not None
-        self.covered = NOWHERE if self.kind in ("read", "trending") or upward else Part.between(self.older, self.below)
+        part = self.kind in ("home", "posts") and not upward
+        self.covered = Part.between(self.older, self.below) if part else NOWHERE
         self.above: int | None = page.get("min_id")  # the oldest above it were asked for, up to `newer`
         self.newer: int | None = found.get("newer")
 
@@ -53,8 +56,8 @@ class Look:
             return f"{when}the home of {self.viewer}{part}"
         if self.kind == "posts":
             return f"{when}the list of {self.author}{part}, read by {self.viewer},"
-        if self.kind == "trending":
-            return f"{when}what trends, as {self.viewer} sees it,"
+        if self.kind in EVERYBODYS:
+            return f"{when}{EVERYBODYS[self.kind]}, as {self.viewer} sees it,"
         return f"{when}a read by {self.viewer}"
 
     @property
@@ -64,8 +67,7 @@ class Look:
 
     @property
     def likes(self) -> dict[int, int]:
-        found = self.op.answer["posts"] if self.kind != "read" else [self.op.answer]
-        return {int(post["id"]): int(post.get("likes", 0)) for post in found}
+        return {int(post["id"]): int(post.get("likes", 0)) for post in _found(self.op)["posts"]}
 
     def should_show(self, post: Posted) -> bool:
         return self.covered.has(post.id) and self.has_place_for(post)
@@ -135,6 +137,13 @@ def repeated(items: Iterable[int]) -> list[int]:
     """Return what is there more than once, the lowest first."""
     seen: set[int] = set()
     return sorted({item for item in items if item in seen or seen.add(item)})
+
+
+def _found(op: Op) -> dict[str, Any]:
+    """Return what was answered as a list with its ends, whatever the call answers."""
+    if op.call == "read":
+        return {"posts": [op.answer]}
+    return op.answer if isinstance(op.answer, dict) else {"posts": op.answer}
 
 
 def _page(op: Op) -> dict[str, int]:

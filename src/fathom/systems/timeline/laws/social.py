@@ -53,7 +53,8 @@ def a_notice_is_given_once(history: History) -> Iterable[Broken]:
         for kind, who, post in sorted((it for it, times in told.items() if times > 1), key=str):
             yield broken(law, f"user {reader} is told twice of the same {kind} by {who} (post {post})", op)
         page = {name for name, value in (op.asked[1] or {}).items() if value is not None and name != "limit"}
-        whole = not page and len(op.asked) < 3 and not op.answer.get("older")
+        some = len(op.asked) > 2 and op.asked[2] is not None  # only of some kinds
+        whole = not page and not some and not op.answer.get("older")
         if not op.final or not whole or reader in dismissed:
             continue
         for post in world.by_author.get(reader, ()):

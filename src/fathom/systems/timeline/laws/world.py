@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from fathom.blocks.intervals import holders
 from fathom.history import Broken, History, Op, Outcome
 
-from .looks import ListName, Look, Shown, walks_of
+from .looks import EVERYBODYS, ListName, Look, Shown, walks_of
 from .pairs import Pairs
 from .posts import Part, Posted
 
@@ -65,7 +65,10 @@ class World:
         self._ids_of = {author: [post.id for post in posts] for author, posts in self.by_author.items()}
         looked = ("home", "posts", "read")
         self.looks = [self._look(op) for op in history.of(*looked, outcome=Outcome.OK) if op.answer is not None]
-        self.trends = [self._look(op) for op in history.of("trending", outcome=Outcome.OK) if op.answer is not None]
+        self.everybodys = [
+            self._look(op) for op in history.of(*EVERYBODYS, outcome=Outcome.OK) if op.answer is not None
+        ]
+        self.trends = [look for look in self.everybodys if look.kind == "trending"]
         self.same_list: defaultdict[ListName, list[Look]] = defaultdict(list)
         for look in self.looks:
             self.same_list[look.list].append(look)

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from fathom.blocks.places import Place
 from fathom.errors import Refusal
@@ -27,7 +28,7 @@ from ..api import (
 
 __all__ = [
     "DISPLAY_CHARS_MAX",
-    "NOTE_CHARS_MAX",
+    "NAMED",
     "OUT_OF_BAND",
     "challenge_of",
     "checked_app",
@@ -53,7 +54,6 @@ __all__ = [
     "pieced",
     "sliced",
     "tags_in",
-    "unknown_scopes",
 ]
 
 DISPLAY_CHARS_MAX = 30
@@ -68,7 +68,7 @@ _PARTS = "accounts|blocks|bookmarks|conversations|favourites|filters|follows|lis
 _SCOPE = re.compile(rf"(read|write)(:({_PARTS}|search|statuses))?|follow|push|profile")
 
 _NAME = re.compile(r"[a-z0-9_]{1,30}")
-_NAMED = re.compile(r"(?<![\w@/.])@([a-z0-9_]{1,30})(?![\w@])", re.ASCII)
+NAMED = re.compile(r"(?<![\w@/.])@([a-z0-9_]{1,30})(?![\w@])", re.ASCII | re.IGNORECASE)
 _TAGGED = re.compile(r"(?<![\w/&#])#((?=\w*[^\W\d_])\w{1,100})(?!\w)")
 _ID_MAX = 1 << 53
 Id = TypeVar("Id", bound=int)
@@ -138,7 +138,7 @@ def named_in(body: str) -> list[str]:
     >>> named_in("@ann and (@bob), not joe@example.com")
     ['ann', 'bob']
     """
-    return list(dict.fromkeys(_NAMED.findall(body.lower())))[:NAMED_MAX] if "@" in body else []
+    return list(dict.fromkeys(NAMED.findall(body.lower())))[:NAMED_MAX] if "@" in body else []
 
 
 def tags_in(body: str) -> list[str]:
@@ -182,7 +182,7 @@ def checked_search(text: str, limit: int) -> str:
 
 
 def checked_scopes(wanted: list[str], among: list[str]) -> list[str]:
-    """Return scopes that lie within others, or refuse: `read` has all of `read:…` in it, `follow` is part of both."""
+    """Return scopes that lie within others, or refuse: `read` has all of `read:…` in it."""
     for scope in wanted:
         if scope not in among and scope.partition(":")[0] not in among:
             raise Refusal("invalid", f"the program may not ask for the scope '{scope[:40]}'")
@@ -195,7 +195,7 @@ def checked_app(name: str, redirects: Sequence[str], scopes: Sequence[str], webs
         raise Refusal("invalid", f"a program has a name of 1 to {APP_CHARS_MAX} characters")
     if not 1 <= len(redirects) <= REDIRECTS_MAX or not all(map(_may_redirect, redirects)):
         raise Refusal("invalid", "say where codes are sent: absolute addresses without a fragment, or " + OUT_OF_BAND)
-    if not scopes or unknown_scopes(scopes):
+    if not scopes or _unknown_scopes(scopes):
         raise Refusal("invalid", "say scopes that there are: read, write, follow, and their parts")
     if not all(_writable(text) and "\0" not in text for text in (name, website or "", *redirects)):
         raise Refusal("invalid", "a program's name and addresses are text")
@@ -205,11 +205,15 @@ def _may_redirect(address: str) -> bool:
     """Whether a code may be sent there: not into a script or a file, whatever a browser would do with it."""
     if address == OUT_OF_BAND:
         return True
+    try:
+        urlsplit(address)  # what it does not take nothing can be sent to: brackets that are open, say
+    except ValueError:
+        return False
     found = _ADDRESS.fullmatch(address)
     return found is not None and len(address) <= URL_CHARS_MAX and found[1].lower() not in _NO_REDIRECT
 
 
-def unknown_scopes(scopes: Sequence[str]) -> list[str]:
+def _unknown_scopes(scopes: Sequence[str]) -> list[str]:
     """Return those of these scopes that do not exist."""
     return [scope for scope in scopes if not _SCOPE.fullmatch(scope)]
 

@@ -105,6 +105,7 @@ class Social(Noticing):
             answers = [it for it in self._written.values() if it.manner.reply_to in level and not it.deleted]
             below += answers
             level = {it.id for it in answers}
+        del below[BELOW_MAX:]  # the nearest levels first
         return Thread(
             above=[self._post(it) for it in reversed(above) if self._sees(viewer, it)],
             below=[self._post(it) for it in sorted(below, key=lambda it: it.id) if self._sees(viewer, it)],

@@ -195,12 +195,14 @@ class Service(Social, Access):
 
     async def delete(self, author: UserId, post: PostId) -> None:
         async with self._house:
-            entries = await self._posts.delete(author, checked_id(post), self._clock())
-            if entries == []:
-                standing = await self._outbox.standing("delete", author, post)
-                entries = [standing] if standing is not None else []
-        if not isinstance(entries, list):
-            await self.unboost(author, entries)
+            entries, boost_of, counted_by = await self._posts.delete(author, checked_id(post), self._clock())
+            if not entries and boost_of is None:  # the answer to the first may have been lost
+                standing = [await self._outbox.standing("delete", author, post)]
+                if counted_by is not None:
+                    standing.append(await self._outbox.standing("tally", author, counted_by))
+                entries = [entry for entry in standing if entry is not None]
+        if boost_of is not None:
+            await self.unboost(author, boost_of)
             return
         await self._gone(post, entries)
 
@@ -238,9 +240,7 @@ class Service(Social, Access):
         if follower == followee:
             raise Refusal("invalid", "nobody can follow themselves")
         async with self._house:
-            entry, notice = await self._graph.follow(
-                checked_id(follower), checked_id(followee), self._clock(), self._next
-            )
+            entry, notice = await self._graph.follow(checked_id(follower), checked_id(followee), self._clock())
         await self._edge(follower, followee, entry)
         if notice is not None:
             self._herald.noticed(followee, notice)

@@ -39,12 +39,12 @@ class Base:
         self._memory, self._outbox, self._standby = stores.memory, stores.outbox, stores.standby
         self._courier, self._mender = Courier(stores), Mender(stores)
         self._counting = Counting(stores, choices, self._mender, clock)
-        self._house = Housekeeper(stores, choices, self._mender, self._courier, self._counting, clock)
         self._herald = Herald(stores)
+        self._house = Housekeeper(stores, choices, self._mender, self._courier, self._counting, self._herald, clock)
         # Posts are numbered by a decision; accounts and notices here, by a worker of their own: the notice of a boost
         # has the boost's number, and none of another kind should have the same.
         self._mint, self._ids = mint, Ids(worker=1)
-        stores.likes.mint = self._next
+        stores.notices.mint = self._next
         self._truth_readers = asyncio.Semaphore(TRUTH_READERS_MAX)
         self._truth_waiting = 0
 
@@ -75,7 +75,7 @@ class Base:
             self._courier.take(entry)
 
     async def _gone(self, post: PostId, entries: list[Entry]) -> None:
-        if not entries:
+        if all(entry.kind != "delete" for entry in entries):
             await self._mender.still_gone(post)
         await self._show(entries)
         for entry in entries:

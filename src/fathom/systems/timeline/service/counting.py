@@ -15,7 +15,7 @@ from fathom.engines.ledger import RESIDUAL, charging, operation
 from ..api import PostId
 from ..decisions.counters import Counters
 from ..stores import Stores
-from ..stores.outbox import Entry
+from ..stores.outbox import STRAY_S, Entry
 from .mending import Mender
 
 __all__ = ["Counting"]
@@ -24,7 +24,7 @@ log = logging.getLogger("fathom.timeline.counting")
 
 SHARE = 0.25  # of the promised time: then adding up may take as long again, and fail once
 RETRY_S = 0.1
-UNSURE_S = 5.0  # what nobody waits for any more is ended by PostgreSQL, or done, by then
+AGAIN_S = 1.0  # after what nobody expected
 AT_ONCE = 1_000  # changes that are added up in one transaction
 SHOWN_AT_ONCE = 8  # posts whose copies are made anew together
 
@@ -57,8 +57,8 @@ class Counting:
         self._calls[counters] += 1
         try:
             yield counters
-        except (EngineUnknown, TimeoutError, asyncio.CancelledError):
-            self._unsure[counters] = asyncio.get_running_loop().time() + UNSURE_S
+        except (EngineUnknown, asyncio.CancelledError):
+            self._unsure[counters] = asyncio.get_running_loop().time() + STRAY_S
             raise
         finally:
             self._calls[counters] -= 1
@@ -89,9 +89,9 @@ class Counting:
         """Return when all that was liked before this call is in the numbers, and these are where they belong."""
         while True:
             try:
-                if self._likes.left or self._alarm is not None:
-                    await self._add_up()
-                await self._arrange()
+                await self._add_up()  # also what nobody here knows of: its answer was lost
+                while self._arranged != self._now():  # another may take over while numbers are moved
+                    await self._arrange()
             except EngineError as failure:
                 log.info("numbers of likes are not where they belong yet: %s", failure)
                 await asyncio.sleep(RETRY_S)  # nobody tells when it can be done
@@ -112,10 +112,11 @@ class Counting:
     async def _add_up_again(self) -> None:
         try:
             await self._add_up()
-        except EngineError as failure:
-            log.info("likes are not added up now: %s", failure)
+        except Exception as failure:
+            expected = isinstance(failure, EngineError)
+            log.log(logging.INFO if expected else logging.ERROR, "not added up now", exc_info=failure)
             if self._alarm is None:  # nobody tells when it can be done
-                self._alarm = asyncio.get_running_loop().call_later(RETRY_S, self._ring)
+                self._alarm = asyncio.get_running_loop().call_later(RETRY_S if expected else AGAIN_S, self._ring)
 
     async def _add_up(self) -> None:
         with charging(self._asked_by):

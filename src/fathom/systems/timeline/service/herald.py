@@ -61,7 +61,11 @@ class Listener:
 
 
 class Herald:
-    """Knows who listens. One service serves these data, so it hears of every change."""
+    """Knows who listens.
+
+    One service serves these data, so it hears of every change whose answer that service had; of the others when the
+    housekeeper finds their rows, and of a notice whose answer was lost not at all: it stands among the notices.
+    """
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores

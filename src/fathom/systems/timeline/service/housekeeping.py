@@ -12,9 +12,12 @@ from fathom.engines.engine import EngineError, EngineUnknown
 from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import FathomError, Refusal
 
+from ..api import PostId, UserId
 from ..stores import Stores
+from ..stores.outbox import STRAY_S, Entry
 from .counting import Counting
 from .delivery import Courier
+from .herald import Herald
 from .mending import Mender
 
 __all__ = ["Housekeeper", "unavailable"]
@@ -23,7 +26,6 @@ log = logging.getLogger("fathom.timeline.housekeeping")
 
 LOOK_S = 1.0
 TIDY_S = 30.0
-STRAY_MS = 5_000  # a row of the outbox this old that nobody here knows was committed behind a lost answer
 SEAT_S = 1.0  # that a change waits, when PostgreSQL has just come back
 RETRY_S = 0.05
 DAY_MS = 86_400_000
@@ -44,10 +46,11 @@ class Housekeeper:
         mender: Mender,
         courier: Courier,
         counting: Counting,
+        herald: Herald,
         clock: Callable[[], int],
     ) -> None:
         self._stores, self._choices, self._mender, self._courier, self._clock = stores, choices, mender, courier, clock
-        self._counting = counting
+        self._counting, self._herald = counting, herald
         self._suspected = float("-inf")  # when an answer was last lost
         self._stuck: set[int] = set()  # rows that were not shown at the last look
         self._replaced = False  # another service serves these data
@@ -136,7 +139,7 @@ class Housekeeper:
                     await self._show_stuck()
                     if self._clock() >= self._mutes_end_ms:
                         await self._lift_mutes()
-                    if self._suspected > float("-inf") and loop.time() - self._suspected > STRAY_MS / 1000 + LOOK_S:
+                    if self._suspected > float("-inf") and loop.time() - self._suspected > STRAY_S + LOOK_S:
                         self._suspected = float("-inf")
                         await self._take_strays()
                     if loop.time() - tidied > TIDY_S:
@@ -181,12 +184,28 @@ class Housekeeper:
     async def _take_strays(self) -> None:
         outbox = self._stores.outbox
         now = self._clock()
-        strays = await outbox.load((now - STRAY_MS, now))
+        strays = await outbox.load((now - int(1000 * STRAY_S), now))
         outbox.took(strays)
         for entry in strays:
             await self._mender.show(entry)
             if entry.kind == "post":
                 self._courier.take(entry)
+            await self._tell(entry)
+        if any(entry.kind == "edge" for entry in strays):
+            self.mute_ends(0)  # it may be that of a mute: look when it ends
+
+    async def _tell(self, entry: Entry) -> None:
+        """Let those who listen hear of a change that nobody has told them of."""
+        match entry.kind:
+            case "post":
+                for post, _ in (await self._stores.posts.true([PostId(entry.what)])).values():
+                    self._herald.wrote(post)
+            case "delete":
+                self._herald.deleted(PostId(entry.what), UserId(entry.who))
+            case "edge":
+                self._herald.changed(UserId(entry.who))
+            case "tally":
+                pass
 
     async def _tidy(self) -> None:
         stores = self._stores
@@ -214,8 +233,9 @@ class Housekeeper:
                 if entry is not None:
                     self._stores.outbox.took([entry])
                     await self._mender.show(entry)
+                    await self._tell(entry)
             self.mute_ends(await graph.next_mute_end())
-        except EngineError:
+        except BaseException:
             self.mute_ends(before)
             raise
 

@@ -118,9 +118,11 @@ class Social(Base):
         async with self._house:
             now_ms = self._clock()
             until_ms = now_ms + 1_000 * lasts_s if lasts_s else None
-            entry = await self._graph.mute(checked_id(muter), checked_id(muted), now_ms, until_ms)
-            if until_ms is not None:
-                self._house.mute_ends(until_ms)
+            try:
+                entry = await self._graph.mute(checked_id(muter), checked_id(muted), now_ms, until_ms)
+            finally:  # it may be committed behind an answer that was lost
+                if until_ms is not None:
+                    self._house.mute_ends(until_ms)
         await self._edge(muter, muted, entry)
 
     async def unmute(self, muter: UserId, muted: UserId) -> None:

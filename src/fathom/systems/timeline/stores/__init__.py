@@ -62,7 +62,7 @@ class Stores:
 
     @cached_property
     def likes(self) -> Likes:
-        return Likes(self.truth)
+        return Likes(self.truth, self.notices)
 
     @cached_property
     def trends(self) -> Trends:
@@ -70,7 +70,7 @@ class Stores:
 
     @cached_property
     def graph(self) -> Graph:
-        return Graph(self.truth, self.likes)
+        return Graph(self.truth, self.likes, self.notices)
 
     @cached_property
     def latest(self) -> Latest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +11,8 @@ from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
 from ..api import User, UserId
+from .grants import hashed
+from .numbers import MINT_TRIES
 from .rows import USER_COLUMNS, user_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ __all__ = ["Accounts", "Login"]
 
 TOKEN_BYTES = 32
 TOKEN_MS = 30 * 86_400_000
-MINT_TRIES = 50
 TOKENS_MAX = 50  # of one user; the oldest go
 
 _JOIN = """
@@ -95,7 +95,7 @@ class Accounts:
             "WITH old AS (DELETE FROM tokens WHERE user_id = $2 AND hash IN ("
             "SELECT hash FROM tokens WHERE user_id = $2 ORDER BY expires_ms DESC OFFSET $4))"
             " INSERT INTO tokens (hash, user_id, expires_ms) VALUES ($1, $2, $3)",
-            _hash(token),
+            hashed(token),
             user,
             now_ms + TOKEN_MS,
             TOKENS_MAX - 1,
@@ -105,12 +105,12 @@ class Accounts:
     async def whose(self, token: str, now_ms: int) -> UserId | None:
         """Return whose token this is; None: nobody's, or no longer."""
         return await self._db.fetchval(
-            "SELECT user_id FROM tokens WHERE hash = $1 AND expires_ms > $2", _hash(token), now_ms
+            "SELECT user_id FROM tokens WHERE hash = $1 AND expires_ms > $2", hashed(token), now_ms
         )
 
     async def forget(self, token: str) -> None:
         """Make a token worthless."""
-        await self._db.execute("DELETE FROM tokens WHERE hash = $1", _hash(token))
+        await self._db.execute("DELETE FROM tokens WHERE hash = $1", hashed(token))
 
     async def forget_expired(self, now_ms: int, most: int = 1_000) -> int:
         """Remove tokens that have expired; return how many."""
@@ -142,7 +142,3 @@ class Accounts:
         await self._db.execute("VACUUM (ANALYZE) users", within_s=60.0)
         await self._db.execute("VACUUM (ANALYZE) counts", within_s=60.0)
         return [UserId(user[0]) for user in users]
-
-
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

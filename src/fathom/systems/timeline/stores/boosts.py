@@ -10,21 +10,20 @@ from fathom.errors import Refusal
 
 from ..api import Post, PostId, UserId
 from .likes import Likes
+from .numbers import MINT_TRIES
 from .outbox import Entry
-from .posts import MINT_TRIES
-from .rows import post_of
+from .rows import VISIBLE, post_of
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
 
 __all__ = ["Boosted", "Boosts"]
 
-_APART = "EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((p.author, $1), ($1, p.author)))"
 # Its row is locked first: whoever boosts it at the same time, or deletes it, waits here.
 _ORIGINAL = f"""
     original AS MATERIALIZED (
-        SELECT p.id, p.author FROM posts p WHERE p.id = $2 AND p.deleted_ms IS NULL AND p.boost_of IS NULL
-            AND NOT {_APART} FOR NO KEY UPDATE OF p
+        SELECT p.id, p.author FROM posts p WHERE p.id = $2 AND p.boost_of IS NULL AND {VISIBLE}
+        FOR NO KEY UPDATE OF p
     )
 """
 _BOOST = f"""
@@ -67,7 +66,7 @@ _UNBOOST = f"""
 _SHOWN = f"""
     SELECT {{columns}}, b.id AS boost
     FROM posts b JOIN posts p ON p.id = b.boost_of JOIN users u ON u.id = p.author
-    WHERE b.id = ANY($2::bigint[]) AND b.deleted_ms IS NULL AND p.deleted_ms IS NULL AND NOT {_APART}
+    WHERE b.id = ANY($2::bigint[]) AND b.deleted_ms IS NULL AND {VISIBLE}
 """
 # A home shows each post once: as itself where its author is followed, else as the first boost by somebody who is.
 _AT_HOME = f"""
@@ -84,7 +83,7 @@ _AT_HOME = f"""
 _BOOSTERS = f"""
     SELECT p.id AS post, b.author FROM posts p
     LEFT JOIN posts b ON b.boost_of = p.id AND b.deleted_ms IS NULL
-    WHERE p.id = $2 AND p.deleted_ms IS NULL AND p.boost_of IS NULL AND NOT {_APART} ORDER BY b.id DESC LIMIT $3
+    WHERE p.id = $2 AND p.boost_of IS NULL AND {VISIBLE} ORDER BY b.id DESC LIMIT $3
 """
 
 

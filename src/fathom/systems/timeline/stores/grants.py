@@ -15,7 +15,7 @@ from ..api import App, Grant, UserId
 if TYPE_CHECKING:
     from fathom.engines.database import Database
 
-__all__ = ["Grants"]
+__all__ = ["Grants", "hashed"]
 
 SECRET_BYTES = 32
 CODE_MS = 600_000

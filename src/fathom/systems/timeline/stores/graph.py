@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
 from ..api import Page, Post, PostId, UserId
-from .likes import NOTICE_TRIES, Likes
+from .likes import Likes
+from .notices import Told
 from .outbox import Entry
-from .rows import TOP, between, post_of
+from .rows import TOP, apart, between, post_of
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
 
-__all__ = ["TOP", "Edge", "Graph", "Snapshot"]
+__all__ = ["Edge", "Graph", "Snapshot"]
 
 _NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"  # one clock for all that compares `ended_ms`
 REMEMBERED_MS = 3_600_000  # how long an edge that ended is told to feeds that are made anew
@@ -137,10 +138,10 @@ _UNMUTE = """
     )
     INSERT INTO outbox (kind, who, what, at_ms) SELECT 'edge', $1, $2, $3 FROM edge RETURNING seq
 """
-_FOLLOW = """
+_FOLLOW = f"""
     WITH edge AS (
         INSERT INTO follows (follower, followee) SELECT $1, $2
-        WHERE NOT EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN (($1, $2), ($2, $1)))
+        WHERE NOT {apart("$1", "$2")}
         ON CONFLICT (follower, followee) DO UPDATE SET ended_ms = NULL WHERE follows.ended_ms IS NOT NULL
         RETURNING 1
     ), one AS (
@@ -172,10 +173,10 @@ _UNFOLLOW = f"""
 """
 
 
-_ADD = """
+_ADD = f"""
     WITH wanted AS (
         SELECT follower, followee FROM unnest($1::bigint[], $2::bigint[]) AS pair (follower, followee)
-        WHERE NOT EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((follower, followee), (followee, follower)))
+        WHERE NOT {apart("follower", "followee")}
     ), added AS (
         INSERT INTO follows (follower, followee) SELECT follower, followee FROM wanted
         ON CONFLICT (follower, followee) DO UPDATE SET ended_ms = NULL WHERE follows.ended_ms IS NOT NULL
@@ -214,8 +215,8 @@ class Snapshot(NamedTuple):
 class Graph:
     """Edges between users."""
 
-    def __init__(self, truth: Postgres, likes: Likes) -> None:
-        self._truth, self._likes = truth, likes
+    def __init__(self, truth: Postgres, likes: Likes, notices: Told) -> None:
+        self._truth, self._likes, self._notices = truth, likes, notices
 
     @property
     def _db(self) -> Database:
@@ -298,22 +299,13 @@ class Graph:
     # Changes. All lock both users' counts in the order of their ids, so two of them never wait for each other, and
     # look at blocks only afterwards: a block that was committed meanwhile is seen.
 
-    async def follow(
-        self, follower: UserId, followee: UserId, now_ms: int, mint: Callable[[], int]
-    ) -> tuple[Entry | None, int | None]:
+    async def follow(self, follower: UserId, followee: UserId, now_ms: int) -> tuple[Entry | None, int | None]:
         """Let one follow the other, and return the number of the notice that was given; no row: they already did."""
-        from asyncpg import UniqueViolationError
+        return await self._notices.numbered(now_ms, lambda notice: self._follow(follower, followee, now_ms, notice))
 
-        for _ in range(NOTICE_TRIES):
-            notice = mint()
-            try:
-                entry, noticed = await self._follow(follower, followee, now_ms, notice)
-            except UniqueViolationError:  # another notice has this number
-                continue
-            return entry, notice if noticed else None
-        raise Refusal("unavailable", "no number for this notice could be found, try again", retry_s=1.0)
-
-    async def _follow(self, follower: UserId, followee: UserId, now_ms: int, notice: int) -> tuple[Entry | None, bool]:
+    async def _follow(
+        self, follower: UserId, followee: UserId, now_ms: int, notice: int
+    ) -> tuple[Entry | None, int | None]:
         async with self._db.transaction() as tx:
             if len(await tx.fetch(_BOTH, [follower, followee])) < 2:
                 raise Refusal("not-found", "there is no such account")
@@ -324,7 +316,7 @@ class Graph:
             if row["by_us"]:
                 raise Refusal("forbidden", "you block this account: unblock it first")
         entry = None if row["seq"] is None else Entry(row["seq"], "edge", follower, followee, now_ms)
-        return entry, row["noticed"]
+        return entry, notice if row["noticed"] else None
 
     async def unfollow(self, follower: UserId, followee: UserId, now_ms: int) -> Entry | None:
         """Let one no longer follow the other; None: they did not."""

@@ -9,22 +9,22 @@ slower than the approach needs for as long as another one's changes lie elsewher
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from fathom.blocks.ids import Ids
 from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
 from ..api import PostId, UserId
+from .notices import Told
 from .outbox import Entry
-from .rows import post_columns
+from .rows import VISIBLE, post_columns
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
 
-__all__ = ["NOTICE_TRIES", "VISIBLE", "Added", "Liked", "Likes", "Reading"]
+__all__ = ["Added", "Liked", "Likes", "Reading"]
 
 Reading = Literal["kept", "summed", "counted"]
 Place = Literal["row", "shard", "later", "nowhere"]
@@ -33,13 +33,6 @@ FOLD_POSTS = 200  # whose shards are put together in one transaction
 RECOUNT_POSTS = 500  # that are looked at in one transaction
 BULK_ROWS = 100_000
 UNKNOWN = "there is no such post"
-NOTICE_TRIES = 50
-
-# `$1` looks at the post `p`.
-VISIBLE = """
-    p.deleted_ms IS NULL
-    AND NOT EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((p.author, $1), ($1, p.author)))
-"""
 _SHARDS = "coalesce((SELECT sum({what}) FROM like_shards WHERE post = p.id), 0)::integer"
 _NUMBER: dict[Reading, str] = {
     "kept": "p.likes",
@@ -114,14 +107,18 @@ _OVERWRITE = """
     INSERT INTO outbox (kind, who, what, at_ms) VALUES ('tally', $1, $2, $4) RETURNING seq
 """
 
+# Posts are locked in the order of their ids, as in a deletion: then no two wait for each other.
 _ADD_UP = """
     WITH taken AS (
         DELETE FROM like_changes WHERE seq IN (SELECT seq FROM like_changes ORDER BY seq LIMIT $1)
         RETURNING post, change
     ), sums AS (
         SELECT post, sum(change)::integer AS change FROM taken GROUP BY post
+    ), held AS MATERIALIZED (
+        SELECT id FROM posts WHERE id IN (SELECT post FROM sums) ORDER BY id FOR NO KEY UPDATE
     ), added AS (
-        UPDATE posts SET likes = likes + change, version = version + 1 FROM sums WHERE id = post RETURNING id
+        UPDATE posts SET likes = likes + change, version = version + 1 FROM held JOIN sums ON post = held.id
+        WHERE posts.id = held.id RETURNING posts.id
     ), boxed AS (
         INSERT INTO outbox (kind, who, what, at_ms) SELECT 'tally', 0, id, $2 FROM added RETURNING seq, what
     )
@@ -135,8 +132,11 @@ _FOLD = """
         DELETE FROM like_shards USING picked WHERE like_shards.post = picked.post RETURNING like_shards.post, n, version
     ), sums AS (
         SELECT post, sum(n)::integer AS n, sum(version)::integer AS version FROM gone GROUP BY post
+    ), held AS MATERIALIZED (
+        SELECT id FROM posts WHERE id IN (SELECT post FROM sums) ORDER BY id FOR NO KEY UPDATE
     ), folded AS (
-        UPDATE posts SET likes = likes + n, version = posts.version + sums.version FROM sums WHERE id = post
+        UPDATE posts SET likes = likes + n, version = posts.version + sums.version
+        FROM held JOIN sums ON post = held.id WHERE posts.id = held.id
     )
     SELECT count(*) FROM sums
 """
@@ -177,11 +177,9 @@ class Added(msgspec.Struct, frozen=True):
 class Likes:
     """Likes in the truth, and where their numbers lie."""
 
-    def __init__(self, truth: Postgres) -> None:
-        self._truth = truth
+    def __init__(self, truth: Postgres, notices: Told) -> None:
+        self._truth, self._notices = truth, notices
         self.reading: Reading = "kept"
-        self.mint: Callable[[], int] | None = None  # numbers for notices; None: this store's own
-        self._ids = Ids(worker=14)
         self.turn = 0  # of the approach that began last
         self.left = 0  # changes that wait to be added up, as far as this process knows
         self.on_left: Callable[[float], object] = lambda within_s: None  # told by when they are to be added up
@@ -232,25 +230,16 @@ class Likes:
 
         The notice to the post's author is part of it.
         """
-        from asyncpg import UniqueViolationError
+        query, more = _CHANGES[place, take_back], (shard,) if place == "shard" else ()
 
-        more = (shard,) if place == "shard" else ()
-        for _ in range(NOTICE_TRIES):
-            if take_back:
-                notice, asked = 0, (now_ms, *more) if place in _TOLD else ()
-            else:
-                notice = self._ids.mint(now_ms) if self.mint is None else self.mint()
-                asked = (now_ms, notice, *more)
-            try:
-                row = await self._db.fetchrow(_CHANGES[place, take_back], user, post, *asked)
-            except UniqueViolationError:  # another notice has this number
-                continue
-            if row is None:
-                raise Refusal("not-found", UNKNOWN)
-            entry = None if row["seq"] is None else Entry(row["seq"], "tally", user, post, now_ms)
-            noticed = None if row["noticed"] is None else (UserId(row["noticed"]), notice)
-            return Liked(row["likes"], row["changed"], entry, noticed)
-        raise Refusal("unavailable", "no number for this notice could be found, try again", retry_s=1.0)
+        async def give(notice: int) -> Liked:
+            row = await self._db.fetchrow(query, user, post, now_ms, notice, *more)
+            return _liked(row, user, post, now_ms, notice)
+
+        if not take_back:
+            return await self._notices.numbered(now_ms, give)
+        asked = (now_ms, *more) if place in _TOLD else ()
+        return _liked(await self._db.fetchrow(query, user, post, *asked), user, post, now_ms)
 
     async def overwrite(self, user: UserId, post: PostId, now_ms: int, likes: int) -> Entry:
         """Let a post have so many likes, whatever it has by now."""
@@ -332,3 +321,11 @@ class Likes:
             within_s=60.0,
         )
         await self._db.execute("VACUUM (ANALYZE) likes", within_s=60.0)
+
+
+def _liked(row: Any, user: UserId, post: PostId, now_ms: int, notice: int = 0) -> Liked:
+    if row is None:
+        raise Refusal("not-found", UNKNOWN)
+    entry = None if row["seq"] is None else Entry(row["seq"], "tally", user, post, now_ms)
+    noticed = None if row["noticed"] is None else (UserId(row["noticed"]), notice)
+    return Liked(row["likes"], row["changed"], entry, noticed)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
 
+from fathom.blocks.ids import Ids
 from fathom.engines.postgres import Postgres
+from fathom.errors import Refusal
 
 from ..api import Notice, NoticeId, NoticeKind, Page, UserId
-from .rows import between
+from .numbers import MINT_TRIES
+from .rows import apart, between, paged
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
 
 __all__ = ["Told"]
+
+T = TypeVar("T")
 
 _HOLDS = """
     CASE kind
@@ -26,8 +32,8 @@ _HOLDS = """
 """
 _NOTICES = f"""
     SELECT id, kind, who, post, at_ms FROM notices n
-    WHERE user_id = $1 AND id < $2 AND id > $3 AND kind = ANY($5::text[]) AND NOT dismissed
-        AND NOT EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((who, $1), ($1, who)))
+    WHERE user_id = $1 AND kind = ANY($5::text[]) AND NOT dismissed
+        AND NOT {apart("who", "$1")}
         AND NOT EXISTS (SELECT FROM mutes WHERE muter = $1 AND muted = who)
         AND (post = 0 OR EXISTS (SELECT FROM posts p WHERE p.id = n.post AND p.deleted_ms IS NULL))
         AND {_HOLDS}
@@ -39,21 +45,25 @@ class Told:
 
     def __init__(self, truth: Postgres) -> None:
         self._truth = truth
+        self.mint: Callable[[], int] | None = None  # their numbers; None: this store's own
+        self._ids = Ids(worker=14)
 
     @property
     def _db(self) -> Database:
         return self._truth.client
 
+    async def numbered(self, now_ms: int, give: Callable[[int], Awaitable[T]]) -> T:
+        """Do what may give a notice, with a number for it that no other has."""
+        from asyncpg import UniqueViolationError
+
+        for _ in range(MINT_TRIES):
+            with suppress(UniqueViolationError):  # another notice has this number
+                return await give(self._ids.mint(now_ms) if self.mint is None else self.mint())
+        raise Refusal("unavailable", "no number for this notice could be found, try again", retry_s=1.0)
+
     async def page(self, reader: UserId, page: Page, kinds: Sequence[NoticeKind]) -> list[Notice]:
         """Return a page of notices, newest first."""
-        order = "DESC" if page.min_id is None else "ASC"
-        rows = await self._db.fetch(
-            f"SELECT * FROM ({_NOTICES} ORDER BY id {order} LIMIT $4) page ORDER BY id DESC",
-            reader,
-            *between(page),
-            page.limit,
-            kinds,
-        )
+        rows = await self._db.fetch(paged(_NOTICES, "id", page), reader, *between(page), page.limit, kinds)
         return [
             Notice(id=row["id"], kind=row["kind"], who=row["who"], at_ms=row["at_ms"], post=row["post"] or None)
             for row in rows

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from fathom.engines.postgres import Postgres
 
+from .rows import TOP
+
 if TYPE_CHECKING:
     from fathom.engines.database import Database
 
-__all__ = ["TOP", "Numbers"]
+__all__ = ["MINT_TRIES", "Numbers"]
 
-TOP = 1 << 62  # above every number
+MINT_TRIES = 50  # for a number that nothing else has
 
 # The first time, and after posts were added in bulk, it may be behind. Two who find that at once may get the same
 # number: then the second is refused by the primary key, and asks again.

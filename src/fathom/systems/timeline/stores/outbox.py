@@ -15,11 +15,12 @@ from fathom.engines.postgres import Postgres
 if TYPE_CHECKING:
     from fathom.engines.database import Database
 
-__all__ = ["Entry", "Kind", "Outbox"]
+__all__ = ["STRAY_S", "Entry", "Kind", "Outbox"]
 
 log = logging.getLogger("fathom.timeline.outbox")
 
 Kind = Literal["post", "delete", "edge", "tally"]
+STRAY_S = 5.0  # what was asked for so long ago is committed by now, or never will be, also if its answer was lost
 FLUSH_ROWS = 256  # rows that are done are removed together: this many at a time …
 FLUSH_S = 0.2  # … or after this long
 RETRY_MAX_S = 5.0  # while the truth does not let them be removed

@@ -9,7 +9,7 @@ from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
 from ..api import Page, Relation, User, UserId
-from .rows import USER_COLUMNS, between, user_of
+from .rows import USER_COLUMNS, between, order, user_of
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
@@ -52,11 +52,10 @@ class Those:
 
     async def page(self, side: Side, viewer: UserId, user: UserId, page: Page) -> list[User]:
         """Return a page of somebody's followers, or of whom they follow, mute or block; the highest id first."""
-        order = "DESC" if page.min_id is None else "ASC"
         rows = await self._db.fetch(
             f"SELECT those.* FROM users w LEFT JOIN LATERAL (SELECT {USER_COLUMNS} FROM ({_SIDES[side]}) those"
             f" JOIN users u USING (id) JOIN counts c ON c.user_id = u.id WHERE NOT {_HIDDEN}"
-            f" AND u.id < $3 AND u.id > $4 ORDER BY u.id {order} LIMIT $5) those ON true"
+            f" AND u.id < $3 AND u.id > $4 ORDER BY u.id {order(page)} LIMIT $5) those ON true"
             " WHERE w.id = $2 AND NOT EXISTS (SELECT FROM blocks WHERE blocker = w.id AND blocked = $1)"
             " ORDER BY those.id DESC",
             viewer,

@@ -17,20 +17,20 @@ from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
 from ..api import PLAIN, Manner, Page, Post, PostId, UserId
-from .likes import VISIBLE, Likes
+from .likes import Likes
 from .memory import Memory, MemoryShut
+from .numbers import MINT_TRIES
 from .outbox import Entry
-from .rows import between, post_columns, post_of
+from .rows import VISIBLE, apart, between, order, post_columns, post_of
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
     from fathom.engines.redis_client import Command
 
-__all__ = ["GONE", "MINT_TRIES", "Draft", "Known", "Posts", "Wrote"]
+__all__ = ["GONE", "Deleted", "Draft", "Known", "Posts", "Wrote"]
 
 DAY_MS = 86_400_000
 COPY_S = 86_400  # a cached post lives a day, give or take a tenth, so that what was cached together does not expire so
-MINT_TRIES = 50
 
 # A cached post is the JSON of the post with its version in front, in eight hex digits, so that it can be compared as it
 # stands and passed on as it lies. GONE stands for what is deleted, or never was. A boost's copy has BOOST before that:
@@ -54,10 +54,10 @@ _TURN = """
 _WRITE = f"WITH {_TURN}"
 # The same for a post that answers another, names somebody, or is not written plainly. Rows of posts are locked before
 # counts, here and in a deletion, so that the two never wait for each other.
-_WRITE_MORE = """
+_WRITE_MORE = f"""
     WITH parent AS MATERIALIZED (
         SELECT p.id FROM posts p WHERE p.id = $5 AND p.deleted_ms IS NULL AND p.boost_of IS NULL
-            AND NOT EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((p.author, $2), ($2, p.author)))
+            AND NOT {apart("p.author", "$2")}
         FOR NO KEY UPDATE OF p
     ), turn AS (
         UPDATE counts SET posts = posts + 1, last_post = $1 WHERE user_id = $2 AND last_post < $1
@@ -96,10 +96,16 @@ _CLAIMED = """
     FROM keys k JOIN posts p ON p.id = k.post JOIN users u ON u.id = k.author
     WHERE k.author = $1 AND k.key = $2
 """
-_DELETE = """
-    WITH gone AS (
+# Who changes several posts locks them first, in the order of their ids, here and where likes are added up: then no two
+# of them wait for each other.
+_DELETE = f"""
+    WITH held AS MATERIALIZED (
+        SELECT id FROM posts WHERE id IN (SELECT unnest(ARRAY[id, reply_to]) FROM posts WHERE id = $1 AND author = $2)
+        ORDER BY id FOR NO KEY UPDATE
+    ), gone AS (
         UPDATE posts SET deleted_ms = $3, body = '', version = version + 1
-        WHERE id = $1 AND author = $2 AND deleted_ms IS NULL AND boost_of IS NULL RETURNING id, reply_to
+        WHERE id = $1 AND author = $2 AND deleted_ms IS NULL AND boost_of IS NULL AND (SELECT count(*) FROM held) > 0
+        RETURNING id, reply_to
     ), unanswered AS (
         UPDATE posts p SET replies = replies - 1, version = version + 1 FROM gone WHERE p.id = gone.reply_to
         RETURNING p.id
@@ -113,14 +119,14 @@ _DELETE = """
     )
     SELECT p.author, p.deleted_ms IS NOT NULL AS deleted, p.boost_of, p.reply_to,
         (SELECT seq FROM boxed) AS seq, (SELECT seq FROM tallied) AS tally,
-        EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((p.author, $2), ($2, p.author))) AS hidden
+        {apart("p.author", "$2")} AS hidden
     FROM posts p WHERE p.id = $1
 """
 _POST = "SELECT {columns}, {version} AS version FROM posts p JOIN users u ON u.id = p.author"
 # A boost is there for as long as what it shows.
-_SHOWS = """
+_SHOWS = f"""
     (p.boost_of IS NULL OR EXISTS (SELECT FROM posts o WHERE o.id = p.boost_of AND o.deleted_ms IS NULL
-        AND NOT EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN ((o.author, $1), ($1, o.author)))))
+        AND NOT {apart("o.author", "$1")}))
 """
 _KEEP_NEWER = """
     local old = redis.call('GET', KEYS[1])
@@ -180,6 +186,14 @@ class Wrote(NamedTuple):
     entry: Entry | None = None
     tally: Entry | None = None
     noticed: Sequence[UserId] = ()
+
+
+class Deleted(NamedTuple):
+    """What has to be told of a deletion; no rows: it was deleted before, or is a boost."""
+
+    entries: list[Entry]
+    boost_of: PostId | None = None  # what a boost shows that is still to be taken back
+    counted_by: PostId | None = None  # what the post answered, or showed
 
 
 class Posts:
@@ -277,20 +291,20 @@ class Posts:
         # The body is the same, as its fingerprint is; a deleted post's own body is no longer there.
         return Wrote(msgspec.structs.replace(post_of(first), body=draft.body))
 
-    async def delete(self, author: UserId, post: PostId, now_ms: int) -> list[Entry] | PostId:
-        """Delete an author's post; no rows: it already was. A boost is not deleted here: return what it shows."""
+    async def delete(self, author: UserId, post: PostId, now_ms: int) -> Deleted:
+        """Delete an author's post, once. A boost is not deleted here."""
         row = await self._db.fetchrow(_DELETE, post, author, now_ms)
         if row is None or row["hidden"] or (row["author"] != author and row["deleted"]):
             raise Refusal("not-found", "there is no such post")
         if row["author"] != author:
             raise Refusal("forbidden", "only its author can delete a post")
         if row["boost_of"] is not None:
-            return [] if row["deleted"] else row["boost_of"]
+            return Deleted([], counted_by=row["boost_of"]) if row["deleted"] else Deleted([], row["boost_of"])
         entries = (
             Entry(row["seq"], "delete", author, post, now_ms),
             Entry(row["tally"], "tally", author, row["reply_to"] or 0, now_ms),
         )
-        return [entry for entry in entries if entry.seq is not None]
+        return Deleted([entry for entry in entries if entry.seq is not None], counted_by=row["reply_to"])
 
     # Reading the truth
 
@@ -325,13 +339,11 @@ class Posts:
 
     async def by(self, viewer: UserId, author: UserId, page: Page) -> list[Post]:
         """Return an author's posts, newest first: at most `page.limit` from its end of the range."""
-        order = "DESC" if page.min_id is None else "ASC"
         rows = await self._db.fetch(
             f"SELECT mine.* FROM users w LEFT JOIN LATERAL ({self._shown} WHERE p.author = $2"
-            f" AND p.deleted_ms IS NULL AND {_SHOWS} AND p.id < $3 AND p.id > $4 ORDER BY p.id {order} LIMIT $5) mine"
-            " ON true WHERE w.id = $2 AND NOT EXISTS ("
-            "SELECT FROM blocks WHERE (blocker, blocked) IN ((w.id, $1), ($1, w.id)))"
-            " ORDER BY mine.id DESC",
+            f" AND p.deleted_ms IS NULL AND {_SHOWS} AND p.id < $3 AND p.id > $4"
+            f" ORDER BY p.id {order(page)} LIMIT $5) mine"
+            f" ON true WHERE w.id = $2 AND NOT {apart('w.id', '$1')} ORDER BY mine.id DESC",
             viewer,
             author,
             *between(page),

@@ -6,10 +6,18 @@ from typing import Any
 
 from ..api import Page, Post, User
 
-__all__ = ["TOP", "between", "post_columns", "post_of", "user_of"]
+__all__ = ["TOP", "VISIBLE", "apart", "between", "order", "paged", "post_columns", "post_of", "user_of"]
 
 TOP = 1 << 62  # above every id
 USER_COLUMNS = "u.id, u.name, u.display, u.note, u.joined_ms, c.followers, c.following, c.posts"
+
+
+def apart(one: str, other: str) -> str:
+    """Return the SQL of whether a block parts two users."""
+    return f"EXISTS (SELECT FROM blocks WHERE (blocker, blocked) IN (({one}, {other}), ({other}, {one})))"
+
+
+VISIBLE = f"p.deleted_ms IS NULL AND NOT {apart('p.author', '$1')}"  # `$1` looks at the post `p`
 
 
 def post_columns(likes: str) -> str:
@@ -55,3 +63,19 @@ def user_of(row: Any) -> User:
 def between(page: Page) -> tuple[int, int]:
     """Return the ids that a page lies between."""
     return TOP if page.max_id is None else page.max_id, max(page.since_id or 0, page.min_id or 0)
+
+
+def order(page: Page) -> str:
+    """Return from which end of its range a page is filled."""
+    return "DESC" if page.min_id is None else "ASC"
+
+
+def paged(query: str, id: str, page: Page) -> str:
+    """Return the query of one page of what another finds, the highest id first: below `$2`, above `$3`, `$4` at most.
+
+    The other ends with a condition, to which more can be added.
+    """
+    return (
+        f"SELECT * FROM ({query} AND {id} < $2 AND {id} > $3 ORDER BY {id} {order(page)} LIMIT $4) page"
+        " ORDER BY id DESC"
+    )

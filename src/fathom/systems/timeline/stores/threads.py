@@ -9,8 +9,8 @@ from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
 from ..api import Mark, Mention, Page, Post, PostId, Thread, UserId
-from .likes import VISIBLE, Likes
-from .rows import between, post_of
+from .likes import Likes
+from .rows import VISIBLE, between, paged, post_of
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
@@ -20,6 +20,7 @@ __all__ = ["Threads"]
 ABOVE_MAX, BELOW_MAX = 40, 400
 
 _POSTS = "SELECT {columns} FROM posts p JOIN users u ON u.id = p.author"
+_UNMUTED = f"{VISIBLE} AND NOT EXISTS (SELECT FROM mutes WHERE muter = $1 AND muted = p.author)"
 _THREAD = f"""
     WITH RECURSIVE asked AS (
         SELECT p.id, p.reply_to FROM posts p WHERE p.id = $2 AND p.boost_of IS NULL AND {VISIBLE}
@@ -86,39 +87,18 @@ class Threads:
 
     async def public(self, viewer: UserId, page: Page) -> list[Post]:
         """Return everybody's listed posts that answer nothing, newest first."""
-        order = "DESC" if page.min_id is None else "ASC"
-        rows = await self._db.fetch(
-            f"SELECT * FROM ({self._posts} WHERE {VISIBLE} AND p.boost_of IS NULL AND p.reply_to IS NULL AND p.listed"
-            " AND NOT EXISTS (SELECT FROM mutes WHERE muter = $1 AND muted = p.author)"
-            f" AND p.id < $2 AND p.id > $3 ORDER BY p.id {order} LIMIT $4) page ORDER BY id DESC",
-            viewer,
-            *between(page),
-            page.limit,
-        )
+        found = f"{self._posts} WHERE {_UNMUTED} AND p.listed AND p.boost_of IS NULL AND p.reply_to IS NULL"
+        rows = await self._db.fetch(paged(found, "p.id", page), viewer, *between(page), page.limit)
         return [post_of(row) for row in rows]
 
     async def tagged(self, viewer: UserId, tag: str, page: Page) -> list[Post]:
         """Return everybody's listed posts with a tag, newest first."""
-        order = "DESC" if page.min_id is None else "ASC"
-        rows = await self._db.fetch(
-            f"SELECT * FROM ({self._posts} JOIN tags t ON t.post = p.id WHERE t.tag = $5 AND {VISIBLE} AND p.listed"
-            " AND NOT EXISTS (SELECT FROM mutes WHERE muter = $1 AND muted = p.author)"
-            f" AND t.post < $2 AND t.post > $3 ORDER BY t.post {order} LIMIT $4) page ORDER BY id DESC",
-            viewer,
-            *between(page),
-            page.limit,
-            tag,
-        )
+        found = f"{self._posts} JOIN tags t ON t.post = p.id WHERE t.tag = $5 AND {_UNMUTED} AND p.listed"
+        rows = await self._db.fetch(paged(found, "t.post", page), viewer, *between(page), page.limit, tag)
         return [post_of(row) for row in rows]
 
     async def liked(self, user: UserId, page: Page) -> list[Post]:
         """Return the posts that somebody likes, the newest post first."""
-        order = "DESC" if page.min_id is None else "ASC"
-        rows = await self._db.fetch(
-            f"SELECT * FROM ({self._posts} JOIN likes l ON l.post = p.id WHERE l.user_id = $1 AND {VISIBLE}"
-            f" AND l.post < $2 AND l.post > $3 ORDER BY l.post {order} LIMIT $4) page ORDER BY id DESC",
-            user,
-            *between(page),
-            page.limit,
-        )
+        found = f"{self._posts} JOIN likes l ON l.post = p.id WHERE l.user_id = $1 AND {VISIBLE}"
+        rows = await self._db.fetch(paged(found, "l.post", page), user, *between(page), page.limit)
         return [post_of(row) for row in rows]

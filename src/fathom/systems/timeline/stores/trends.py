@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -37,6 +37,11 @@ _KEEP_LEASED = """
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
     redis.call('DEL', KEYS[2])
     return 3
+"""
+_HOLD = """
+    if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 1 end
+    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    return 2
 """
 _GIVE_UP = """
     if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 1 end
@@ -118,6 +123,24 @@ class Trends:
         token = secrets.token_hex(8)
         got = await self._memory.ask("SET", self._lease_key(hours), token, "NX", "PX", max(1, int(1000 * lease_s)))
         return None if got is None else token
+
+    @asynccontextmanager
+    async def holding(self, hours: int, lease: str, lease_s: float) -> AsyncIterator[None]:
+        """Keep a lease from lapsing for the length of a block; who stands still in it loses the lease all the same."""
+
+        async def hold() -> None:
+            while True:
+                await asyncio.sleep(lease_s / 3)
+                with suppress(MemoryShut):
+                    hold = ("EVAL", _HOLD, 1, self._lease_key(hours), lease, max(1, int(1000 * lease_s)))
+                    (did,) = await self._memory.look([hold])
+                    charge("commands", did)
+
+        holder = asyncio.create_task(hold(), name="lease")
+        try:
+            yield
+        finally:
+            holder.cancel()
 
     async def give_up(self, hours: int, lease: str) -> None:
         """Let another have the lease."""

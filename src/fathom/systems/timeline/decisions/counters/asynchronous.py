@@ -34,5 +34,5 @@ class Asynchronous(Counters):
         liked = await self.likes.change(user, post, now_ms, "later", take_back=take_back)
         if liked.changed:
             self.likes.left += 1
-            self.likes.on_left(self.within_s)
+        self.likes.on_left(self.within_s)  # also if nothing changed: the answer to what changed it may have been lost
         return liked

@@ -10,15 +10,21 @@ from ...api import PostId, UserId
 from ...stores.likes import Liked, Reading
 from . import Counters
 
+SHARDS_MAX = 32_767  # that a row's number has room for
+
 
 class Sharded(Counters):
-    """A user's likes go to the same row of a post's each time, so none of them is ever below none."""
+    """A user's likes go to the same row of a post's each time. One row alone may be below none, where likes from before
+    this way are taken back; their sum, with the post's own number, is not.
+    """
 
     shows: ClassVar[Reading] = "summed"
 
     shards: int = knob(8, "rows that a post's number is spread over")
 
     async def change(self, user: UserId, post: PostId, now_ms: int, *, take_back: bool) -> Liked:
-        shard = (user * 2_654_435_761 >> 16) % max(1, self.shards)  # neighbours by number go to different rows
+        shard = (user * 2_654_435_761 >> 16) % min(
+            max(1, self.shards), SHARDS_MAX
+        )  # neighbours by number go to different rows
         liked = await self.likes.change(user, post, now_ms, "shard", take_back=take_back, shard=shard)
         return await self.told(liked, user, post)

@@ -10,7 +10,8 @@ from fathom.design import knob
 
 from ...api import PAGE_POSTS_MAX, Page, PostId, Source, UserId
 from ...stores.feeds import HIDDEN_MAX
-from ...stores.graph import TOP, Edge
+from ...stores.graph import Edge
+from ...stores.rows import TOP
 from ...stores.turns import Turns
 from . import WARM_READERS, Fanout, Scan
 

@@ -14,12 +14,12 @@ from fathom.engines.engine import EngineUnknown
 from ...api import Post, PostId, UserId
 from ...stores.boosts import Boosted, Boosts
 from ...stores.latest import Latest
-from ...stores.numbers import TOP, Numbers
+from ...stores.numbers import Numbers
+from ...stores.outbox import STRAY_S
 from ...stores.posts import Draft, Posts, Wrote
+from ...stores.rows import TOP
 
 __all__ = ["Numbering"]
-
-HOLD_S = 5.0  # a write whose answer was lost may be committed so much later: as long as the housekeeper waits for it
 
 
 class Numbering(Decision):
@@ -84,7 +84,7 @@ class Numbering(Decision):
         try:
             yield number
         except (EngineUnknown, asyncio.CancelledError):
-            asyncio.get_running_loop().call_later(HOLD_S, self._over, tried)
+            asyncio.get_running_loop().call_later(STRAY_S, self._over, tried)
             raise
         except BaseException:
             self._over(tried)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -44,30 +44,31 @@ class Stampede(Decision):
     async def trend(self, hours: int, clock: Clock) -> tuple[Trend, bool]:
         """Return what trends of the last hours, fresh as promised, and whether it was made for this call."""
         for _ in range(TRIES):
-            kept = await self.trends.kept(hours)
-            if kept is not None and self.trends.age_s(kept, clock()) >= self.fresh_s:
-                kept = None
+            kept = await self.fresh(hours, clock)
             trend, anew = await self.choose(hours, kept, clock)
             if anew or self.trends.age_s(trend, clock()) < self.fresh_s:
                 return trend, anew
             # It took another so long to make that it is too old for those who had waited for it.
         raise Refusal("unavailable", "it takes long to find what trends, try again", retry_s=1.0)
 
+    async def fresh(self, hours: int, clock: Clock) -> Trend | None:
+        """Return what is kept, if it is fresh enough."""
+        kept = await self.trends.kept(hours)
+        return kept if kept is not None and self.trends.age_s(kept, clock()) < self.fresh_s else None
+
     @abstractmethod
     async def choose(self, hours: int, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
         """Return what is kept, or what this call makes anew; there may be nothing that is fresh enough."""
 
-    async def renew(self, hours: int, kept: Trend | None, clock: Clock, lease: str | None = None) -> tuple[Trend, bool]:
+    async def renew(self, hours: int, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
         """Make it anew in turn; who had to wait for that takes what was made meanwhile."""
-        if self.trends.turns.locked() and kept is not None:
+        waits = self.trends.turns.locked()
+        if waits and kept is not None:
             return kept, False  # so many do already
-        waited = self.trends.turns.locked()
         async with self._turn():
-            if waited and lease is None:
-                made = await self.trends.kept(hours)
-                if made is not None and self.trends.age_s(made, clock()) < self.fresh_s:
-                    return made, False
-            return await self.make(hours, clock, lease), True
+            if waits and (made := await self.fresh(hours, clock)) is not None:
+                return made, False
+            return await self.make(hours, clock), True
 
     async def make(self, hours: int, clock: Clock, lease: str | None = None) -> Trend:
         """Make it, and keep it for the others."""
@@ -76,7 +77,7 @@ class Stampede(Decision):
         return made
 
     @asynccontextmanager
-    async def _turn(self):
+    async def _turn(self) -> AsyncIterator[None]:
         if self._waiting >= WAITING_MAX:
             raise Refusal("unavailable", "too many wait for the same, try again", retry_s=1.0)
         self._waiting += 1

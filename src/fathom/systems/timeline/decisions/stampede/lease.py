@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TypeGuard
 
 from fathom.design import knob
 from fathom.errors import Refusal
@@ -21,37 +22,43 @@ class Lease(Stampede):
     lease_s: float = knob(2.0, "seconds after which another may make it, if the first one has not")
 
     async def choose(self, hours: int, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
-        if kept is not None and self.trends.age_s(kept, clock()) < self.renew_at * self.fresh_s:
+        if self._is_young(kept, clock):
             return kept, False
-        try:
-            lease = await self.trends.lease(hours, self.lease_s)
-        except MemoryShut:
-            return await self.renew(hours, kept, clock)
-        if lease is not None:
-            return await self._made(hours, clock, lease), True
-        return (kept, False) if kept is not None else await self._wait(hours, clock)
-
-    async def _made(self, hours: int, clock: Clock, lease: str) -> Trend:
-        try:
-            made, _ = await self.renew(hours, None, clock, lease)
-        except BaseException:
-            await self.trends.give_up(hours, lease)
-            raise
-        return made
-
-    async def _wait(self, hours: int, clock: Clock) -> tuple[Trend, bool]:
-        """There is nothing to show, and another makes it."""
         loop = asyncio.get_running_loop()
         until = loop.time() + WAIT_S
-        while loop.time() < until:
-            await asyncio.sleep(POLL_S)  # who makes it may be in another process, and tells nobody
-            kept = await self.trends.kept(hours)
-            if kept is not None and self.trends.age_s(kept, clock()) < self.fresh_s:
+        while True:
+            if not self.trends.turns.locked() and (made := await self._made(hours, clock)) is not None:
+                return made
+            if kept is not None:
                 return kept, False
+            if loop.time() >= until:
+                raise Refusal("unavailable", "it takes long to find what trends, try again", retry_s=1.0)
+            await asyncio.sleep(POLL_S)  # who makes it may be in another process, and tells nobody
+            if (kept := await self.fresh(hours, clock)) is not None:
+                return kept, False
+
+    def _is_young(self, kept: Trend | None, clock: Clock) -> TypeGuard[Trend]:
+        return kept is not None and self.trends.age_s(kept, clock()) < self.renew_at * self.fresh_s
+
+    async def _made(self, hours: int, clock: Clock) -> tuple[Trend, bool] | None:
+        """Make it, unless another has the lease, or has made it since we looked. The lease begins with the turn."""
+        async with self._turn():
             try:
                 lease = await self.trends.lease(hours, self.lease_s)
-            except MemoryShut:
-                return await self.renew(hours, None, clock)
-            if lease is not None:
-                return await self._made(hours, clock, lease), True
-        raise Refusal("unavailable", "it takes long to find what trends, try again", retry_s=1.0)
+            except MemoryShut:  # nobody lends it: the turns must do
+                return await self._look_again(hours, clock) or (await self.make(hours, clock), True)
+            if lease is None:
+                return None
+            try:
+                if (found := await self._look_again(hours, clock)) is None:
+                    async with self.trends.holding(hours, lease, self.lease_s):
+                        return await self.make(hours, clock, lease), True
+            except BaseException:
+                await self.trends.give_up(hours, lease)
+                raise
+            await self.trends.give_up(hours, lease)
+            return found
+
+    async def _look_again(self, hours: int, clock: Clock) -> tuple[Trend, bool] | None:
+        kept = await self.trends.kept(hours)
+        return (kept, False) if self._is_young(kept, clock) else None

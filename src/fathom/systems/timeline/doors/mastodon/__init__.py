@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fathom.web.limits import Limits, Rate
+from fathom.web.limits import Limits
 
 from ...api import Timeline
 from .accounts import Accounts
@@ -15,15 +15,7 @@ from .statuses import Statuses
 from .streaming import Streaming
 from .timelines import Timelines
 
-__all__ = ["RATES", "mastodon"]
-
-# What costs a password's check, or leaves a row for whoever asks.
-RATES = {
-    "mastodon POST oauth token": Rate(per_s=1, burst=30),
-    "mastodon POST oauth authorize": Rate(per_s=1, burst=30),
-    "mastodon POST apps": Rate(per_s=1, burst=30),
-    "mastodon POST accounts": Rate(per_s=1, burst=30),
-}
+__all__ = ["mastodon"]
 
 
 def mastodon(timeline: Timeline, limits: Limits) -> Speech:

@@ -11,6 +11,7 @@ from fathom.errors import Refusal
 from fathom.web.app import Reply
 
 from ...api import Post, Timeline, User, UserId
+from ...model.checks import DISPLAY_CHARS_MAX, checked_name, checked_password
 from .asked import Asked, number
 from .entities import account, own_account, relationship
 from .pages import of_people, of_posts
@@ -19,6 +20,8 @@ from .routes import ANYBODY, PROGRAM, Route
 __all__ = ["Accounts"]
 
 ASKED_MAX = 40  # accounts at once
+FOUND_MAX = 40  # by a search
+ALWAYS = {"locked": False, "bot": False, "hide_collections": False, "discoverable": True, "source[sensitive]": False}
 
 
 class Accounts:
@@ -30,7 +33,6 @@ class Accounts:
     def routes(self) -> list[Route]:
         at = "/api/v1/accounts"
         acts = {
-            "follow": ("write:follows", self._timeline.follow),
             "unfollow": ("write:follows", self._timeline.unfollow),
             "block": ("write:blocks", self._timeline.block),
             "unblock": ("write:blocks", self._timeline.unblock),
@@ -40,7 +42,7 @@ class Accounts:
         return [
             Route("POST", at, PROGRAM, self.open),
             Route("GET", at, ANYBODY, self.several),
-            Route("GET", f"{at}/verify_credentials", "read:accounts", self.me),
+            Route("GET", f"{at}/verify_credentials", "profile", self.me),
             Route("PATCH", f"{at}/update_credentials", "write:accounts", self.update),
             Route("GET", f"{at}/lookup", ANYBODY, self.lookup),
             Route("GET", f"{at}/search", "read:accounts", self.search),
@@ -50,6 +52,7 @@ class Accounts:
             Route("GET", f"{at}/:id/followers", ANYBODY, self.followers),
             Route("GET", f"{at}/:id/following", ANYBODY, self.following),
             *(Route("POST", f"{at}/:id/{name}", scope, self._act(verb)) for name, (scope, verb) in acts.items()),
+            Route("POST", f"{at}/:id/follow", "write:follows", self.follow),
             Route("POST", f"{at}/:id/mute", "write:mutes", self.mute),
             Route("GET", "/api/v1/mutes", "read:mutes", self.mutes),
             Route("GET", "/api/v1/blocks", "read:blocks", self.blocks),
@@ -62,12 +65,11 @@ class Accounts:
             raise Refusal("forbidden", "this needs the scope write:accounts, which was not allowed")
         name, password = (asked.text("username") or "").lower(), asked.text("password") or ""
         wrong: dict[str, tuple[str, str]] = {}
-        if not name:
-            wrong["username"] = ("ERR_BLANK", "can't be blank")
-        if len(password) < 8:
-            wrong["password"] = ("ERR_TOO_SHORT", "is too short (minimum is 8 characters)") if password else (
-                "ERR_BLANK", "can't be blank"
-            )  # fmt: skip
+        for field, text, checked in (("username", name, checked_name), ("password", password, checked_password)):
+            try:
+                checked(text)
+            except Refusal as refusal:
+                wrong[field] = ("ERR_INVALID", refusal.says) if text else ("ERR_BLANK", "can't be blank")
         if not asked.flag("agreement"):
             wrong["agreement"] = ("ERR_ACCEPTED", "must be accepted")
         if wrong:
@@ -75,11 +77,9 @@ class Accounts:
         try:
             user = await self._timeline.join(name, password)
         except Refusal as refusal:
-            if refusal.code == "conflict":
-                return _wrong({"username": ("ERR_TAKEN", "has already been taken")})
-            if refusal.code == "invalid":
-                return _wrong({"username": ("ERR_INVALID", refusal.says)})
-            raise
+            if refusal.code != "conflict":
+                raise
+            return _wrong({"username": ("ERR_TAKEN", "has already been taken")})
         scopes = sorted(asked.caller.scopes)
         token = await self._timeline.grant(asked.caller.app, None, scopes, user.id)
         return {
@@ -95,14 +95,12 @@ class Accounts:
         return own_account(await self._user(asked.viewer, asked.viewer), asked.base)
 
     async def update(self, asked: Asked) -> Any:
-        """Say how one is shown. What would not be kept is refused: whoever sends it would think that it is so."""
+        """Say how one is shown."""
         pictures = {"avatar", "header"} & (asked.files | asked.said.keys())
         lost = pictures | {name for name in asked.said if name.startswith("fields_attributes")}
-        lost |= {name for name in ("locked", "bot", "hide_collections") if name in asked.said and asked.flag(name)}
-        if asked.text("source[privacy]", "public") not in ("public", ""):
-            lost.add("source[privacy]")
-        if lost:
-            raise Refusal("invalid", f"Validation failed: {', '.join(sorted(lost))} cannot be kept here")
+        plain = {"source[privacy]": ("public", ""), "source[language]": ("",)}
+        lost |= {name for name, kept in plain.items() if asked.text(name, "") not in kept}
+        asked.hold(ALWAYS, lost)
         user = await self._timeline.describe(asked.viewer, asked.text("display_name"), asked.text("note"))
         return own_account(user, asked.base)
 
@@ -114,7 +112,10 @@ class Accounts:
         return [account(user, asked.base) for user in await self._timeline.users(asked.viewer, ids)]
 
     async def lookup(self, asked: Asked) -> Any:
-        return account(await self._timeline.profile(asked.viewer, local(asked, asked.needed("acct"))), asked.base)
+        name = local(asked, asked.needed("acct"))
+        if name is None:
+            raise Refusal("not-found", "there is no such account: it is on another server")
+        return account(await self._timeline.profile(asked.viewer, name), asked.base)
 
     async def search(self, asked: Asked) -> Any:
         return [account(user, asked.base) for user in await found(self._timeline, asked)]
@@ -169,7 +170,12 @@ class Accounts:
 
         return act
 
+    async def follow(self, asked: Asked) -> Any:
+        asked.hold({"reblogs": True, "notify": False}, {"languages"} & asked.said.keys())
+        return await self._act(self._timeline.follow)(asked)
+
     async def mute(self, asked: Asked) -> Any:
+        asked.hold({"notifications": True})
         other: UserId = asked.id()
         await self._timeline.mute(asked.viewer, other, asked.number("duration", 0))
         return await self._relation(asked, other)
@@ -186,19 +192,18 @@ class Accounts:
 async def found(timeline: Timeline, asked: Asked) -> list[User]:
     """Return the accounts that a search finds."""
     wanted, limit = asked.needed("q").strip(), asked.limit(20)
-    skip = min(int(text), 40) if (text := asked.text("offset", "0") or "0").isdigit() and text.isascii() else 0
-    if not wanted or skip >= 40:
-        return []
-    users = await timeline.search(asked.viewer, local(asked, wanted), min(skip + limit, 40), asked.flag("following"))
+    skip = min(asked.number("offset", 0), FOUND_MAX)
+    name = local(asked, wanted)
+    if not name or len(name) > DISPLAY_CHARS_MAX or skip >= FOUND_MAX:
+        return []  # nobody's name begins so
+    users = await timeline.search(asked.viewer, name, min(skip + limit, FOUND_MAX), asked.flag("following"))
     return users[skip:]
 
 
-def local(asked: Asked, acct: str) -> str:
-    """Return the name of an account as it is called on its own server, if that is this one."""
+def local(asked: Asked, acct: str) -> str | None:
+    """Return the name of an account as it is called on its own server; None: that is another one."""
     name, at, host = acct.strip().removeprefix("@").lower().partition("@")
-    if at and host != asked.base.partition("://")[2]:
-        raise Refusal("not-found", "there is no such account: it is on another server")
-    return name
+    return None if at and host != asked.base.partition("://")[2] else name
 
 
 def _wrong(fields: dict[str, tuple[str, str]]) -> Reply:

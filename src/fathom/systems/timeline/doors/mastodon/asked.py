@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.parser
 import email.policy
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -31,7 +32,12 @@ class Caller(NamedTuple):
     scopes: frozenset[str]
 
     def may(self, scope: str) -> bool:
-        """Whether this was allowed: itself, or all of its kind; `follow` is the old word for a few."""
+        """Whether this was allowed: itself, or all of its kind; `follow` is the old word for a few.
+
+        `profile` is one's own account alone, which whoever reads accounts reads as well.
+        """
+        if scope == "profile" and self.may("read:accounts"):
+            return True
         kind, _, part = scope.partition(":")
         old = "follow" in self.scopes and part in ("follows", "blocks", "mutes")
         return scope in self.scopes or kind in self.scopes or old
@@ -81,6 +87,12 @@ class Asked:
         if found not in _TRUE and found not in _FALSE:
             raise Refusal("invalid", f"{name} is true or false, not '{found[:40]}'")
         return found in _TRUE
+
+    def hold(self, fixed: Mapping[str, bool], lost: Iterable[str] = ()) -> None:
+        """Refuse what would not be kept, as its sender would think it is: flags that are always so here, and `lost`."""
+        other = {name for name, is_so in fixed.items() if self.text(name) and self.flag(name) is not is_so}
+        if other := other.union(lost):
+            raise Refusal("invalid", f"Validation failed: {', '.join(sorted(other))} cannot be kept here")
 
     def number(self, name: str, otherwise: int) -> int:
         found = self.text(name)

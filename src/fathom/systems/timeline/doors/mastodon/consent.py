@@ -112,7 +112,7 @@ class Consent:
 
     def _page(self, asked: Asked, wish: _Wish, wrong: str = "") -> Reply:
         cookie = secrets.token_urlsafe(32)
-        hidden = {**{name: text for name in _SAID if (text := asked.text(name)) is not None}}
+        hidden = {name: text for name in _SAID if (text := asked.text(name)) is not None}
         hidden["form"] = self._token(cookie, asked)
         fields = "".join(
             f'<input type=hidden name="{name}" value="{html.escape(text)}">' for name, text in hidden.items()
@@ -191,6 +191,8 @@ def _html(
         "frame-ancestors 'none'; base-uri 'none'"
     )
     fields = [(b"content-security-policy", policy.encode()), (b"x-frame-options", b"DENY"), *(headers or [])]
+    # With no-referrer a browser calls the form's origin "null", and then it cannot be told from another's.
+    fields.append((b"referrer-policy", b"same-origin"))
     return Reply(status, page.encode(), fields, b"text/html; charset=utf-8")
 
 

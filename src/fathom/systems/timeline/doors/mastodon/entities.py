@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, urlencode
+
+from fathom.errors import Refusal
 
 from ...api import Mark, Notice, NoticeKind, Page, Post, PostId, Relation, Timeline, User, UserId
-from ...model.checks import tags_in
-from .asked import Asked
+from ...model.checks import NAMED, tags_in
+from .asked import Asked, number
 
-__all__ = ["KINDS", "account", "date", "links", "notifications", "own_account", "relationship", "statuses"]
+__all__ = ["KINDS", "account", "date", "links", "notifications", "own_account", "relationship", "statuses", "there"]
 
 KINDS: dict[str, NoticeKind] = {"follow": "follow", "favourite": "like", "reblog": "boost", "mention": "mention"}
 _TYPES = {kind: type for type, kind in KINDS.items()}
-_MENTION = re.compile(r"(?<![\w@/.])@([A-Za-z0-9_]{1,30})(?![\w@])", re.ASCII)
 
 
 def date(at_ms: int) -> str:
@@ -164,7 +166,7 @@ class _Statuses:
             at = f"{html.escape(self._base)}/@{name}"
             return f'<span class="h-card"><a href="{at}" class="u-url mention">@<span>{found[1]}</span></a></span>'
 
-        return paragraphs(_MENTION.sub(link, html.escape(body)))
+        return paragraphs(NAMED.sub(link, html.escape(body)))
 
 
 def paragraphs(escaped: str) -> str:
@@ -184,9 +186,7 @@ async def notifications(timeline: Timeline, asked: Asked, notices: Sequence[Noti
     if not notices:
         return []
     users = {it.id: it for it in await timeline.users(asked.viewer, list({it.who: None for it in notices}))}
-    posts: list[Post] = []
-    for id in {it.post: None for it in notices if it.post is not None}:
-        posts += await _there(timeline, asked.viewer, id)
+    posts = await there(timeline, asked.viewer, (str(it.post) for it in notices if it.post is not None))
     shown = {it["id"]: it for it in await statuses(timeline, asked, posts)}
     return [
         {
@@ -202,26 +202,25 @@ async def notifications(timeline: Timeline, asked: Asked, notices: Sequence[Noti
     ]
 
 
-async def _there(timeline: Timeline, viewer: UserId, post: PostId) -> list[Post]:
-    from fathom.errors import Refusal
-
-    try:
-        return [await timeline.read(viewer, post)]
-    except Refusal as refusal:
-        if refusal.code != "not-found":
-            raise
-        return []  # deleted a moment ago
+async def there(timeline: Timeline, viewer: UserId, ids: Iterable[str]) -> list[Post]:
+    """Return posts by their ids as they were said, without those that are not, or no longer, there."""
+    posts: list[Post] = []
+    for id in dict.fromkeys(ids):
+        try:
+            posts.append(await timeline.read(viewer, number(id)))
+        except Refusal as refusal:
+            if refusal.code != "not-found":
+                raise
+    return posts
 
 
 def links(asked: Asked, page: Page, older: int | None, newer: int | None) -> list[tuple[bytes, bytes]]:
     """Return the Link header of a page: `next` is the page below, `prev` the one above."""
-    from urllib.parse import urlencode
-
     also = [(name, text) for name, texts in asked.said.items() if name not in _CURSOR for text in texts]
     many = {name for name, texts in asked.said.items() if len(texts) > 1}
     kept = urlencode([(f"{name}[]" if name in many else name, text) for name, text in also] + [("limit", page.limit)])
     found = [
-        f'<{asked.base}{asked.at}?{kept}&{name}={id}>; rel="{rel}"'
+        f'<{asked.base}{quote(asked.at)}?{kept}&{name}={id}>; rel="{rel}"'
         for rel, name, id in (("next", "max_id", older), ("prev", "min_id", newer))
         if id is not None
     ]

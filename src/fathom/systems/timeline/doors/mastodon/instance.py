@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import fathom
@@ -33,7 +32,6 @@ NOTHING = {  # path → the scope that it needs
     "/api/v2/suggestions": "read",
     "/api/v1/endorsements": "read:accounts",
     "/api/v1/featured_tags": "read:accounts",
-    "/api/v1/trends/statuses": ANYBODY,
     "/api/v1/trends/tags": ANYBODY,
     "/api/v1/trends/links": ANYBODY,
     "/api/v1/trends": ANYBODY,
@@ -68,7 +66,7 @@ class Instance:
             Route("GET", "/api/v1/instance/translation_languages", ANYBODY, self.nothing),
             Route("GET", "/avatars/:file", ANYBODY, self.avatar),
             Route("GET", "/headers/:file", ANYBODY, self.header),
-            *(Route("GET", path, needs, _nothing()) for path, needs in NOTHING.items()),
+            *(Route("GET", path, needs, self.none) for path, needs in NOTHING.items()),
         ]
 
     async def first(self, asked: Asked) -> Any:
@@ -161,6 +159,9 @@ class Instance:
     async def nothing(self, asked: Asked) -> Any:
         return {}
 
+    async def none(self, asked: Asked) -> Any:
+        return []
+
     async def avatar(self, asked: Asked) -> Reply:
         """Draw an account's picture from its id: five rows, mirrored, in a colour of their own."""
         name, _, kind = asked.path[0].partition(".")
@@ -186,10 +187,3 @@ def _svg(box: str, inside: str) -> Reply:
     picture = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" width="400" height="400">{inside}</svg>'
     fields = [(b"cache-control", b"public, max-age=86400"), (b"cross-origin-resource-policy", b"cross-origin")]
     return Reply(200, picture.encode(), fields, b"image/svg+xml")
-
-
-def _nothing() -> Callable[[Asked], Awaitable[Any]]:
-    async def nothing(asked: Asked) -> Any:
-        return []
-
-    return nothing

@@ -19,10 +19,12 @@ from ...model.checks import OUT_OF_BAND
 from .asked import Asked
 from .routes import ANYBODY, CLIENT, PROGRAM, Route
 
-__all__ = ["GRANTS", "SCOPES", "OAuth", "scopes_of", "who"]
+__all__ = ["SCOPES", "OAuth", "scopes_of", "who"]
 
-SCOPES = ["read", "write", "follow", "push", "profile"]
-GRANTS = ["authorization_code", "password", "client_credentials"]
+SCOPES = ["read", "write", "follow", "profile"]
+# How a token is granted, and what must be said for it.
+NEEDED = {"authorization_code": ("code",), "password": ("username", "password"), "client_credentials": ()}
+GRANTS = list(NEEDED)
 
 _UNGRANTED = {"unauthorised": "invalid_grant", "invalid": "invalid_scope", "not-found": "invalid_grant"}
 
@@ -91,7 +93,8 @@ class OAuth:
             "password": lambda: self._of_password(asked, client),
             "client_credentials": lambda: self._of_program(asked, client),
         }
-        way = ways.get(asked.text("grant_type") or "")
+        kind = asked.text("grant_type") or ""
+        way = ways.get(kind)
         if way is None:
             return _refused("unsupported_grant_type", f"say one of {', '.join(GRANTS)}", 400)
         try:
@@ -101,6 +104,9 @@ class OAuth:
             if refusal.code != "unauthorised":
                 raise
             return _refused("invalid_client", refusal.says, 401)
+        missing = next((name for name in NEEDED[kind] if asked.text(name) is None), None)
+        if missing is not None:
+            return _refused("invalid_request", f"{missing} is missing", 400)
         try:
             token = await way()
         except Refusal as refusal:

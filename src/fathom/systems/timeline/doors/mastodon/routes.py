@@ -16,7 +16,7 @@ from fathom.web.problems import Problem
 from ...api import Grant, Timeline
 from .asked import Asked, Caller
 
-__all__ = ["ANYBODY", "CLIENT", "PROGRAM", "Route", "Speech", "operation_of"]
+__all__ = ["ANYBODY", "CLIENT", "PROGRAM", "Route", "Speech"]
 
 ANYBODY = ""  # needs no token; who shows one sees as themselves, and a bad one is refused
 CLIENT = "client"  # says in its own way which program asks; what the header says of a bearer is not looked at

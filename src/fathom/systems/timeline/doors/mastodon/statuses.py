@@ -9,7 +9,7 @@ from fathom.errors import Refusal
 
 from ...api import Manner, Post, PostId, Timeline, UserId
 from .asked import Asked, number
-from .entities import account, statuses
+from .entities import account, statuses, there
 from .pages import of_posts
 from .routes import ANYBODY, Route
 
@@ -51,10 +51,12 @@ class Statuses:
         visibility = asked.text("visibility") or "public"
         if visibility not in LISTED:
             raise Refusal("invalid", "Validation failed: everybody may read what is posted here: public or unlisted")
+        warning = (asked.text("spoiler_text") or "").strip()
+        asked.hold({} if warning else {"sensitive": False})
         answers = asked.text("in_reply_to_id")
         manner = Manner(
-            reply_to=None if not answers else (await self._proper(asked.viewer, number(answers))).id,
-            warning=(asked.text("spoiler_text") or "").strip(),
+            reply_to=None if not answers else await self._answered(asked.viewer, number(answers)),
+            warning=warning,
             listed=LISTED[visibility],
         )
         body = asked.text("status") or ""
@@ -68,13 +70,7 @@ class Statuses:
         return await self._shown(asked, await self._timeline.read(asked.viewer, asked.id()))
 
     async def several(self, asked: Asked) -> Any:
-        posts: list[Post] = []
-        for id in asked.all("id")[:ASKED_MAX]:
-            try:
-                posts.append(await self._timeline.read(asked.viewer, number(id)))
-            except Refusal as refusal:
-                if refusal.code != "not-found":
-                    raise
+        posts = await there(self._timeline, asked.viewer, asked.all("id")[:ASKED_MAX])
         return await statuses(self._timeline, asked, posts)
 
     async def delete(self, asked: Asked) -> Any:
@@ -133,6 +129,15 @@ class Statuses:
         """Return a status; of a boost, what it shows: that is what is favourited, boosted and answered."""
         post = await self._timeline.read(viewer, id)
         return post.boosted or post
+
+    async def _answered(self, viewer: UserId, id: PostId) -> PostId:
+        """Return what is answered. Whether it must be there is not said here: of a retry it may be gone since."""
+        try:
+            return (await self._proper(viewer, id)).id
+        except Refusal as refusal:
+            if refusal.code != "not-found":
+                raise
+            return id
 
     async def _shown(self, asked: Asked, post: Post) -> dict[str, Any]:
         for it in await statuses(self._timeline, asked, [post]):

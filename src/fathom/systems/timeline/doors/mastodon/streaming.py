@@ -33,11 +33,11 @@ class Streaming:
         self._timeline, self._thump_s = timeline, THUMP_S
 
     def routes(self) -> list[Route]:
-        at = "/api/v1/streaming"
+        at, notices = "/api/v1/streaming", frozenset(("notice",))
         return [
             Route("GET", f"{at}/health", ANYBODY, self.health),
             Route("GET", f"{at}/user", "read:statuses", self._stream(public=False)),
-            Route("GET", f"{at}/user/notification", "read:notifications", self._stream(public=False, only=("notice",))),
+            Route("GET", f"{at}/user/notification", "read:notifications", self._stream(public=False, only=notices)),
             Route("GET", f"{at}/public", ANYBODY, self._stream(public=True)),
             Route("GET", f"{at}/public/local", ANYBODY, self._stream(public=True)),
         ]
@@ -46,7 +46,7 @@ class Streaming:
         return Reply(200, b"OK", [], b"text/plain")
 
     def _stream(
-        self, *, public: bool, only: tuple[str, ...] = ("post", "deleted", "notice")
+        self, *, public: bool, only: frozenset[str] = frozenset(("post", "deleted", "notice"))
     ) -> Callable[[Asked], Awaitable[Any]]:
         async def stream(asked: Asked) -> Stream:
             herald = getattr(self._timeline, "herald", None)
@@ -54,29 +54,29 @@ class Streaming:
                 raise Refusal("unavailable", "nothing can be listened to here")
             stack = AsyncExitStack()
             listener: Listener = await stack.enter_async_context(herald.listening(asked.viewer, public=public))
-            return Stream(self._pieces(stack, herald, listener, asked, only))
+            told = only if _may_be_told(asked) else only - {"notice"}
+            return Stream(self._pieces(herald, listener, asked, told), stack.aclose)
 
         return stream
 
     async def _pieces(
-        self, stack: AsyncExitStack, herald: Any, listener: Listener, asked: Asked, only: tuple[str, ...]
+        self, herald: Any, listener: Listener, asked: Asked, only: frozenset[str]
     ) -> AsyncGenerator[bytes]:
         """Yield events for as long as the token is good."""
         loop = asyncio.get_running_loop()
         looked = loop.time()
-        async with stack:
-            yield b":)\n\n"
-            while True:
-                told = await listener.next(self._thump_s)
-                if loop.time() - looked >= self._thump_s:
-                    looked = loop.time()
-                    if not await self._still_good(asked):
-                        return
-                if told is None:
-                    yield b":thump\n\n"
-                elif told[0].kind in only:
-                    async for piece in self._events(herald, listener, asked, *told):
-                        yield piece
+        yield b":)\n\n"
+        while True:
+            told = await listener.next(self._thump_s)
+            if loop.time() - looked >= self._thump_s:
+                looked = loop.time()
+                if not await self._still_good(asked):
+                    return
+            if told is None:
+                yield b":thump\n\n"
+            elif told[0].kind in only:
+                async for piece in self._events(herald, listener, asked, *told):
+                    yield piece
 
     async def _still_good(self, asked: Asked) -> bool:
         """Whether the token with which a stream was opened has not been revoked since."""
@@ -120,6 +120,11 @@ class Streaming:
     async def _notified(self, asked: Asked, notice: int) -> list[dict[str, Any]]:
         page = Page(limit=1, max_id=PostId(notice + 1), since_id=PostId(notice - 1))
         return await notifications(self._timeline, asked, (await self._timeline.notices(asked.viewer, page)).notices)
+
+
+def _may_be_told(asked: Asked) -> bool:
+    """Whether a stream may carry notices: the scope of the home alone does not allow it."""
+    return asked.caller is not None and asked.caller.may("read:notifications")
 
 
 def _event(kind: str, data: bytes) -> bytes:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fathom.errors import Refusal
-
 from ...api import Timeline
 from .accounts import found
-from .asked import Asked, number
-from .entities import account, statuses
+from .asked import Asked
+from .entities import account, statuses, there
 from .pages import of_posts
 from .routes import ANYBODY, Route
 
@@ -30,6 +28,7 @@ class Timelines:
             Route("GET", "/api/v1/timelines/home", "read:statuses", self.home),
             Route("GET", "/api/v1/timelines/public", ANYBODY, self.public),
             Route("GET", "/api/v1/timelines/tag/:tag", ANYBODY, self.tag),
+            Route("GET", "/api/v1/trends/statuses", ANYBODY, self.trending),
             Route("GET", "/api/v2/search", "read:search", self.search),
             Route("GET", "/api/v1/search", "read:search", self.search),
         ]
@@ -52,22 +51,20 @@ class Timelines:
         found = await self._timeline.tagged(asked.viewer, asked.path[0], page)
         return await of_posts(self._timeline, asked, page, found)
 
+    async def trending(self, asked: Asked) -> Any:
+        """Return what is liked most of late: all of it there is in at most two pages."""
+        skip = asked.number("offset", 0)
+        found = (await self._timeline.trending(asked.viewer)).posts
+        return await statuses(self._timeline, asked, found[skip : skip + asked.limit()])
+
     async def search(self, asked: Asked) -> Any:
         """Find accounts by the beginning of their names, and a status by its address."""
         wanted, kind = asked.needed("q"), asked.text("type")
         people = await found(self._timeline, asked) if kind in (None, "accounts") and "://" not in wanted else []
-        posts = await self._addressed(asked, wanted) if kind in (None, "statuses") else []
+        address = _STATUS.fullmatch(wanted.strip().removeprefix(asked.base)) if kind in (None, "statuses") else None
+        posts = await there(self._timeline, asked.viewer, [address[1]] if address else [])
         return {
             "accounts": [account(user, asked.base) for user in people],
             "statuses": await statuses(self._timeline, asked, posts),
             "hashtags": [],
         }
-
-    async def _addressed(self, asked: Asked, url: str) -> list[Any]:
-        address = _STATUS.fullmatch(url.strip().removeprefix(asked.base))
-        try:
-            return [] if address is None else [await self._timeline.read(asked.viewer, number(address[1]))]
-        except Refusal as refusal:
-            if refusal.code != "not-found":
-                raise
-            return []
