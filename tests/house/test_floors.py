@@ -20,6 +20,7 @@ FAULTS = {
     "a neighbour knows its neighbour": ("lab/run.py", "import fathom.web.serve", "neighbour"),
     "a late import counts": ("blocks/ring.py", "def f():\n    from fathom.engines import keeper", "engines"),
     "an import for types counts": ("web/app.py", "if TYPE_CHECKING:\n    from fathom.systems import find", "systems"),
+    "the simulated world knows an engine": ("sim/disk.py", "from fathom.engines import redis", "neighbour"),
     "an import by name counts": ("sim/world.py", "importlib.import_module('fathom.engines.redis')", "engines"),
     "a loose module stays loose": ("errors.py", "from fathom.design import System", "loose"),
     "the lab in a service": ("systems/shop/service.py", "from fathom.lab.load import drive", "only dives/"),
@@ -49,6 +50,11 @@ def test_a_knot_is_told_in_one_sentence(tmp_path: Path, file: str, code: str, sa
 
 FINE = {
     "dives import the lab": ("systems/shop/dives/rush.py", "from fathom.lab.dive import Dive"),
+    "the simulated world stands on blocks": ("sim/host.py", "from fathom.blocks.machine import Machine"),
+    "simulation imports the simulated world": (
+        "systems/shop/simulation/town.py",
+        "from fathom.sim.world import World",
+    ),
     "simulation imports the lab": ("systems/shop/simulation/world.py", "from fathom.lab.stats import median"),
     "laws import history and blocks": (
         "systems/shop/laws.py",

@@ -55,29 +55,29 @@ class Now(msgspec.Struct, frozen=True, gc=False):
 # What happens to a machine -------------------------------------------------------------------------------------------
 
 
-class Start(msgspec.Struct, frozen=True, gc=False):
+class Start(msgspec.Struct, tag=True, array_like=True, frozen=True, gc=False):
     """A life begins; the store holds what the last one left."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
     """Another node (or this one) sent a body: a frozen struct, never to be changed."""
 
     sender: str
     body: Any
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, tag=True, array_like=True, frozen=True):
     """A client asks; the answer carries the same id. An id is never used twice in a life."""
 
     id: int
     call: Any
 
 
-class Tick(msgspec.Struct, frozen=True, gc=False):
+class Tick(msgspec.Struct, tag=True, array_like=True, frozen=True, gc=False):
     """The alarm rings: it is `wake_ms` or later. It is spent, the next must be asked for."""
 
 
-class Synced(msgspec.Struct, frozen=True, gc=False):
+class Synced(msgspec.Struct, tag=True, array_like=True, frozen=True, gc=False):
     """All batches up to and including this ticket are durable."""
 
     ticket: int
