@@ -1,0 +1,125 @@
+"""Who this node is: its incarnation, whether its memory may be trusted with a vote, and the topology that it knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fathom.blocks.clocks import HybridClock
+from fathom.blocks.machine import Write
+
+from . import messages as m
+from .topology import Topology
+
+if TYPE_CHECKING:
+    from .node import Node
+
+__all__ = ["Identity", "founded"]
+
+_decode_topology = msgspec.msgpack.Decoder(Topology).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def founded(node: str, topology: Topology) -> list[Write]:
+    """Return what the disk of a founding member holds before its first start: nothing was forgotten."""
+    return [
+        ("meta", b"topology", _encode(topology)),
+        ("meta", b"node", node.encode()),
+        ("meta", b"incarnation", _number(1)),
+        ("meta", b"whole", b"1"),
+    ]
+
+
+class Identity:
+    """An *incarnation* is one memory: it changes when the disk was empty, restored, or lost a promise.
+
+    A *life* is one run of the process. What another node promised in an earlier incarnation does not stand any more:
+    `noted` has the newest of each that this node was told of.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.incarnation = 0
+        self.life = 0
+        self.whole = False  # whether this node knows all that it ever acknowledged
+        self.noted: dict[str, int] = {}
+
+    @property
+    def votes(self) -> bool:
+        """Whether this node counts when it says what it knows."""
+        return self.whole
+
+    def start(self) -> None:
+        node = self._node
+        raw = node.get("meta", b"topology")
+        if raw is not None:
+            node.topology = _decode_topology(raw)
+        self.incarnation = _read(node.get("meta", b"incarnation"))
+        self.whole = node.get("meta", b"whole") is not None
+        self.life = _read(node.get("meta", b"life")) + 1
+        node.write("meta", b"life", _number(self.life))
+        if not self.incarnation:
+            self.renew(whole=False)
+        ceiling = _read(node.get("meta", b"ceiling"))
+        node.clock = HybridClock(ceiling, ahead_ms_max=2 * node.knobs.ahead_ms)
+        for key, value in node.scan("meta", b"noted/", b"noted0", 10_000):
+            self.noted[key[6:].decode()] = _read(value)
+
+    def lives(self, life: int) -> None:
+        """This life is at least the one that others know of."""
+        if life > self.life:
+            self.life = life
+            self._node.write("meta", b"life", _number(life))
+
+    def renew(self, *, whole: bool) -> int:
+        """Begin a new incarnation, above all that anybody may know of; return its ticket."""
+        node = self._node
+        self.incarnation = max(self.incarnation + 1, node.now.wall_ms, self.noted.get(node.me, 0) + 1)
+        self.whole = whole
+        node.write("meta", b"whole", b"1" if whole else None)
+        return node.write("meta", b"incarnation", _number(self.incarnation))
+
+    def is_whole(self) -> None:
+        self.whole = True
+        self._node.write("meta", b"whole", b"1")
+
+    def stand(self, promised_by: tuple[tuple[str, int], ...]) -> bool:
+        """Whether all who promised are still those who they were, as far as this node knows."""
+        noted, me = self.noted, self._node.me
+        for who, incarnation in promised_by:
+            if incarnation < noted.get(who, 0) or (who == me and incarnation != self.incarnation):
+                self._node.count("refused what a lost memory had promised")
+                return False
+        return True
+
+    def rejoins(self, sender: str, asked: m.Rejoin) -> None:
+        """Note the new incarnation of a node whose memory is another now."""
+        node = self._node
+        known = self.noted.get(sender, 0)
+        after = 0
+        if asked.incarnation > known:
+            self.noted[sender] = known = asked.incarnation
+            after = node.write("meta", b"noted/" + sender.encode(), _number(known))
+        node.send(sender, m.Noted(asked.id, known), after or node.ticket - 1)
+
+    def told(self, topology: Topology) -> None:
+        """Take a topology that is newer than ours, for good."""
+        node = self._node
+        if node.topology is not None:
+            if topology.cluster != node.topology.cluster or topology.epoch <= node.topology.epoch:
+                return
+        node.topology = topology
+        node.write("meta", b"topology", _encode(topology))
+        node.write("meta", b"node", node.me.encode())
+        node.membership.changed()
+        node.coordinator.changed()
+        node.rebuild.start()
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(8, "big")
+
+
+def _read(raw: bytes | None) -> int:
+    return 0 if raw is None else int.from_bytes(raw, "big")

@@ -1,0 +1,231 @@
+"""What nodes say to each other. Frozen, and msgpack arrays on the wire; a tag names the kind."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from .records import Ballot, Content, Record
+from .topology import Topology
+
+__all__ = [
+    "Accept",
+    "Accepted",
+    "Ack",
+    "Body",
+    "Differ",
+    "Envelope",
+    "Fetch",
+    "Forward",
+    "Forwarded",
+    "Found",
+    "Join",
+    "Merge",
+    "Merged",
+    "News",
+    "Noted",
+    "Page",
+    "Ping",
+    "PingFor",
+    "Prepare",
+    "Promised",
+    "Reached",
+    "Read",
+    "Refused",
+    "Rejoin",
+    "Summary",
+    "Tell",
+]
+
+
+class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    pass
+
+
+# Replicas ------------------------------------------------------------------------------------------------------------
+
+
+class Read(_Body, tag=1):
+    """What do you have under this key?"""
+
+    id: int
+    key: bytes
+
+
+class Found(_Body, tag=2):
+    """`votes`: whether it counts. A node that is being rebuilt does not know what it forgot; a corrupt copy neither."""
+
+    id: int
+    record: Record | None
+    votes: bool = True
+
+
+class Merge(_Body, tag=3):
+    """Have this, too. `hint_for`: keep it for that owner, who cannot be reached."""
+
+    id: int
+    key: bytes
+    record: Record
+    hint_for: str = ""
+
+
+class Merged(_Body, tag=4):
+    id: int
+    ok: bool = True  # False: no room for it, or no such place
+
+
+class Prepare(_Body, tag=5):
+    id: int
+    key: bytes
+    ballot: Ballot
+
+
+class Promised(_Body, tag=6):
+    """Nothing below this ballot will be accepted any more; and what was accepted before."""
+
+    id: int
+    accepted: Ballot
+    content: Content
+    incarnation: int
+
+
+class Accept(_Body, tag=7):
+    """Accept this, if those who promised are still who they were; and promise `next` with it."""
+
+    id: int
+    key: bytes
+    ballot: Ballot
+    content: Content
+    promised_by: tuple[tuple[str, int], ...]
+    next: Ballot
+
+
+class Accepted(_Body, tag=8):
+    id: int
+    incarnation: int
+
+
+class Refused(_Body, tag=9):
+    """No: a higher ballot was promised, or this node must not vote (then `promised` is none)."""
+
+    id: int
+    promised: Ballot
+
+
+class Forward(_Body, tag=10):
+    """A request that another is better placed to answer; `left_ms` of its time are left."""
+
+    id: int
+    call: Any
+    left_ms: int
+
+
+class Forwarded(_Body, tag=11):
+    id: int
+    answer: Any
+
+
+# Membership ----------------------------------------------------------------------------------------------------------
+
+News: TypeAlias = tuple[str, int, int, int]  # node, life, state (0 alive, 1 suspect, 2 down), refutation
+
+
+class Ping(_Body, tag=12):
+    """Are you there? It is `wall_ms` here."""
+
+    id: int
+    wall_ms: int
+    news: tuple[News, ...]
+
+
+class Ack(_Body, tag=13):
+    id: int
+    wall_ms: int
+    news: tuple[News, ...]
+
+
+class PingFor(_Body, tag=14):
+    """Can you reach this node? I cannot."""
+
+    id: int
+    whom: str
+
+
+class Reached(_Body, tag=23):
+    id: int
+
+
+class Tell(_Body, tag=15):
+    """A topology: newer than what you seem to have."""
+
+    topology: Topology
+
+
+class Rejoin(_Body, tag=16):
+    """My disk is another than before: let nobody build on what I promised then."""
+
+    incarnation: int
+
+
+class Noted(_Body, tag=17):
+    """Written down. `known` is the newest incarnation of the asker that this node knows of."""
+
+    known: int
+
+
+# Repair --------------------------------------------------------------------------------------------------------------
+
+
+class Summary(_Body, tag=18):
+    """Digests of groups of slots that both keep: group → sum, at a level (0: 64 groups, 1: slots of some groups)."""
+
+    id: int
+    level: int
+    sums: tuple[tuple[int, bytes], ...]
+
+
+class Differ(_Body, tag=19):
+    """Which of these differ here."""
+
+    id: int
+    level: int
+    which: tuple[int, ...]
+
+
+class Fetch(_Body, tag=20):
+    """Give me what you have in these slots, from this key of the first on."""
+
+    id: int
+    slots: tuple[int, ...]
+    after: bytes
+
+
+class Page(_Body, tag=21):
+    """A page of records. `slot` and `after` say where the next begins; slot -1: that was all."""
+
+    id: int
+    records: tuple[tuple[bytes, Record], ...]
+    slot: int
+    after: bytes
+    votes: bool
+
+
+class Join(_Body, tag=22):
+    """A new node asks for the topology."""
+
+    node: str
+
+
+Body: TypeAlias = (
+    Read | Found | Merge | Merged | Prepare | Promised | Accept | Accepted | Refused | Forward | Forwarded | Ping | Ack
+    | PingFor | Reached | Tell | Rejoin | Noted | Summary | Differ | Fetch | Page | Join
+)  # fmt: skip
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What goes over the wire: of which cluster and epoch the sender is, and what it says."""
+
+    cluster: str
+    epoch: int
+    body: Body

@@ -1,0 +1,216 @@
+"""What one node keeps: records by slot, the digest of each slot in the same batch, and an acceptor for each register."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from fathom.blocks.clocks import TooFarAhead
+from fathom.blocks.machine import Corrupt
+from fathom.blocks.slots import slot_of
+
+from . import messages as m
+from .records import NO_BALLOT, Ballot, Last, Record, Register, digest_of, merged, pack, unpack
+
+if TYPE_CHECKING:
+    from .node import Node
+
+__all__ = ["Replica", "place", "scan_all", "spot"]
+
+MOD = 1 << 128
+PAGE = 256
+
+
+def place(key: bytes) -> bytes:
+    """Return where a key lies in the store: behind its slot, so that a slot is one stretch of it."""
+    return slot_of(key).to_bytes(2, "big") + key
+
+
+def spot(slot: int) -> bytes:
+    return slot.to_bytes(2, "big")
+
+
+class Replica:
+    """Records, and what may be said of them: what is not durable yet is told only when it is."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.sums: dict[int, int] = {}  # slot → sum of digests modulo 2^128; only slots with records
+        self._unsynced: dict[bytes, int] = {}  # key → the ticket of its last write
+        self.torn: set[bytes] = set()  # keys of which this node has forgotten what it knew
+
+    def start(self) -> None:
+        self.torn = {key for key, _ in scan_all(self._node, "torn")}
+        for key, value in scan_all(self._node, "slots"):
+            self.sums[int.from_bytes(key, "big")] = int.from_bytes(value, "big")
+
+    def synced(self, ticket: int) -> None:
+        unsynced = self._unsynced
+        for key in [key for key, waits in unsynced.items() if waits <= ticket]:
+            del unsynced[key]
+
+    # Records ---------------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Record | None:
+        """Return the record under a key; raise `Corrupt` where what is there is not what was written."""
+        raw = self._node.get("data", place(key))
+        return None if raw is None else unpack(raw)
+
+    def after(self, key: bytes) -> int:
+        """Return the ticket that whoever tells of this key must wait for."""
+        return self._unsynced.get(key, 0)
+
+    def keep(self, key: bytes, record: Record | None, old: Record | None) -> int:
+        """Write a record in place of the old one, and the slot's digest with it; return the ticket."""
+        node, slot = self._node, slot_of(key)
+        total = self.sums.get(slot, 0)
+        if old is not None:
+            total -= digest_of(key, old)
+        if record is not None:
+            total += digest_of(key, record)
+        self._sum(slot, total % MOD)
+        ticket = node.write("data", place(key), None if record is None else pack(record))
+        self._unsynced[key] = ticket
+        return ticket
+
+    def quarantine(self, key: bytes) -> None:
+        """Put aside what is not what was written: this node has forgotten the key, and does not vote on it until it
+        has learnt from all other owners what there was; see `rebuild.py`."""
+        node, slot = self._node, slot_of(key)
+        self._forget(key)
+        total = 0
+        for at, raw in scan_all(node, "data", spot(slot), spot(slot + 1), skip=place(key), corrupt=self._forget):
+            total += digest_of(at[2:], unpack(raw))
+        self._sum(slot, total % MOD)
+        node.rebuild.forgot()
+
+    def _forget(self, key: bytes) -> None:
+        node = self._node
+        node.count("quarantined a corrupt record")
+        node.write("data", place(key), None)
+        self._unsynced[key] = node.write("torn", key, b"")
+        self.torn.add(key)
+
+    def healed(self, key: bytes) -> None:
+        self.torn.discard(key)
+        self._node.write("torn", key, None)
+
+    def _sum(self, slot: int, total: int) -> None:
+        if total:
+            self.sums[slot] = total
+            self._node.write("slots", spot(slot), total.to_bytes(16, "big"))
+        elif self.sums.pop(slot, None) is not None:
+            self._node.write("slots", spot(slot), None)
+
+    # What others ask -------------------------------------------------------------------------------------------------
+
+    def read(self, sender: str, asked: m.Read) -> None:
+        node = self._node
+        record, votes = self.seen(asked.key)
+        node.send(sender, m.Found(asked.id, record, votes), self.after(asked.key))
+
+    def seen(self, key: bytes) -> tuple[Record | None, bool]:
+        """Return the record under a key, and whether this node may vote on it."""
+        try:
+            record = self.get(key)
+        except Corrupt:
+            self.quarantine(key)
+            return None, False
+        return record, self._node.identity.votes and key not in self.torn
+
+    def merge(self, sender: str, asked: m.Merge) -> None:
+        node = self._node
+        if asked.hint_for:
+            ticket = node.hints.keep(asked.hint_for, asked.key, asked.record)
+            node.send(sender, m.Merged(asked.id, ticket is not None), ticket or 0)
+            return
+        ok = self.take(asked.key, asked.record)
+        node.send(sender, m.Merged(asked.id, ok), self.after(asked.key))
+
+    def take(self, key: bytes, record: Record) -> bool:
+        """Merge a record into what is here; False if it may not be, or a register has promised not to."""
+        node = self._node
+        if type(record) is Last:
+            try:
+                node.clock.merge(record.stamp, node.wall_ms)
+            except TooFarAhead:
+                node.count("refused a stamp from the future")
+                return False
+        old, _ = self.seen(key)
+        new = merged(old, record)
+        if new != old:
+            self.keep(key, new, old)
+        if type(record) is Register and type(new) is Register and new.accepted < record.accepted:
+            return False
+        return True
+
+    # The acceptor of a register --------------------------------------------------------------------------------------
+
+    def prepare(self, sender: str, asked: m.Prepare) -> None:
+        node, key = self._node, asked.key
+        old, votes = self.seen(key)
+        if not votes or not self._near(asked.ballot):
+            node.send(sender, m.Refused(asked.id, NO_BALLOT))
+            return
+        register = old if type(old) is Register else Register()
+        if asked.ballot < register.promised:
+            node.send(sender, m.Refused(asked.id, register.promised), self.after(key))
+            return
+        if asked.ballot > register.promised:
+            self.keep(key, Register(asked.ballot, register.accepted, register.content), old)
+        promise = m.Promised(asked.id, register.accepted, register.content, node.identity.incarnation)
+        node.send(sender, promise, self.after(key))
+
+    def accept(self, sender: str, asked: m.Accept) -> None:
+        node, key = self._node, asked.key
+        old, votes = self.seen(key)
+        if not votes or not self._near(asked.ballot) or not node.identity.stand(asked.promised_by):
+            node.send(sender, m.Refused(asked.id, NO_BALLOT))
+            return
+        register = old if type(old) is Register else Register()
+        if asked.ballot < register.promised:
+            node.send(sender, m.Refused(asked.id, register.promised), self.after(key))
+            return
+        if asked.ballot != register.accepted or asked.next > register.promised:
+            self.keep(key, Register(max(asked.ballot, asked.next), asked.ballot, asked.content), old)
+        node.send(sender, m.Accepted(asked.id, node.identity.incarnation), self.after(key))
+
+    def _near(self, ballot: Ballot) -> bool:
+        """Whether a ballot's stamp is not from the future; take it over, so that the next of ours is above it."""
+        try:
+            self._node.clock.merge(ballot[0], self._node.wall_ms)
+        except TooFarAhead:
+            self._node.count("refused a ballot from the future")
+            return False
+        return True
+
+
+def scan_all(
+    node: Node,
+    family: str,
+    first: bytes = b"",
+    last: bytes | None = None,
+    *,
+    skip: bytes | None = None,
+    corrupt: Callable[[bytes], None] | None = None,
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield all pairs of a stretch but one; `corrupt` is told the key of each record that cannot be believed."""
+    while True:
+        broken = None
+        try:
+            pairs = node.scan(family, first, last, PAGE)
+        except Corrupt as error:
+            if corrupt is None:
+                raise
+            broken = error.key
+            pairs = node.scan(family, first, broken, PAGE)
+        yield from (pair for pair in pairs if pair[0] != skip)
+        if len(pairs) == PAGE:
+            first = pairs[-1][0] + b"\0"
+        elif broken is None:
+            return
+        else:
+            if broken != skip:
+                assert corrupt is not None
+                corrupt(broken[2:])
+            first = broken + b"\0"
