@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,8 +19,9 @@ deeds = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(PPM, deeds)
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 def test_a_wall_clock_steps_and_a_monotonic_one_never_goes_back(ppm: int, deeds: list[tuple[str, int]]):
     world = World(0)
     clock = Clock(world, drift_ppm=ppm)

@@ -128,11 +128,13 @@ def test_a_fault_may_be_forbidden_by_what_is_seen_and_a_system_may_have_its_own(
     faults = Faults(
         town.world, town.network, town.hosts, may=lambda fault: fault.what != "crash", more={"remove": begin}
     )
-    faults.loose([Fault(1, "crash", ("n1",), 100), Fault(2, "remove", ("n2",), 5)])
+    faults.loose([Fault(1, "crash", ("n1",), 100), Fault(2, "remove", ("n2",), 5), Fault(9, "pause", ("n2",), 5)])
     town.run(3)
     assert town.hosts["n1"].process.alive and seen == ["begun"]
     faults.heal()
     assert seen == ["begun", "ended"]
+    town.world.run(10 * MS)
+    assert not town.hosts["n2"].process.paused, "a fault began after all was healed"
 
 
 failing = st.frozensets(st.integers(0, 11), min_size=1, max_size=4)

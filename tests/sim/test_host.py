@@ -54,6 +54,40 @@ def test_what_waits_for_a_batch_leaves_when_it_is_durable_and_what_does_not_at_o
     assert heard[2:] == ["after"] and [event for _, event in came] == [Start(), Start(), Synced(1)]
 
 
+def test_a_sync_lets_go_what_waited_for_it_and_nothing_that_waits_for_the_next():
+    def step(now: Now, event: Event) -> Effects:
+        if not isinstance(event, Message):
+            return Effects()
+        return Effects(batch=[("data", b"a", b"1")], sends=[("other", event.body, event.body)])
+
+    world, host, came, heard = node(step)
+    for ticket in (1, 2):
+        host.process.take(Message("x", ticket))
+    while Synced(1) not in [event for _, event in came]:
+        world.run(steps=1)
+    host.disk.stall(100 * MS)  # for what comes after; the second sync is under way
+    assert host.disk.durable == 1
+    host.process.take(Message("x", 3))
+    world.run(50 * MS)
+    assert heard == [1, 2] and host.disk.durable == 2
+    world.run(200 * MS)
+    assert heard == [1, 2, 3]
+
+
+def test_a_life_knows_nothing_of_the_tickets_and_the_clock_of_the_last():
+    world, host, came, heard = node(wrote(Start(), sends=[("other", "after", 1)]))
+    world.run(50 * MS)
+    assert heard == ["after"]
+    host.crash()
+    host.disk.stall(100 * MS)
+    host.start()
+    assert came[-1] == (Now(0, came[0][0].wall_ms + 50), Start())
+    world.run(140 * MS)
+    assert heard == ["after"]
+    world.run(200 * MS)
+    assert heard == ["after", "after"]
+
+
 def test_what_was_applied_is_read_by_the_next_step():
     seen: list[bytes | None] = []
 

@@ -39,6 +39,7 @@ def test_nothing_comes_through_a_one_way_cut_and_all_else_does(
     world.run()
     across = [(body, at) for sender, to, body, at in came if (sender, to) == ("a", "b")]
     assert not [at for _, at in across if begins_ns <= at < ends_ns]
+    assert not [body for body, _ in across if begins_ns < sent[body][2] < ends_ns]
     others = {number for number, (sender, to, _) in enumerate(sent) if (sender, to) != ("a", "b")}
     assert others <= {body for _, _, body, _ in came}
     # what was sent once it was over, and what came before it began, has come
@@ -53,7 +54,9 @@ def test_both_ways_are_open_after_a_heal():
         net.send(one, other, 1)
     world.run()
     assert not came
-    net.heal_all()
+    net.cut("b", "c")
+    net.send("b", "c", 1)
+    net.heal_all()  # before it could arrive
     net.send("a", "b", 2)
     net.send("b", "a", 3)
     world.run()

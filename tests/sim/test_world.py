@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fathom.errors import Refusal
 from fathom.sim import counters, shrink
 from fathom.sim.counters import Counters
 from fathom.sim.faults import Faults
@@ -108,6 +109,17 @@ def test_two_traces_are_the_same_only_if_the_same_was_noted():
         hashes.add(trace.hash())
         assert trace.hash() in hashes and trace.notes == len(notes)
     assert len(hashes) == 5
+
+
+def test_a_refusal_may_be_noted_and_what_has_no_lasting_form_may_not():
+    hashes = set[str]()
+    for refusal in (Refusal("unavailable", "full"), Refusal("unavailable", "late"), Refusal("unavailable", "full")):
+        trace = Trace()
+        trace.note(1, "answer", "n1", refusal)
+        hashes.add(trace.hash())
+    assert len(hashes) == 2
+    with pytest.raises(TypeError, match="cannot note a object"):
+        Trace().note(1, "answer", "n1", object())
 
 
 def test_whoever_watches_sees_every_note():

@@ -141,11 +141,11 @@ class Host:
     def _synced(self, ticket: int) -> None:
         self.process.take(Synced(ticket))
 
-    def _ring(self, life: int, wake_ms: int) -> None:
-        if life != self.process.life or wake_ms != self._alarm_ms:
-            return  # of an earlier life, or an earlier alarm has rung meanwhile
+    def _ring(self, wake_ms: int) -> None:
+        if wake_ms != self._alarm_ms:
+            return  # an earlier alarm has rung, or the life that asked for it has ended
         if left_ns := self.clock.wait_ns(wake_ms):  # the clock has slowed down
-            self._world.at(left_ns, self._ring, life, wake_ms)
+            self._world.at(left_ns, self._ring, wake_ms)
             return
         self._alarm_ms = None
         self.process.take(TICK)
@@ -185,7 +185,7 @@ class Host:
         wake_ms = effects.wake_ms
         if wake_ms is not None and (self._alarm_ms is None or wake_ms < self._alarm_ms):
             self._alarm_ms = wake_ms
-            self._world.at(self.clock.wait_ns(wake_ms), self._ring, self.process.life, wake_ms)
+            self._world.at(self.clock.wait_ns(wake_ms), self._ring, wake_ms)
 
     def _wait(self, after: int, is_send: bool, whom: Any, what: Any) -> None:
         if after > self._made:

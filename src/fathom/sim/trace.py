@@ -19,8 +19,8 @@ class Trace:
     """A running BLAKE2b over everything noted; two runs of one seed must end with the same `hash()`.
 
     Notes are MessagePack, which says itself where it ends, so that no two sequences of notes are the same bytes.
-    What a note holds must be structs, numbers, strings, bytes, lists or dicts. A set of strings may be noted, and is
-    then seen: its order differs from process to process, and so does the hash.
+    What a note holds must be structs, numbers, strings, bytes, lists, dicts or exceptions. A set of strings may be
+    noted, and is then seen: its order differs from process to process, and so does the hash.
     """
 
     __slots__ = ("_buffer", "_encode_into", "_hash", "notes", "watch")
@@ -28,7 +28,7 @@ class Trace:
     def __init__(self, watch: Watch | None = None) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
         self._buffer = bytearray()
-        self._encode_into = msgspec.msgpack.Encoder().encode_into
+        self._encode_into = msgspec.msgpack.Encoder(enc_hook=_plain).encode_into
         self.notes = 0
         self.watch = watch
 
@@ -50,3 +50,10 @@ class Trace:
     def _flush(self) -> None:
         self._hash.update(self._buffer)
         self._buffer.clear()
+
+
+def _plain(what: object) -> tuple[str, tuple[Any, ...]]:
+    """Return an exception (a refusal may be an answer) as what can be encoded."""
+    if isinstance(what, BaseException):
+        return type(what).__name__, what.args
+    raise TypeError(f"the trace cannot note a {type(what).__name__}: whatever crosses the world is plain data")
