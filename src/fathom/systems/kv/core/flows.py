@@ -21,7 +21,7 @@ class Ask:
     `spare_after_ms` have gone by and it was not enough. It leaves when batch `after` is durable. Replies go on coming in for a while: `More` waits for them.
     """
 
-    __slots__ = ("after", "asked", "body", "enough", "id", "replies", "spare", "spare_after_ms", "to", "within_ms")
+    __slots__ = ("after", "also", "asked", "body", "enough", "id", "replies", "spare", "spare_after_ms", "to", "within_ms")
 
     def __init__(
         self,
@@ -32,9 +32,11 @@ class Ask:
         spare: tuple[str, ...] = (),
         spare_after_ms: int = 0,
         after: int = 0,
+        also: Mapping[str, Callable[[int], Any]] | None = None,
     ) -> None:
         self.to, self.body, self.enough, self.within_ms = tuple(to), body, enough, within_ms
         self.spare, self.spare_after_ms, self.after = spare, spare_after_ms, after
+        self.also = also or {}  # others, and what they are sent instead
         self.replies: dict[str, Any] = {}
         self.asked: set[str] = set()
         self.id = 0
@@ -126,7 +128,7 @@ class Flows:
         if not ask.to and not ask.spare:
             self._resume(ask, flow)
             return
-        ask.asked.update(ask.to)
+        ask.asked.update(ask.to, ask.also)
         timers = self._node.timers
         timers.after(ask.within_ms, self._late, ask.id)
         if ask.spare:
@@ -134,6 +136,8 @@ class Flows:
         body = ask.body(ask.id)
         for node in ask.to:
             self._node.send(node, body, ask.after)
+        for node, other in ask.also.items():
+            self._node.send(node, other(ask.id), ask.after)
 
     def _spare_is_due(self, id: int) -> None:
         ask = self._asks.get(id)

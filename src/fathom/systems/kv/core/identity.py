@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from fathom.blocks.ballots import Voter
 from fathom.blocks.clocks import HybridClock
 from fathom.blocks.machine import Write
 
@@ -35,7 +36,7 @@ class Identity:
     """An *incarnation* is one memory: it changes when the disk was empty, restored, or lost a promise.
 
     A *life* is one run of the process. What another node promised in an earlier incarnation does not stand any more:
-    `noted` has the newest of each that this node was told of.
+    the `voter` has noted the newest of each that this node was told of.
     """
 
     def __init__(self, node: Node) -> None:
@@ -43,7 +44,7 @@ class Identity:
         self.incarnation = 0
         self.life = 0
         self.whole = False  # whether this node knows all that it ever acknowledged
-        self.noted: dict[str, int] = {}
+        self.voter = Voter(node.me, 0)
 
     @property
     def votes(self) -> bool:
@@ -63,8 +64,8 @@ class Identity:
             self.renew(whole=False)
         ceiling = _read(node.get("meta", b"ceiling"))
         node.clock = HybridClock(ceiling, ahead_ms_max=2 * node.knobs.ahead_ms)
-        for key, value in node.scan("meta", b"noted/", b"noted0", 10_000):
-            self.noted[key[6:].decode()] = _read(value)
+        noted = node.scan("meta", b"noted/", b"noted0", 10_000)
+        self.voter = Voter(node.me, self.incarnation, ((key[6:].decode(), _read(value)) for key, value in noted))
 
     def lives(self, life: int) -> None:
         """This life is at least the one that others know of."""
@@ -72,11 +73,12 @@ class Identity:
             self.life = life
             self._node.write("meta", b"life", _number(life))
 
-    def renew(self, *, whole: bool) -> int:
+    def renew(self, *, whole: bool, above: int = 0) -> int:
         """Begin a new incarnation, above all that anybody may know of; return its ticket."""
         node = self._node
-        self.incarnation = max(self.incarnation + 1, node.now.wall_ms, self.noted.get(node.me, 0) + 1)
+        self.incarnation = max(self.incarnation, above, node.now.wall_ms) + 1
         self.whole = whole
+        self.voter = Voter(node.me, self.incarnation, (who for who in self.voter.noted if who[0] != node.me))
         node.write("meta", b"whole", b"1" if whole else None)
         return node.write("meta", b"incarnation", _number(self.incarnation))
 
@@ -84,24 +86,13 @@ class Identity:
         self.whole = True
         self._node.write("meta", b"whole", b"1")
 
-    def stand(self, promised_by: tuple[tuple[str, int], ...]) -> bool:
-        """Whether all who promised are still those who they were, as far as this node knows."""
-        noted, me = self.noted, self._node.me
-        for who, incarnation in promised_by:
-            if incarnation < noted.get(who, 0) or (who == me and incarnation != self.incarnation):
-                self._node.count("refused what a lost memory had promised")
-                return False
-        return True
-
     def rejoins(self, sender: str, asked: m.Rejoin) -> None:
         """Note the new incarnation of a node whose memory is another now."""
         node = self._node
-        known = self.noted.get(sender, 0)
-        after = 0
-        if asked.incarnation > known:
-            self.noted[sender] = known = asked.incarnation
-            after = node.write("meta", b"noted/" + sender.encode(), _number(known))
-        node.send(sender, m.Noted(asked.id, known), after or node.ticket - 1)
+        if self.voter.note(sender, asked.incarnation):
+            node.write("meta", b"noted/" + sender.encode(), _number(asked.incarnation))
+        known = dict(self.voter.noted).get(sender, 0)
+        node.send(sender, m.Noted(asked.id, known), node.so_far)
 
     def told(self, topology: Topology) -> None:
         """Take a topology that is newer than ours, for good."""

@@ -6,12 +6,11 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from .records import Ballot, Content, Record
+from fathom.blocks.ballots import Accept, Accepted, Held, Look, Prepare, Promise, Refused
+
 from .topology import Topology
 
 __all__ = [
-    "Accept",
-    "Accepted",
     "Ack",
     "Body",
     "Differ",
@@ -28,14 +27,13 @@ __all__ = [
     "Page",
     "Ping",
     "PingFor",
-    "Prepare",
-    "Promised",
     "Reached",
     "Read",
-    "Refused",
     "Rejoin",
     "Summary",
     "Tell",
+    "Vote",
+    "Voted",
 ]
 
 
@@ -57,7 +55,7 @@ class Found(_Body, tag=2):
     """`votes`: whether it counts. A node that is being rebuilt does not know what it forgot; a corrupt copy neither."""
 
     id: int
-    record: Record | None
+    record: Any  # of the semantics of the key's bucket
     votes: bool = True
 
 
@@ -66,7 +64,7 @@ class Merge(_Body, tag=3):
 
     id: int
     key: bytes
-    record: Record
+    record: Any
     hint_for: str = ""
 
 
@@ -75,42 +73,19 @@ class Merged(_Body, tag=4):
     ok: bool = True  # False: no room for it, or no such place
 
 
-class Prepare(_Body, tag=5):
-    id: int
-    key: bytes
-    ballot: Ballot
-
-
-class Promised(_Body, tag=6):
-    """Nothing below this ballot will be accepted any more; and what was accepted before."""
-
-    id: int
-    accepted: Ballot
-    content: Content
-    incarnation: int
-
-
-class Accept(_Body, tag=7):
-    """Accept this, if those who promised are still who they were; and promise `next` with it."""
+class Vote(_Body, tag=5):
+    """A proposer's (or a reader's) message to the acceptor of a register."""
 
     id: int
     key: bytes
-    ballot: Ballot
-    content: Content
-    promised_by: tuple[tuple[str, int], ...]
-    next: Ballot
+    ask: Prepare | Accept | Look
 
 
-class Accepted(_Body, tag=8):
-    id: int
-    incarnation: int
-
-
-class Refused(_Body, tag=9):
-    """No: a higher ballot was promised, or this node must not vote (then `promised` is none)."""
+class Voted(_Body, tag=6):
+    """What the acceptor answers; nothing, if it may not vote."""
 
     id: int
-    promised: Ballot
+    answer: Promise | Accepted | Refused | Held | None
 
 
 class Forward(_Body, tag=10):
@@ -178,10 +153,11 @@ class Noted(_Body, tag=17):
 
 
 class Summary(_Body, tag=18):
-    """Digests of groups of slots that both keep: group → sum, at a level (0: 64 groups, 1: slots of some groups)."""
+    """Digests of what both keep: at level 0 a sum for each group of slots, at level 1 for each slot of some groups."""
 
     id: int
     level: int
+    groups: tuple[int, ...]
     sums: tuple[tuple[int, bytes], ...]
 
 
@@ -205,7 +181,7 @@ class Page(_Body, tag=21):
     """A page of records. `slot` and `after` say where the next begins; slot -1: that was all."""
 
     id: int
-    records: tuple[tuple[bytes, Record], ...]
+    records: tuple[tuple[bytes, Any], ...]
     slot: int
     after: bytes
     votes: bool
@@ -218,7 +194,7 @@ class Join(_Body, tag=22):
 
 
 Body: TypeAlias = (
-    Read | Found | Merge | Merged | Prepare | Promised | Accept | Accepted | Refused | Forward | Forwarded | Ping | Ack
+    Read | Found | Merge | Merged | Vote | Voted | Forward | Forwarded | Ping | Ack
     | PingFor | Reached | Tell | Rejoin | Noted | Summary | Differ | Fetch | Page | Join
 )  # fmt: skip
 

@@ -177,9 +177,9 @@ class Node:
         return self._tickets + 1
 
     @property
-    def ticket(self) -> int:
-        """The ticket of this step's batch, if it has one."""
-        return self._tickets + 1
+    def so_far(self) -> int:
+        """The ticket of all that was written up to now."""
+        return self._tickets + bool(self._batch)
 
     def count(self, what: str, by: int = 1) -> None:
         """Count something that is rare, or that somebody will want to know."""
@@ -197,6 +197,12 @@ class Node:
         if ceiling is not None:
             self._reserved = self.write("meta", b"ceiling", ceiling.to_bytes(8, "big"))
         return stamp
+
+    def outdoes(self, number: int) -> None:
+        """Give no stamp below this number any more, in no life."""
+        if number > self.clock.last:
+            self.clock.last = number
+        self.stamp()
 
     @property
     def stamped(self) -> int:
@@ -232,12 +238,11 @@ class Node:
         return effects
 
 
-_NEEDS_TO_KNOW = frozenset({m.Read, m.Merge, m.Prepare, m.Accept, m.Forward})
+_NEEDS_TO_KNOW = frozenset({m.Read, m.Merge, m.Vote, m.Forward})
 _HEARERS: dict[type, Any] = {
     m.Read: lambda node, sender, body: node.replica.read(sender, body),
     m.Merge: lambda node, sender, body: node.replica.merge(sender, body),
-    m.Prepare: lambda node, sender, body: node.replica.prepare(sender, body),
-    m.Accept: lambda node, sender, body: node.replica.accept(sender, body),
+    m.Vote: lambda node, sender, body: node.replica.vote(sender, body),
     m.Forward: lambda node, sender, body: node.coordinator.forwarded(sender, body),
     m.Ping: lambda node, sender, body: node.membership.ping(sender, body),
     m.Ack: lambda node, sender, body: node.membership.ack(sender, body),

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fathom.blocks.machine import Corrupt
 from fathom.blocks.slots import SLOTS
 
 from . import messages as m
 from .flows import Ask, Flow, Pause
-from .records import NO_BALLOT, Record, Register, merged
 
 if TYPE_CHECKING:
     from .node import Node
@@ -53,12 +51,11 @@ class Rebuild:
                 lambda id: m.Rejoin(id, incarnation),
                 lambda r: len(r) == len(others),
                 node.knobs.deadline_ms,
-                after=node.ticket if node.has_batch else node.ticket - 1,
+                after=node.so_far,
             )
             known = max((reply.known for reply in noted.values() if type(reply) is m.Noted), default=0)
             if known > incarnation:
-                node.identity.noted[node.me] = known
-                node.identity.renew(whole=node.identity.whole)
+                node.identity.renew(whole=node.identity.whole, above=known)
             elif len(noted) == len(others):
                 done = (yield from self._all_slots()) if not node.identity.whole else (yield from self._torn(torn))
                 if done and node.identity.incarnation == incarnation and node.topology is topology:
@@ -106,7 +103,7 @@ class Rebuild:
             if type(page) is not m.Page or not page.votes:
                 return False
             for key, record in page.records:
-                node.replica.take(key, record)
+                node.replica.take(key, record, inherit=True)
             if page.slot < 0:
                 return True
             slots, after = slots[slots.index(page.slot) :], page.after
@@ -121,10 +118,7 @@ class Rebuild:
             replies = yield Ask(others, lambda id, key=key: m.Read(id, key), lambda r, n=len(others): len(r) == n, node.knobs.deadline_ms)
             if len(replies) < len(others) or not all(reply.votes for reply in replies.values()):
                 return False
-            known: Record | None = None
             for reply in replies.values():
                 if reply.record is not None:
-                    known = reply.record if known is None else merged(known, reply.record)
-            if known is not None and not (type(known) is Register and known.accepted == NO_BALLOT):
-                node.replica.take(key, known)
+                    node.replica.take(key, reply.record, inherit=True)
         return True

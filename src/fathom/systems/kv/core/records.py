@@ -8,13 +8,11 @@ from typing import TypeAlias
 import msgspec
 
 from fathom.blocks import dotted
+from fathom.blocks.ballots import NEVER, NOTHING, Ballot, Register
 
-__all__ = ["ABSENT", "NO_BALLOT", "Ballot", "Content", "Last", "OpId", "Record", "Register", "Siblings", "digest_of", "merged", "pack", "unpack"]
+__all__ = ["ABSENT", "Content", "Last", "OpId", "Record", "Siblings", "content_of", "digest_of", "merged", "pack", "packed", "unpack"]
 
-Ballot: TypeAlias = tuple[int, str]  # a hybrid stamp and the proposer: unique, ordered, and above all before a restart
-OpId: TypeAlias = tuple[int, str]  # the first ballot that a change was proposed with
-NO_BALLOT: Ballot = (0, "")
-
+OpId: TypeAlias = tuple[int, str]  # the number of the ballot that a change was first proposed with, and the proposer
 OPS_KEPT = 8  # of the last changes of a register the ids: whoever proposes again learns whether it was done already
 
 
@@ -58,52 +56,66 @@ class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
 ABSENT = Content(0, None)
 
 
-class Register(msgspec.Struct, frozen=True, array_like=True, tag="r", gc=False):
-    """One acceptor's memory of a register: what it has promised, and what it accepted last."""
+class _Kept(msgspec.Struct, frozen=True, array_like=True, tag="r", gc=False):
+    """One acceptor's memory of a register, as it lies on the disk and goes over the wire."""
 
-    promised: Ballot = NO_BALLOT
-    accepted: Ballot = NO_BALLOT
-    content: Content = ABSENT
+    register: Register
 
 
 Record: TypeAlias = Last | Siblings | Register
 
 _encode = msgspec.msgpack.Encoder().encode
-_decoder = msgspec.msgpack.Decoder(Record)
+_decode = msgspec.msgpack.Decoder(Last | Siblings | _Kept).decode
+_decode_content = msgspec.msgpack.Decoder(Content).decode
+
+
+def packed(content: Content) -> bytes:
+    return _encode(content)
+
+
+def content_of(value: bytes | None) -> Content:
+    """Return what a register holds; nothing was ever in one that has no value."""
+    return ABSENT if value is None else _decode_content(value)
 
 
 def pack(record: Record) -> bytes:
-    return _encode(record)
+    return _encode(_Kept(record) if type(record) is Register else record)
 
 
 def unpack(data: bytes) -> Record:
-    return _decoder.decode(data)
+    record = _decode(data)
+    return record.register if type(record) is _Kept else record
 
 
 def digest_of(key: bytes, record: Record) -> int:
     """Return 128 bits of what replicas of a key must agree on. A promise is not of it: it belongs to one acceptor."""
     if type(record) is Register:
-        if record.accepted == NO_BALLOT:
+        if record.accepted == NEVER:
             return 0
-        data = _encode((record.accepted, record.content))
+        data = _encode((record.accepted, record.value))
     else:
         data = _encode(record)
-    return int.from_bytes(hashlib.blake2b(data, digest_size=16, key=key[:64], salt=len(key).to_bytes(2, "big")).digest(), "big")
+    raw = hashlib.blake2b(data, digest_size=16, key=hashlib.blake2b(key, digest_size=16).digest()).digest()
+    return int.from_bytes(raw, "big")
 
 
 def merged(mine: Record | None, theirs: Record) -> Record:
     """Return what both copies together say: commutative, associative and idempotent for each semantics.
 
-    Of a register only what was accepted goes over: a copy is an accept message that comes late.
+    Of a register only what was accepted goes over: a copy is an accept message that comes late, and one that comes
+    after a later promise is refused like any other.
     """
-    if mine is None:
-        return theirs if type(theirs) is not Register else Register(theirs.accepted, theirs.accepted, theirs.content)
-    if type(mine) is Last and type(theirs) is Last:
-        return max(mine, theirs, key=lambda record: record.rank)
-    if type(mine) is Siblings and type(theirs) is Siblings:
+    if type(theirs) is Register:
+        if mine is None:
+            mine = NOTHING
+        if type(mine) is Register:
+            if theirs.accepted <= mine.accepted or theirs.accepted < mine.promised:
+                return mine
+            return Register(max(mine.promised, theirs.accepted), theirs.accepted, theirs.value)
+    elif mine is None:
+        return theirs
+    elif type(mine) is Last and type(theirs) is Last:
+        return mine if mine.rank >= theirs.rank else theirs
+    elif type(mine) is Siblings and type(theirs) is Siblings:
         return Siblings(dotted.Siblings.decode(mine.state).merge(dotted.Siblings.decode(theirs.state)).encode())
-    if type(mine) is Register and type(theirs) is Register:
-        if theirs.accepted <= mine.accepted or theirs.accepted < mine.promised:
-            return mine
-        return Register(max(mine.promised, theirs.accepted), theirs.accepted, theirs.content)
     raise TypeError(f"a {type(mine).__name__} is no {type(theirs).__name__}: a bucket has one semantics")

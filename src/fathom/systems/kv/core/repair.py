@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from fathom.blocks.machine import Corrupt
-from fathom.blocks.slots import SLOTS
+from fathom.blocks.ballots import Register
+from fathom.blocks.slots import SLOTS, slot_of
 
 from . import messages as m
 from .flows import Ask, Flow, Pause
-from .records import Record, Register, digest_of, unpack
+from .records import Record, digest_of, unpack
 from .replica import MOD, scan_all, spot
 from .topology import Topology
 
@@ -72,25 +73,29 @@ class Repair:
 
     def fetch(self, sender: str, asked: m.Fetch) -> None:
         """Give a page of what lies here in some slots; what cannot be believed is put aside, and not given."""
-        node, left = self._node, self._node.knobs.fetch_records
-        records: list[tuple[bytes, Record]] = []
-        newest, after = 0, asked.after
-        for slot in asked.slots:
-            if slot in node.replica.sums or slot in self._touched():
-                first = spot(slot) + after + b"\0" if after else spot(slot)
-                for at, raw in scan_all(node, "data", first, spot(slot + 1), corrupt=node.replica.quarantine):
-                    records.append((at[2:], unpack(raw)))
-                    newest = max(newest, node.replica.after(at[2:]))
-                    if len(records) == left:
-                        page = m.Page(asked.id, tuple(records), slot, at[2:], node.identity.votes)
-                        node.send(sender, page, newest)
-                        return
-            after = b""
-        votes = node.identity.votes and not any(place_slot(key) in asked.slots for key in node.replica.torn)
-        node.send(sender, m.Page(asked.id, tuple(records), -1, b"", votes), newest)
+        node, records, newest = self._node, list[tuple[bytes, Record]](), 0
+        for at, raw in self._lying(asked.slots, asked.after):
+            records.append((at[2:], unpack(raw)))
+            newest = max(newest, node.replica.after(at[2:]))
+            if len(records) == node.knobs.fetch_records:
+                slot = int.from_bytes(at[:2], "big")
+                node.send(sender, m.Page(asked.id, tuple(records), slot, at[2:], node.identity.votes), newest)
+                return
+        torn = any(slot_of(key) in asked.slots for key in node.replica.torn)
+        node.send(sender, m.Page(asked.id, tuple(records), -1, b"", node.identity.votes and not torn), newest)
 
-    def _touched(self) -> frozenset[int]:
-        return frozenset()
+    def _lying(self, slots: tuple[int, ...], after: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what lies in some slots, in order; of many slots with one walk over all that lies between."""
+        node, corrupt = self._node, self._node.replica.quarantine
+        first = spot(slots[0]) + after + b"\0" if after else spot(slots[0])
+        if len(slots) > SLOTS // GROUPS:
+            wanted = frozenset(slots)
+            for at, raw in scan_all(node, "data", first, spot(slots[-1] + 1), corrupt=corrupt):
+                if int.from_bytes(at[:2], "big") in wanted:
+                    yield at, raw
+            return
+        for slot in slots:
+            yield from scan_all(node, "data", max(first, spot(slot)), spot(slot + 1), corrupt=corrupt)
 
     # The exchange ----------------------------------------------------------------------------------------------------
 
@@ -165,10 +170,4 @@ class Repair:
                     unsettled.append(key)
         for key in dict.fromkeys(unsettled):
             node.count("settled a register in a round")
-            yield from node.coordinator.settle(key)
-
-
-def place_slot(key: bytes) -> int:
-    from fathom.blocks.slots import slot_of
-
-    return slot_of(key)
+            yield from node.coordinator.registers.settle(key)

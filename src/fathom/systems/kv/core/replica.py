@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from fathom.blocks.ballots import NOTHING, Accept, Look, Prepare, Register, inherited
 from fathom.blocks.clocks import TooFarAhead
 from fathom.blocks.machine import Corrupt
 from fathom.blocks.slots import slot_of
 
 from . import messages as m
-from .records import NO_BALLOT, Ballot, Last, Record, Register, digest_of, merged, pack, unpack
+from .records import Last, Record, digest_of, merged, pack, unpack
 
 if TYPE_CHECKING:
     from .node import Node
@@ -127,8 +128,11 @@ class Replica:
         ok = self.take(asked.key, asked.record)
         node.send(sender, m.Merged(asked.id, ok), self.after(asked.key))
 
-    def take(self, key: bytes, record: Record) -> bool:
-        """Merge a record into what is here; False if it may not be, or a register has promised not to."""
+    def take(self, key: bytes, record: Record, *, inherit: bool = False) -> bool:
+        """Merge a record into what is here; False if it may not be, or a register has promised not to.
+
+        `inherit`: take over another's promises too, for a memory that was lost and does not vote yet.
+        """
         node = self._node
         if type(record) is Last:
             try:
@@ -137,8 +141,11 @@ class Replica:
                 node.count("refused a stamp from the future")
                 return False
         old, _ = self.seen(key)
-        new = merged(old, record)
-        if new != old:
+        if type(record) is Register and inherit:
+            new: Record = inherited([old if type(old) is Register else NOTHING, record])
+        else:
+            new = merged(old, record)
+        if new != old and new != NOTHING:
             self.keep(key, new, old)
         if type(record) is Register and type(new) is Register and new.accepted < record.accepted:
             return False
@@ -146,41 +153,30 @@ class Replica:
 
     # The acceptor of a register --------------------------------------------------------------------------------------
 
-    def prepare(self, sender: str, asked: m.Prepare) -> None:
-        node, key = self._node, asked.key
+    def vote(self, sender: str, asked: m.Vote) -> None:
+        node, key, ask = self._node, asked.key, asked.ask
         old, votes = self.seen(key)
-        if not votes or not self._near(asked.ballot):
-            node.send(sender, m.Refused(asked.id, NO_BALLOT))
+        if not votes or not self._near(ask):
+            node.send(sender, m.Voted(asked.id, None))
             return
-        register = old if type(old) is Register else Register()
-        if asked.ballot < register.promised:
-            node.send(sender, m.Refused(asked.id, register.promised), self.after(key))
+        held, voter = old if type(old) is Register else NOTHING, node.identity.voter
+        if type(ask) is Look:
+            node.send(sender, m.Voted(asked.id, voter.look(held, ask)), self.after(key))
             return
-        if asked.ballot > register.promised:
-            self.keep(key, Register(asked.ballot, register.accepted, register.content), old)
-        promise = m.Promised(asked.id, register.accepted, register.content, node.identity.incarnation)
-        node.send(sender, promise, self.after(key))
+        new, answer = voter.prepare(held, ask) if type(ask) is Prepare else voter.accept(held, ask)
+        if new is not held:
+            self.keep(key, new, old)
+        node.send(sender, m.Voted(asked.id, answer), self.after(key))
 
-    def accept(self, sender: str, asked: m.Accept) -> None:
-        node, key = self._node, asked.key
-        old, votes = self.seen(key)
-        if not votes or not self._near(asked.ballot) or not node.identity.stand(asked.promised_by):
-            node.send(sender, m.Refused(asked.id, NO_BALLOT))
-            return
-        register = old if type(old) is Register else Register()
-        if asked.ballot < register.promised:
-            node.send(sender, m.Refused(asked.id, register.promised), self.after(key))
-            return
-        if asked.ballot != register.accepted or asked.next > register.promised:
-            self.keep(key, Register(max(asked.ballot, asked.next), asked.ballot, asked.content), old)
-        node.send(sender, m.Accepted(asked.id, node.identity.incarnation), self.after(key))
-
-    def _near(self, ballot: Ballot) -> bool:
-        """Whether a ballot's stamp is not from the future; take it over, so that the next of ours is above it."""
+    def _near(self, ask: Prepare | Accept | Look) -> bool:
+        """Whether a ballot is not from the future; take its number over, so that the next of ours is above it."""
+        node = self._node
+        if type(ask) is Look:
+            return True
         try:
-            self._node.clock.merge(ballot[0], self._node.wall_ms)
+            node.clock.merge(ask.ballot.number if type(ask) is Prepare else ask.next.number, node.wall_ms)
         except TooFarAhead:
-            self._node.count("refused a ballot from the future")
+            node.count("refused a ballot from the future")
             return False
         return True
 

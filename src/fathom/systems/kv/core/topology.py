@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from fathom.blocks.ring import VnodeRing
+from fathom.blocks import ring
 from fathom.blocks.slots import SLOTS, slot_of
 
 __all__ = ["Bucket", "Member", "Owners", "Topology"]
@@ -127,7 +127,8 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 @functools.lru_cache(maxsize=64)
 def _table(members: tuple[tuple[str, str], ...], vnodes: int) -> list[tuple[str, ...]]:
-    return VnodeRing(dict(members), vnodes=vnodes).table(len(members))
+    placed = ring.table(ring.Ring(vnodes), [ring.Member(node, rack) for node, rack in members], len(members))
+    return [tuple(placed.nodes[at] for at in row) for row in placed.owners.tolist()]
 
 
 def _walk(members: tuple[Member, ...], vnodes: int) -> list[tuple[str, ...]]:
