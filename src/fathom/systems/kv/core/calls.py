@@ -102,7 +102,9 @@ class Unchanged(Exception):
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 
-def changed(call: Change, content: Content, op: OpId, wall_ms: int, value_max: int) -> tuple[Content, Callable[[Content], Wrote]]:
+def changed(
+    call: Change, content: Content, op: OpId, wall_ms: int, value_max: int
+) -> tuple[Content, Callable[[Content], Wrote]]:
     """Return what a register holds after a change, and how to answer it. Raises `Unchanged`."""
     before = current(content, wall_ms)
     how, given = call.how, call.given
@@ -139,7 +141,9 @@ def changed(call: Change, content: Content, op: OpId, wall_ms: int, value_max: i
         value = (before or b"") + given[0]
         result = len(value)
         if result > value_max:
-            raise Unchanged(Failure(code="wrong-kind", says=f"the value would have {result:,} bytes; at most {value_max:,}"))
+            raise Unchanged(
+                Failure(code="wrong-kind", says=f"the value would have {result:,} bytes; at most {value_max:,}")
+            )
     else:
         if before is None:
             raise Unchanged(Wrote(version=content.version, result=0))

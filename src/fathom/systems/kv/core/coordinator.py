@@ -35,8 +35,7 @@ class Coordinator:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._ready: OrderedDict[bytes, _Ready] = OrderedDict()
-        self._lines: dict[bytes, deque[tuple[_Asked, Change]]] = {}
+        self.registers = Registers(node, self)
         self.waiting = 0
 
     def changed(self) -> None:
@@ -163,7 +162,9 @@ class Coordinator:
         """Return for each owner that is down the next node of the walk that is none: it keeps a hint in its place."""
         node = self._node
         assert node.topology is not None
-        walk = [who for who in node.topology.walk(slot_of(key)) if who not in owners.all and node.membership.answers(who)]
+        walk = [
+            who for who in node.topology.walk(slot_of(key)) if who not in owners.all and node.membership.answers(who)
+        ]
         return dict(zip([who for who in owners.all if not node.membership.answers(who)], walk, strict=False))
 
     def _written(self, call: Put, bucket: Bucket, owners: Owners) -> Record | Failure:
@@ -211,17 +212,25 @@ class Coordinator:
                 return False
             return owners.enough(said, r) or (bool(fallbacks) and len(said) >= r)
 
-        ask = Ask(first, lambda id: m.Read(id, key), enough, self.left(asked), (*spare, *fallbacks), node.knobs.hedge_ms)
+        ask = Ask(
+            first, lambda id: m.Read(id, key), enough, self.left(asked), (*spare, *fallbacks), node.knobs.hedge_ms
+        )
         replies = yield ask
         known = _together(_votes(replies))
         if enough(replies) and _version(known) < call.at_least:
             replies = yield More(ask, node.knobs.hedge_ms)
             known = _together(_votes(replies))
         if not enough(replies):
-            self.done(asked, Failure(code="unavailable", says=f"{len(_votes(replies))} of {r} replicas answered in time"))
+            self.done(
+                asked, Failure(code="unavailable", says=f"{len(_votes(replies))} of {r} replicas answered in time")
+            )
         elif _version(known) < call.at_least:
             self.done(asked, Failure(code="behind", says="no replica that answered has what this reader has seen"))
-        elif bucket.repair == "blocking" and known is not None and any(said != known for said in _votes(replies).values()):
+        elif (
+            bucket.repair == "blocking"
+            and known is not None
+            and any(said != known for said in _votes(replies).values())
+        ):
             yield from self._get_repaired(asked, key, known, replies, owners, r)
         else:
             self.done(asked, self._found(key, known, len([who for who in _votes(replies) if who not in owners.all])))
@@ -251,7 +260,11 @@ class Coordinator:
         if known is None:
             return
         for who, reply in sorted(replies.items()):
-            if reply.record != known and who in ask.asked and not (reply.record is None and type(known) is Last and known.value is None):
+            if (
+                reply.record != known
+                and who in ask.asked
+                and not (reply.record is None and type(known) is Last and known.value is None)
+            ):
                 node.count("repaired by reading")
                 yield Ask([who], lambda id: m.Merge(id, key, known), lambda r: True, 1)
 

@@ -21,7 +21,19 @@ class Ask:
     `spare_after_ms` have gone by and it was not enough. It leaves when batch `after` is durable. Replies go on coming in for a while: `More` waits for them.
     """
 
-    __slots__ = ("after", "also", "asked", "body", "enough", "id", "replies", "spare", "spare_after_ms", "to", "within_ms")
+    __slots__ = (
+        "after",
+        "also",
+        "asked",
+        "body",
+        "enough",
+        "id",
+        "replies",
+        "spare",
+        "spare_after_ms",
+        "to",
+        "within_ms",
+    )
 
     def __init__(
         self,

@@ -98,7 +98,9 @@ class Membership:
             helpers = [p for p in sorted(self.peers) if p != who and self.peers[p].state == ALIVE]
             helpers = node.dice.sample(helpers, min(2, len(helpers)))
             if helpers:
-                asked = yield Ask(helpers, lambda id, who=who: m.PingFor(id, who), lambda r: len(r) > 0, node.knobs.ack_ms * 2)
+                asked = yield Ask(
+                    helpers, lambda id, who=who: m.PingFor(id, who), lambda r: len(r) > 0, node.knobs.ack_ms * 2
+                )
                 if asked:
                     continue
             peer = self.peers.get(who)
@@ -135,7 +137,9 @@ class Membership:
 
     def _ping_for(self, sender: str, asked: m.PingFor) -> Flow:
         node = self._node
-        replies = yield Ask([asked.whom], lambda id: self._ping(id, asked.whom), lambda r: len(r) == 1, node.knobs.ack_ms)
+        replies = yield Ask(
+            [asked.whom], lambda id: self._ping(id, asked.whom), lambda r: len(r) == 1, node.knobs.ack_ms
+        )
         if replies:
             node.send(sender, m.Reached(asked.id))
 

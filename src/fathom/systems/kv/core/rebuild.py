@@ -97,7 +97,10 @@ class Rebuild:
         while slots:
             asked = slots
             replies = yield Ask(
-                [who], lambda id, asked=asked, after=after: m.Fetch(id, asked, after), lambda r: len(r) == 1, node.knobs.deadline_ms
+                [who],
+                lambda id, asked=asked, after=after: m.Fetch(id, asked, after),
+                lambda r: len(r) == 1,
+                node.knobs.deadline_ms,
             )
             page = replies.get(who)
             if type(page) is not m.Page or not page.votes:
@@ -115,7 +118,12 @@ class Rebuild:
             topology = node.topology
             assert topology is not None
             others = [who for who in topology.owners_of(key).all if who != node.me]
-            replies = yield Ask(others, lambda id, key=key: m.Read(id, key), lambda r, n=len(others): len(r) == n, node.knobs.deadline_ms)
+            replies = yield Ask(
+                others,
+                lambda id, key=key: m.Read(id, key),
+                lambda r, n=len(others): len(r) == n,
+                node.knobs.deadline_ms,
+            )
             if len(replies) < len(others) or not all(reply.votes for reply in replies.values()):
                 return False
             for reply in replies.values():

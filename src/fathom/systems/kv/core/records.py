@@ -10,7 +10,20 @@ import msgspec
 from fathom.blocks import dotted
 from fathom.blocks.ballots import NEVER, NOTHING, Ballot, Register
 
-__all__ = ["ABSENT", "Content", "Last", "OpId", "Record", "Siblings", "content_of", "digest_of", "merged", "pack", "packed", "unpack"]
+__all__ = [
+    "ABSENT",
+    "Content",
+    "Last",
+    "OpId",
+    "Record",
+    "Siblings",
+    "content_of",
+    "digest_of",
+    "merged",
+    "pack",
+    "packed",
+    "unpack",
+]
 
 OpId: TypeAlias = tuple[int, str]  # the number of the ballot that a change was first proposed with, and the proposer
 OPS_KEPT = 8  # of the last changes of a register the ids: whoever proposes again learns whether it was done already

@@ -125,7 +125,10 @@ class Repair:
         while True:
             asked = slots
             replies = yield Ask(
-                [peer], lambda id, asked=asked, after=after: m.Fetch(id, asked, after), lambda r: len(r) == 1, node.knobs.deadline_ms
+                [peer],
+                lambda id, asked=asked, after=after: m.Fetch(id, asked, after),
+                lambda r: len(r) == 1,
+                node.knobs.deadline_ms,
             )
             page = replies.get(peer)
             if type(page) is not m.Page:
