@@ -59,6 +59,8 @@ class Coordinator:
             return self.tell(asked, Failure(code="busy", says="too many requests are waiting here: ask again later"))
         if type(call) is Scan:
             return self._scan(asked, call, topology)
+        if not node.membership.knows_the_time:
+            return self.tell(asked, Failure(code="unavailable", says="this node has not heard of any other yet"))
         bucket = topology.bucket(call.key)
         owners = topology.owners_of(call.key)
         if type(call) is not Get and (type(call) is Change) != (bucket.semantics == "cas"):
@@ -235,7 +237,7 @@ class Coordinator:
         else:
             self.done(asked, self._found(key, known, len([who for who in _votes(replies) if who not in owners.all])))
         if bucket.repair != "none":
-            yield from self._repair_read(ask, key)
+            yield from self._repair_read(ask, key, owners)
 
     def _get_repaired(self, asked: Asked, key: bytes, known: Record, replies: Replies, owners: Owners, r: int) -> Flow:
         """Let as many as were asked have what is told before it is told: later reads see nothing older."""
@@ -252,7 +254,7 @@ class Coordinator:
         else:
             self.done(asked, Failure(code="unavailable", says="too few replicas took what others have"))
 
-    def _repair_read(self, ask: Ask, key: bytes) -> Flow:
+    def _repair_read(self, ask: Ask, key: bytes, owners: Owners) -> Flow:
         """Bring those who answered with less what all know together."""
         node = self._node
         replies = yield More(ask, node.knobs.deadline_ms)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from . import messages as m
 from .flows import Ask, Flow, Pause
-from .records import Last, Record, merged, pack, unpack
+from .records import Record, merged, pack, unpack
 from .replica import scan_all
 
 if TYPE_CHECKING:

@@ -71,13 +71,24 @@ class Membership:
     # Clocks ----------------------------------------------------------------------------------------------------------
 
     def held_to_others(self, wall_ms: int) -> int:
-        """Return a wall clock's time, or what the middle of the others show where it is too far ahead of that."""
+        """Return a wall clock's time, or the nearest to it that is not far from the middle of what all members show.
+
+        A clock that ran away would else give stamps that nobody takes, and one that stays behind would take nobody's.
+        """
         node = self._node
-        others = sorted(peer.ahead_ms for peer in self.peers.values() if peer.heard_ms)
-        if not others:
+        shown = [peer.ahead_ms for peer in self.peers.values() if peer.heard_ms]
+        if not shown:
             return wall_ms
-        middle = node.now.mono_ms + others[len(others) // 2]
-        return min(wall_ms, middle + node.knobs.ahead_ms)
+        mono_ms, most = node.now.mono_ms, node.knobs.ahead_ms
+        shown.append(wall_ms - mono_ms)
+        shown.sort()
+        middle = mono_ms + (shown[(len(shown) - 1) // 2] + shown[len(shown) // 2]) // 2
+        return max(middle - most, min(wall_ms, middle + most))
+
+    @property
+    def knows_the_time(self) -> bool:
+        """Whether another has shown its clock in this life, or there is no other."""
+        return not self.peers or any(peer.heard_ms for peer in self.peers.values())
 
     def _show(self, peer: _Peer, wall_ms: int) -> None:
         peer.heard_ms = self._node.now.mono_ms or 1

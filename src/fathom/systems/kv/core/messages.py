@@ -140,12 +140,14 @@ class Tell(_Body, tag=15):
 class Rejoin(_Body, tag=16):
     """My disk is another than before: let nobody build on what I promised then."""
 
+    id: int
     incarnation: int
 
 
 class Noted(_Body, tag=17):
     """Written down. `known` is the newest incarnation of the asker that this node knows of."""
 
+    id: int
     known: int
 
 

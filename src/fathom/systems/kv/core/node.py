@@ -12,7 +12,6 @@ from fathom.blocks.clocks import HybridClock
 from fathom.blocks.machine import Effects, Event, Message, Now, Request, Start, Store, Synced, Write
 
 from . import messages as m
-from .calls import Call
 from .coordinator import Coordinator
 from .flows import Flows
 from .hints import Hints
@@ -37,6 +36,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     ack_ms: int = 150  # until a member that did not answer is asked for by others
     suspect_ms: int = 1_500  # until a suspect that does not deny it is down
     repair_ms: int = 2_000  # between two exchanges with another replica
+    scrub_ms: int = 500  # between two pages that are read to find what has rotted
     fetch_records: int = 64  # in a page
     hints_max: int = 10_000  # kept for one owner
     hint_ttl_ms: int = 3 * 3_600_000

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from fathom.blocks import dotted
-from fathom.blocks.ballots import NEVER, NOTHING, Ballot, Register
+from fathom.blocks.ballots import NEVER, NOTHING, Register
 
 __all__ = [
     "ABSENT",

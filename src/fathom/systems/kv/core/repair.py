@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fathom.blocks.ballots import Register
+from fathom.blocks.machine import Corrupt
 from fathom.blocks.slots import SLOTS, slot_of
 
 from . import messages as m
 from .flows import Ask, Flow, Pause
 from .records import Record, digest_of, unpack
-from .replica import MOD, scan_all, spot
+from .replica import MOD, PAGE, scan_all, spot
 from .topology import Topology
 
 if TYPE_CHECKING:
@@ -35,6 +36,19 @@ class Repair:
 
     def start(self) -> None:
         self._node.flows.begin(self._run())
+        self._node.flows.begin(self._scrub())
+
+    def _scrub(self) -> Flow:
+        """Read all that lies here, a page at a time, round and round: what has rotted is found before it is asked for."""
+        node, first = self._node, b""
+        while True:
+            yield Pause(node.knobs.scrub_ms)
+            try:
+                pairs = node.scan("data", first, None, PAGE)
+            except Corrupt as broken:
+                node.replica.quarantine(broken.key[2:])
+                continue
+            first = pairs[-1][0] + b"\0" if len(pairs) == PAGE else b""
 
     def common(self, peer: str) -> frozenset[int]:
         """Return the slots that this node and a peer both keep."""
@@ -153,7 +167,7 @@ class Repair:
         node = self._node
         unsettled: list[bytes] = []
         for key, record in sorted(theirs.items()):
-            if not node.replica.take(key, record):
+            if not node.replica.take(key, record) and type(record) is Register:
                 unsettled.append(key)
         for slot in slots:
             for at, raw in list(scan_all(node, "data", spot(slot), spot(slot + 1), corrupt=node.replica.quarantine)):

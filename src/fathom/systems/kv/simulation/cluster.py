@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from random import Random
 
-from fathom.blocks.machine import Store
+from fathom.blocks.machine import Corrupt, Store
 from fathom.sim.clock import Clock
 from fathom.sim.host import Host
 from fathom.sim.network import Network
@@ -73,9 +74,12 @@ class Cluster:
         return isinstance(machine, Node) and machine.identity.votes and not machine.replica.torn
 
     def records(self, name: str) -> dict[bytes, Record]:
-        """Return all that lies on a node's disk."""
-        disk = self.hosts[name].disk
-        return {at[2:]: unpack(raw) for at in disk.keys("data") if (raw := disk.get("data", at)) is not None}
+        """Return all that lies on a node's disk, and can be believed."""
+        disk, found = self.hosts[name].disk, dict[bytes, Record]()
+        for at in disk.keys("data"):
+            with contextlib.suppress(Corrupt):
+                found[at[2:]] = unpack(disk.get("data", at) or b"")
+        return found
 
     def sums(self, name: str) -> dict[int, int]:
         """Return the digest of each slot as a node keeps it."""

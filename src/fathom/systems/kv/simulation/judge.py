@@ -90,9 +90,9 @@ def _last(key: bytes, ops: list[Op], story: Story, record: Record | None) -> lis
     if record.stamp < story.stamps[newest.index]:
         return [f"{key!r} holds a write that is older than the acknowledged {newest.asked!r}"]
     value = record.value and record.value.decode()
-    known = {story.stamps[op.index]: op.asked for op in acknowledged}
-    if record.stamp in known and known[record.stamp] != value:
-        return [f"two writes of {key!r} have one stamp"]
+    same = [op.asked for op in acknowledged if story.stamps[op.index] == record.stamp]
+    if same and value not in same:
+        return [f"{value!r} of {key!r} has the stamp of another write"]
     if value is not None and not any(op.asked == value and op.outcome is not Outcome.FAILED for op in stores):
         return [f"{value!r} of {key!r} was never written, or refused"]
     return []

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 from typing import Any
 
 from fathom.history import Op, Outcome
-from fathom.sim.host import Gone, Host
+from fathom.sim.host import Gone
 from fathom.sim.world import MS, S
 
 from ..core.calls import Change, Failure, Found, Get, Put, Wrote
@@ -133,7 +132,8 @@ class Client:
         )  # fmt: skip
         if type(answer) is Wrote and answer.version:
             story.stamps[index] = answer.version
-        world.at(self._dice.randrange(1, 60) * MS, self._next)
+        rest_ms = 60 if outcome is Outcome.OK else 250  # who was turned away does not come again at once
+        world.at(self._dice.randrange(1, rest_ms) * MS, self._next)
 
     def _read(self, key: bytes, call: Any, op: Op, answer: Any) -> tuple[Outcome, Any]:
         if answer is Gone.REFUSED:

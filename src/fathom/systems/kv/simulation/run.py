@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from fathom.sim.faults import Faults
-from fathom.sim.network import Network
 from fathom.sim.schedule import KINDS, Bounds, Fault, draw
 from fathom.sim.world import MS, S, World
 
@@ -32,6 +33,7 @@ class Report(msgspec.Struct, kw_only=True):
     healed_s: float  # until all replicas agreed, of the world's time
     broken: list[str]
     schedule: list[Fault]
+    codes: dict[str, int]  # why requests failed, or are unknown
     counts: dict[str, int]
     reached: dict[str, int]
 
@@ -83,6 +85,7 @@ def simulate(
         healed_s=healed_s,
         broken=[*left, *judged(cluster, story)],
         schedule=schedule,
+        codes=dict(sorted(Counter(str(op.answer) for op in story.ops if op.outcome != "ok").items())),
         counts=dict(sorted(counts.items())),
         reached=dict(sorted(world.counters.items())),
     )
