@@ -84,7 +84,7 @@ class Scanned(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="s
 class Failure(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="failure"):
     """`unknown`: it may have been done, or may still be. Else nothing was done, and nothing will be."""
 
-    code: str  # unavailable, timeout, busy, conflict, behind, too-many-siblings, bad-context, clock, wrong-kind, corrupt, full
+    code: str  # unavailable, timeout, busy, behind, too-many-siblings, bad-context, wrong-kind
     says: str
     unknown: bool = False
 
@@ -103,7 +103,7 @@ INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 
 def changed(
-    call: Change, content: Content, op: OpId, wall_ms: int, value_max: int
+    call: Change, content: Content, op: OpId, version: int, wall_ms: int, value_max: int
 ) -> tuple[Content, Callable[[Content], Wrote]]:
     """Return what a register holds after a change, and how to answer it. Raises `Unchanged`."""
     before = current(content, wall_ms)
@@ -150,7 +150,7 @@ def changed(
         value, expires, result = before, given[0], 1
         if expires == content.expires_ms:
             raise Unchanged(Wrote(version=content.version, result=0))
-    new = content.then(value, expires, op)
+    new = content.then(version, value, expires, op)
     return new, lambda kept: Wrote(version=kept.version, result=result, before=before)
 
 

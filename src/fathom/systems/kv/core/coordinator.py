@@ -122,7 +122,7 @@ class Coordinator:
     # Writing: last write wins, siblings ------------------------------------------------------------------------------
 
     def _put(self, asked: Asked, call: Put, bucket: Bucket, owners: Owners) -> Flow:
-        node, key = self._node, call.key
+        node, key, born_ms = self._node, call.key, self._node.wall_ms
         w, pw = call.w or bucket.w, call.pw or bucket.pw
         reachable = [who for who in owners.all if node.membership.answers(who)]
         stand_ins = self._stand_ins(key, owners, bucket) if bucket.sloppy else {}
@@ -134,11 +134,14 @@ class Coordinator:
             return self.done(asked, record)
         ask = Ask(
             owners.all,
-            lambda id: m.Merge(id, key, record),
+            lambda id: m.Merge(id, key, record, born_ms),
             lambda replies: self._kept(replies, owners, w, pw, stand_ins),
             self.left(asked),
             after=node.stamped,
-            also={who: (lambda id, owner=owner: m.Merge(id, key, record, owner)) for owner, who in stand_ins.items()},
+            also={
+                who: (lambda id, owner=owner: m.Merge(id, key, record, born_ms, owner))
+                for owner, who in stand_ins.items()
+            },
         )
         replies: Replies = yield ask
         if self._kept(replies, owners, w, pw, stand_ins):
@@ -151,7 +154,7 @@ class Coordinator:
         replies = yield More(ask, node.knobs.deadline_ms)
         for who in owners.all:
             if who not in replies:
-                node.hints.keep(who, key, record)
+                node.hints.keep(who, key, record, born_ms)
 
     def _kept(self, replies: Replies, owners: Owners, w: int, pw: int, stand_ins: dict[str, str]) -> bool:
         kept = [who for who, reply in replies.items() if _ok(reply)]
@@ -201,7 +204,7 @@ class Coordinator:
     # Reading ---------------------------------------------------------------------------------------------------------
 
     def _get(self, asked: Asked, call: Get, bucket: Bucket, owners: Owners) -> Flow:
-        node, key = self._node, call.key
+        node, key, born_ms = self._node, call.key, self._node.wall_ms
         r, pr = call.r or bucket.r, call.pr or bucket.pr
         sooner = node.membership.sooner(owners.all)
         fallbacks = tuple(self._stand_ins(key, owners, bucket).values()) if bucket.sloppy else ()
@@ -237,14 +240,15 @@ class Coordinator:
         else:
             self.done(asked, self._found(key, known, len([who for who in _votes(replies) if who not in owners.all])))
         if bucket.repair != "none":
-            yield from self._repair_read(ask, key, owners)
+            yield from self._repair_read(ask, key, owners, born_ms)
 
     def _get_repaired(self, asked: Asked, key: bytes, known: Record, replies: Replies, owners: Owners, r: int) -> Flow:
         """Let as many as were asked have what is told before it is told: later reads see nothing older."""
+        born_ms = self._node.wall_ms
         have = {who for who, said in _votes(replies).items() if said == known}
         ask = Ask(
             [who for who in owners.all if who not in have],
-            lambda id: m.Merge(id, key, known),
+            lambda id: m.Merge(id, key, known, born_ms),
             lambda r_: owners.enough(have | {who for who, reply in r_.items() if _ok(reply)}, r),
             self.left(asked),
         )
@@ -254,7 +258,7 @@ class Coordinator:
         else:
             self.done(asked, Failure(code="unavailable", says="too few replicas took what others have"))
 
-    def _repair_read(self, ask: Ask, key: bytes, owners: Owners) -> Flow:
+    def _repair_read(self, ask: Ask, key: bytes, owners: Owners, born_ms: int) -> Flow:
         """Bring those who answered with less what all know together."""
         node = self._node
         replies = yield More(ask, node.knobs.deadline_ms)
@@ -264,16 +268,16 @@ class Coordinator:
         for who, reply in sorted(replies.items()):
             if (
                 reply.record != known
-                and who in ask.asked
+                and who in owners.all
                 and not (reply.record is None and type(known) is Last and known.value is None)
             ):
                 node.count("repaired by reading")
-                yield Ask([who], lambda id: m.Merge(id, key, known), lambda r: True, 1)
+                yield Ask([who], lambda id: m.Merge(id, key, known, born_ms), lambda r: True, 1)
 
     def _found(self, key: bytes, record: Record | None, fallbacks: int) -> Found:
         node = self._node
         if type(record) is Last:
-            gone = record.value is None or (record.expires_ms and record.expires_ms <= node.now.wall_ms)
+            gone = record.value is None or (record.expires_ms and record.expires_ms <= node.wall_ms)
             values = () if gone else (record.value or b"",)
             return Found(values=values, version=record.stamp, expires_ms=record.expires_ms, fallbacks=fallbacks)
         if type(record) is Siblings:
@@ -308,7 +312,7 @@ class Coordinator:
     def _there(self, key: bytes) -> bool:
         record, _ = self._node.replica.seen(key)
         if type(record) is Register:
-            return current(content_of(record.value), self._node.now.wall_ms) is not None
+            return current(content_of(record.value), self._node.wall_ms) is not None
         return record is not None and bool(self._found(key, record, 0).values)
 
 

@@ -17,8 +17,9 @@ Flow: TypeAlias = Generator[Any, Any, None]
 class Ask:
     """Send a body to each of some nodes; go on when `enough`, when all have answered, or after `within_ms`.
 
-    `body` is made with the id that the replies will carry. With `spare` nodes these are asked as well once
-    `spare_after_ms` have gone by and it was not enough. It leaves when batch `after` is durable. Replies go on coming in for a while: `More` waits for them.
+    `body` is made with the id that the replies will carry. It leaves when batch `after` is durable. With `spare` nodes
+    these are asked as well once `spare_after_ms` have gone by and it was not enough. `also` are others that are sent
+    something else. Replies go on coming in for a while: `More` waits for them.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class Ask:
         "spare",
         "spare_after_ms",
         "to",
+        "until_ms",
         "within_ms",
     )
 
@@ -52,6 +54,7 @@ class Ask:
         self.replies: dict[str, Any] = {}
         self.asked: set[str] = set()
         self.id = 0
+        self.until_ms = 0
 
 
 class More:
@@ -92,6 +95,8 @@ class Flows:
         ask = self._asks.get(id)
         if ask is None or sender not in ask.asked or sender in ask.replies:
             return
+        if self._node.timers.now_ms > ask.until_ms:  # this process stood still: what was true may be long gone
+            return
         ask.replies[sender] = body
         self._look(ask)
 
@@ -128,6 +133,7 @@ class Flows:
                 self._go_on(flow, ask.replies)
             else:
                 self._waiting[ask.id] = flow, _never
+                ask.until_ms = self._node.timers.now_ms + wish.within_ms
                 self._node.timers.after(wish.within_ms, self._late, ask.id)
         else:
             self._node.timers.after(wish.ms, self._go_on, flow, None)
@@ -142,6 +148,7 @@ class Flows:
             return
         ask.asked.update(ask.to, ask.also)
         timers = self._node.timers
+        ask.until_ms = timers.now_ms + ask.within_ms
         timers.after(ask.within_ms, self._late, ask.id)
         if ask.spare:
             timers.after(ask.spare_after_ms, self._spare_is_due, ask.id)

@@ -34,7 +34,7 @@ class Hints:
         self.created = sum(self.held.values())
         self._node.flows.begin(self._deliver())
 
-    def keep(self, owner: str, key: bytes, record: Record) -> int | None:
+    def keep(self, owner: str, key: bytes, record: Record, born_ms: int) -> int | None:
         """Keep a record for its owner; return the ticket, or None where there is no room for more."""
         node, at = self._node, owner.encode() + b"\0" + key
         raw = node.get("hints", at)
@@ -42,7 +42,7 @@ class Hints:
             if self.held.get(owner, 0) >= node.knobs.hints_max:
                 node.count("had no room for a hint")
                 return None
-            born = node.now.wall_ms
+            born = born_ms
             self.held[owner] = self.held.get(owner, 0) + 1
         else:
             born, record = int.from_bytes(raw[:8], "big"), merged(unpack(raw[8:]), record)
@@ -50,6 +50,10 @@ class Hints:
         self.created += 1
         node.count("kept a hint")
         return node.write("hints", at, born.to_bytes(8, "big") + pack(record))
+
+    def any_of(self, key: bytes) -> bool:
+        """Whether anything is kept of a key, for whomever."""
+        return any(self._node.get("hints", owner.encode() + b"\0" + key) is not None for owner in self.held)
 
     def waiting_for(self, owner: str) -> int:
         return self.held.get(owner, 0)
@@ -69,7 +73,7 @@ class Hints:
     def _bring(self, owner: str, at: bytes, raw: bytes) -> Flow:
         node, key = self._node, at.partition(b"\0")[2]
         born, record = int.from_bytes(raw[:8], "big"), unpack(raw[8:])
-        if node.now.wall_ms - born > node.knobs.hint_ttl_ms:
+        if node.wall_ms - born > node.knobs.hint_ttl_ms:
             self.expired += 1
             node.count("let a hint expire")
             self._drop(owner, at)
@@ -79,7 +83,9 @@ class Hints:
             self.expired += 1
             self._drop(owner, at)
             return
-        replies = yield Ask([owner], lambda id: m.Merge(id, key, record), lambda r: len(r) == 1, node.knobs.deadline_ms)
+        replies = yield Ask(
+            [owner], lambda id: m.Merge(id, key, record, born), lambda r: len(r) == 1, node.knobs.deadline_ms
+        )
         answer = replies.get(owner)
         if type(answer) is m.Merged and answer.ok and node.get("hints", at) == raw:
             self.replayed += 1

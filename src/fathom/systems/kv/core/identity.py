@@ -97,9 +97,9 @@ class Identity:
     def told(self, topology: Topology) -> None:
         """Take a topology that is newer than ours, for good."""
         node = self._node
-        if node.topology is not None:
-            if topology.cluster != node.topology.cluster or topology.epoch <= node.topology.epoch:
-                return
+        known = node.topology
+        if known is not None and (topology.cluster != known.cluster or topology.epoch <= known.epoch):
+            return
         node.topology = topology
         node.write("meta", b"topology", _encode(topology))
         node.write("meta", b"node", node.me.encode())

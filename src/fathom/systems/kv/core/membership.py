@@ -1,4 +1,7 @@
-"""Who answers: SWIM (Das, Gupta, Motivala 2002) with refutation, and each other's clocks on the way. Down is not removed."""
+"""Who answers: SWIM (Das, Gupta, Motivala 2002) with refutation; what time it is there comes along.
+
+Down is not removed: only a command changes who is a member.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ TOLD_TIMES = 4  # how often a piece of news is passed on: about log2 of the memb
 
 
 class _Peer:
-    """What this node believes of another. A later life outdoes an earlier one; then a refutation; then the worse state."""
+    """What this node believes of another. A later life outdoes an earlier one, a refutation what it refutes."""
 
     __slots__ = ("ahead_ms", "heard_ms", "life", "refuted", "state", "told")
 
@@ -64,7 +67,7 @@ class Membership:
         return who == self._node.me or self.state(who) == ALIVE
 
     def sooner(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
-        """Return nodes with those first that will probably answer: this one, the living, suspects, those that are down."""
+        """Return nodes, those first that will probably answer: this one, the living, suspects, the dead."""
         me = self._node.me
         return tuple(sorted(nodes, key=lambda who: -1 if who == me else self.state(who)))
 

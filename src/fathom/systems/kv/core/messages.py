@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from fathom.blocks.ballots import Accept, Accepted, Held, Look, Prepare, Promise, Refused
+from fathom.blocks.ballots import Accept, Accepted, Ballot, Held, Look, Prepare, Promise, Refused
 
 from .topology import Topology
 
@@ -14,6 +14,8 @@ __all__ = [
     "Ack",
     "Body",
     "Differ",
+    "Drop",
+    "Dropped",
     "Envelope",
     "Fetch",
     "Forward",
@@ -30,6 +32,8 @@ __all__ = [
     "Reached",
     "Read",
     "Rejoin",
+    "Rested",
+    "Rests",
     "Summary",
     "Tell",
     "Vote",
@@ -60,11 +64,12 @@ class Found(_Body, tag=2):
 
 
 class Merge(_Body, tag=3):
-    """Have this, too. `hint_for`: keep it for that owner, who cannot be reached."""
+    """Have this, too; it was so at `born_ms`. `hint_for`: keep it for that owner, who cannot be reached."""
 
     id: int
     key: bytes
     record: Any
+    born_ms: int
     hint_for: str = ""
 
 
@@ -187,6 +192,35 @@ class Page(_Body, tag=21):
     slot: int
     after: bytes
     votes: bool
+    floors: tuple[tuple[int, Ballot], ...] = ()  # of the slots that were asked for, with the last page
+
+
+class Rests(_Body, tag=24):
+    """What lies there under this key, and do you keep a hint of it?"""
+
+    id: int
+    key: bytes
+
+
+class Rested(_Body, tag=25):
+    """The digest of what lies here; zeros, if nothing does or this node does not know."""
+
+    id: int
+    digest: bytes
+    hints: bool
+
+
+class Drop(_Body, tag=26):
+    """Forget what lies there under this key, if this is still its digest."""
+
+    id: int
+    key: bytes
+    digest: bytes
+
+
+class Dropped(_Body, tag=27):
+    id: int
+    ok: bool
 
 
 class Join(_Body, tag=22):
@@ -197,7 +231,7 @@ class Join(_Body, tag=22):
 
 Body: TypeAlias = (
     Read | Found | Merge | Merged | Vote | Voted | Forward | Forwarded | Ping | Ack
-    | PingFor | Reached | Tell | Rejoin | Noted | Summary | Differ | Fetch | Page | Join
+    | PingFor | Reached | Tell | Rejoin | Noted | Summary | Differ | Fetch | Page | Rests | Rested | Drop | Dropped | Join
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from fathom.blocks.machine import Effects, Event, Message, Now, Request, Start, 
 from . import messages as m
 from .coordinator import Coordinator
 from .flows import Flows
+from .graves import Graves
 from .hints import Hints
 from .identity import Identity
 from .membership import Membership
@@ -63,6 +64,7 @@ class Node:
         self.hints = Hints(self)
         self.repair = Repair(self)
         self.rebuild = Rebuild(self)
+        self.graves = Graves(self)
         self.counts: dict[str, int] = {}
         self.now = Now(0, 0)
         self._batch: list[Write] = []
@@ -248,6 +250,8 @@ _HEARERS: dict[type, Any] = {
     m.Ack: lambda node, sender, body: node.membership.ack(sender, body),
     m.PingFor: lambda node, sender, body: node.membership.ping_for(sender, body),
     m.Rejoin: lambda node, sender, body: node.identity.rejoins(sender, body),
+    m.Rests: lambda node, sender, body: node.graves.rests(sender, body),
+    m.Drop: lambda node, sender, body: node.graves.drop(sender, body),
     m.Summary: lambda node, sender, body: node.repair.summary(sender, body),
     m.Fetch: lambda node, sender, body: node.repair.fetch(sender, body),
 }

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fathom.blocks.slots import SLOTS
-
 from . import messages as m
 from .flows import Ask, Flow, Pause
 
@@ -48,8 +46,8 @@ class Rebuild:
             others = [who for who in topology.nodes if who != node.me]
             noted = yield Ask(
                 others,
-                lambda id: m.Rejoin(id, incarnation),
-                lambda r: len(r) == len(others),
+                lambda id, incarnation=incarnation: m.Rejoin(id, incarnation),
+                lambda r, others=others: len(r) == len(others),
                 node.knobs.deadline_ms,
                 after=node.so_far,
             )
@@ -80,15 +78,9 @@ class Rebuild:
         node = self._node
         topology = node.topology
         assert topology is not None
-        mine: dict[str, list[int]] = {}
-        for slot in range(SLOTS):
-            owners = topology.owners(slot, topology.n_max).all
-            if node.me in owners:
-                for who in owners:
-                    if who != node.me:
-                        mine.setdefault(who, []).append(slot)
-        for who in sorted(mine):
-            if not (yield from self._pages(who, tuple(mine[who]))):
+        for who in topology.nodes:
+            common = topology.slots_of(node.me) & topology.slots_of(who)
+            if who != node.me and common and not (yield from self._pages(who, tuple(sorted(common)))):
                 return False
         return True
 
@@ -107,6 +99,8 @@ class Rebuild:
                 return False
             for key, record in page.records:
                 node.replica.take(key, record, inherit=True)
+            for slot, ballot in page.floors:
+                node.replica.raise_floor(slot, ballot)
             if page.slot < 0:
                 return True
             slots, after = slots[slots.index(page.slot) :], page.after
@@ -121,7 +115,7 @@ class Rebuild:
             replies = yield Ask(
                 others,
                 lambda id, key=key: m.Read(id, key),
-                lambda r, n=len(others): len(r) == n,
+                lambda r, others=others: len(r) == len(others),
                 node.knobs.deadline_ms,
             )
             if len(replies) < len(others) or not all(reply.votes for reply in replies.values()):

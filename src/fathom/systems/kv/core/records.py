@@ -43,30 +43,32 @@ class Last(msgspec.Struct, frozen=True, array_like=True, tag="l", gc=False):
 
 
 class Siblings(msgspec.Struct, frozen=True, array_like=True, tag="s", gc=False):
-    """Everything that was written without knowing of each other: a dotted version vector set, in its canonical bytes."""
+    """All that was written without knowing of each other: a dotted version vector set, in its canonical bytes."""
 
     state: bytes
 
 
 class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a register holds. `version` counts its changes; `ops` are the last of them, the newest at the end."""
+    """What a register holds. `version` is the number of the ballot that made it: never used again, also for a key that
+    was deleted and forgotten. `count` counts changes; `ops` are the last of them, the newest at the end."""
 
+    count: int
     version: int
     value: bytes | None
     expires_ms: int = 0
     ops: tuple[OpId, ...] = ()
 
-    def then(self, value: bytes | None, expires_ms: int, op: OpId) -> Content:
-        return Content(self.version + 1, value, expires_ms, (*self.ops, op)[-OPS_KEPT:])
+    def then(self, version: int, value: bytes | None, expires_ms: int, op: OpId) -> Content:
+        return Content(self.count + 1, version, value, expires_ms, (*self.ops, op)[-OPS_KEPT:])
 
-    def knows(self, op: OpId, version: int) -> bool | None:
-        """Whether the change `op`, which would have made this `version`, is in it; None where that was too long ago."""
+    def knows(self, op: OpId, count: int) -> bool | None:
+        """Whether the change `op`, which would have made this `count`, is in it; None where that was too long ago."""
         if op in self.ops:
             return True
-        return False if self.version < version or self.version - version < len(self.ops) else None
+        return False if self.count < count or self.count - count < len(self.ops) else None
 
 
-ABSENT = Content(0, None)
+ABSENT = Content(0, 0, None)
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True, tag="r", gc=False):

@@ -29,10 +29,10 @@ LOST = Failure(
 
 
 class _Tried(NamedTuple):
-    """A change that was proposed and may have been accepted somewhere: as which op and version, and what it answers."""
+    """A change that was proposed and may have been accepted somewhere: as which op and which change, and what it answers."""
 
     op: OpId
-    version: int
+    count: int
     answer: Callable[[Content], Any]
 
 
@@ -49,12 +49,12 @@ class _Turn:
     def may_be_done(self) -> bool:
         return bool(self._tried)
 
-    def change(self, value: bytes | None, op: OpId) -> bytes | None:
+    def change(self, value: bytes | None, number: int) -> bytes | None:
         """Return what to propose on top of a value; called by the proposer when it has been promised a ballot."""
-        node, content = self._node, content_of(value)
+        node, content, op = self._node, content_of(value), (number, self._node.me)
         self._attempt = None
         for tried in self._tried:
-            found = content.knows(tried.op, tried.version)
+            found = content.knows(tried.op, tried.count)
             if found is None:
                 self._answer = lambda kept: LOST
                 return value
@@ -72,13 +72,13 @@ class _Turn:
                 self._answer = lambda kept: Wrote(version=kept.version)
                 return value
         try:
-            new, answer = changed(self._call, content, op, node.now.wall_ms, node.knobs.value_max)
+            new, answer = changed(self._call, content, op, number, node.wall_ms, node.knobs.value_max)
         except Unchanged as nothing:
             said = nothing.answer
             self._answer = lambda kept: said
             return value
         self._answer = answer
-        self._attempt = _Tried(op, new.version, answer)
+        self._attempt = _Tried(op, new.count, answer)
         return packed(new)
 
     def proposed(self) -> None:
@@ -91,7 +91,7 @@ class _Turn:
         return self._answer(content_of(value))
 
     def _found(self, content: Content) -> Found:
-        value = current(content, self._node.now.wall_ms)
+        value = current(content, self._node.wall_ms)
         return Found(values=() if value is None else (value,), version=content.version, expires_ms=content.expires_ms)
 
 
@@ -174,7 +174,7 @@ class Registers:
     def _round(self, asked: Asked, key: bytes, owners: Owners, proposer: Proposer, turn: _Turn) -> Flow:
         node, to = self._node, owners.all
         within = max(1, min(self._coordinator.left(asked), node.knobs.deadline_ms // 3))
-        ask = proposer.begin(lambda value: turn.change(value, (proposer.ballot.number, node.me)))
+        ask = proposer.begin(lambda value: turn.change(value, proposer.ballot.number))
         if type(ask) is Prepare:
             node.outdoes(ask.ballot.number)
             heard = _Heard(proposer.hear)

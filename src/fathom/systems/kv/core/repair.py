@@ -25,7 +25,7 @@ IN_GROUP = SLOTS // GROUPS
 
 
 class Repair:
-    """Every `repair_ms`, one exchange with the next peer. The sums are kept with every write, so asking costs little."""
+    """Every `repair_ms` one exchange with the next peer. Sums are kept with every write, so asking costs little."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -39,7 +39,7 @@ class Repair:
         self._node.flows.begin(self._scrub())
 
     def _scrub(self) -> Flow:
-        """Read all that lies here, a page at a time, round and round: what has rotted is found before it is asked for."""
+        """Read all that lies here, a page at a time, round and round: what has rotted is found before it is missed."""
         node, first = self._node, b""
         while True:
             yield Pause(node.knobs.scrub_ms)
@@ -48,6 +48,8 @@ class Repair:
             except Corrupt as broken:
                 node.replica.quarantine(broken.key[2:])
                 continue
+            for at, raw in pairs:
+                node.graves.look(at[2:], unpack(raw))
             first = pairs[-1][0] + b"\0" if len(pairs) == PAGE else b""
 
     def common(self, peer: str) -> frozenset[int]:
@@ -60,9 +62,7 @@ class Repair:
             self._of, self._common = topology, {}
         found = self._common.get(peer)
         if found is None:
-            n = topology.n_max
-            both = (slot for slot in range(SLOTS) if {node.me, peer} <= set(topology.owners(slot, n).all))
-            found = self._common[peer] = frozenset(both)
+            found = self._common[peer] = topology.slots_of(node.me) & topology.slots_of(peer)
         return found
 
     def _sums(self, peer: str, level: int, groups: frozenset[int]) -> tuple[tuple[int, bytes], ...]:
@@ -96,7 +96,10 @@ class Repair:
                 node.send(sender, m.Page(asked.id, tuple(records), slot, at[2:], node.identity.votes), newest)
                 return
         torn = any(slot_of(key) in asked.slots for key in node.replica.torn)
-        node.send(sender, m.Page(asked.id, tuple(records), -1, b"", node.identity.votes and not torn), newest)
+        wanted = frozenset(asked.slots)
+        floors = tuple((slot, ballot) for slot, ballot in sorted(node.replica.floors.items()) if slot in wanted)
+        votes = node.identity.votes and not torn
+        node.send(sender, m.Page(asked.id, tuple(records), -1, b"", votes, floors), max(newest, node.so_far))
 
     def _lying(self, slots: tuple[int, ...], after: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield what lies in some slots, in order; of many slots with one walk over all that lies between."""
@@ -177,7 +180,7 @@ class Repair:
                     continue
                 replies = yield Ask(
                     [peer],
-                    lambda id, key=key, mine=mine: m.Merge(id, key, mine),
+                    lambda id, key=key, mine=mine, born_ms=node.wall_ms: m.Merge(id, key, mine, born_ms),
                     lambda r: len(r) == 1,
                     node.knobs.deadline_ms,
                     after=node.replica.after(key),

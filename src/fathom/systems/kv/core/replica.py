@@ -1,11 +1,13 @@
-"""What one node keeps: records by slot, the digest of each slot in the same batch, and an acceptor for each register."""
+"""What one node keeps: records by slot, a digest of each slot in the same batch, an acceptor for each register."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from fathom.blocks.ballots import NOTHING, Accept, Look, Prepare, Register, inherited
+import msgspec
+
+from fathom.blocks.ballots import NEVER, NOTHING, Accept, Ballot, Look, Prepare, Register, inherited
 from fathom.blocks.clocks import TooFarAhead
 from fathom.blocks.machine import Corrupt
 from fathom.blocks.slots import slot_of
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Replica", "place", "scan_all", "spot"]
 
 MOD = 1 << 128
+_encode = msgspec.msgpack.Encoder().encode
+_decode_ballot = msgspec.msgpack.Decoder(Ballot).decode
 PAGE = 256
 
 
@@ -38,12 +42,27 @@ class Replica:
         self._node = node
         self.sums: dict[int, int] = {}  # slot → sum of digests modulo 2^128; only slots with records
         self._unsynced: dict[bytes, int] = {}  # key → the ticket of its last write
+        self.floors: dict[int, Ballot] = {}  # slot → below this no ballot is taken for a register that is not there
         self.torn: set[bytes] = set()  # keys of which this node has forgotten what it knew
 
     def start(self) -> None:
         self.torn = {key for key, _ in scan_all(self._node, "torn")}
+        for key, value in scan_all(self._node, "floors"):
+            self.floors[int.from_bytes(key, "big")] = _decode_ballot(value)
         for key, value in scan_all(self._node, "slots"):
             self.sums[int.from_bytes(key, "big")] = int.from_bytes(value, "big")
+
+    def register(self, key: bytes, record: Record | None) -> Register:
+        """Return an acceptor's memory of a key; of one that was forgotten with its tombstone, a promise of the slot."""
+        if type(record) is Register:
+            return record
+        floor = self.floors.get(slot_of(key))
+        return NOTHING if floor is None else Register(floor)
+
+    def raise_floor(self, slot: int, ballot: Ballot) -> None:
+        if ballot > self.floors.get(slot, NEVER):
+            self.floors[slot] = ballot
+            self._node.write("floors", spot(slot), _encode(ballot))
 
     def synced(self, ticket: int) -> None:
         unsynced = self._unsynced
@@ -121,8 +140,12 @@ class Replica:
 
     def merge(self, sender: str, asked: m.Merge) -> None:
         node = self._node
+        if node.wall_ms - asked.born_ms > node.knobs.grace_ms // 2:
+            node.count("refused what was too long under way")
+            node.send(sender, m.Merged(asked.id, False))
+            return
         if asked.hint_for:
-            ticket = node.hints.keep(asked.hint_for, asked.key, asked.record)
+            ticket = node.hints.keep(asked.hint_for, asked.key, asked.record, asked.born_ms)
             node.send(sender, m.Merged(asked.id, ticket is not None), ticket or 0)
             return
         ok = self.take(asked.key, asked.record)
@@ -142,14 +165,14 @@ class Replica:
                 return False
         old, _ = self.seen(key)
         if type(record) is Register and inherit:
-            new: Record = inherited([old if type(old) is Register else NOTHING, record])
+            new: Record = inherited([self.register(key, old), record])
+        elif type(record) is Register:
+            new = merged(self.register(key, old), record)
         else:
             new = merged(old, record)
-        if new != old and new != NOTHING:
+        if new != old and (type(new) is not Register or new.accepted != NEVER or inherit):
             self.keep(key, new, old)
-        if type(record) is Register and type(new) is Register and new.accepted < record.accepted:
-            return False
-        return True
+        return not (type(record) is Register and type(new) is Register and new.accepted < record.accepted)
 
     # The acceptor of a register --------------------------------------------------------------------------------------
 
@@ -159,7 +182,7 @@ class Replica:
         if not votes or not self._near(ask):
             node.send(sender, m.Voted(asked.id, None))
             return
-        held, voter = old if type(old) is Register else NOTHING, node.identity.voter
+        held, voter = self.register(key, old), node.identity.voter
         if type(ask) is Look:
             node.send(sender, m.Voted(asked.id, voter.look(held, ask)), self.after(key))
             return

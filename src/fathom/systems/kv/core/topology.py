@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from fathom.blocks import ring
-from fathom.blocks.slots import SLOTS, slot_of
+from fathom.blocks.slots import slot_of
 
 __all__ = ["Bucket", "Member", "Owners", "Topology"]
 
@@ -116,13 +116,19 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         now, then = self._walks
         return (*now[slot], *(node for node in then[slot] if node not in now[slot]))
 
-    def slots_of(self, node: str, n: int) -> list[int]:
-        """Return the slots of which a node is an owner, now or then."""
-        return [slot for slot in range(SLOTS) if node in self.owners(slot, n).all]
+    def slots_of(self, node: str) -> frozenset[int]:
+        """Return the slots of which a node is an owner in some bucket, now or then."""
+        n = self.n_max
+        now = _kept(_names(self.members), self.vnodes, n).get(node, frozenset())
+        return now | _kept(_names(self.then), self.vnodes, n).get(node, frozenset()) if self.then else now
 
     @cached_property
     def n_max(self) -> int:
         return max(bucket.n for bucket in self.buckets)
+
+
+def _names(members: tuple[Member, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((member.node, member.rack) for member in members)
 
 
 @functools.lru_cache(maxsize=64)
@@ -131,5 +137,14 @@ def _table(members: tuple[tuple[str, str], ...], vnodes: int) -> list[tuple[str,
     return [tuple(placed.nodes[at] for at in row) for row in placed.owners.tolist()]
 
 
+@functools.lru_cache(maxsize=64)
+def _kept(members: tuple[tuple[str, str], ...], vnodes: int, n: int) -> dict[str, frozenset[int]]:
+    kept: dict[str, set[int]] = {node: set() for node, _ in members}
+    for slot, walk in enumerate(_table(members, vnodes)):
+        for node in walk[:n]:
+            kept[node].add(slot)
+    return {node: frozenset(slots) for node, slots in kept.items()}
+
+
 def _walk(members: tuple[Member, ...], vnodes: int) -> list[tuple[str, ...]]:
-    return _table(tuple((member.node, member.rack) for member in members), vnodes)
+    return _table(_names(members), vnodes)

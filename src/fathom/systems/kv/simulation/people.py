@@ -145,7 +145,8 @@ class Client:
         if type(answer) is Found:
             if op.call == "look":
                 self._contexts[key] = answer.context
-                self._story.seen[key, answer.context] = frozenset(answer.values)
+                seen = self._story.seen
+                seen[key, answer.context] = seen.get((key, answer.context), frozenset()) | frozenset(answer.values)
                 return Outcome.OK, sorted(value.decode() for value in answer.values)
             value = answer.values[0] if answer.values else None
             self._known[key] = value
