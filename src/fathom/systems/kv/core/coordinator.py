@@ -137,7 +137,7 @@ class Coordinator:
             lambda id: m.Merge(id, key, record, born_ms),
             lambda replies: self._kept(replies, owners, w, pw, stand_ins),
             self.left(asked),
-            after=node.stamped,
+            after=max(node.stamped, node.replica.after(key) if type(record) is Siblings else 0),
             also={
                 who: (lambda id, owner=owner: m.Merge(id, key, record, born_ms, owner))
                 for owner, who in stand_ins.items()
@@ -180,6 +180,10 @@ class Coordinator:
             context = dotted.context_of(call.context, key) if call.context else {}
         except dotted.BadToken as error:
             return Failure(code="bad-context", says=str(error))
+        if node.me not in owners.all:
+            return Failure(
+                code="unavailable", says="no owner of this key can be reached, and only they can number its writes"
+            )
         old, _ = node.replica.seen(key)
         state = dotted.Siblings.decode(old.state) if type(old) is Siblings else dotted.EMPTY
         if call.value is None:
@@ -190,8 +194,8 @@ class Coordinator:
             says = f"the key would have {len(new)} siblings: read it, and write what they are together"
             return Failure(code="too-many-siblings", says=says)
         record = Siblings(new.encode())
-        if node.me in owners.all:
-            node.replica.take(key, record)  # here first: what comes next builds on it
+        # Here first, and durable before another has it: who mints a later dot says that it knows of all before.
+        node.replica.take(key, record)
         return record
 
     def _put_answer(self, record: Record, key: bytes, fallbacks: int) -> Wrote:

@@ -80,7 +80,7 @@ class Flows:
 
     def __init__(self, node: Node, most: int = 10_000) -> None:
         self._node, self.most = node, most
-        self._ids = 0
+        self._ids = node.dice.getrandbits(48)  # a late reply to an earlier life must not pass for one to this
         self._asks: dict[int, Ask] = {}
         self._waiting: dict[int, tuple[Flow, Callable[[Replies], bool]]] = {}  # by the ask's id
         self.running = 0

@@ -231,7 +231,8 @@ class Join(_Body, tag=22):
 
 Body: TypeAlias = (
     Read | Found | Merge | Merged | Vote | Voted | Forward | Forwarded | Ping | Ack
-    | PingFor | Reached | Tell | Rejoin | Noted | Summary | Differ | Fetch | Page | Rests | Rested | Drop | Dropped | Join
+    | PingFor | Reached | Tell | Rejoin | Noted | Summary | Differ | Fetch | Page | Rests | Rested | Drop
+    | Dropped | Join
 )  # fmt: skip
 
 

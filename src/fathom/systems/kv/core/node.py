@@ -117,11 +117,11 @@ class Node:
             if kind is m.Ping:  # somebody knows us; ask what there is
                 self.send(sender, m.Join(self.me))
             return
-        if envelope.cluster != topology.cluster:
-            self.count("of another cluster")
-            return
         if kind is m.Join:
             self.send(sender, m.Tell(topology))
+            return
+        if envelope.cluster != topology.cluster:
+            self.count("of another cluster")
             return
         if envelope.epoch != topology.epoch:
             if envelope.epoch < topology.epoch:

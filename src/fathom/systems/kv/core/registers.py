@@ -29,7 +29,7 @@ LOST = Failure(
 
 
 class _Tried(NamedTuple):
-    """A change that was proposed and may have been accepted somewhere: as which op and which change, and what it answers."""
+    """A change that was proposed and may have been accepted somewhere: as which op, the how manyth, and its answer."""
 
     op: OpId
     count: int
