@@ -24,7 +24,7 @@ def page_of_the_tour(page: Path) -> object:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", map(page_of_the_tour, PAGES))
+@pytest.mark.parametrize("page", [page_of_the_tour(page) for page in PAGES])
 def test_a_page_of_the_tour_runs_as_it_says(page: Path, tmp_path: Path):
     with contextlib.ExitStack() as beside:
         for command in typed(page):

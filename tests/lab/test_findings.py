@@ -131,6 +131,22 @@ def test_there_is_no_flip_where_one_approach_is_cheaper_at_any_mix(tmp_path):
     assert flip.verdict == "dominates" and flip.value is None
 
 
+def test_costs_that_part_by_less_than_what_is_called_a_difference_do_not_flip(tmp_path):
+    """Three slices of equals part by chance, now and then; one of seven comparisons was once told as a flip."""
+
+    def other_way(fans: int):
+        return {"post": {"cpu": 1.03e-3, "commands": 1}, "home": {"cpu": 0.97e-3, "commands": 1}}
+
+    def one_way(fans: int):
+        return {"post": {"cpu": 1e-3, "commands": 1}, "home": {"cpu": 1e-3, "commands": 1}}
+
+    costs, latency_ms = {"hybrid": one_way, "other": other_way}, {"hybrid": 1, "other": 1}
+    world = World(costs=costs, latency_ms=latency_ms, cpu_noise=0.001, idle_noise=0.001, blocks=0, faults=False)
+    run = write_run(tmp_path, world)
+    flip = next(f for f in flips(run.plan, run.segments, 100))
+    assert flip.kind == "can't tell" and flip.ratio is not None and flip.ratio.low > 0
+
+
 def test_a_flip_is_not_told_where_the_costs_overlap(found):
     flip = found["flip/3000/hybrid|on-write"]
     assert flip.verdict == "can't tell", "their posts cost the same in truth"

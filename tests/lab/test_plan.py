@@ -176,6 +176,11 @@ def test_an_approach_that_is_kept_to_break_a_law_is_not_raced(write):
     assert "cannot be raced" in refused(drawn.system, only=["wrong"])
 
 
+def test_a_dive_that_names_nobody_it_knows_to_come_up_first_is_refused_with_a_guess(write):
+    assert plan(write(DIVE.replace("    load", '    first = "one"\n    load'))).dive.first == "one"
+    assert "did you mean" in refused(write(DIVE.replace("    load", '    first = "won"\n    load')))
+
+
 def test_a_control_is_counted_where_the_dive_weighs_it_and_that_takes_time(write):
     wrong = {"decisions/ask/wrong": WRONG}
     plain, weighed = (

@@ -40,3 +40,16 @@ def test_a_mark_is_drawn_where_it_was_made_until_it_has_left_the_strip():
     assert "kill cache" not in found and "a &lt; b" in found and 'class="mark switch"' in found
     (x,) = set(re.findall(r'x1="([\d.]+)"', found))
     assert float(x) == strip.WIDTH / 2
+
+
+@given(st.lists(st.floats(80, 200), max_size=12))
+def test_labels_never_lie_on_each_other_and_the_newest_has_one(times: list[float]):
+    found = marks([Mark(at_s=at, what="cache is back") for at in times], 200.0)
+    assert found.count("<line") == len(times)
+    labels = re.findall(r'<text x="([\d.]+)" y="(\d+)" textLength="(\d+)"', found)
+    assert bool(labels) == bool(times)
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for x, y, wide in labels:
+        lines.setdefault(y, []).append((float(x), float(x) + float(wide)))
+    for line in lines.values():
+        assert all(end <= begin for (_, end), (begin, _) in zip(sorted(line), sorted(line)[1:], strict=False))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 
-__all__ = ["SLOTS", "slot_of", "tag_of"]
+__all__ = ["SLOTS", "slot_of"]
 
 SLOTS = 16_384
 
@@ -20,16 +20,12 @@ def slot_of(key: bytes) -> int:
     12739
     >>> slot_of(b"{user1000}.following") == slot_of(b"{user1000}.followers") == slot_of(b"user1000")
     True
-    """
-    return crc_hqx(tag_of(key) if b"{" in key else key, 0) & (SLOTS - 1)
-
-
-def tag_of(key: bytes) -> bytes:
-    """Return what of a key is hashed: what stands in the first braces, if anything does, or all of it.
-
-    >>> tag_of(b"foo{bar}{zap}"), tag_of(b"foo{{bar}}zap"), tag_of(b"foo{}{bar}")
-    (b'bar', b'{bar', b'foo{}{bar}')
+    >>> slot_of(b"foo{{bar}}zap") == slot_of(b"{bar"), slot_of(b"foo{}{bar}") == slot_of(b"bar")
+    (True, False)
     """
     begin = key.find(b"{") + 1
-    end = key.find(b"}", begin)
-    return key[begin:end] if 0 < begin < end else key
+    if begin:
+        end = key.find(b"}", begin)
+        if end > begin:
+            key = key[begin:end]
+    return crc_hqx(key, 0) & (SLOTS - 1)

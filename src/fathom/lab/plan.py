@@ -47,7 +47,6 @@ __all__ = [
 
 Mode = Literal["quick", "default", "deep"]
 
-DELTA = 0.05  # differences below 5 % are not called differences
 STRETCH = 4.0  # a rare operation may be offered up to this often as its load says, to support its quantile
 FLIPS = (0.5, 2.0)  # the dive runs at these multiples of the ratio at which it computed that total cost flips
 FLIP_SLICES = 2  # of either approach on either side: one alone has no spread
@@ -160,7 +159,7 @@ class Plan:
                 order=[list(row) for row in self.order],
                 segment_s=self.segment_s,
                 rates=dict(self.duel_rates),
-                delta_floor=DELTA,
+                delta_floor=runs.DELTA,
             )
         longest = max((fault.trial_s for fault in self.faults), default=0.0)
         target = dive.target
@@ -243,6 +242,8 @@ def draw(
             fix=f"add one of {', '.join(n for n, a in question.approaches.items() if not _breaks(a))}",
         )
     weighed = _weighed(dive, question, controls)
+    if dive.first:
+        question.approach(dive.first)
     predictions = tuple(grammar.rehearse(dive, list(question.approaches)))
     pace = PACES[mode]
     if budget_s is not None:

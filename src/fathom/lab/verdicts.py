@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fathom.lab.findings import compute
 from fathom.lab.findings.book import name_of
-from fathom.lab.runs import Finding, Plan, Point, Run
+from fathom.lab.runs import DELTA, Finding, Plan, Point, Run
 from fathom.lab.stats import Interval, ratio_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ __all__ = ["CANT_TELL", "EXIT_VOID", "FAILED", "HELD", "Statement", "conclude", 
 
 HELD, FAILED, CANT_TELL = "held", "failed", "can't tell"
 EXIT_HELD, EXIT_FAILED, EXIT_CANT_TELL, EXIT_VOID = 0, 1, 2, 3
-DELTA = 0.05
 
 
 def conclude(run: Run, dive: type[Dive[Any]] | None = None) -> list[Finding]:

@@ -14,7 +14,8 @@ SECONDS = 120.0
 WIDTH, HEIGHT = 960, 200
 BASE = 180  # the line of nothing
 LABEL_PX = 14
-LABELS = 3  # lines of labels above each other, so that neighbours can be read
+LABELS = 3  # lines of labels above each other, so that neighbours can be read; the list below the strip has all
+LETTER_PX, GAP_PX = 6.5, 4
 
 
 class Sample(NamedTuple):
@@ -50,19 +51,23 @@ def points(samples: Sequence[Sample], field: str, most: float, now_s: float) -> 
 
 
 def marks(all_marks: Sequence[Mark], now_s: float) -> str:
-    """Return a line and a label for each mark that is still on the strip, as SVG."""
+    """Return a line for each mark that is still on the strip, and a label for those that have room, as SVG."""
     found: list[str] = []
-    shown = [mark for mark in all_marks if mark.at_s >= now_s - SECONDS]
-    for number, mark in enumerate(shown):
-        x = _x(mark.at_s, now_s)
-        y = LABEL_PX * (1 + number % LABELS)
-        anchor = "end" if x > WIDTH * 0.8 else "start"
+    free_px = [float(WIDTH + GAP_PX)] * LABELS  # where each line of labels is taken from: the newest come first
+    for mark in sorted((mark for mark in all_marks if mark.at_s >= now_s - SECONDS), key=lambda mark: -mark.at_s):
+        x, wide = _x(mark.at_s, now_s), LETTER_PX * len(mark.what) + 2 * GAP_PX
+        left = x - wide if x > WIDTH * 0.8 else x
+        line = next((n for n, free in enumerate(free_px) if left + wide <= free), None)
+        label = ""
+        if line is not None:
+            free_px[line] = left
+            at = f'x="{left + GAP_PX:.1f}" y="{LABEL_PX * (1 + line)}" textLength="{wide - 2 * GAP_PX:.0f}"'
+            label = f"<text {at}>{escape(mark.what)}</text>"
+        y = LABEL_PX * (LABELS if line is None else 1 + line) - 10
         found.append(
-            f'<g class="mark {escape(mark.kind)}"><line x1="{x:.1f}" x2="{x:.1f}" y1="{y - 10}" y2="{BASE}"/>'
-            f'<text x="{x + (4 if anchor == "start" else -4):.1f}" y="{y}" text-anchor="{anchor}">'
-            f"{escape(mark.what)}</text></g>"
+            f'<g class="mark {escape(mark.kind)}"><line x1="{x:.1f}" x2="{x:.1f}" y1="{y}" y2="{BASE}"/>{label}</g>'
         )
-    return "".join(found)
+    return "".join(reversed(found))
 
 
 def _x(at_s: float, now_s: float) -> float:

@@ -142,7 +142,7 @@ async def test_a_like_that_was_acknowledged_is_in_every_number_at_once(world: Wo
         hot.crowd.given = {"counted_within_s": world.choices.counters.late_s}
         history = hot.crowd.history()
         assert world.choices.counters.late_s == 0
-        assert len(history.of("home")) > 10
+        assert len(history.of("home")) > 3, "it was worth looking"
         hot.crowd.check()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+from fathom.lab.dive import Outage
 from fathom.lab.machine import Placement
 from fathom.lab.plan import draw
 
@@ -25,6 +27,7 @@ def test_both_ways_that_miss_posts_are_weighed_beside_the_right_one():
 async def test_depth_costs_who_skips_and_both_controls_are_caught(tmp_path: Path):
     asked = {"mode": "quick", "settings": {"depth": "40,8000"}}
     plan = counted_once(draw(TIMELINE, "paging", placement=Placement.here(), **asked))
+    plan = dataclasses.replace(plan, faults=(Outage("truth", from_s=1.6, until_s=1.9),))
     ended = await carried_out(plan, tmp_path)
     assert ended.state == "complete", ended.why
     found = {finding.id: finding for finding in ended.findings}

@@ -15,7 +15,7 @@ from typing import Literal
 
 from fathom.lab.findings.book import Book, at, name_of
 from fathom.lab.findings.census import BISECTED, Cost, unit_cost, visited
-from fathom.lab.runs import IDLE, Plan, Point, Segment
+from fathom.lab.runs import DELTA, IDLE, Plan, Point, Segment
 from fathom.lab.stats import Interval, ratio_of, spread
 
 __all__ = ["Axis", "Flip", "axis_of", "cost_at", "flips", "note_costs", "note_flips"]
@@ -108,9 +108,10 @@ def flips(plan: Plan, segments: Sequence[Segment], point: Point) -> list[Flip]:
         reads = _minus(of_b.read, of_a.read)  # what b's reads cost more
         if writes.value < 0:  # name them so that a is the one with the dearer writes
             a, b, writes, reads = b, a, _negated(writes), _negated(reads)
-        if writes.low > 0 and reads.low > 0:
+        dearer_writes = _matters(writes, of_a.write, of_b.write)
+        if dearer_writes and _matters(reads, of_a.read, of_b.read):
             found.append(Flip(point, "flips", b, a, ratio_of(writes, reads), n, ids))
-        elif writes.low > 0 and reads.high < 0:
+        elif writes.low > 0 and reads.high < 0 and (dearer_writes or _matters(_negated(reads), of_a.read, of_b.read)):
             found.append(Flip(point, "dominates", b, a, None, n, ids))
         else:
             at = writes.value / reads.value if reads.value > 0 else math.inf
@@ -119,6 +120,11 @@ def flips(plan: Plan, segments: Sequence[Segment], point: Point) -> list[Flip]:
             ratio = Interval(at, low, high, writes.level) if math.isfinite(at) else None
             found.append(Flip(point, "can't tell", b, a, ratio, n, ids))
     return found
+
+
+def _matters(more: Interval, one: Interval, other: Interval) -> bool:
+    """Whether a difference is surely one, and large enough to be called one: of few slices, equals part by chance."""
+    return more.low > 0 and more.value > DELTA * min(one.value, other.value)
 
 
 def _negated(a: Interval) -> Interval:

@@ -42,7 +42,7 @@ from .measured import (
     Segment,
     Trial,
 )
-from .planned import Aim, Change, Duel, Fault, Load, Machine, Option, Plan, Point, Scale, Sweep, Target
+from .planned import DELTA, Aim, Change, Duel, Fault, Load, Machine, Option, Plan, Point, Scale, Sweep, Target
 from .reading import Run, every, find, newest
 from .samples import OUTCOMES, Samples, read_samples
 from .writing import Writing, hashes
@@ -50,6 +50,7 @@ from .writing import Writing, hashes
 __all__ = [
     "ACTS",
     "BREACHES_MAX",
+    "DELTA",
     "EXAMPLES_MAX",
     "IDLE",
     "MIX",

@@ -10,6 +10,7 @@ from fathom.lab.prices import Prices
 from fathom.lab.scale.degrees import Degrees
 
 __all__ = [
+    "DELTA",
     "Aim",
     "Change",
     "Duel",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 Point = int | float | str  # one of the swept values
+
+DELTA = 0.05  # differences below 5 % are not called differences
 
 
 class Struct(msgspec.Struct, kw_only=True):
@@ -72,7 +75,7 @@ class Duel(Struct):
     order: list[list[str]]  # a row per block; the twin of the default is "<name>'"
     segment_s: float
     rates: dict[str, float]
-    delta_floor: float = 0.05  # the larger of 5 % and the user's materiality
+    delta_floor: float = DELTA  # the larger of 5 % and the user's materiality
 
 
 class Aim(msgspec.Struct, kw_only=True, frozen=True):
