@@ -177,7 +177,7 @@ class Coordinator:
         if bucket.semantics == "lww":
             return Last(node.stamp(), node.me, call.value, call.expires_ms)
         try:
-            context = dotted.context_of(call.context, key) if call.context else {}
+            context = dotted.context_of(call.context, key, node.secret) if call.context else {}
         except dotted.BadToken as error:
             return Failure(code="bad-context", says=str(error))
         if node.me not in owners.all:
@@ -203,7 +203,7 @@ class Coordinator:
             return Wrote(version=record.stamp, fallbacks=fallbacks)
         assert type(record) is Siblings
         state = dotted.Siblings.decode(record.state)
-        return Wrote(context=state.token(key) if len(state) <= 1 else b"", fallbacks=fallbacks)
+        return Wrote(context=state.token(key, self._node.secret) if len(state) <= 1 else b"", fallbacks=fallbacks)
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -286,7 +286,7 @@ class Coordinator:
             return Found(values=values, version=record.stamp, expires_ms=record.expires_ms, fallbacks=fallbacks)
         if type(record) is Siblings:
             state = dotted.Siblings.decode(record.state)
-            return Found(values=tuple(state.values()), context=state.token(key), fallbacks=fallbacks)
+            return Found(values=tuple(state.values()), context=state.token(key, self._node.secret), fallbacks=fallbacks)
         return Found(values=(), fallbacks=fallbacks)
 
     def soon(self) -> Asked:

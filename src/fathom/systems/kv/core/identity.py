@@ -89,10 +89,13 @@ class Identity:
     def rejoins(self, sender: str, asked: m.Rejoin) -> None:
         """Note the new incarnation of a node whose memory is another now."""
         node = self._node
-        if self.voter.note(sender, asked.incarnation):
-            node.write("meta", b"noted/" + sender.encode(), _number(asked.incarnation))
-        known = dict(self.voter.noted).get(sender, 0)
-        node.send(sender, m.Noted(asked.id, known), node.so_far)
+        self.note(sender, asked.incarnation)
+        node.send(sender, m.Noted(asked.id, self.voter.noted), node.so_far)
+
+    def note(self, who: str, incarnation: int) -> None:
+        """Let nothing count any more that another said in an earlier incarnation, for good."""
+        if who != self._node.me and self.voter.note(who, incarnation):
+            self._node.write("meta", b"noted/" + who.encode(), _number(incarnation))
 
     def told(self, topology: Topology) -> None:
         """Take a topology that is newer than ours, for good."""

@@ -150,10 +150,10 @@ class Rejoin(_Body, tag=16):
 
 
 class Noted(_Body, tag=17):
-    """Written down. `known` is the newest incarnation of the asker that this node knows of."""
+    """Written down; and all the incarnations that this node knows of, the asker's too."""
 
     id: int
-    known: int
+    noted: tuple[tuple[str, int], ...]
 
 
 # Repair --------------------------------------------------------------------------------------------------------------

@@ -188,6 +188,11 @@ class Node:
         self.counts[what] = self.counts.get(what, 0) + by
 
     @property
+    def secret(self) -> bytes:
+        """What a context token is sealed with: one of another cluster says nothing here."""
+        return self.topology.cluster.encode() if self.topology is not None else b""
+
+    @property
     def wall_ms(self) -> int:
         """This node's wall clock, held to what the others show: a clock that ran away alone gives no stamps."""
         return self.membership.held_to_others(self.now.wall_ms)

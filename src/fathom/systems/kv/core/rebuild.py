@@ -51,7 +51,11 @@ class Rebuild:
                 node.knobs.deadline_ms,
                 after=node.so_far,
             )
-            known = max((reply.known for reply in noted.values() if type(reply) is m.Noted), default=0)
+            known = 0
+            for reply in noted.values():
+                known = max(known, dict(reply.noted).get(node.me, 0))
+                for who, its in reply.noted:
+                    node.identity.note(who, its)
             if known > incarnation:
                 node.identity.renew(whole=node.identity.whole, above=known)
             elif len(noted) == len(others):
