@@ -66,6 +66,7 @@ class Cluster:
             self.hosts[name] = host
         world.run(world.now_ns + 20 * MS)  # the founders' disks are durable
         for host in self.hosts.values():
+            host.disk.crash()  # tickets begin anew: those of the founding are no node's
             host.start()
 
     def whole(self, name: str) -> bool:
