@@ -8,8 +8,23 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from .records import Content, OpId
+from .topology import Member
 
-__all__ = ["Call", "Change", "Failure", "Found", "Get", "Put", "Scan", "Scanned", "Unchanged", "Wrote", "changed"]
+__all__ = [
+    "Call",
+    "Change",
+    "Failure",
+    "Found",
+    "Get",
+    "Put",
+    "Reshape",
+    "Reshaped",
+    "Scan",
+    "Scanned",
+    "Unchanged",
+    "Wrote",
+    "changed",
+]
 
 
 class Get(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="get"):
@@ -52,7 +67,13 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="scan
     limit: int = 100
 
 
-Call: TypeAlias = Get | Put | Change | Scan
+class Reshape(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="reshape"):
+    """Let these be the members, whoever they are now. Given again, it goes on where it was."""
+
+    members: tuple[Member, ...]
+
+
+Call: TypeAlias = Get | Put | Change | Scan | Reshape
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="found"):
@@ -79,6 +100,13 @@ class Scanned(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="s
     keys: tuple[bytes, ...]
     slot: int  # where the next page begins; -1: that was all
     after: bytes
+
+
+class Reshaped(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="reshaped"):
+    """The epoch that holds now, and whether its members are those that were asked for, and nobody else."""
+
+    epoch: int
+    done: bool
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="failure"):

@@ -9,17 +9,19 @@ from fathom.blocks.ballots import Register
 from fathom.blocks.slots import SLOTS, slot_of
 
 from . import messages as m
-from .calls import Call, Change, Failure, Found, Get, Put, Scan, Scanned, Wrote, current
+from .calls import Call, Change, Failure, Found, Get, Put, Reshape, Scan, Scanned, Wrote, current
 from .flows import Ask, Flow, More, Replies
 from .records import Last, Record, Siblings, content_of, merged
 from .registers import Registers
 from .replica import spot
-from .topology import Bucket, Owners, Topology
+from .topology import SYSTEM, Bucket, Owners, Topology
 
 if TYPE_CHECKING:
     from .node import Node
 
 __all__ = ["Asked", "Coordinator"]
+
+KEY_BYTES_MAX = 1_024
 
 
 class Asked(NamedTuple):
@@ -59,6 +61,13 @@ class Coordinator:
             return self.tell(asked, Failure(code="busy", says="too many requests are waiting here: ask again later"))
         if type(call) is Scan:
             return self._scan(asked, call, topology)
+        if type(call) is Reshape:
+            self.waiting += 1
+            node.flows.begin(node.reshaping.take(asked, call))
+            return None
+        if call.key.startswith(SYSTEM) or not 0 < len(call.key) <= KEY_BYTES_MAX:
+            says = f"a key has 1 to {KEY_BYTES_MAX:,} bytes, of which the first is not zero"
+            return self.tell(asked, Failure(code="wrong-kind", says=says))
         if not node.membership.knows_the_time:
             return self.tell(asked, Failure(code="unavailable", says="this node has not heard of any other yet"))
         bucket = topology.bucket(call.key)

@@ -97,18 +97,36 @@ class Identity:
         if who != self._node.me and self.voter.note(who, incarnation):
             self._node.write("meta", b"noted/" + who.encode(), _number(incarnation))
 
+    def _forget_all(self) -> None:
+        """Begin like an empty disk, under an incarnation that is above all earlier ones."""
+        node = self._node
+        for family in ("data", "slots", "hints", "torn", "floors", "system"):
+            for key in node.replica.keys(family):
+                node.write(family, key, None)
+        self.renew(whole=False)
+        node.replica.forget_all()
+        node.hints.held.clear()
+        node.count("forgot all that it had kept as an earlier member")
+
     def told(self, topology: Topology) -> None:
         """Take a topology that is newer than ours, for good."""
         node = self._node
         known = node.topology
         if known is not None and (topology.cluster != known.cluster or topology.epoch <= known.epoch):
             return
+        if known is not None and _since(known, node.me) != _since(topology, node.me):
+            self._forget_all()  # this node was let go meanwhile: what lies here may have been deleted since
         node.topology = topology
         node.write("meta", b"topology", _encode(topology))
         node.write("meta", b"node", node.me.encode())
         node.membership.changed()
         node.coordinator.changed()
         node.rebuild.start()
+
+
+def _since(topology: Topology, who: str) -> int | None:
+    member = topology.by_name.get(who)
+    return None if member is None else member.since
 
 
 def _number(value: int) -> bytes:

@@ -12,6 +12,8 @@ from .topology import Topology
 
 __all__ = [
     "Ack",
+    "Adopt",
+    "Adopted",
     "Body",
     "Differ",
     "Drop",
@@ -21,6 +23,8 @@ __all__ = [
     "Forward",
     "Forwarded",
     "Found",
+    "Gained",
+    "Gains",
     "Join",
     "Merge",
     "Merged",
@@ -223,6 +227,29 @@ class Dropped(_Body, tag=27):
     ok: bool
 
 
+class Adopt(_Body, tag=28):
+    """Take this topology, and say so when it is durable: what is asked in an earlier epoch is refused from then on."""
+
+    id: int
+    topology: Topology
+
+
+class Adopted(_Body, tag=29):
+    id: int
+
+
+class Gains(_Body, tag=30):
+    """Do you have all that you gain in this epoch?"""
+
+    id: int
+    epoch: int
+
+
+class Gained(_Body, tag=31):
+    id: int
+    whole: bool
+
+
 class Join(_Body, tag=22):
     """A new node asks for the topology."""
 
@@ -232,7 +259,7 @@ class Join(_Body, tag=22):
 Body: TypeAlias = (
     Read | Found | Merge | Merged | Vote | Voted | Forward | Forwarded | Ping | Ack
     | PingFor | Reached | Tell | Rejoin | Noted | Summary | Differ | Fetch | Page | Rests | Rested | Drop
-    | Dropped | Join
+    | Dropped | Adopt | Adopted | Gains | Gained | Join
 )  # fmt: skip
 
 

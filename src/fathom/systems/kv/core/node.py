@@ -21,6 +21,7 @@ from .membership import Membership
 from .rebuild import Rebuild
 from .repair import Repair
 from .replica import Replica
+from .reshape import Reshaping
 from .timers import Timers
 from .topology import Topology
 
@@ -65,6 +66,7 @@ class Node:
         self.repair = Repair(self)
         self.rebuild = Rebuild(self)
         self.graves = Graves(self)
+        self.reshaping = Reshaping(self)
         self.counts: dict[str, int] = {}
         self.now = Now(0, 0)
         self._batch: list[Write] = []
@@ -112,6 +114,9 @@ class Node:
         kind = type(body)
         if kind is m.Tell:
             self.identity.told(body.topology)
+            return
+        if kind is m.Adopt:
+            self.reshaping.adopt(sender, body)
             return
         if topology is None:
             if kind is m.Ping:  # somebody knows us; ask what there is
@@ -255,6 +260,7 @@ _HEARERS: dict[type, Any] = {
     m.Ack: lambda node, sender, body: node.membership.ack(sender, body),
     m.PingFor: lambda node, sender, body: node.membership.ping_for(sender, body),
     m.Rejoin: lambda node, sender, body: node.identity.rejoins(sender, body),
+    m.Gains: lambda node, sender, body: node.reshaping.gains(sender, body),
     m.Rests: lambda node, sender, body: node.graves.rests(sender, body),
     m.Drop: lambda node, sender, body: node.graves.drop(sender, body),
     m.Summary: lambda node, sender, body: node.repair.summary(sender, body),

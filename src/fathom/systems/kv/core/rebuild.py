@@ -25,6 +25,7 @@ class Rebuild:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._running = False
+        self._gaining = self._has = 0  # epochs: of which what is gained is being fetched, and is there
 
     def start(self) -> None:
         node = self._node
@@ -43,7 +44,7 @@ class Rebuild:
             topology, incarnation = node.topology, node.identity.incarnation
             assert topology is not None
             torn = sorted(node.replica.torn)
-            others = [who for who in topology.nodes if who != node.me]
+            others = self._others()
             noted = yield Ask(
                 others,
                 lambda id, incarnation=incarnation: m.Rejoin(id, incarnation),
@@ -77,14 +78,44 @@ class Rebuild:
                 node.replica.healed(key)
                 node.count("healed a torn record")
 
+    def _others(self) -> list[str]:
+        """Return all other members but those that leave and are down: what they had, enough others have as well."""
+        node, topology = self._node, self._node.topology
+        assert topology is not None
+        staying = {member.node for member in (topology.then or topology.members)}
+        return [who for who in topology.nodes if who != node.me and (who in staying or node.membership.answers(who))]
+
+    def gained(self, epoch: int) -> bool:
+        """Whether this node has all of the slots that it gains in this epoch; if not, it begins to fetch them."""
+        node = self._node
+        if not node.identity.whole or node.replica.torn:
+            return False
+        if self._has != epoch and self._gaining != epoch:
+            self._gaining = epoch
+            node.flows.begin(self._gain(epoch))
+        return self._has == epoch
+
+    def _gain(self, epoch: int) -> Flow:
+        node, topology = self._node, self._node.topology
+        assert topology is not None
+        gains, done = topology.slots_of(node.me) - topology.slots_before(node.me), True
+        for who in self._others():
+            theirs = gains & topology.slots_before(who)
+            if theirs and not (yield from self._pages(who, tuple(sorted(theirs)))):
+                done = False
+        if done and node.topology is topology:
+            self._has = epoch
+        else:
+            self._gaining = 0
+
     def _all_slots(self) -> Flow:
         """Take over what every other owner has of every slot of this node; False if one did not tell all."""
         node = self._node
         topology = node.topology
         assert topology is not None
-        for who in topology.nodes:
+        for who in self._others():
             common = topology.slots_of(node.me) & topology.slots_of(who)
-            if who != node.me and common and not (yield from self._pages(who, tuple(sorted(common)))):
+            if common and not (yield from self._pages(who, tuple(sorted(common)))):
                 return False
         return True
 

@@ -141,7 +141,7 @@ class Registers:
             if self._coordinator.left(asked) <= 0:
                 self._coordinator.done(asked, Failure(code="busy", says="others changed this key until time was up"))
             else:
-                answer, after = yield from self._rounds(asked, key, change)
+                answer, after = yield from self.rounds(asked, key, change)
                 self._coordinator.done(asked, answer, after)
             line = self._lines[key]
             if not line:
@@ -149,7 +149,7 @@ class Registers:
                 return
             asked, change = line.popleft()
 
-    def _rounds(self, asked: Asked, key: bytes, change: Change | None) -> Flow:
+    def rounds(self, asked: Asked, key: bytes, change: Change | None) -> Flow:
         """Go through rounds until one is not disturbed, or time is up; return the answer."""
         node, turn = self._node, _Turn(self._node, change)
         backoff = node.knobs.backoff_ms

@@ -14,6 +14,7 @@ from fathom.blocks.slots import slot_of
 
 from . import messages as m
 from .records import Last, Record, digest_of, merged, pack, unpack
+from .topology import SYSTEM
 
 if TYPE_CHECKING:
     from .node import Node
@@ -64,6 +65,18 @@ class Replica:
             self.floors[slot] = ballot
             self._node.write("floors", spot(slot), _encode(ballot))
 
+    def keys(self, family: str) -> list[bytes]:
+        """Return all keys of a family, also those whose value cannot be believed."""
+        found: list[bytes] = []
+        for key, _ in scan_all(self._node, family, corrupt=lambda key: found.append(place(key))):
+            found.append(key)
+        return found
+
+    def forget_all(self) -> None:
+        self.sums.clear()
+        self.floors.clear()
+        self.torn.clear()
+
     def synced(self, ticket: int) -> None:
         unsynced = self._unsynced
         for key in [key for key, waits in unsynced.items() if waits <= ticket]:
@@ -73,7 +86,7 @@ class Replica:
 
     def get(self, key: bytes) -> Record | None:
         """Return the record under a key; raise `Corrupt` where what is there is not what was written."""
-        raw = self._node.get("data", place(key))
+        raw = self._node.get("system", key) if key.startswith(SYSTEM) else self._node.get("data", place(key))
         return None if raw is None else unpack(raw)
 
     def after(self, key: bytes) -> int:
@@ -83,6 +96,9 @@ class Replica:
     def keep(self, key: bytes, record: Record | None, old: Record | None) -> int:
         """Write a record in place of the old one, and the slot's digest with it; return the ticket."""
         node, slot = self._node, slot_of(key)
+        if key.startswith(SYSTEM):  # it belongs to no slot
+            self._unsynced[key] = ticket = node.write("system", key, None if record is None else pack(record))
+            return ticket
         total = self.sums.get(slot, 0)
         if old is not None:
             total -= digest_of(key, old)

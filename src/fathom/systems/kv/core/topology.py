@@ -12,9 +12,17 @@ import msgspec
 from fathom.blocks import ring
 from fathom.blocks.slots import slot_of
 
-__all__ = ["Bucket", "Member", "Owners", "Topology"]
+__all__ = ["SYSTEM", "Bucket", "Member", "Owners", "Topology", "epoch_key"]
 
 Semantics = Literal["cas", "siblings", "lww"]
+
+
+SYSTEM = b"\0"  # keys that begin with it are the cluster's own, and no client's
+
+
+def epoch_key(epoch: int) -> bytes:
+    """Return the key of the register that decides an epoch."""
+    return SYSTEM + b"epoch/%d" % epoch
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +47,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     peer: str = ""  # host:port for other nodes
     resp: str = ""  # host:port for Redis clients
     http: str = ""
+    since: int = 0  # the epoch in which it came: one that left and comes again is another member
 
 
 class Owners(msgspec.Struct, frozen=True):
@@ -109,7 +118,15 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return found
 
     def owners_of(self, key: bytes) -> Owners:
+        if key.startswith(SYSTEM):
+            return self._everybody
         return self.owners(slot_of(key), self.bucket(key).n)
+
+    @cached_property
+    def _everybody(self) -> Owners:
+        """Who decides the next epoch: all members, before and after."""
+        now = tuple(member.node for member in self.members)
+        return Owners(now, tuple(member.node for member in self.then) or now)
 
     def walk(self, slot: int) -> tuple[str, ...]:
         """Return everybody in the order in which they would keep a slot: after the owners come the fallbacks."""
@@ -121,6 +138,10 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         n = self.n_max
         now = _kept(_names(self.members), self.vnodes, n).get(node, frozenset())
         return now | _kept(_names(self.then), self.vnodes, n).get(node, frozenset()) if self.then else now
+
+    def slots_before(self, node: str) -> frozenset[int]:
+        """Return the slots of which a node is an owner before the change that is under way."""
+        return _kept(_names(self.members), self.vnodes, self.n_max).get(node, frozenset())
 
     @cached_property
     def n_max(self) -> int:

@@ -45,15 +45,22 @@ class Cluster:
     """Nodes `n1` … in racks by turns; every one of them is a founder, so none has forgotten anything."""
 
     def __init__(
-        self, world: World, *, nodes: int = 5, racks: int = 3, make: Make | None = None, lies: bool = False
+        self,
+        world: World,
+        *,
+        nodes: int = 5,
+        spare: int = 2,
+        racks: int = 3,
+        make: Make | None = None,
+        lies: bool = False,
     ) -> None:
         self.world, self.network = world, Network(world)
         members = tuple(Member(node=f"n{at + 1}", rack=f"r{at % racks}") for at in range(nodes))
-        self.topology = Topology(cluster="sim", epoch=1, members=members, buckets=BUCKETS, vnodes=16)
+        self.founding = Topology(cluster="sim", epoch=1, members=members, buckets=BUCKETS, vnodes=16)
         make = make or (lambda me, store, dice: Node(me, store, dice, KNOBS))
         self.hosts: dict[str, Host] = {}
-        for member in members:
-            name = member.node
+        self.founders = [member.node for member in members]
+        for name in (*self.founders, *(f"n{nodes + at + 1}" for at in range(spare))):
             host = Host(
                 world,
                 self.network,
@@ -62,12 +69,23 @@ class Cluster:
                 clock=Clock(world),
                 lies=lies,
             )
-            host.disk.apply(founded(name, self.topology))
+            if name in self.founders:
+                host.disk.apply(founded(name, self.founding))
             self.hosts[name] = host
         world.run(world.now_ns + 20 * MS)  # the founders' disks are durable
         for host in self.hosts.values():
             host.disk.crash()  # tickets begin anew: those of the founding are no node's
             host.start()
+
+    @property
+    def topology(self) -> Topology:
+        """The newest that any node knows."""
+        known = [host.machine.topology for host in self.hosts.values() if isinstance(host.machine, Node)]
+        return max((it for it in known if it is not None), key=lambda it: it.epoch, default=self.founding)
+
+    @property
+    def members(self) -> list[str]:
+        return list(self.topology.nodes)
 
     def whole(self, name: str) -> bool:
         """Whether a node knows all that it ever acknowledged, and says so."""

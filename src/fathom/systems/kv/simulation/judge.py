@@ -18,16 +18,19 @@ __all__ = ["differing", "judged"]
 def differing(cluster: Cluster) -> list[str]:
     """Return in which way the replicas do not agree: nothing, when they have converged."""
     said: list[str] = []
-    records = {name: cluster.records(name) for name in cluster.hosts}
+    topology = cluster.topology
+    if topology.then:
+        said.append("a change of the members is under way")
+    records = {name: cluster.records(name) for name in topology.nodes}
     for key in sorted({key for mine in records.values() for key in mine}):
-        owners = cluster.topology.owners_of(key).all
+        owners = topology.owners_of(key).all
         digests = {digest_of(key, records[name][key]) if key in records[name] else 0 for name in owners}
         if len(digests) > 1:
             said.append(f"the owners of {key!r} differ")
         for name in records:
             if name not in owners and key in records[name]:
                 said.append(f"{name} keeps {key!r} and is no owner of it")
-    for name in cluster.hosts:
+    for name in topology.nodes:
         if cluster.sums(name) != cluster.rebuilt_sums(name):
             said.append(f"the digests that {name} keeps are not those of its records")
         if cluster.hosts[name].disk.keys("hints"):
@@ -101,7 +104,7 @@ def _last(key: bytes, ops: list[Op], story: Story, record: Record | None) -> lis
 def _dots(cluster: Cluster) -> list[str]:
     known: dict[tuple[bytes, dotted.Dot], bytes] = {}
     said: list[str] = []
-    for name in cluster.hosts:
+    for name in cluster.members:
         for key, record in cluster.records(name).items():
             if isinstance(record, Siblings):
                 for dot, value in dotted.Siblings.decode(record.state).dots():

@@ -9,10 +9,11 @@ from fathom.history import Op, Outcome
 from fathom.sim.host import Gone
 from fathom.sim.world import MS, S
 
-from ..core.calls import Change, Failure, Found, Get, Put, Wrote
+from ..core.calls import Change, Failure, Found, Get, Put, Reshape, Reshaped, Wrote
+from ..core.topology import Member
 from .cluster import Cluster
 
-__all__ = ["Client", "Story"]
+__all__ = ["Client", "Operator", "Story"]
 
 PATIENCE_MS = 700  # longer than the deadline of a request
 
@@ -110,7 +111,7 @@ class Client:
         if context:
             story.over[index] = story.seen.get((key, context), frozenset())
         self._asking = index
-        host = self._cluster.hosts[self._dice.choice(list(self._cluster.hosts))]
+        host = self._cluster.hosts[self._dice.choice(self._cluster.members)]
         host.ask(call, lambda answer: self._told(index, key, call, answer), client=self.name)
         world.at(PATIENCE_MS * MS, self._gives_up, index)
 
@@ -154,3 +155,41 @@ class Client:
         if op.call == "cas":
             return Outcome.OK, bool(answer.result)
         return Outcome.OK, None
+
+
+class Operator:
+    """Somebody who lets a node go and another one come, and gives the command again until it is done."""
+
+    def __init__(self, cluster: Cluster, dice: Random, changes: int) -> None:
+        self._cluster, self._dice, self._left = cluster, dice, changes
+        self._wanted: tuple[Member, ...] = ()
+        self.done = changes == 0
+
+    def begin(self) -> None:
+        if not self.done:
+            self._cluster.world.at(self._dice.randrange(500, 3_000) * MS, self._next)
+
+    @property
+    def left(self) -> list[str]:
+        return [] if self.done else ["the operator's command is not done"]
+
+    def _next(self) -> None:
+        topology = self._cluster.topology
+        if not self._wanted:
+            if not self._left:
+                self.done = True
+                return
+            self._left -= 1
+            spare = [name for name in self._cluster.hosts if name not in topology.nodes]
+            members = list(topology.members)
+            members.pop(self._dice.randrange(len(members)))
+            if spare:
+                members.append(Member(node=self._dice.choice(spare), rack=f"r{self._dice.randrange(3)}"))
+            self._wanted = tuple(sorted(members, key=lambda member: member.node))
+        whom = self._cluster.hosts[self._dice.choice([member.node for member in topology.members])]
+        whom.ask(Reshape(members=topology.then or self._wanted), self._told, client="operator")
+        self._cluster.world.at(3_000 * MS, self._next)
+
+    def _told(self, answer: Any) -> None:
+        if isinstance(answer, Reshaped) and answer.done:
+            self._wanted = ()

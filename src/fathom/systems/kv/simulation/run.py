@@ -13,7 +13,7 @@ from fathom.sim.world import MS, S, World
 from ..core.node import Node
 from .cluster import Cluster, Make
 from .judge import differing, judged
-from .people import Client, Story
+from .people import Client, Operator, Story
 
 __all__ = ["Report", "simulate"]
 
@@ -39,7 +39,13 @@ class Report(msgspec.Struct, kw_only=True):
 
 
 def simulate(
-    seed: int, *, ops: int = 500, faults: bool | list[Fault] = True, make: Make | None = None, lies: bool = False
+    seed: int,
+    *,
+    ops: int = 500,
+    faults: bool | list[Fault] = True,
+    reshaped: bool = True,
+    make: Make | None = None,
+    lies: bool = False,
 ) -> Report:
     """Run a seed to its end. `faults`: drawn from the seed, none, or a schedule of before; `make`: other nodes."""
     world = World(seed)
@@ -54,6 +60,8 @@ def simulate(
     schedule = _schedule(seed, cluster, names) if faults is True else list(faults or ())
     loose = Faults(world, cluster.network, cluster.hosts, may=lambda fault: _may(cluster, fault))
     loose.loose(schedule)
+    operator = Operator(cluster, world.dice("operator"), world.dice("changes").randrange(3) if reshaped else 0)
+    operator.begin()
     for client in clients:
         client.begin()
     while not all(client.done for client in clients) and world.now_ns < 10 * RUN_MS * MS:
@@ -63,7 +71,9 @@ def simulate(
         host.start()
     healing = world.now_ns
     world.run(world.now_ns + 2 * S)
-    while (left := differing(cluster)) and world.now_ns < healing + HEAL_MS * MS:
+    while (
+        left := [*differing(cluster), *([] if operator.done else ["the operator's command is not done"])]
+    ) and world.now_ns < healing + HEAL_MS * MS:
         world.run(world.now_ns + S)
     healed_s = (world.now_ns - healing) / S
     last = Client("final", cluster, story, world.dice("final"), keys, 0)
@@ -106,4 +116,4 @@ def _schedule(seed: int, cluster: Cluster, clients: list[str]) -> list[Fault]:
 def _may(cluster: Cluster, fault: Fault) -> bool:
     """What a node has lost must be known to the others: nobody else is missing, or not whole, when it is hurt."""
     kind = KINDS[fault.what]
-    return not kind.hurt or all(cluster.whole(name) for name in cluster.hosts)
+    return not kind.hurt or (not cluster.topology.then and all(cluster.whole(name) for name in cluster.members))
