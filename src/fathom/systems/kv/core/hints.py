@@ -93,7 +93,8 @@ class Hints:
             self._drop(owner, at)
 
     def _drop(self, owner: str, at: bytes) -> None:
-        self.held[owner] -= 1
-        if not self.held[owner]:
-            del self.held[owner]
+        if owner in self.held:  # not if this node was let go meanwhile, and has forgotten everything
+            self.held[owner] -= 1
+            if not self.held[owner]:
+                del self.held[owner]
         self._node.write("hints", at, None)

@@ -114,7 +114,7 @@ class Rebuild:
         topology = node.topology
         assert topology is not None
         for who in self._others():
-            common = topology.slots_of(node.me) & topology.slots_of(who)
+            common = topology.slots_of(node.me) & topology.slots_before(who)
             if common and not (yield from self._pages(who, tuple(sorted(common)))):
                 return False
         return True
