@@ -33,8 +33,8 @@ KNOBS = Knobs(
     ack_ms=60,
     suspect_ms=600,
     repair_ms=700,
-    hint_ttl_ms=20_000,
-    grace_ms=40_000,
+    hint_ttl_ms=1_000,
+    grace_ms=2_500,
 )
 WALL_MS = 1_800_000_000_000  # when the world begins, as the nodes believe
 

@@ -87,9 +87,10 @@ def _last(key: bytes, ops: list[Op], story: Story, record: Record | None) -> lis
     acknowledged = [op for op in stores if op.outcome is Outcome.OK]
     if not acknowledged:
         return []
-    if not isinstance(record, Last):
-        return [f"{key!r} was written, acknowledged, and there is nothing"]
     newest = max(acknowledged, key=lambda op: story.stamps[op.index])
+    if not isinstance(record, Last):  # a tombstone goes in the end
+        deleted = [op for op in stores if op.asked is None and (op is newest or op.outcome is Outcome.UNKNOWN)]
+        return [] if deleted else [f"{key!r} was written, acknowledged, and there is nothing"]
     if record.stamp < story.stamps[newest.index]:
         return [f"{key!r} holds a write that is older than the acknowledged {newest.asked!r}"]
     value = record.value and record.value.decode()
