@@ -1,0 +1,74 @@
+"""The store's own commands: run its core through simulated worlds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from fathom.errors import FathomError
+from fathom.sim.schedule import printed, read
+
+__all__ = ["app"]
+
+
+@click.group("kv")
+def app() -> None:
+    """Run the core of the key-value store through simulated worlds."""
+
+
+@app.command()
+@click.option("--seed", type=int, default=0, show_default=True, help="The first world.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=1, show_default=True, help="How many worlds, one after another."
+)
+@click.option(
+    "--ops", type=click.IntRange(1, 100_000), default=500, show_default=True, help="What clients ask in each."
+)
+@click.option(
+    "--faults",
+    metavar="drawn|none|FILE",
+    default="drawn",
+    show_default=True,
+    help="What goes wrong; FILE is a schedule as JSON.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each world.")
+def simulate(seed: int, seeds: int, ops: int, faults: str, as_json: bool) -> None:
+    """Run a whole cluster in one thread, break what can break, heal it, and say which promise did not hold.
+
+    The same seed is the same story, to the last message. The exit code is 1 if any promise was broken.
+    """
+    from .simulation.run import simulate as run
+
+    schedule = True if faults == "drawn" else False if faults == "none" else _read(Path(faults))
+    broken = 0
+    for number in range(seed, seed + seeds):
+        report = run(number, ops=ops, faults=schedule)
+        broken += bool(report.broken)
+        if as_json:
+            click.echo(msgspec.json.encode(report))
+            continue
+        said = f"{report.ok} ok, {report.failed} failed, {report.unknown} unknown; healed after {report.healed_s:.0f} s"
+        click.echo(f"seed {number}: {said}; trace {report.trace[:12]}")
+        for sentence in report.broken:
+            click.echo(f"  broken: {sentence}")
+        if report.broken:
+            click.echo("  " + printed(report.schedule).replace("\n", "\n  "))
+    if broken:
+        raise SystemExit(1)
+
+
+def _read(file: Path) -> list[object]:
+    try:
+        return list(read(file.read_bytes()))
+    except (OSError, msgspec.MsgspecError) as fault:
+        raise FathomError(
+            f"{file} is no schedule of faults",
+            why=str(fault),
+            fix="give one that a broken seed has printed, or say drawn, or none",
+        ) from None
+
+
+if __name__ == "__main__":
+    app()
