@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from fathom.errors import FathomError
-from fathom.sim.schedule import printed, read
+from fathom.sim.schedule import Fault, printed, read
 
 __all__ = ["app"]
 
@@ -59,9 +59,9 @@ def simulate(seed: int, seeds: int, ops: int, faults: str, as_json: bool) -> Non
         raise SystemExit(1)
 
 
-def _read(file: Path) -> list[object]:
+def _read(file: Path) -> list[Fault]:
     try:
-        return list(read(file.read_bytes()))
+        return read(file.read_bytes())
     except (OSError, msgspec.MsgspecError) as fault:
         raise FathomError(
             f"{file} is no schedule of faults",

@@ -1,4 +1,4 @@
-"""What a client may ask of a node, and what it is told. Every answer is ok, failed (nothing was done) or unknown."""
+"""What a client may ask of a node, and what it is told: ok, failed (nothing was done), or unknown."""
 
 from __future__ import annotations
 

@@ -59,9 +59,9 @@ class Coordinator:
             return self.tell(asked, Failure(code="unavailable", says="this node does not know its cluster yet"))
         if self.waiting >= node.knobs.requests_max:
             return self.tell(asked, Failure(code="busy", says="too many requests are waiting here: ask again later"))
-        if type(call) is Scan:
+        if isinstance(call, Scan):
             return self._scan(asked, call, topology)
-        if type(call) is Reshape:
+        if isinstance(call, Reshape):
             self.waiting += 1
             node.flows.begin(node.reshaping.take(asked, call))
             return None
@@ -72,19 +72,19 @@ class Coordinator:
             return self.tell(asked, Failure(code="unavailable", says="this node has not heard of any other yet"))
         bucket = topology.bucket(call.key)
         owners = topology.owners_of(call.key)
-        if type(call) is not Get and (type(call) is Change) != (bucket.semantics == "cas"):
+        if not isinstance(call, Get) and (isinstance(call, Change)) != (bucket.semantics == "cas"):
             says = f"keys of this bucket are {bucket.semantics}"
             return self.tell(asked, Failure(code="wrong-kind", says=says))
-        if forward and type(call) is not Get:
+        if forward and not isinstance(call, Get):
             first = self._better(owners, bucket)
             if first is not None:
                 self.waiting += 1
                 node.flows.begin(self._forward(asked, first, call))
                 return None
         self.waiting += 1
-        if type(call) is Change:
+        if isinstance(call, Change):
             self.registers.queue(asked, call, call)
-        elif type(call) is Put:
+        elif isinstance(call, Put):
             node.flows.begin(self._put(asked, call, bucket, owners))
         elif bucket.semantics == "cas":
             node.flows.begin(self.registers.get(asked, call, owners))
@@ -139,14 +139,14 @@ class Coordinator:
             says = f"{len(reachable)} of {len(owners.all)} owners can be reached; {max(w, pw)} are asked for"
             return self.done(asked, Failure(code="unavailable", says=says))
         record = self._written(call, bucket, owners)
-        if type(record) is Failure:
+        if isinstance(record, Failure):
             return self.done(asked, record)
         ask = Ask(
             owners.all,
             lambda id: m.Merge(id, key, record, born_ms),
             lambda replies: self._kept(replies, owners, w, pw, stand_ins),
             self.left(asked),
-            after=max(node.stamped, node.replica.after(key) if type(record) is Siblings else 0),
+            after=max(node.stamped, node.replica.after(key) if isinstance(record, Siblings) else 0),
             also={
                 who: (lambda id, owner=owner: m.Merge(id, key, record, born_ms, owner))
                 for owner, who in stand_ins.items()
@@ -194,7 +194,7 @@ class Coordinator:
                 code="unavailable", says="no owner of this key can be reached, and only they can number its writes"
             )
         old, _ = node.replica.seen(key)
-        state = dotted.Siblings.decode(old.state) if type(old) is Siblings else dotted.EMPTY
+        state = dotted.Siblings.decode(old.state) if isinstance(old, Siblings) else dotted.EMPTY
         if call.value is None:
             return Siblings(state.discard(context or state.context()).encode())
         actor = dotted.Actor(node.me, node.identity.incarnation)
@@ -208,9 +208,9 @@ class Coordinator:
         return record
 
     def _put_answer(self, record: Record, key: bytes, fallbacks: int) -> Wrote:
-        if type(record) is Last:
+        if isinstance(record, Last):
             return Wrote(version=record.stamp, fallbacks=fallbacks)
-        assert type(record) is Siblings
+        assert isinstance(record, Siblings)
         state = dotted.Siblings.decode(record.state)
         return Wrote(context=state.token(key, self._node.secret) if len(state) <= 1 else b"", fallbacks=fallbacks)
 
@@ -282,18 +282,18 @@ class Coordinator:
             if (
                 reply.record != known
                 and who in owners.all
-                and not (reply.record is None and type(known) is Last and known.value is None)
+                and not (reply.record is None and isinstance(known, Last) and known.value is None)
             ):
                 node.count("repaired by reading")
                 yield Ask([who], lambda id: m.Merge(id, key, known, born_ms), lambda r: True, 1)
 
     def _found(self, key: bytes, record: Record | None, fallbacks: int) -> Found:
         node = self._node
-        if type(record) is Last:
+        if isinstance(record, Last):
             gone = record.value is None or (record.expires_ms and record.expires_ms <= node.wall_ms)
             values = () if gone else (record.value or b"",)
             return Found(values=values, version=record.stamp, expires_ms=record.expires_ms, fallbacks=fallbacks)
-        if type(record) is Siblings:
+        if isinstance(record, Siblings):
             state = dotted.Siblings.decode(record.state)
             return Found(values=tuple(state.values()), context=state.token(key, self._node.secret), fallbacks=fallbacks)
         return Found(values=(), fallbacks=fallbacks)
@@ -324,17 +324,17 @@ class Coordinator:
 
     def _there(self, key: bytes) -> bool:
         record, _ = self._node.replica.seen(key)
-        if type(record) is Register:
+        if isinstance(record, Register):
             return current(content_of(record.value), self._node.wall_ms) is not None
         return record is not None and bool(self._found(key, record, 0).values)
 
 
 def _ok(reply: Any) -> bool:
-    return type(reply) is m.Merged and reply.ok
+    return isinstance(reply, m.Merged) and reply.ok
 
 
 def _votes(replies: Replies) -> dict[str, Record | None]:
-    return {who: reply.record for who, reply in sorted(replies.items()) if type(reply) is m.Found and reply.votes}
+    return {who: reply.record for who, reply in sorted(replies.items()) if isinstance(reply, m.Found) and reply.votes}
 
 
 def _together(said: dict[str, Record | None]) -> Record | None:
@@ -346,4 +346,4 @@ def _together(said: dict[str, Record | None]) -> Record | None:
 
 
 def _version(record: Record | None) -> int:
-    return record.stamp if type(record) is Last else 0
+    return record.stamp if isinstance(record, Last) else 0

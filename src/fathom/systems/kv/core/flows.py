@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["Ask", "Flow", "Flows", "More", "Pause"]
 
 Replies: TypeAlias = Mapping[str, Any]
-Flow: TypeAlias = Generator[Any, Any, None]
+Flow: TypeAlias = Generator[Any, Any, Any]
 
 
 class Ask:
@@ -125,9 +125,9 @@ class Flows:
         except StopIteration:
             self.running -= 1
             return
-        if type(wish) is Ask:
+        if isinstance(wish, Ask):
             self._ask(flow, wish)
-        elif type(wish) is More:
+        elif isinstance(wish, More):
             ask = wish.ask
             if ask.id not in self._asks or len(ask.replies) == len(ask.asked):
                 self._go_on(flow, ask.replies)

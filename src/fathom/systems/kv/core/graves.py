@@ -29,9 +29,9 @@ SEEN_MAX = 100_000
 
 def is_tombstone(record: Record, wall_ms: int) -> bool:
     """Whether a record says that there is nothing (any more)."""
-    if type(record) is Last:
+    if isinstance(record, Last):
         return record.value is None or 0 < record.expires_ms <= wall_ms
-    if type(record) is Register:
+    if isinstance(record, Register):
         return record.accepted != NEVER and current(content_of(record.value), wall_ms) is None
     return not dotted.Siblings.decode(record.state).values()
 
@@ -96,7 +96,7 @@ class Graves:
         record, votes = node.replica.seen(key)
         ok = votes and record is not None and digest_of(key, record).to_bytes(16, "big") == asked.digest
         if ok and record is not None:
-            if type(record) is Register:
+            if isinstance(record, Register):
                 node.replica.raise_floor(slot_of(key), record.promised)
             node.replica.keep(key, None, record)
         node.send(sender, m.Dropped(asked.id, ok), node.so_far)

@@ -87,7 +87,7 @@ class Hints:
             [owner], lambda id: m.Merge(id, key, record, born), lambda r: len(r) == 1, node.knobs.deadline_ms
         )
         answer = replies.get(owner)
-        if type(answer) is m.Merged and answer.ok and node.get("hints", at) == raw:
+        if isinstance(answer, m.Merged) and answer.ok and node.get("hints", at) == raw:
             self.replayed += 1
             node.count("replayed a hint")
             self._drop(owner, at)

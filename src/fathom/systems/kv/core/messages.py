@@ -1,4 +1,4 @@
-"""What nodes say to each other. Frozen, and msgpack arrays on the wire; a tag names the kind."""
+"""What nodes say to each other: frozen, and msgpack arrays on the wire, whose tag names the kind."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
 # Replicas ------------------------------------------------------------------------------------------------------------
 
 
-class Read(_Body, tag=1):
+class Read(_Body, frozen=True, array_like=True, gc=False, tag=1):
     """What do you have under this key?"""
 
     id: int
     key: bytes
 
 
-class Found(_Body, tag=2):
+class Found(_Body, frozen=True, array_like=True, gc=False, tag=2):
     """`votes`: whether it counts. A node that is being rebuilt does not know what it forgot; a corrupt copy neither."""
 
     id: int
@@ -67,7 +67,7 @@ class Found(_Body, tag=2):
     votes: bool = True
 
 
-class Merge(_Body, tag=3):
+class Merge(_Body, frozen=True, array_like=True, gc=False, tag=3):
     """Have this, too; it was so at `born_ms`. `hint_for`: keep it for that owner, who cannot be reached."""
 
     id: int
@@ -77,12 +77,12 @@ class Merge(_Body, tag=3):
     hint_for: str = ""
 
 
-class Merged(_Body, tag=4):
+class Merged(_Body, frozen=True, array_like=True, gc=False, tag=4):
     id: int
     ok: bool = True  # False: no room for it, or no such place
 
 
-class Vote(_Body, tag=5):
+class Vote(_Body, frozen=True, array_like=True, gc=False, tag=5):
     """A proposer's (or a reader's) message to the acceptor of a register."""
 
     id: int
@@ -90,14 +90,14 @@ class Vote(_Body, tag=5):
     ask: Prepare | Accept | Look
 
 
-class Voted(_Body, tag=6):
+class Voted(_Body, frozen=True, array_like=True, gc=False, tag=6):
     """What the acceptor answers; nothing, if it may not vote."""
 
     id: int
     answer: Promise | Accepted | Refused | Held | None
 
 
-class Forward(_Body, tag=10):
+class Forward(_Body, frozen=True, array_like=True, gc=False, tag=10):
     """A request that another is better placed to answer; `left_ms` of its time are left."""
 
     id: int
@@ -105,7 +105,7 @@ class Forward(_Body, tag=10):
     left_ms: int
 
 
-class Forwarded(_Body, tag=11):
+class Forwarded(_Body, frozen=True, array_like=True, gc=False, tag=11):
     id: int
     answer: Any
 
@@ -115,7 +115,7 @@ class Forwarded(_Body, tag=11):
 News: TypeAlias = tuple[str, int, int, int]  # node, life, state (0 alive, 1 suspect, 2 down), refutation
 
 
-class Ping(_Body, tag=12):
+class Ping(_Body, frozen=True, array_like=True, gc=False, tag=12):
     """Are you there? It is `wall_ms` here."""
 
     id: int
@@ -123,37 +123,37 @@ class Ping(_Body, tag=12):
     news: tuple[News, ...]
 
 
-class Ack(_Body, tag=13):
+class Ack(_Body, frozen=True, array_like=True, gc=False, tag=13):
     id: int
     wall_ms: int
     news: tuple[News, ...]
 
 
-class PingFor(_Body, tag=14):
+class PingFor(_Body, frozen=True, array_like=True, gc=False, tag=14):
     """Can you reach this node? I cannot."""
 
     id: int
     whom: str
 
 
-class Reached(_Body, tag=23):
+class Reached(_Body, frozen=True, array_like=True, gc=False, tag=23):
     id: int
 
 
-class Tell(_Body, tag=15):
+class Tell(_Body, frozen=True, array_like=True, gc=False, tag=15):
     """A topology: newer than what you seem to have."""
 
     topology: Topology
 
 
-class Rejoin(_Body, tag=16):
+class Rejoin(_Body, frozen=True, array_like=True, gc=False, tag=16):
     """My disk is another than before: let nobody build on what I promised then."""
 
     id: int
     incarnation: int
 
 
-class Noted(_Body, tag=17):
+class Noted(_Body, frozen=True, array_like=True, gc=False, tag=17):
     """Written down; and all the incarnations that this node knows of, the asker's too."""
 
     id: int
@@ -163,7 +163,7 @@ class Noted(_Body, tag=17):
 # Repair --------------------------------------------------------------------------------------------------------------
 
 
-class Summary(_Body, tag=18):
+class Summary(_Body, frozen=True, array_like=True, gc=False, tag=18):
     """Digests of what both keep: at level 0 a sum for each group of slots, at level 1 for each slot of some groups."""
 
     id: int
@@ -172,7 +172,7 @@ class Summary(_Body, tag=18):
     sums: tuple[tuple[int, bytes], ...]
 
 
-class Differ(_Body, tag=19):
+class Differ(_Body, frozen=True, array_like=True, gc=False, tag=19):
     """Which of these differ here."""
 
     id: int
@@ -180,7 +180,7 @@ class Differ(_Body, tag=19):
     which: tuple[int, ...]
 
 
-class Fetch(_Body, tag=20):
+class Fetch(_Body, frozen=True, array_like=True, gc=False, tag=20):
     """Give me what you have in these slots, from this key of the first on."""
 
     id: int
@@ -188,7 +188,7 @@ class Fetch(_Body, tag=20):
     after: bytes
 
 
-class Page(_Body, tag=21):
+class Page(_Body, frozen=True, array_like=True, gc=False, tag=21):
     """A page of records. `slot` and `after` say where the next begins; slot -1: that was all."""
 
     id: int
@@ -199,14 +199,14 @@ class Page(_Body, tag=21):
     floors: tuple[tuple[int, Ballot], ...] = ()  # of the slots that were asked for, with the last page
 
 
-class Rests(_Body, tag=24):
+class Rests(_Body, frozen=True, array_like=True, gc=False, tag=24):
     """What lies there under this key, and do you keep a hint of it?"""
 
     id: int
     key: bytes
 
 
-class Rested(_Body, tag=25):
+class Rested(_Body, frozen=True, array_like=True, gc=False, tag=25):
     """The digest of what lies here; zeros, if nothing does or this node does not know."""
 
     id: int
@@ -214,7 +214,7 @@ class Rested(_Body, tag=25):
     hints: bool
 
 
-class Drop(_Body, tag=26):
+class Drop(_Body, frozen=True, array_like=True, gc=False, tag=26):
     """Forget what lies there under this key, if this is still its digest."""
 
     id: int
@@ -222,35 +222,35 @@ class Drop(_Body, tag=26):
     digest: bytes
 
 
-class Dropped(_Body, tag=27):
+class Dropped(_Body, frozen=True, array_like=True, gc=False, tag=27):
     id: int
     ok: bool
 
 
-class Adopt(_Body, tag=28):
+class Adopt(_Body, frozen=True, array_like=True, gc=False, tag=28):
     """Take this topology, and say so when it is durable: what is asked in an earlier epoch is refused from then on."""
 
     id: int
     topology: Topology
 
 
-class Adopted(_Body, tag=29):
+class Adopted(_Body, frozen=True, array_like=True, gc=False, tag=29):
     id: int
 
 
-class Gains(_Body, tag=30):
+class Gains(_Body, frozen=True, array_like=True, gc=False, tag=30):
     """Do you have all that you gain in this epoch?"""
 
     id: int
     epoch: int
 
 
-class Gained(_Body, tag=31):
+class Gained(_Body, frozen=True, array_like=True, gc=False, tag=31):
     id: int
     whole: bool
 
 
-class Join(_Body, tag=22):
+class Join(_Body, frozen=True, array_like=True, gc=False, tag=22):
     """A new node asks for the topology."""
 
     node: str

@@ -112,10 +112,10 @@ class Node:
     def _hear(self, sender: str, envelope: m.Envelope) -> None:
         topology, body = self.topology, envelope.body
         kind = type(body)
-        if kind is m.Tell:
+        if isinstance(body, m.Tell):
             self.identity.told(body.topology)
             return
-        if kind is m.Adopt:
+        if isinstance(body, m.Adopt):
             self.reshaping.adopt(sender, body)
             return
         if topology is None:
@@ -138,7 +138,7 @@ class Node:
                 self.send(sender, m.Join(self.me))
         handler = _HEARERS.get(kind)
         if handler is None:
-            self.flows.reply(body.id, sender, body)
+            self.flows.reply(getattr(body, "id", 0), sender, body)
         else:
             handler(self, sender, body)
 

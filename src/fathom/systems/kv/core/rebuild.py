@@ -130,7 +130,7 @@ class Rebuild:
                 node.knobs.deadline_ms,
             )
             page = replies.get(who)
-            if type(page) is not m.Page or not page.votes:
+            if not isinstance(page, m.Page) or not page.votes:
                 return False
             for key, record in page.records:
                 node.replica.take(key, record, inherit=True)

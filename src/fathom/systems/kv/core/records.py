@@ -94,7 +94,7 @@ def content_of(value: bytes | None) -> Content:
 
 
 def pack(record: Record) -> bytes:
-    return _encode(_Kept(record) if type(record) is Register else record)
+    return _encode(_Kept(record) if isinstance(record, Register) else record)
 
 
 def unpack(data: bytes) -> Record:
@@ -104,7 +104,7 @@ def unpack(data: bytes) -> Record:
 
 def digest_of(key: bytes, record: Record) -> int:
     """Return 128 bits of what replicas of a key must agree on. A promise is not of it: it belongs to one acceptor."""
-    if type(record) is Register:
+    if isinstance(record, Register):
         if record.accepted == NEVER:
             return 0
         data = _encode((record.accepted, record.value))
@@ -120,17 +120,17 @@ def merged(mine: Record | None, theirs: Record) -> Record:
     Of a register only what was accepted goes over: a copy is an accept message that comes late, and one that comes
     after a later promise is refused like any other.
     """
-    if type(theirs) is Register:
+    if isinstance(theirs, Register):
         if mine is None:
             mine = NOTHING
-        if type(mine) is Register:
+        if isinstance(mine, Register):
             if theirs.accepted <= mine.accepted or theirs.accepted < mine.promised:
                 return mine
             return Register(max(mine.promised, theirs.accepted), theirs.accepted, theirs.value)
     elif mine is None:
         return theirs
-    elif type(mine) is Last and type(theirs) is Last:
+    elif isinstance(mine, Last) and isinstance(theirs, Last):
         return mine if mine.rank >= theirs.rank else theirs
-    elif type(mine) is Siblings and type(theirs) is Siblings:
+    elif isinstance(mine, Siblings) and isinstance(theirs, Siblings):
         return Siblings(dotted.Siblings.decode(mine.state).merge(dotted.Siblings.decode(theirs.state)).encode())
     raise TypeError(f"a {type(mine).__name__} is no {type(theirs).__name__}: a bucket has one semantics")

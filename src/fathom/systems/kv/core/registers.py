@@ -32,7 +32,7 @@ class _Tried(NamedTuple):
     """A change that was proposed and may have been accepted somewhere: as which op, the how manyth, and its answer."""
 
     op: OpId
-    count: int
+    how_manyth: int
     answer: Callable[[Content], Any]
 
 
@@ -54,7 +54,7 @@ class _Turn:
         node, content, op = self._node, content_of(value), (number, self._node.me)
         self._attempt = None
         for tried in self._tried:
-            found = content.knows(tried.op, tried.count)
+            found = content.knows(tried.op, tried.how_manyth)
             if found is None:
                 self._answer = lambda kept: LOST
                 return value
@@ -118,10 +118,10 @@ class Registers:
         spared = (len(owners.now) - 1) // 2 if owners.now == owners.then else 0
         first, spare = sooner[: len(sooner) - spared], sooner[len(sooner) - spared :]
         yield Ask(first, lambda id: m.Vote(id, key, reading.ask), heard, max(1, left // 2), spare, node.knobs.hedge_ms)
-        if type(heard.then) is Agreed:
+        if isinstance(heard.then, Agreed):
             self._coordinator.done(asked, _Turn(node, None)._found(content_of(heard.then.value)))
             return
-        if type(heard.then) is Disagreed:
+        if isinstance(heard.then, Disagreed):
             node.count("replicas of a register disagreed")
         self.queue(asked, call, None)
 
@@ -158,7 +158,7 @@ class Registers:
             assert topology is not None
             proposer = self._proposer(key, topology.owners_of(key))
             then = yield from self._round(asked, key, topology.owners_of(key), proposer, turn)
-            if type(then) is Chosen:
+            if isinstance(then, Chosen):
                 if node.topology is topology:
                     self._keep(key, proposer)
                 return turn.answer(then.value), 0
@@ -175,15 +175,15 @@ class Registers:
         node, to = self._node, owners.all
         within = max(1, min(self._coordinator.left(asked), node.knobs.deadline_ms // 3))
         ask = proposer.begin(lambda value: turn.change(value, proposer.ballot.number))
-        if type(ask) is Prepare:
+        if isinstance(ask, Prepare):
             node.outdoes(ask.ballot.number)
             heard = _Heard(proposer.hear)
             first = ask
             yield Ask(to, lambda id: m.Vote(id, key, first), heard, within, after=node.stamped)
-            if type(heard.then) is not Accept:
+            if not isinstance(heard.then, Accept):
                 return heard.then or proposer.give_up()
             ask = heard.then
-        assert type(ask) is Accept
+        assert isinstance(ask, Accept)
         turn.proposed()
         node.outdoes(ask.next.number)
         heard = _Heard(proposer.hear)

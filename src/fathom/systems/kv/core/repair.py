@@ -153,7 +153,7 @@ class Repair:
                 node.knobs.deadline_ms,
             )
             page = replies.get(peer)
-            if type(page) is not m.Page:
+            if not isinstance(page, m.Page):
                 return False
             theirs.update(page.records)
             if page.slot < 0:
@@ -169,13 +169,13 @@ class Repair:
             [peer], lambda id: m.Summary(id, level, groups, sums), lambda r: len(r) == 1, node.knobs.deadline_ms
         )
         answer = replies.get(peer)
-        return answer.which if type(answer) is m.Differ else None
+        return answer.which if isinstance(answer, m.Differ) else None
 
     def _bring(self, peer: str, slots: tuple[int, ...], theirs: dict[bytes, Record]) -> Flow:
         node = self._node
         unsettled: list[bytes] = []
         for key, record in sorted(theirs.items()):
-            if not node.replica.take(key, record) and type(record) is Register:
+            if not node.replica.take(key, record) and isinstance(record, Register):
                 unsettled.append(key)
         for slot in slots:
             for at, raw in list(scan_all(node, "data", spot(slot), spot(slot + 1), corrupt=node.replica.quarantine)):
@@ -191,7 +191,7 @@ class Repair:
                     after=node.replica.after(key),
                 )
                 answer = replies.get(peer)
-                if type(answer) is m.Merged and not answer.ok and type(mine) is Register:
+                if isinstance(answer, m.Merged) and not answer.ok and isinstance(mine, Register):
                     unsettled.append(key)
         for key in dict.fromkeys(unsettled):
             node.count("settled a register in a round")

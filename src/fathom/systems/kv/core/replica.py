@@ -55,7 +55,7 @@ class Replica:
 
     def register(self, key: bytes, record: Record | None) -> Register:
         """Return an acceptor's memory of a key; of one that was forgotten with its tombstone, a promise of the slot."""
-        if type(record) is Register:
+        if isinstance(record, Register):
             return record
         floor = self.floors.get(slot_of(key))
         return NOTHING if floor is None else Register(floor)
@@ -173,22 +173,22 @@ class Replica:
         `inherit`: take over another's promises too, for a memory that was lost and does not vote yet.
         """
         node = self._node
-        if type(record) is Last:
+        if isinstance(record, Last):
             try:
                 node.clock.merge(record.stamp, node.wall_ms)
             except TooFarAhead:
                 node.count("refused a stamp from the future")
                 return False
         old, _ = self.seen(key)
-        if type(record) is Register and inherit:
+        if isinstance(record, Register) and inherit:
             new: Record = inherited([self.register(key, old), record])
-        elif type(record) is Register:
+        elif isinstance(record, Register):
             new = merged(self.register(key, old), record)
         else:
             new = merged(old, record)
-        if new != old and (type(new) is not Register or new.accepted != NEVER or inherit):
+        if new != old and (not isinstance(new, Register) or new.accepted != NEVER or inherit):
             self.keep(key, new, old)
-        return not (type(record) is Register and type(new) is Register and new.accepted < record.accepted)
+        return not (isinstance(record, Register) and isinstance(new, Register) and new.accepted < record.accepted)
 
     # The acceptor of a register --------------------------------------------------------------------------------------
 
@@ -199,10 +199,10 @@ class Replica:
             node.send(sender, m.Voted(asked.id, None))
             return
         held, voter = self.register(key, old), node.identity.voter
-        if type(ask) is Look:
+        if isinstance(ask, Look):
             node.send(sender, m.Voted(asked.id, voter.look(held, ask)), self.after(key))
             return
-        new, answer = voter.prepare(held, ask) if type(ask) is Prepare else voter.accept(held, ask)
+        new, answer = voter.prepare(held, ask) if isinstance(ask, Prepare) else voter.accept(held, ask)
         if new is not held:
             self.keep(key, new, old)
         node.send(sender, m.Voted(asked.id, answer), self.after(key))
@@ -210,10 +210,10 @@ class Replica:
     def _near(self, ask: Prepare | Accept | Look) -> bool:
         """Whether a ballot is not from the future; take its number over, so that the next of ours is above it."""
         node = self._node
-        if type(ask) is Look:
+        if isinstance(ask, Look):
             return True
         try:
-            node.clock.merge(ask.ballot.number if type(ask) is Prepare else ask.next.number, node.wall_ms)
+            node.clock.merge(ask.ballot.number if isinstance(ask, Prepare) else ask.next.number, node.wall_ms)
         except TooFarAhead:
             node.count("refused a ballot from the future")
             return False

@@ -78,7 +78,7 @@ class Reshaping:
         node = self._node
         change = Change(key=epoch_key(step.epoch), how="add", given=(_encode(step), 0))
         answer, _ = yield from node.coordinator.registers.rounds(node.coordinator.soon(), change.key, change)
-        if type(answer) is not Wrote:
+        if not isinstance(answer, Wrote):
             node.coordinator.done(asked, answer)
             return False
         node.identity.told(_decode(answer.before) if answer.before is not None else step)

@@ -131,7 +131,7 @@ class Client:
             index=index, caller=op.caller, call=op.call, asked=op.asked, answer=said, start_s=op.start_s,
             end_s=world.now_ns / S, outcome=outcome,
         )  # fmt: skip
-        if type(answer) is Wrote and answer.version:
+        if isinstance(answer, Wrote) and answer.version:
             story.stamps[index] = answer.version
         rest_ms = 60 if outcome is Outcome.OK else 250  # who was turned away does not come again at once
         world.at(self._dice.randrange(1, rest_ms) * MS, self._next)
@@ -141,9 +141,9 @@ class Client:
             return Outcome.FAILED, None
         if answer is Gone.BROKEN:
             return Outcome.UNKNOWN, None
-        if type(answer) is Failure:
+        if isinstance(answer, Failure):
             return Outcome.UNKNOWN if answer.unknown else Outcome.FAILED, answer.code
-        if type(answer) is Found:
+        if isinstance(answer, Found):
             if op.call == "look":
                 self._contexts[key] = answer.context
                 seen = self._story.seen

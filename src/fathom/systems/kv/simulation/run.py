@@ -6,6 +6,7 @@ from collections import Counter
 
 import msgspec
 
+from fathom.history import Outcome
 from fathom.sim.faults import Faults
 from fathom.sim.schedule import KINDS, Bounds, Fault, draw
 from fathom.sim.world import MS, S, World
@@ -89,9 +90,9 @@ def simulate(
         seed=seed,
         trace=world.trace.hash(),
         ops=len(outcomes),
-        ok=outcomes.count("ok"),
-        failed=outcomes.count("failed"),
-        unknown=outcomes.count("unknown"),
+        ok=outcomes.count(Outcome.OK),
+        failed=outcomes.count(Outcome.FAILED),
+        unknown=outcomes.count(Outcome.UNKNOWN),
         healed_s=healed_s,
         broken=[*left, *judged(cluster, story)],
         schedule=schedule,
