@@ -137,7 +137,7 @@ async def test_the_load_can_be_pulled_as_far_as_it_goes(page: str):
 @pytest.mark.parametrize(
     ("path", "fields", "order"),
     [
-        ("/harm", {"part": "cache", "what": "kill", "lasts": "3"}, Harm("cache", "kill", 3.0)),
+        ("/harm", {"part": "cache", "what": "kill", "lasts": "2"}, Harm("cache", "kill", 2.0)),
         ("/harm", {"part": "truth", "what": "cut", "lasts": "until healed"}, Harm("truth", "cut", None)),
         ("/heal", {"part": "cache"}, Heal("cache")),
         ("/switch", {"decision": "fan-out", "approach": "on-write"}, Switch("fan-out", "on-write")),
@@ -159,7 +159,7 @@ async def test_a_button_gives_its_order_with_and_without_a_script(
 async def test_what_the_system_refuses_is_told_with_its_reason(page: str, town: Town):
     known = await entered(page)
     town.refuses = "the cache is down already"
-    fields = {"csrf": await csrf(page, known), "part": "cache", "what": "kill", "lasts": "3"}
+    fields = {"csrf": await csrf(page, known), "part": "cache", "what": "kill", "lasts": "2"}
     got = await press(page, "/harm", {**known, "accept": "application/json"}, **fields)
     assert got.status == 409
     assert got.json == {"what": "the cache is down already", "why": "it is so", "fix": "do otherwise"}
@@ -170,10 +170,10 @@ async def test_what_the_system_refuses_is_told_with_its_reason(page: str, town: 
     [
         {},
         {"part": "cache"},
-        {"part": "cache", "what": "burn", "lasts": "3"},
+        {"part": "cache", "what": "burn", "lasts": "2"},
         {"part": "cache", "what": "kill", "lasts": "-1"},
-        {"part": "", "what": "kill", "lasts": "3"},
-        {"part": "cache", "what": "kill", "lasts": "3", **{f"field{n}": "1" for n in range(20)}},
+        {"part": "", "what": "kill", "lasts": "2"},
+        {"part": "cache", "what": "kill", "lasts": "2", **{f"field{n}": "1" for n in range(20)}},
     ],
 )
 async def test_a_form_that_says_something_else_is_refused(page: str, town: Town, fields: dict[str, str]):
@@ -193,7 +193,7 @@ async def test_a_form_that_is_too_large_is_refused(page: str, town: Town):
 
 ROUTES = [("GET", "/"), ("GET", "/events"), ("GET", "/live.css"), ("GET", "/live.js")]
 BUTTONS = ["/harm", "/heal", "/switch", "/load"]
-ALL = {"part": "cache", "what": "kill", "lasts": "3", "decision": "fan-out", "approach": "on-write", "factor": "2"}
+ALL = {"part": "cache", "what": "kill", "lasts": "2", "decision": "fan-out", "approach": "on-write", "factor": "2"}
 
 
 @pytest.mark.parametrize(("method", "path"), [*ROUTES, *(("POST", path) for path in BUTTONS)])

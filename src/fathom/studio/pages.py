@@ -25,7 +25,7 @@ __all__ = ["LASTS_S", "app"]
 
 HERE = Path(__file__).parent
 BODY_BYTES_MAX = 4096
-LASTS_S = {"3": 3.0, "15": 15.0, "60": 60.0, "until healed": None}
+LASTS_S = {"2": 2.0, "15": 15.0, "60": 60.0, "until healed": None}
 STATIC = {"live.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8"}
 FormRequest = Request[Any, Any, Any]
 
