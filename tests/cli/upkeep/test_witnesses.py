@@ -21,13 +21,14 @@ from fathom.web.control import Lamp
 
 WITHIN_S = 20.0
 LOST = "no_acknowledged_post_is_lost"
-# Witnesses block, mute and boost nobody and nothing, read no notices, and look at their homes only.
+# Witnesses block, mute and boost nobody and nothing, read no notices, look at their homes only, and send no pictures.
 UNTRIED = {
     "a_home_shows_a_boosted_post_once",
     "a_notice_is_given_once",
     "a_sampled_home_has_its_share",
     "a_walk_meets_once_what_was_there",
     "likes_are_counted_in_time",
+    "no_attached_file_is_lost",
     "no_post_waits_for_the_rest_of_others",
     "nothing_from_the_blocked",
     "nothing_from_the_muted",

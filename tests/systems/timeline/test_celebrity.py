@@ -56,6 +56,7 @@ def test_every_law_that_a_star_tries_is_held_and_the_record_has_its_five_parts(e
         "what_trends_is_as_fresh_as_promised",
         "what_trends_is_made_by_few_at_once",
     }
+    untried |= {"no_attached_file_is_lost"}  # and nobody sends a picture
     untried |= {"nothing_from_the_muted", "a_home_shows_a_boosted_post_once", "a_notice_is_given_once"}
     assert {law for law, verdict in laws_of_it if verdict == "not tried"} == untried
     assert {verdict for law, verdict in laws_of_it if law not in untried} == {"held"}
