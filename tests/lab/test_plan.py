@@ -177,8 +177,8 @@ def test_an_approach_that_is_kept_to_break_a_law_is_not_raced(write):
 
 
 def test_a_dive_that_names_nobody_it_knows_to_come_up_first_is_refused_with_a_guess(write):
-    assert plan(write(DIVE.replace("    load", '    first = "one"\n    load'))).dive.first == "one"
-    assert "did you mean" in refused(write(DIVE.replace("    load", '    first = "won"\n    load')))
+    assert plan(write(DIVE.replace("    load", '    comes_first = "one"\n    load'))).dive.comes_first == "one"
+    assert "did you mean" in refused(write(DIVE.replace("    load", '    comes_first = "won"\n    load')))
 
 
 def test_a_control_is_counted_where_the_dive_weighs_it_and_that_takes_time(write):

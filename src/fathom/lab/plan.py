@@ -242,8 +242,8 @@ def draw(
             fix=f"add one of {', '.join(n for n, a in question.approaches.items() if not _breaks(a))}",
         )
     weighed = _weighed(dive, question, controls)
-    if dive.first:
-        question.approach(dive.first)
+    if dive.comes_first:
+        question.approach(dive.comes_first)
     predictions = tuple(grammar.rehearse(dive, list(question.approaches)))
     pace = PACES[mode]
     if budget_s is not None:

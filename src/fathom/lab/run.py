@@ -167,7 +167,7 @@ async def _come_up(bench: Bench, census: Census, bodies: Bodies, alive: AsyncExi
     plan = bench.plan
     names = list({**plan.choices, **plan.controls})
     random.Random(f"{plan.seed}/up").shuffle(names)
-    names.sort(key=lambda name: name != plan.dive.first)
+    names.sort(key=lambda name: name != plan.dive.comes_first)
     if plan.order:
         names.append(plan.default + TWIN)
     contenders: dict[str, Contender] = {}

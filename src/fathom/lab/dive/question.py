@@ -35,7 +35,7 @@ class Dive(Generic[S]):
     faults: ClassVar[Any] = ()
     target: ClassVar[Target | None] = None
     among: ClassVar[Any] = ()  # names of the approaches that are compared, where the question is not about all of them
-    first: ClassVar[str] = ""  # the approach that comes up first: who looks on waits until its data lie there
+    comes_first: ClassVar[str] = ""  # the approach that comes up first: who looks on waits until its data lie there
     weighs: ClassVar[Any] = ()  # controls whose work is counted beside the others': a mistake has its price
     counts: ClassVar[Any] = ()  # names of the numbers that `trial` counts, for whom there is no load
     turned: ClassVar[Mapping[str, Any]] = {}  # knobs of the approaches as this dive needs them; `--set` goes before it

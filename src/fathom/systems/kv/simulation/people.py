@@ -43,7 +43,7 @@ class Client:
         self.done = False
 
     def begin(self) -> None:
-        self._cluster.world.at(self._dice.randrange(200) * MS, self._next)
+        self._cluster.world.at(self._dice.randrange(600, 800) * MS, self._next)
 
     def _next(self) -> None:
         if not self._left:

@@ -33,7 +33,7 @@ class Celebrity(Dive[Timeline]):
 
     decision = Fanout
     among = "hybrid", "on-read", "on-write"  # the others are about what they lose, not about who pays
-    first = "on-read"  # it lays out nothing for the readers
+    comes_first = "on-read"  # it lays out nothing for the readers
     fans: int = sweep(100, 3_000, 30_000)
     load = Load(home=400, post=2, lasts_s=2.5)
 
