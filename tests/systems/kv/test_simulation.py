@@ -17,6 +17,8 @@ from fathom.systems.kv.simulation.run import simulate
 from . import bugs
 
 SEEDS, AT_ONCE = 100, 10
+TELLING = (0, 3, 10, 38, 57)  # seeds that have shown a bug before come first; as the core changes, others will
+SEARCHED = (*TELLING, *range(200))
 BUGS = sorted(module.name for module in pkgutil.iter_modules(bugs.__path__))
 
 
@@ -52,20 +54,20 @@ def test_a_bug_of_the_field_is_caught(name: str):
         return node
 
     try:
-        assert any(simulate(seed, make=make).broken for seed in range(200)), "200 seeds did not notice"
+        assert any(simulate(seed, make=make).broken for seed in SEARCHED), "200 seeds did not notice"
     finally:
         getattr(bug, "unseed", lambda: None)()
 
 
 @pytest.mark.slow
 def test_a_disk_that_only_says_it_has_synced_is_noticed():
-    assert any(simulate(seed, lies=True).broken for seed in range(200))
+    assert any(simulate(seed, lies=True).broken for seed in SEARCHED)
 
 
 @pytest.mark.slow
 def test_rare_states_are_reached():
     reached: Counter[str] = Counter()
-    for seed in range(60):
+    for seed in range(30):
         report = simulate(seed, ops=200)
         reached.update(report.reached)
         reached.update({what: 1 for what in report.counts})
