@@ -26,13 +26,13 @@ def test_systems_come_first_then_what_they_decide_then_the_dives(fathom):
         line = at[word] = next(n for n in range(line, len(lines)) if lines[n].lstrip().startswith(word))
     assert lines[at["fanout:"]].endswith("?") and lines[at["celebrity "]].endswith("?")
     assert "Push the many, pull the famous" in lines[at["hybrid *"]]
-    assert lines[at["hybrid *"] + 1].strip() == "fame=10000, cap=800, depth=200, chunk=1000"
+    assert lines[at["hybrid *"] + 1].strip() == "fame=10000, kept_s=0.0, cap=800, depth=200, chunk=1000"
 
 
 def test_one_system_is_shown_with_its_knobs(fathom):
     said = fathom("list", "timeline")
     assert re.search(r"fame=10000 +followers from which .* \(fanout=hybrid\)", said.out)
-    assert re.search(r"cap=800 +posts that a feed keeps \(fanout=hybrid, .*fanout=on-write\)", said.out)
+    assert re.search(r"cap=800 +posts that a feed keeps \(fanout=hybrid, .*\s+fanout=on-write\)", said.out)
 
 
 def test_the_knobs_that_are_read_off_the_files_are_those_that_the_approaches_have(fathom):

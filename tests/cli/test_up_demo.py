@@ -125,7 +125,7 @@ async def test_a_demo_is_populated_used_broken_healed_and_switched(tmp_path: Pat
         judged = await it.until(lambda s: s.judged_s is not None and s.judged_s > still.at_s + 3)
         assert not [lamp for lamp in judged.lamps if lamp.state == "broken"]
         # Only what is not the last copy may be wiped.
-        assert await it.press("/harm", part="truth", what="wipe", lasts="3") == 409
+        assert await it.press("/harm", part="truth", what="wipe", lasts="2") == 409
         # Switched from the command line: found although it is a demo, and marked.
         switched = await asyncio.create_subprocess_exec(
             *FATHOM, "switch", "timeline", "fanout=on-read", "--data", "data", "--json",

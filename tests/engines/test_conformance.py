@@ -51,7 +51,10 @@ def cores_of(pids: tuple[int, ...]) -> set[int]:
 
 def command_line(pid: int) -> str:
     """What everybody on this machine can read of a process."""
-    return Path(f"/proc/{pid}/cmdline").read_text()
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except FileNotFoundError:  # it has ended since it was listed
+        return ""
 
 
 @every

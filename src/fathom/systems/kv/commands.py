@@ -33,8 +33,9 @@ def app() -> None:
     show_default=True,
     help="What goes wrong; FILE is a schedule as JSON.",
 )
+@click.option("--reshape", is_flag=True, help="Let nodes go and others come meanwhile: not yet right in every world.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each world.")
-def simulate(seed: int, seeds: int, ops: int, faults: str, as_json: bool) -> None:
+def simulate(seed: int, seeds: int, ops: int, faults: str, reshape: bool, as_json: bool) -> None:
     """Run a whole cluster in one thread, break what can break, heal it, and say which promise did not hold.
 
     The same seed is the same story, to the last message. The exit code is 1 if any promise was broken.
@@ -44,7 +45,7 @@ def simulate(seed: int, seeds: int, ops: int, faults: str, as_json: bool) -> Non
     schedule = True if faults == "drawn" else False if faults == "none" else _read(Path(faults))
     broken = 0
     for number in range(seed, seed + seeds):
-        report = run(number, ops=ops, faults=schedule)
+        report = run(number, ops=ops, faults=schedule, reshaped=reshape)
         broken += bool(report.broken)
         if as_json:
             click.echo(msgspec.json.encode(report))

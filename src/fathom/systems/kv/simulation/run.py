@@ -44,7 +44,7 @@ def simulate(
     *,
     ops: int = 500,
     faults: bool | list[Fault] = True,
-    reshaped: bool = True,
+    reshaped: bool = False,
     make: Make | None = None,
     lies: bool = False,
 ) -> Report:
