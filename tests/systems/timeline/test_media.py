@@ -324,6 +324,7 @@ async def test_a_picture_too_many_is_refused_and_not_kept_waiting(world: World, 
         assert sum(isinstance(it, Media) for it in answers) == room
 
 
+@pytest.mark.quiet  # beside others a connection more may be opened meanwhile, and its set-up is charged as well
 async def test_posts_without_pictures_cost_what_they_cost_before(world: World) -> None:
     async with world.open("on-read", clock=world.clock) as timeline:
         ann, bob = await world.town(timeline, "ann", "bob")
