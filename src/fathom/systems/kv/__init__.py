@@ -1,0 +1,1 @@
+"""A Dynamo-style key-value store: leaderless, durable, and any Redis client can talk to it."""

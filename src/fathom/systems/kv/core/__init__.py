@@ -1,0 +1,1 @@
+"""One node of the store as a pure state machine: messages and time in, messages and storage operations out."""

@@ -1,0 +1,340 @@
+"""The request path of one node: who is asked, how many are enough, and what may be said when time is up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fathom.blocks import dotted
+from fathom.blocks.ballots import Register
+from fathom.blocks.slots import SLOTS, slot_of
+
+from . import messages as m
+from .calls import Call, Change, Failure, Found, Get, Put, Scan, Scanned, Wrote, current
+from .flows import Ask, Flow, More, Replies
+from .records import Last, Record, Siblings, content_of, merged
+from .registers import Registers
+from .replica import spot
+from .topology import Bucket, Owners, Topology
+
+if TYPE_CHECKING:
+    from .node import Node
+
+__all__ = ["Asked", "Coordinator"]
+
+
+class Asked(NamedTuple):
+    """Who is to be told, and until when there is time."""
+
+    id: int  # of the client's request, or of another node's
+    by: str  # another node, or nothing: a client of this one
+    until_ms: int
+
+
+class Coordinator:
+    """Takes requests, and gives each of them one answer: ok, failed (nothing was done), or unknown."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.registers = Registers(node, self)
+        self.waiting = 0
+
+    def changed(self) -> None:
+        self.registers.changed()
+
+    # Who answers -----------------------------------------------------------------------------------------------------
+
+    def request(self, id: int, call: Call) -> None:
+        node = self._node
+        self._begin(Asked(id, "", node.now.mono_ms + node.knobs.deadline_ms), call, forward=True)
+
+    def forwarded(self, sender: str, asked: m.Forward) -> None:
+        left = min(max(1, asked.left_ms), self._node.knobs.deadline_ms)
+        self._begin(Asked(asked.id, sender, self._node.now.mono_ms + left), asked.call, forward=False)
+
+    def _begin(self, asked: Asked, call: Call, *, forward: bool) -> None:
+        node, topology = self._node, self._node.topology
+        if topology is None:
+            return self.tell(asked, Failure(code="unavailable", says="this node does not know its cluster yet"))
+        if self.waiting >= node.knobs.requests_max:
+            return self.tell(asked, Failure(code="busy", says="too many requests are waiting here: ask again later"))
+        if type(call) is Scan:
+            return self._scan(asked, call, topology)
+        if not node.membership.knows_the_time:
+            return self.tell(asked, Failure(code="unavailable", says="this node has not heard of any other yet"))
+        bucket = topology.bucket(call.key)
+        owners = topology.owners_of(call.key)
+        if type(call) is not Get and (type(call) is Change) != (bucket.semantics == "cas"):
+            says = f"keys of this bucket are {bucket.semantics}"
+            return self.tell(asked, Failure(code="wrong-kind", says=says))
+        if forward and type(call) is not Get:
+            first = self._better(owners, bucket)
+            if first is not None:
+                self.waiting += 1
+                node.flows.begin(self._forward(asked, first, call))
+                return None
+        self.waiting += 1
+        if type(call) is Change:
+            self.registers.queue(asked, call, call)
+        elif type(call) is Put:
+            node.flows.begin(self._put(asked, call, bucket, owners))
+        elif bucket.semantics == "cas":
+            node.flows.begin(self.registers.get(asked, call, owners))
+        else:
+            node.flows.begin(self._get(asked, call, bucket, owners))
+        return None
+
+    def _better(self, owners: Owners, bucket: Bucket) -> str | None:
+        """Return who should coordinate a write: a register's first owner, so that proposers do not meet; of siblings
+        any owner, since a dot belongs to one; None: this node."""
+        node = self._node
+        alive = [who for who in owners.now if node.membership.alive(who)]
+        if bucket.semantics == "cas":
+            return alive[0] if alive and alive[0] != node.me else None
+        if node.me in owners.all or bucket.semantics == "lww":
+            return None
+        return alive[0] if alive else None
+
+    def _forward(self, asked: Asked, to: str, call: Call) -> Flow:
+        node = self._node
+        left = asked.until_ms - node.now.mono_ms
+        replies = yield Ask([to], lambda id: m.Forward(id, call, left), lambda r: len(r) == 1, left)
+        answer = replies[to].answer if to in replies else self.late(f"{to} did not answer in time")
+        self.done(asked, answer)
+
+    def done(self, asked: Asked, answer: Any, after: int = 0) -> None:
+        self.waiting -= 1
+        self.tell(asked, answer, after)
+
+    def tell(self, asked: Asked, answer: Any, after: int = 0) -> None:
+        node = self._node
+        if asked.by:
+            node.send(asked.by, m.Forwarded(asked.id, answer), after)
+        else:
+            node.answer(asked.id, answer, after)
+
+    @staticmethod
+    def late(says: str) -> Failure:
+        return Failure(code="timeout", says=says, unknown=True)
+
+    def left(self, asked: Asked) -> int:
+        return asked.until_ms - self._node.now.mono_ms
+
+    # Writing: last write wins, siblings ------------------------------------------------------------------------------
+
+    def _put(self, asked: Asked, call: Put, bucket: Bucket, owners: Owners) -> Flow:
+        node, key, born_ms = self._node, call.key, self._node.wall_ms
+        w, pw = call.w or bucket.w, call.pw or bucket.pw
+        reachable = [who for who in owners.all if node.membership.answers(who)]
+        stand_ins = self._stand_ins(key, owners, bucket) if bucket.sloppy else {}
+        if not owners.enough([*reachable, *stand_ins.values()], w) or not owners.enough(reachable, pw):
+            says = f"{len(reachable)} of {len(owners.all)} owners can be reached; {max(w, pw)} are asked for"
+            return self.done(asked, Failure(code="unavailable", says=says))
+        record = self._written(call, bucket, owners)
+        if type(record) is Failure:
+            return self.done(asked, record)
+        ask = Ask(
+            owners.all,
+            lambda id: m.Merge(id, key, record, born_ms),
+            lambda replies: self._kept(replies, owners, w, pw, stand_ins),
+            self.left(asked),
+            after=max(node.stamped, node.replica.after(key) if type(record) is Siblings else 0),
+            also={
+                who: (lambda id, owner=owner: m.Merge(id, key, record, born_ms, owner))
+                for owner, who in stand_ins.items()
+            },
+        )
+        replies: Replies = yield ask
+        if self._kept(replies, owners, w, pw, stand_ins):
+            fallbacks = sum(who not in owners.all and _ok(reply) for who, reply in replies.items())
+            self.done(asked, self._put_answer(record, key, fallbacks))
+        elif replies and len(replies) == len(ask.asked) and not any(_ok(reply) for reply in replies.values()):
+            self.done(asked, Failure(code="unavailable", says="no replica took it"))
+        else:
+            self.done(asked, self.late(f"{sum(map(_ok, replies.values()))} of {w} replicas have it in time"))
+        replies = yield More(ask, node.knobs.deadline_ms)
+        for who in owners.all:
+            if who not in replies:
+                node.hints.keep(who, key, record, born_ms)
+
+    def _kept(self, replies: Replies, owners: Owners, w: int, pw: int, stand_ins: dict[str, str]) -> bool:
+        kept = [who for who, reply in replies.items() if _ok(reply)]
+        if not owners.enough(kept, pw):
+            return False
+        for_whom = {stand_in: owner for owner, stand_in in stand_ins.items()}
+        return owners.enough({for_whom.get(who, who) for who in kept}, w)
+
+    def _stand_ins(self, key: bytes, owners: Owners, bucket: Bucket) -> dict[str, str]:
+        """Return for each owner that is down the next node of the walk that is none: it keeps a hint in its place."""
+        node = self._node
+        assert node.topology is not None
+        walk = [
+            who for who in node.topology.walk(slot_of(key)) if who not in owners.all and node.membership.answers(who)
+        ]
+        return dict(zip([who for who in owners.all if not node.membership.answers(who)], walk, strict=False))
+
+    def _written(self, call: Put, bucket: Bucket, owners: Owners) -> Record | Failure:
+        node, key = self._node, call.key
+        if bucket.semantics == "lww":
+            return Last(node.stamp(), node.me, call.value, call.expires_ms)
+        try:
+            context = dotted.context_of(call.context, key) if call.context else {}
+        except dotted.BadToken as error:
+            return Failure(code="bad-context", says=str(error))
+        if node.me not in owners.all:
+            return Failure(
+                code="unavailable", says="no owner of this key can be reached, and only they can number its writes"
+            )
+        old, _ = node.replica.seen(key)
+        state = dotted.Siblings.decode(old.state) if type(old) is Siblings else dotted.EMPTY
+        if call.value is None:
+            return Siblings(state.discard(context or state.context()).encode())
+        actor = dotted.Actor(node.me, node.identity.incarnation)
+        new, _ = state.update(context, actor, call.value, above=node.stamp())
+        if len(new) > node.knobs.siblings_max:
+            says = f"the key would have {len(new)} siblings: read it, and write what they are together"
+            return Failure(code="too-many-siblings", says=says)
+        record = Siblings(new.encode())
+        # Here first, and durable before another has it: who mints a later dot says that it knows of all before.
+        node.replica.take(key, record)
+        return record
+
+    def _put_answer(self, record: Record, key: bytes, fallbacks: int) -> Wrote:
+        if type(record) is Last:
+            return Wrote(version=record.stamp, fallbacks=fallbacks)
+        assert type(record) is Siblings
+        state = dotted.Siblings.decode(record.state)
+        return Wrote(context=state.token(key) if len(state) <= 1 else b"", fallbacks=fallbacks)
+
+    # Reading ---------------------------------------------------------------------------------------------------------
+
+    def _get(self, asked: Asked, call: Get, bucket: Bucket, owners: Owners) -> Flow:
+        node, key, born_ms = self._node, call.key, self._node.wall_ms
+        r, pr = call.r or bucket.r, call.pr or bucket.pr
+        sooner = node.membership.sooner(owners.all)
+        fallbacks = tuple(self._stand_ins(key, owners, bucket).values()) if bucket.sloppy else ()
+        spared = len(owners.now) - max(r, pr) if owners.now == owners.then else 0
+        first, spare = sooner[: len(sooner) - spared], sooner[len(sooner) - spared :]
+
+        def enough(replies: Replies) -> bool:
+            said = _votes(replies)
+            if not owners.enough(said, pr):
+                return False
+            return owners.enough(said, r) or (bool(fallbacks) and len(said) >= r)
+
+        ask = Ask(
+            first, lambda id: m.Read(id, key), enough, self.left(asked), (*spare, *fallbacks), node.knobs.hedge_ms
+        )
+        replies = yield ask
+        known = _together(_votes(replies))
+        if enough(replies) and _version(known) < call.at_least:
+            replies = yield More(ask, node.knobs.hedge_ms)
+            known = _together(_votes(replies))
+        if not enough(replies):
+            self.done(
+                asked, Failure(code="unavailable", says=f"{len(_votes(replies))} of {r} replicas answered in time")
+            )
+        elif _version(known) < call.at_least:
+            self.done(asked, Failure(code="behind", says="no replica that answered has what this reader has seen"))
+        elif (
+            bucket.repair == "blocking"
+            and known is not None
+            and any(said != known for said in _votes(replies).values())
+        ):
+            yield from self._get_repaired(asked, key, known, replies, owners, r)
+        else:
+            self.done(asked, self._found(key, known, len([who for who in _votes(replies) if who not in owners.all])))
+        if bucket.repair != "none":
+            yield from self._repair_read(ask, key, owners, born_ms)
+
+    def _get_repaired(self, asked: Asked, key: bytes, known: Record, replies: Replies, owners: Owners, r: int) -> Flow:
+        """Let as many as were asked have what is told before it is told: later reads see nothing older."""
+        born_ms = self._node.wall_ms
+        have = {who for who, said in _votes(replies).items() if said == known}
+        ask = Ask(
+            [who for who in owners.all if who not in have],
+            lambda id: m.Merge(id, key, known, born_ms),
+            lambda r_: owners.enough(have | {who for who, reply in r_.items() if _ok(reply)}, r),
+            self.left(asked),
+        )
+        kept = yield ask
+        if owners.enough(have | {who for who, reply in kept.items() if _ok(reply)}, r):
+            self.done(asked, self._found(key, known, 0))
+        else:
+            self.done(asked, Failure(code="unavailable", says="too few replicas took what others have"))
+
+    def _repair_read(self, ask: Ask, key: bytes, owners: Owners, born_ms: int) -> Flow:
+        """Bring those who answered with less what all know together."""
+        node = self._node
+        replies = yield More(ask, node.knobs.deadline_ms)
+        known = _together({who: reply.record for who, reply in replies.items()})
+        if known is None:
+            return
+        for who, reply in sorted(replies.items()):
+            if (
+                reply.record != known
+                and who in owners.all
+                and not (reply.record is None and type(known) is Last and known.value is None)
+            ):
+                node.count("repaired by reading")
+                yield Ask([who], lambda id: m.Merge(id, key, known, born_ms), lambda r: True, 1)
+
+    def _found(self, key: bytes, record: Record | None, fallbacks: int) -> Found:
+        node = self._node
+        if type(record) is Last:
+            gone = record.value is None or (record.expires_ms and record.expires_ms <= node.wall_ms)
+            values = () if gone else (record.value or b"",)
+            return Found(values=values, version=record.stamp, expires_ms=record.expires_ms, fallbacks=fallbacks)
+        if type(record) is Siblings:
+            state = dotted.Siblings.decode(record.state)
+            return Found(values=tuple(state.values()), context=state.token(key), fallbacks=fallbacks)
+        return Found(values=(), fallbacks=fallbacks)
+
+    def soon(self) -> Asked:
+        """Somebody whom nobody waits for, and who has the usual time."""
+        return Asked(0, self._node.me, self._node.now.mono_ms + self._node.knobs.deadline_ms)
+
+    # Listing ---------------------------------------------------------------------------------------------------------
+
+    def _scan(self, asked: Asked, call: Scan, topology: Topology) -> None:
+        """List what lies here of slots whose first owner this node is."""
+        node = self._node
+        keys: list[bytes] = []
+        slot, after = call.slot, call.after
+        while slot < SLOTS and len(keys) < call.limit:
+            if slot not in node.replica.sums or topology.owners(slot, topology.n_max).now[0] != node.me:
+                slot, after = slot + 1, b""
+                continue
+            first = spot(slot) + after + b"\0" if after else spot(slot)
+            pairs = node.scan("data", first, spot(slot + 1), call.limit - len(keys))
+            keys += [at[2:] for at, _ in pairs if self._there(at[2:])]
+            if len(pairs) < call.limit - len(keys) or not pairs:
+                slot, after = slot + 1, b""
+            else:
+                after = pairs[-1][0][2:]
+        self.tell(asked, Scanned(keys=tuple(keys), slot=-1 if slot >= SLOTS else slot, after=after))
+
+    def _there(self, key: bytes) -> bool:
+        record, _ = self._node.replica.seen(key)
+        if type(record) is Register:
+            return current(content_of(record.value), self._node.wall_ms) is not None
+        return record is not None and bool(self._found(key, record, 0).values)
+
+
+def _ok(reply: Any) -> bool:
+    return type(reply) is m.Merged and reply.ok
+
+
+def _votes(replies: Replies) -> dict[str, Record | None]:
+    return {who: reply.record for who, reply in sorted(replies.items()) if type(reply) is m.Found and reply.votes}
+
+
+def _together(said: dict[str, Record | None]) -> Record | None:
+    known: Record | None = None
+    for record in said.values():
+        if record is not None:
+            known = merged(known, record)
+    return known
+
+
+def _version(record: Record | None) -> int:
+    return record.stamp if type(record) is Last else 0

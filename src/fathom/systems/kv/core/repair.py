@@ -1,0 +1,193 @@
+"""Replicas compare digests of what both keep, from coarse to fine, and bring each other what one of them lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from fathom.blocks.ballots import Register
+from fathom.blocks.machine import Corrupt
+from fathom.blocks.slots import SLOTS, slot_of
+
+from . import messages as m
+from .flows import Ask, Flow, Pause
+from .records import Record, digest_of, unpack
+from .replica import MOD, PAGE, scan_all, spot
+from .topology import Topology
+
+if TYPE_CHECKING:
+    from .node import Node
+
+__all__ = ["Repair"]
+
+GROUPS = 64  # of slots, at the first level: 256 slots each
+IN_GROUP = SLOTS // GROUPS
+
+
+class Repair:
+    """Every `repair_ms` one exchange with the next peer. Sums are kept with every write, so asking costs little."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._turn = 0
+        self._common: dict[str, frozenset[int]] = {}
+        self._of: Topology | None = None
+        self.exchanges = self.differing = 0
+
+    def start(self) -> None:
+        self._node.flows.begin(self._run())
+        self._node.flows.begin(self._scrub())
+
+    def _scrub(self) -> Flow:
+        """Read all that lies here, a page at a time, round and round: what has rotted is found before it is missed."""
+        node, first = self._node, b""
+        while True:
+            yield Pause(node.knobs.scrub_ms)
+            try:
+                pairs = node.scan("data", first, None, PAGE)
+            except Corrupt as broken:
+                node.replica.quarantine(broken.key[2:])
+                continue
+            for at, raw in pairs:
+                node.graves.look(at[2:], unpack(raw))
+            first = pairs[-1][0] + b"\0" if len(pairs) == PAGE else b""
+
+    def common(self, peer: str) -> frozenset[int]:
+        """Return the slots that this node and a peer both keep."""
+        node = self._node
+        topology = node.topology
+        if topology is None:
+            return frozenset()
+        if topology is not self._of:
+            self._of, self._common = topology, {}
+        found = self._common.get(peer)
+        if found is None:
+            found = self._common[peer] = topology.slots_of(node.me) & topology.slots_of(peer)
+        return found
+
+    def _sums(self, peer: str, level: int, groups: frozenset[int]) -> tuple[tuple[int, bytes], ...]:
+        common, sums = self.common(peer), self._node.replica.sums
+        found: dict[int, int] = {}
+        for slot, total in sums.items():
+            if slot in common:
+                group = slot // IN_GROUP
+                if level == 0:
+                    found[group] = (found.get(group, 0) + total * (2 * slot + 1)) % MOD
+                elif group in groups:
+                    found[slot] = total
+        return tuple((at, total.to_bytes(16, "big")) for at, total in sorted(found.items()))
+
+    def summary(self, sender: str, asked: m.Summary) -> None:
+        """Say which of these sums differ here: those of a peer against our own."""
+        level = asked.level
+        groups = frozenset(asked.groups)
+        mine, theirs = dict(self._sums(sender, level, groups)), dict(asked.sums)
+        which = tuple(sorted(at for at in mine.keys() | theirs.keys() if mine.get(at) != theirs.get(at)))
+        self._node.send(sender, m.Differ(asked.id, level, which))
+
+    def fetch(self, sender: str, asked: m.Fetch) -> None:
+        """Give a page of what lies here in some slots; what cannot be believed is put aside, and not given."""
+        node, records, newest = self._node, list[tuple[bytes, Record]](), 0
+        for at, raw in self._lying(asked.slots, asked.after):
+            records.append((at[2:], unpack(raw)))
+            newest = max(newest, node.replica.after(at[2:]))
+            if len(records) == node.knobs.fetch_records:
+                slot = int.from_bytes(at[:2], "big")
+                node.send(sender, m.Page(asked.id, tuple(records), slot, at[2:], node.identity.votes), newest)
+                return
+        torn = any(slot_of(key) in asked.slots for key in node.replica.torn)
+        wanted = frozenset(asked.slots)
+        floors = tuple((slot, ballot) for slot, ballot in sorted(node.replica.floors.items()) if slot in wanted)
+        votes = node.identity.votes and not torn
+        node.send(sender, m.Page(asked.id, tuple(records), -1, b"", votes, floors), max(newest, node.so_far))
+
+    def _lying(self, slots: tuple[int, ...], after: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what lies in some slots, in order; of many slots with one walk over all that lies between."""
+        node, corrupt = self._node, self._node.replica.quarantine
+        first = spot(slots[0]) + after + b"\0" if after else spot(slots[0])
+        if len(slots) > SLOTS // GROUPS:
+            wanted = frozenset(slots)
+            for at, raw in scan_all(node, "data", first, spot(slots[-1] + 1), corrupt=corrupt):
+                if int.from_bytes(at[:2], "big") in wanted:
+                    yield at, raw
+            return
+        for slot in slots:
+            yield from scan_all(node, "data", max(first, spot(slot)), spot(slot + 1), corrupt=corrupt)
+
+    # The exchange ----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> Flow:
+        node = self._node
+        while True:
+            yield Pause(node.knobs.repair_ms // 2 + node.dice.randrange(node.knobs.repair_ms))
+            peers = [who for who in node.membership.peers if node.membership.answers(who) and self.common(who)]
+            if peers and node.identity.votes:
+                self._turn += 1
+                yield from self.exchange(sorted(peers)[self._turn % len(peers)])
+
+    def exchange(self, peer: str) -> Flow:
+        """Compare with one peer and bring both to what they know together; True if they were the same."""
+        node, topology = self._node, self._node.topology
+        self.exchanges += 1
+        coarse = yield from self._differ(peer, 0, ())
+        if not coarse:
+            return coarse is not None
+        fine = yield from self._differ(peer, 1, coarse)
+        if not fine or node.topology is not topology:
+            return fine is not None
+        self.differing += len(fine)
+        node.count("repaired a slot")
+        theirs: dict[bytes, Record] = {}
+        slots, after = fine, b""
+        while True:
+            asked = slots
+            replies = yield Ask(
+                [peer],
+                lambda id, asked=asked, after=after: m.Fetch(id, asked, after),
+                lambda r: len(r) == 1,
+                node.knobs.deadline_ms,
+            )
+            page = replies.get(peer)
+            if type(page) is not m.Page:
+                return False
+            theirs.update(page.records)
+            if page.slot < 0:
+                break
+            slots, after = slots[slots.index(page.slot) :], page.after
+        yield from self._bring(peer, fine, theirs)
+        return False
+
+    def _differ(self, peer: str, level: int, groups: tuple[int, ...]) -> Flow:
+        node = self._node
+        sums = self._sums(peer, level, frozenset(groups))
+        replies = yield Ask(
+            [peer], lambda id: m.Summary(id, level, groups, sums), lambda r: len(r) == 1, node.knobs.deadline_ms
+        )
+        answer = replies.get(peer)
+        return answer.which if type(answer) is m.Differ else None
+
+    def _bring(self, peer: str, slots: tuple[int, ...], theirs: dict[bytes, Record]) -> Flow:
+        node = self._node
+        unsettled: list[bytes] = []
+        for key, record in sorted(theirs.items()):
+            if not node.replica.take(key, record) and type(record) is Register:
+                unsettled.append(key)
+        for slot in slots:
+            for at, raw in list(scan_all(node, "data", spot(slot), spot(slot + 1), corrupt=node.replica.quarantine)):
+                key, mine = at[2:], unpack(raw)
+                their = theirs.get(key)
+                if digest_of(key, mine) == (0 if their is None else digest_of(key, their)):
+                    continue
+                replies = yield Ask(
+                    [peer],
+                    lambda id, key=key, mine=mine, born_ms=node.wall_ms: m.Merge(id, key, mine, born_ms),
+                    lambda r: len(r) == 1,
+                    node.knobs.deadline_ms,
+                    after=node.replica.after(key),
+                )
+                answer = replies.get(peer)
+                if type(answer) is m.Merged and not answer.ok and type(mine) is Register:
+                    unsettled.append(key)
+        for key in dict.fromkeys(unsettled):
+            node.count("settled a register in a round")
+            yield from node.coordinator.registers.settle(key)

@@ -1,0 +1,235 @@
+"""What one node keeps: records by slot, a digest of each slot in the same batch, an acceptor for each register."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fathom.blocks.ballots import NEVER, NOTHING, Accept, Ballot, Look, Prepare, Register, inherited
+from fathom.blocks.clocks import TooFarAhead
+from fathom.blocks.machine import Corrupt
+from fathom.blocks.slots import slot_of
+
+from . import messages as m
+from .records import Last, Record, digest_of, merged, pack, unpack
+
+if TYPE_CHECKING:
+    from .node import Node
+
+__all__ = ["Replica", "place", "scan_all", "spot"]
+
+MOD = 1 << 128
+_encode = msgspec.msgpack.Encoder().encode
+_decode_ballot = msgspec.msgpack.Decoder(Ballot).decode
+PAGE = 256
+
+
+def place(key: bytes) -> bytes:
+    """Return where a key lies in the store: behind its slot, so that a slot is one stretch of it."""
+    return slot_of(key).to_bytes(2, "big") + key
+
+
+def spot(slot: int) -> bytes:
+    return slot.to_bytes(2, "big")
+
+
+class Replica:
+    """Records, and what may be said of them: what is not durable yet is told only when it is."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.sums: dict[int, int] = {}  # slot → sum of digests modulo 2^128; only slots with records
+        self._unsynced: dict[bytes, int] = {}  # key → the ticket of its last write
+        self.floors: dict[int, Ballot] = {}  # slot → below this no ballot is taken for a register that is not there
+        self.torn: set[bytes] = set()  # keys of which this node has forgotten what it knew
+
+    def start(self) -> None:
+        self.torn = {key for key, _ in scan_all(self._node, "torn")}
+        for key, value in scan_all(self._node, "floors"):
+            self.floors[int.from_bytes(key, "big")] = _decode_ballot(value)
+        for key, value in scan_all(self._node, "slots"):
+            self.sums[int.from_bytes(key, "big")] = int.from_bytes(value, "big")
+
+    def register(self, key: bytes, record: Record | None) -> Register:
+        """Return an acceptor's memory of a key; of one that was forgotten with its tombstone, a promise of the slot."""
+        if type(record) is Register:
+            return record
+        floor = self.floors.get(slot_of(key))
+        return NOTHING if floor is None else Register(floor)
+
+    def raise_floor(self, slot: int, ballot: Ballot) -> None:
+        if ballot > self.floors.get(slot, NEVER):
+            self.floors[slot] = ballot
+            self._node.write("floors", spot(slot), _encode(ballot))
+
+    def synced(self, ticket: int) -> None:
+        unsynced = self._unsynced
+        for key in [key for key, waits in unsynced.items() if waits <= ticket]:
+            del unsynced[key]
+
+    # Records ---------------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Record | None:
+        """Return the record under a key; raise `Corrupt` where what is there is not what was written."""
+        raw = self._node.get("data", place(key))
+        return None if raw is None else unpack(raw)
+
+    def after(self, key: bytes) -> int:
+        """Return the ticket that whoever tells of this key must wait for."""
+        return self._unsynced.get(key, 0)
+
+    def keep(self, key: bytes, record: Record | None, old: Record | None) -> int:
+        """Write a record in place of the old one, and the slot's digest with it; return the ticket."""
+        node, slot = self._node, slot_of(key)
+        total = self.sums.get(slot, 0)
+        if old is not None:
+            total -= digest_of(key, old)
+        if record is not None:
+            total += digest_of(key, record)
+        self._sum(slot, total % MOD)
+        ticket = node.write("data", place(key), None if record is None else pack(record))
+        self._unsynced[key] = ticket
+        return ticket
+
+    def quarantine(self, key: bytes) -> None:
+        """Put aside what is not what was written: this node has forgotten the key, and does not vote on it until it
+        has learnt from all other owners what there was; see `rebuild.py`."""
+        node, slot = self._node, slot_of(key)
+        self._forget(key)
+        total = 0
+        for at, raw in scan_all(node, "data", spot(slot), spot(slot + 1), skip=place(key), corrupt=self._forget):
+            total += digest_of(at[2:], unpack(raw))
+        self._sum(slot, total % MOD)
+        node.rebuild.forgot()
+
+    def _forget(self, key: bytes) -> None:
+        node = self._node
+        node.count("quarantined a corrupt record")
+        node.write("data", place(key), None)
+        self._unsynced[key] = node.write("torn", key, b"")
+        self.torn.add(key)
+
+    def healed(self, key: bytes) -> None:
+        self.torn.discard(key)
+        self._node.write("torn", key, None)
+
+    def _sum(self, slot: int, total: int) -> None:
+        if total:
+            self.sums[slot] = total
+            self._node.write("slots", spot(slot), total.to_bytes(16, "big"))
+        elif self.sums.pop(slot, None) is not None:
+            self._node.write("slots", spot(slot), None)
+
+    # What others ask -------------------------------------------------------------------------------------------------
+
+    def read(self, sender: str, asked: m.Read) -> None:
+        node = self._node
+        record, votes = self.seen(asked.key)
+        node.send(sender, m.Found(asked.id, record, votes), self.after(asked.key))
+
+    def seen(self, key: bytes) -> tuple[Record | None, bool]:
+        """Return the record under a key, and whether this node may vote on it."""
+        try:
+            record = self.get(key)
+        except Corrupt:
+            self.quarantine(key)
+            return None, False
+        return record, self._node.identity.votes and key not in self.torn
+
+    def merge(self, sender: str, asked: m.Merge) -> None:
+        node = self._node
+        if node.wall_ms - asked.born_ms > node.knobs.grace_ms // 2:
+            node.count("refused what was too long under way")
+            node.send(sender, m.Merged(asked.id, False))
+            return
+        if asked.hint_for:
+            ticket = node.hints.keep(asked.hint_for, asked.key, asked.record, asked.born_ms)
+            node.send(sender, m.Merged(asked.id, ticket is not None), ticket or 0)
+            return
+        ok = self.take(asked.key, asked.record)
+        node.send(sender, m.Merged(asked.id, ok), self.after(asked.key))
+
+    def take(self, key: bytes, record: Record, *, inherit: bool = False) -> bool:
+        """Merge a record into what is here; False if it may not be, or a register has promised not to.
+
+        `inherit`: take over another's promises too, for a memory that was lost and does not vote yet.
+        """
+        node = self._node
+        if type(record) is Last:
+            try:
+                node.clock.merge(record.stamp, node.wall_ms)
+            except TooFarAhead:
+                node.count("refused a stamp from the future")
+                return False
+        old, _ = self.seen(key)
+        if type(record) is Register and inherit:
+            new: Record = inherited([self.register(key, old), record])
+        elif type(record) is Register:
+            new = merged(self.register(key, old), record)
+        else:
+            new = merged(old, record)
+        if new != old and (type(new) is not Register or new.accepted != NEVER or inherit):
+            self.keep(key, new, old)
+        return not (type(record) is Register and type(new) is Register and new.accepted < record.accepted)
+
+    # The acceptor of a register --------------------------------------------------------------------------------------
+
+    def vote(self, sender: str, asked: m.Vote) -> None:
+        node, key, ask = self._node, asked.key, asked.ask
+        old, votes = self.seen(key)
+        if not votes or not self._near(ask):
+            node.send(sender, m.Voted(asked.id, None))
+            return
+        held, voter = self.register(key, old), node.identity.voter
+        if type(ask) is Look:
+            node.send(sender, m.Voted(asked.id, voter.look(held, ask)), self.after(key))
+            return
+        new, answer = voter.prepare(held, ask) if type(ask) is Prepare else voter.accept(held, ask)
+        if new is not held:
+            self.keep(key, new, old)
+        node.send(sender, m.Voted(asked.id, answer), self.after(key))
+
+    def _near(self, ask: Prepare | Accept | Look) -> bool:
+        """Whether a ballot is not from the future; take its number over, so that the next of ours is above it."""
+        node = self._node
+        if type(ask) is Look:
+            return True
+        try:
+            node.clock.merge(ask.ballot.number if type(ask) is Prepare else ask.next.number, node.wall_ms)
+        except TooFarAhead:
+            node.count("refused a ballot from the future")
+            return False
+        return True
+
+
+def scan_all(
+    node: Node,
+    family: str,
+    first: bytes = b"",
+    last: bytes | None = None,
+    *,
+    skip: bytes | None = None,
+    corrupt: Callable[[bytes], None] | None = None,
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield all pairs of a stretch but one; `corrupt` is told the key of each record that cannot be believed."""
+    while True:
+        broken = None
+        try:
+            pairs = node.scan(family, first, last, PAGE)
+        except Corrupt as error:
+            if corrupt is None:
+                raise
+            broken = error.key
+            pairs = node.scan(family, first, broken, PAGE)
+        yield from (pair for pair in pairs if pair[0] != skip)
+        if len(pairs) == PAGE:
+            first = pairs[-1][0] + b"\0"
+        elif broken is None:
+            return
+        else:
+            if broken != skip:
+                assert corrupt is not None
+                corrupt(broken[2:])
+            first = broken + b"\0"

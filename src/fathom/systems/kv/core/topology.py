@@ -1,0 +1,150 @@
+"""Who is in the cluster, which of them keep a slot, and how many of those are enough; versioned by an epoch."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from typing import Literal
+
+import msgspec
+
+from fathom.blocks import ring
+from fathom.blocks.slots import slot_of
+
+__all__ = ["Bucket", "Member", "Owners", "Topology"]
+
+Semantics = Literal["cas", "siblings", "lww"]
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """All keys that begin with `prefix`, and what they promise: one semantics, never a mix."""
+
+    prefix: bytes = b""
+    semantics: Semantics = "cas"
+    n: int = 3
+    r: int = 2
+    w: int = 2
+    pr: int = 0  # of `r`, how many must be owners of the key (the others may be fallbacks)
+    pw: int = 0
+    sloppy: bool = False  # fallbacks may stand in for owners that are down; they never count toward pr and pw
+    repair: Literal["asynchronous", "blocking", "none"] = "asynchronous"
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that is in the cluster until a command removes it: down is not removed."""
+
+    node: str
+    rack: str = ""
+    peer: str = ""  # host:port for other nodes
+    resp: str = ""  # host:port for Redis clients
+    http: str = ""
+
+
+class Owners(msgspec.Struct, frozen=True):
+    """Who keeps a slot: now, and after a change that is under way (the same where none is)."""
+
+    now: tuple[str, ...]
+    then: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return self.now if self.then == self.now else (*self.now, *(node for node in self.then if node not in self.now))
+
+    def enough(self, who: Collection[str], count: int) -> bool:
+        """Whether `who` are at least `count` of the owners: of both sets, while one replaces the other."""
+        if sum(node in who for node in self.now) < min(count, len(self.now)):
+            return False
+        return self.then == self.now or sum(node in who for node in self.then) >= min(count, len(self.then))
+
+    def majority(self, who: Collection[str]) -> bool:
+        """Whether `who` are more than half of the owners: of both sets, while one replaces the other."""
+        if 2 * sum(node in who for node in self.now) <= len(self.now):
+            return False
+        return self.then == self.now or 2 * sum(node in who for node in self.then) > len(self.then)
+
+
+class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One version of who is there. A higher epoch replaces a lower one, everywhere and for good."""
+
+    cluster: str
+    epoch: int
+    members: tuple[Member, ...]
+    then: tuple[Member, ...] = ()  # the members after the change that is under way
+    vnodes: int = 64
+    buckets: tuple[Bucket, ...] = (Bucket(),)
+
+    @cached_property
+    def nodes(self) -> tuple[str, ...]:
+        """Everybody, in the order of names, those who come and those who go as well."""
+        return tuple(sorted({member.node for member in (*self.members, *self.then)}))
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Member]:
+        return {member.node: member for member in (*self.members, *self.then)}
+
+    @cached_property
+    def _prefixes(self) -> list[Bucket]:
+        return sorted(self.buckets, key=lambda bucket: -len(bucket.prefix))
+
+    @cached_property
+    def _walks(self) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+        """Slot → everybody in the order in which they would keep it, for both sets of members."""
+        now = _walk(self.members, self.vnodes)
+        return now, _walk(self.then, self.vnodes) if self.then else now
+
+    @cached_property
+    def _owners(self) -> dict[tuple[int, int], Owners]:
+        return {}
+
+    def bucket(self, key: bytes) -> Bucket:
+        """Return the bucket of a key: the one with the longest prefix of it."""
+        return next(bucket for bucket in self._prefixes if key.startswith(bucket.prefix))
+
+    def owners(self, slot: int, n: int) -> Owners:
+        found = self._owners.get((slot, n))
+        if found is None:
+            now, then = self._walks
+            found = self._owners[slot, n] = Owners(now[slot][:n], then[slot][:n])
+        return found
+
+    def owners_of(self, key: bytes) -> Owners:
+        return self.owners(slot_of(key), self.bucket(key).n)
+
+    def walk(self, slot: int) -> tuple[str, ...]:
+        """Return everybody in the order in which they would keep a slot: after the owners come the fallbacks."""
+        now, then = self._walks
+        return (*now[slot], *(node for node in then[slot] if node not in now[slot]))
+
+    def slots_of(self, node: str) -> frozenset[int]:
+        """Return the slots of which a node is an owner in some bucket, now or then."""
+        n = self.n_max
+        now = _kept(_names(self.members), self.vnodes, n).get(node, frozenset())
+        return now | _kept(_names(self.then), self.vnodes, n).get(node, frozenset()) if self.then else now
+
+    @cached_property
+    def n_max(self) -> int:
+        return max(bucket.n for bucket in self.buckets)
+
+
+def _names(members: tuple[Member, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((member.node, member.rack) for member in members)
+
+
+@functools.lru_cache(maxsize=64)
+def _table(members: tuple[tuple[str, str], ...], vnodes: int) -> list[tuple[str, ...]]:
+    placed = ring.table(ring.Ring(vnodes), [ring.Member(node, rack) for node, rack in members], len(members))
+    return [tuple(placed.nodes[at] for at in row) for row in placed.owners.tolist()]
+
+
+@functools.lru_cache(maxsize=64)
+def _kept(members: tuple[tuple[str, str], ...], vnodes: int, n: int) -> dict[str, frozenset[int]]:
+    kept: dict[str, set[int]] = {node: set() for node, _ in members}
+    for slot, walk in enumerate(_table(members, vnodes)):
+        for node in walk[:n]:
+            kept[node].add(slot)
+    return {node: frozenset(slots) for node, slots in kept.items()}
+
+
+def _walk(members: tuple[Member, ...], vnodes: int) -> list[tuple[str, ...]]:
+    return _table(_names(members), vnodes)

@@ -1,0 +1,98 @@
+"""A cluster of nodes in one world, founded, and looked at from outside when all is over."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from random import Random
+
+from fathom.blocks.machine import Corrupt, Store
+from fathom.sim.clock import Clock
+from fathom.sim.host import Host
+from fathom.sim.network import Network
+from fathom.sim.world import MS, World
+
+from ..core.identity import founded
+from ..core.node import Knobs, Node
+from ..core.records import Record, digest_of, unpack
+from ..core.replica import MOD
+from ..core.topology import Bucket, Member, Topology
+
+__all__ = ["BUCKETS", "KNOBS", "Cluster"]
+
+BUCKETS = (
+    Bucket(prefix=b"", semantics="cas"),
+    Bucket(prefix=b"s:", semantics="siblings"),
+    Bucket(prefix=b"l:", semantics="lww"),
+    Bucket(prefix=b"z:", semantics="lww", sloppy=True),
+)
+KNOBS = Knobs(
+    deadline_ms=400,
+    hedge_ms=5,
+    ping_ms=200,
+    ack_ms=60,
+    suspect_ms=600,
+    repair_ms=700,
+    hint_ttl_ms=20_000,
+    grace_ms=40_000,
+)
+WALL_MS = 1_800_000_000_000  # when the world begins, as the nodes believe
+
+Make = Callable[[str, Store, Random], Node]
+
+
+class Cluster:
+    """Nodes `n1` … in racks by turns; every one of them is a founder, so none has forgotten anything."""
+
+    def __init__(
+        self, world: World, *, nodes: int = 5, racks: int = 3, make: Make | None = None, lies: bool = False
+    ) -> None:
+        self.world, self.network = world, Network(world)
+        members = tuple(Member(node=f"n{at + 1}", rack=f"r{at % racks}") for at in range(nodes))
+        self.topology = Topology(cluster="sim", epoch=1, members=members, buckets=BUCKETS, vnodes=16)
+        make = make or (lambda me, store, dice: Node(me, store, dice, KNOBS))
+        self.hosts: dict[str, Host] = {}
+        for member in members:
+            name = member.node
+            host = Host(
+                world,
+                self.network,
+                name,
+                lambda store, dice, name=name: make(name, store, dice),
+                clock=Clock(world),
+                lies=lies,
+            )
+            host.disk.apply(founded(name, self.topology))
+            self.hosts[name] = host
+        world.run(world.now_ns + 20 * MS)  # the founders' disks are durable
+        for host in self.hosts.values():
+            host.start()
+
+    def whole(self, name: str) -> bool:
+        """Whether a node knows all that it ever acknowledged, and says so."""
+        machine = self.hosts[name].machine
+        return isinstance(machine, Node) and machine.identity.votes and not machine.replica.torn
+
+    def records(self, name: str) -> dict[bytes, Record]:
+        """Return all that lies on a node's disk, and can be believed."""
+        disk, found = self.hosts[name].disk, dict[bytes, Record]()
+        for at in disk.keys("data"):
+            with contextlib.suppress(Corrupt):
+                found[at[2:]] = unpack(disk.get("data", at) or b"")
+        return found
+
+    def sums(self, name: str) -> dict[int, int]:
+        """Return the digest of each slot as a node keeps it."""
+        disk = self.hosts[name].disk
+        return {
+            int.from_bytes(at, "big"): int.from_bytes(disk.get("slots", at) or b"", "big") for at in disk.keys("slots")
+        }
+
+    def rebuilt_sums(self, name: str) -> dict[int, int]:
+        """Return the digest of each slot as it comes out of the records."""
+        from fathom.blocks.slots import slot_of
+
+        found: dict[int, int] = {}
+        for key, record in self.records(name).items():
+            found[slot_of(key)] = (found.get(slot_of(key), 0) + digest_of(key, record)) % MOD
+        return {slot: total for slot, total in found.items() if total}

@@ -1,0 +1,109 @@
+"""One seed: a cluster, its clients, what goes wrong, the healing, and the judgement."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+
+from fathom.sim.faults import Faults
+from fathom.sim.schedule import KINDS, Bounds, Fault, draw
+from fathom.sim.world import MS, S, World
+
+from ..core.node import Node
+from .cluster import Cluster, Make
+from .judge import differing, judged
+from .people import Client, Story
+
+__all__ = ["Report", "simulate"]
+
+CLIENTS, KEYS = 8, 4
+RUN_MS, HEAL_MS = 6_000, 60_000
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What one seed showed. Nothing broken is what is hoped for."""
+
+    seed: int
+    trace: str
+    ops: int
+    ok: int
+    failed: int
+    unknown: int
+    healed_s: float  # until all replicas agreed, of the world's time
+    broken: list[str]
+    schedule: list[Fault]
+    codes: dict[str, int]  # why requests failed, or are unknown
+    counts: dict[str, int]
+    reached: dict[str, int]
+
+
+def simulate(
+    seed: int, *, ops: int = 500, faults: bool | list[Fault] = True, make: Make | None = None, lies: bool = False
+) -> Report:
+    """Run a seed to its end. `faults`: drawn from the seed, none, or a schedule of before; `make`: other nodes."""
+    world = World(seed)
+    cluster = Cluster(world, make=make, lies=lies)
+    story, counts = Story(), dict[str, int]()
+    keys = {
+        kind: [prefix + f"{kind}{n}".encode() for n in range(KEYS)]
+        for kind, prefix in (("cas", b""), ("siblings", b"s:"), ("lww", b"l:"), ("sloppy", b"z:"))
+    }
+    names = [f"c{n}" for n in range(CLIENTS)]
+    clients = [Client(name, cluster, story, world.dice(f"client/{name}"), keys, ops // CLIENTS) for name in names]
+    schedule = _schedule(seed, cluster, names) if faults is True else list(faults or ())
+    loose = Faults(world, cluster.network, cluster.hosts, may=lambda fault: _may(cluster, fault))
+    loose.loose(schedule)
+    for client in clients:
+        client.begin()
+    while not all(client.done for client in clients) and world.now_ns < 10 * RUN_MS * MS:
+        world.run(world.now_ns + 100 * MS)
+    loose.heal()
+    for host in cluster.hosts.values():
+        host.start()
+    healing = world.now_ns
+    world.run(world.now_ns + 2 * S)
+    while (left := differing(cluster)) and world.now_ns < healing + HEAL_MS * MS:
+        world.run(world.now_ns + S)
+    healed_s = (world.now_ns - healing) / S
+    last = Client("final", cluster, story, world.dice("final"), keys, 0)
+    for key in keys["cas"]:
+        last.looks(key)
+        world.run(world.now_ns + S)
+    for host in cluster.hosts.values():
+        if isinstance(host.machine, Node):
+            for what, many in host.machine.counts.items():
+                counts[what] = counts.get(what, 0) + many
+    outcomes = [op.outcome for op in story.ops]
+    return Report(
+        seed=seed,
+        trace=world.trace.hash(),
+        ops=len(outcomes),
+        ok=outcomes.count("ok"),
+        failed=outcomes.count("failed"),
+        unknown=outcomes.count("unknown"),
+        healed_s=healed_s,
+        broken=[*left, *judged(cluster, story)],
+        schedule=schedule,
+        codes=dict(sorted(Counter(str(op.answer) for op in story.ops if op.outcome != "ok").items())),
+        counts=dict(sorted(counts.items())),
+        reached=dict(sorted(world.counters.items())),
+    )
+
+
+def _schedule(seed: int, cluster: Cluster, clients: list[str]) -> list[Fault]:
+    bounds = Bounds(
+        nodes=tuple(cluster.hosts),
+        until_ms=RUN_MS,
+        down=2,
+        rot=("data",),
+        without=("full",),
+        sizes={"step": (-3_600_000, 3_600_000)},
+    )
+    return draw(seed, bounds)
+
+
+def _may(cluster: Cluster, fault: Fault) -> bool:
+    """What a node has lost must be known to the others: nobody else is missing, or not whole, when it is hurt."""
+    kind = KINDS[fault.what]
+    return not kind.hurt or all(cluster.whole(name) for name in cluster.hosts)
