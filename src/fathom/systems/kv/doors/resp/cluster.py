@@ -1,0 +1,149 @@
+"""CLUSTER: which slots are whose, so that clients ask an owner at once."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from fathom.blocks.slots import SLOTS, slot_of
+
+from .asked import integer
+from .command import Command
+from .placement import Address, Stretch, id_of
+from .replies import OK, Text, Wrong
+from .scanning import in_slot
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+__all__ = ["COMMANDS"]
+
+Words = list[bytes]
+
+
+def _address(client: Connection, node: str) -> Address | None:
+    """Return where a node's door is; of this node, where the client found it."""
+    return client.placement.address(node) or (client.here if node == client.store.me else None)
+
+
+def _told(client: Connection) -> list[Stretch]:
+    """Return the stretches with those nodes alone that a client can reach."""
+    return [
+        Stretch(first, last, tuple(node for node in nodes if _address(client, node)))
+        for first, last, nodes in client.placement.stretches()
+    ]
+
+
+def slots(client: Connection, args: Words) -> Any:
+    client.of_cluster = True
+    return [
+        [first, last, *([*_host_port(client, node), id_of(node), []] for node in nodes)]
+        for first, last, nodes in _told(client)
+        if nodes
+    ]
+
+
+def _host_port(client: Connection, node: str) -> Address:
+    address = _address(client, node)
+    assert address is not None
+    return address
+
+
+def shards(client: Connection, args: Words) -> Any:
+    client.of_cluster = True
+    told = sorted((stretch for stretch in _told(client) if stretch.nodes), key=lambda stretch: stretch.nodes)
+    found: list[Any] = []
+    for nodes, stretches in groupby(told, key=lambda stretch: stretch.nodes):
+        bounds = [bound for first, last, _ in stretches for bound in (first, last)]
+        found.append({"slots": bounds, "nodes": [_shard_node(client, node, at) for at, node in enumerate(nodes)]})
+    return found
+
+
+def _shard_node(client: Connection, node: str, at: int) -> dict[str, Any]:
+    host, port = _host_port(client, node)
+    return {
+        "id": id_of(node),
+        "port": port,
+        "ip": host,
+        "endpoint": host,
+        "role": "replica" if at else "master",
+        "replication-offset": 0,
+        "health": "online" if client.store.alive(node) else "failed",
+    }
+
+
+def nodes(client: Connection, args: Words) -> Any:
+    """One line a node. All are masters: each is the first owner of some slots, and another owner of others."""
+    client.of_cluster = True
+    topology, me = client.placement.topology, client.store.me
+    firsts: dict[str, list[str]] = {}
+    for first, last, owners in _told(client):
+        if owners:
+            firsts.setdefault(owners[0], []).append(f"{first}-{last}" if last > first else f"{first}")
+    lines: list[str] = []
+    for node in topology.nodes:
+        address = _address(client, node)
+        if address is not None:
+            flags = "myself,master" if node == me else "master" if client.store.alive(node) else "master,fail"
+            link = "connected" if client.store.alive(node) else "disconnected"
+            where = f"{address.host}:{address.port}@{address.port}"
+            ranges = " ".join(("", *firsts.get(node, ())))
+            lines.append(f"{id_of(node)} {where} {flags} - 0 0 {topology.epoch} {link}{ranges}\n")
+    return Text("".join(lines))
+
+
+def info(client: Connection, args: Words) -> Any:
+    topology, alive = client.placement.topology, client.store.alive
+    lost = sum(not any(alive(node) for node in owners) * (last - first + 1)
+               for first, last, owners in client.placement.stretches())  # fmt: skip
+    facts = {
+        "cluster_enabled": 1,
+        "cluster_state": "fail" if lost else "ok",
+        "cluster_slots_assigned": SLOTS,
+        "cluster_slots_ok": SLOTS - lost,
+        "cluster_slots_pfail": 0,
+        "cluster_slots_fail": lost,
+        "cluster_known_nodes": len(topology.nodes),
+        "cluster_size": len(topology.members),
+        "cluster_current_epoch": topology.epoch,
+        "cluster_my_epoch": topology.epoch,
+    }
+    return Text("".join(f"{name}:{value}\r\n" for name, value in facts.items()))
+
+
+def count_in_slot(client: Connection, args: Words) -> Any:
+    slot = integer(args[2])
+    if not 0 <= slot < SLOTS:
+        raise Wrong("ERR Invalid slot")
+    return in_slot(client, slot)
+
+
+def _second(name: str, arity: int, plan: Any, says: str, since: str = "3.0.0") -> Command:
+    return Command(name=f"cluster|{name}", arity=arity, plan=plan, says=says, group="cluster", since=since)
+
+
+SECONDS = (
+    _second("slots", 2, slots, "Tells whose the slots are."),
+    _second("shards", 2, shards, "Tells whose the slots are.", "7.0.0"),
+    _second("nodes", 2, nodes, "Tells who is in the cluster."),
+    _second("info", 2, info, "Tells how the cluster is."),
+    _second("myid", 2, lambda client, args: id_of(client.store.me), "Tells who this node is."),
+    _second("keyslot", 3, lambda client, args: slot_of(args[2]), "Tells which slot a key is of."),
+    _second("countkeysinslot", 3, count_in_slot, "Counts the keys of a slot, at its first owner."),
+)
+
+
+def _ok(client: Connection, args: Words) -> bytes:
+    return OK
+
+
+COMMANDS = (
+    Command(name="cluster", arity=-2, says="Tells about the cluster.", group="cluster", since="3.0.0",
+            under={second.name.partition("|")[2].encode(): second for second in SECONDS}),
+    Command(name="readonly", arity=1, plan=_ok, says="Is always so: every owner answers reads.", group="cluster",
+            flags=("fast",), since="3.0.0"),
+    Command(name="readwrite", arity=1, plan=_ok, says="Is always so: every owner takes writes.", group="cluster",
+            flags=("fast",), since="3.0.0"),
+    Command(name="asking", arity=1, plan=_ok, says="Is never needed: no slot is between two nodes.", group="cluster",
+            flags=("fast",), since="3.0.0"),
+)  # fmt: skip

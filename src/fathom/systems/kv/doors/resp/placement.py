@@ -1,0 +1,101 @@
+"""Where keys lie, as clients of Redis Cluster want to be told; worked out once for each topology."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from itertools import groupby
+from typing import NamedTuple
+
+from fathom.blocks.slots import SLOTS, slot_of
+
+from ...core.topology import Member, Semantics, Topology
+from .command import Store
+
+__all__ = ["Address", "Placement", "Stretch", "id_of"]
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
+
+
+class Stretch(NamedTuple):
+    """Slots from first to last that the same nodes keep, the one to ask first in front."""
+
+    first: int
+    last: int
+    nodes: tuple[str, ...]
+
+
+def id_of(node: str) -> str:
+    """Return the forty hexadecimal digits by which a node is known to clients."""
+    return hashlib.blake2b(node.encode(), digest_size=20).hexdigest()
+
+
+class Placement:
+    """What one topology says, seen from one node. Clients are told of it with those in front that answer."""
+
+    def __init__(self, store: Store, topology: Topology) -> None:
+        self._store, self.topology = store, topology
+        kinds = {bucket.semantics for bucket in topology.buckets}
+        self._only: Semantics | None = next(iter(kinds)) if len(kinds) == 1 else None
+        self._mine: dict[int, bytearray] = {}
+        self._told: tuple[tuple[bool, ...], list[Stretch]] | None = None
+
+    def semantics(self, key: bytes) -> Semantics:
+        return self._only or self.topology.bucket(key).semantics
+
+    def mine(self, key: bytes, slot: int) -> bool:
+        """Whether this node is an owner of a key, now or after the change that is under way."""
+        topology = self.topology
+        n = topology.buckets[0].n if len(topology.buckets) == 1 else topology.bucket(key).n
+        owned = self._mine.get(n)
+        if owned is None:
+            me = self._store.me
+            owned = self._mine[n] = bytearray(me in topology.owners(slot, n).all for slot in range(SLOTS))
+        return bool(owned[slot])
+
+    def first(self, key: bytes) -> Address | None:
+        """Return where a client should ask for a key: the first owner that answers and has a door."""
+        for node in self._living(self.topology.owners_of(key).now):
+            address = self.address(node)
+            if address is not None:
+                return address
+        return None
+
+    def address(self, node: str) -> Address | None:
+        member = self.topology.by_name.get(node)
+        return _address(member) if member is not None else None
+
+    @cached_property
+    def _n(self) -> int:
+        """How many owners clients are told of: as many as the keys have that no other bucket takes."""
+        return self.topology.bucket(b"").n if any(not b.prefix for b in self.topology.buckets) else self.topology.n_max
+
+    def stretches(self) -> list[Stretch]:
+        """Return the slots in order, in as few stretches as there are changes of owners."""
+        topology = self.topology
+        living = tuple(self._store.alive(node) for node in topology.nodes)
+        if self._told is None or self._told[0] != living:
+            found: list[Stretch] = []
+            walks = groupby(range(SLOTS), key=lambda slot: topology.owners(slot, self._n).now)
+            for owners, slots in walks:
+                run = list(slots)
+                found.append(Stretch(run[0], run[-1], tuple(self._living(owners))))
+            self._told = (living, found)
+        return self._told[1]
+
+    def _living(self, nodes: tuple[str, ...]) -> list[str]:
+        return sorted(nodes, key=lambda node: not self._store.alive(node))
+
+
+def _address(member: Member) -> Address | None:
+    host, _, port = member.resp.rpartition(":")
+    return Address(host.strip("[]"), int(port)) if port.isdigit() else None
+
+
+def one_slot(keys: list[bytes]) -> int | None:
+    """Return the slot that all keys are of; None: they are of several."""
+    slot = slot_of(keys[0])
+    return slot if all(slot_of(key) == slot for key in keys) else None
