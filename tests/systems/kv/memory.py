@@ -124,7 +124,9 @@ def one_node(buckets: tuple[Bucket, ...] = BUCKETS, knobs: Knobs | None = None) 
     return store
 
 
-def some_nodes(ports: list[int], buckets: tuple[Bucket, ...] = BUCKETS, knobs: Knobs | None = None) -> list[MemoryStore]:
+def some_nodes(
+    ports: list[int], buckets: tuple[Bucket, ...] = BUCKETS, knobs: Knobs | None = None
+) -> list[MemoryStore]:
     """Return nodes that keep each key on three of them, and have their doors on these ports."""
     members = tuple(
         Member(node=f"n{at}", rack=f"r{at % 3}", resp=f"127.0.0.1:{port}") for at, port in enumerate(ports, 1)

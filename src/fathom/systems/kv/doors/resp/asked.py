@@ -9,7 +9,7 @@ from .parser import whole_number
 from .replies import Wrong
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .session import Session
 
 __all__ = ["NO_INTEGER", "SYNTAX", "UNITS", "expires_ms", "integer"]
 
@@ -25,7 +25,7 @@ def integer(raw: bytes) -> int:
     return number
 
 
-def expires_ms(client: Connection, name: str, unit: bytes, raw: bytes, *, past: bool = False) -> int:
+def expires_ms(client: Session, name: str, unit: bytes, raw: bytes, *, past: bool = False) -> int:
     """Return when a key shall expire, by this node's wall clock. `past`: it may be over already."""
     number, (factor, relative) = integer(raw), UNITS[unit]
     at_ms = number * factor + (client.wall_ms() if relative else 0)

@@ -10,7 +10,7 @@ from .parser import whole_number
 from .replies import OK, Status, Text, Wrong
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .session import Session
 
 __all__ = ["AFTER_MULTI", "COMMANDS", "NOAUTH"]
 
@@ -32,7 +32,7 @@ HELLO_FIRST = (
 # Who it is -----------------------------------------------------------------------------------------------------------
 
 
-def auth(client: Connection, args: Words) -> bytes:
+def auth(client: Session, args: Words) -> bytes:
     """AUTH [default] token."""
     if len(args) > 3:
         raise Wrong("ERR syntax error")
@@ -42,7 +42,7 @@ def auth(client: Connection, args: Words) -> bytes:
     return OK
 
 
-def _identify(client: Connection, user: bytes, token: bytes) -> None:
+def _identify(client: Session, user: bytes, token: bytes) -> None:
     """Compare in a time that does not tell how much of the token is right."""
     wanted = client.door.token
     fits = wanted is None or hmac.compare_digest(token, wanted)
@@ -51,7 +51,7 @@ def _identify(client: Connection, user: bytes, token: bytes) -> None:
     client.known()
 
 
-def hello(client: Connection, args: Words) -> Any:
+def hello(client: Session, args: Words) -> Any:
     """HELLO [version [AUTH user token] [SETNAME name]]."""
     version, name, at = client.version, None, 2
     if len(args) > 1:
@@ -96,12 +96,12 @@ def _name(raw: bytes) -> str:
     return raw[:128].decode()
 
 
-def setname(client: Connection, args: Words) -> bytes:
+def setname(client: Session, args: Words) -> bytes:
     client.name = _name(args[2])
     return OK
 
 
-def setinfo(client: Connection, args: Words) -> bytes:
+def setinfo(client: Session, args: Words) -> bytes:
     option = args[2].lower()
     if option not in (b"lib-name", b"lib-ver"):
         raise Wrong(f"ERR Unrecognized option '{args[2].decode('utf-8', 'replace')}'")
@@ -111,13 +111,13 @@ def setinfo(client: Connection, args: Words) -> bytes:
     return OK
 
 
-def no_evict(client: Connection, args: Words) -> bytes:
+def no_evict(client: Session, args: Words) -> bytes:
     if args[2].upper() not in (b"ON", b"OFF"):
         raise Wrong("ERR syntax error")
     return OK
 
 
-def _own(client: Connection, args: Words) -> Text:
+def _own(client: Session, args: Words) -> Text:
     """Tell of this connection alone: the others are other people's."""
     return Text(client.line() + "\n")
 
@@ -141,7 +141,7 @@ SECONDS = (
 # Transactions --------------------------------------------------------------------------------------------------------
 
 
-def multi(client: Connection, args: Words) -> Any:
+def multi(client: Session, args: Words) -> Any:
     """Refuse, and refuse all that follows up to EXEC or DISCARD: no half of a transaction is done."""
     client.refuses = True
     raise Wrong(
@@ -150,25 +150,25 @@ def multi(client: Connection, args: Words) -> Any:
     )
 
 
-def watch(client: Connection, args: Words) -> Any:
+def watch(client: Session, args: Words) -> Any:
     raise Wrong("ERR WATCH is refused, as MULTI is: to change a key only if nobody else has, use KV.GET and KV.CAS")
 
 
-def execute(client: Connection, args: Words) -> Any:
+def execute(client: Session, args: Words) -> Any:
     if not client.refuses:
         raise Wrong("ERR EXEC without MULTI")
     client.refuses = False
     raise Wrong("EXECABORT Transaction discarded because of previous errors.")
 
 
-def discard(client: Connection, args: Words) -> Any:
+def discard(client: Session, args: Words) -> Any:
     if not client.refuses:
         raise Wrong("ERR DISCARD without MULTI")
     client.refuses = False
     return Status("OK")
 
 
-def quit_(client: Connection, args: Words) -> bytes:
+def quit_(client: Session, args: Words) -> bytes:
     client.ends()
     return OK
 

@@ -14,19 +14,19 @@ from .replies import OK, Text, Wrong
 from .scanning import in_slot
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .session import Session
 
 __all__ = ["COMMANDS"]
 
 Words = list[bytes]
 
 
-def _address(client: Connection, node: str) -> Address | None:
+def _address(client: Session, node: str) -> Address | None:
     """Return where a node's door is; of this node, where the client found it."""
     return client.placement.address(node) or (client.here if node == client.store.me else None)
 
 
-def _told(client: Connection) -> list[Stretch]:
+def _told(client: Session) -> list[Stretch]:
     """Return the stretches with those nodes alone that a client can reach."""
     return [
         Stretch(first, last, tuple(node for node in nodes if _address(client, node)))
@@ -34,7 +34,7 @@ def _told(client: Connection) -> list[Stretch]:
     ]
 
 
-def slots(client: Connection, args: Words) -> Any:
+def slots(client: Session, args: Words) -> Any:
     client.of_cluster = True
     return [
         [first, last, *([*_host_port(client, node), id_of(node), []] for node in nodes)]
@@ -43,13 +43,13 @@ def slots(client: Connection, args: Words) -> Any:
     ]
 
 
-def _host_port(client: Connection, node: str) -> Address:
+def _host_port(client: Session, node: str) -> Address:
     address = _address(client, node)
     assert address is not None
     return address
 
 
-def shards(client: Connection, args: Words) -> Any:
+def shards(client: Session, args: Words) -> Any:
     client.of_cluster = True
     told = sorted((stretch for stretch in _told(client) if stretch.nodes), key=lambda stretch: stretch.nodes)
     found: list[Any] = []
@@ -59,7 +59,7 @@ def shards(client: Connection, args: Words) -> Any:
     return found
 
 
-def _shard_node(client: Connection, node: str, at: int) -> dict[str, Any]:
+def _shard_node(client: Session, node: str, at: int) -> dict[str, Any]:
     host, port = _host_port(client, node)
     return {
         "id": id_of(node),
@@ -72,7 +72,7 @@ def _shard_node(client: Connection, node: str, at: int) -> dict[str, Any]:
     }
 
 
-def nodes(client: Connection, args: Words) -> Any:
+def nodes(client: Session, args: Words) -> Any:
     """One line a node. All are masters: each is the first owner of some slots, and another owner of others."""
     client.of_cluster = True
     topology, me = client.placement.topology, client.store.me
@@ -92,7 +92,7 @@ def nodes(client: Connection, args: Words) -> Any:
     return Text("".join(lines))
 
 
-def info(client: Connection, args: Words) -> Any:
+def info(client: Session, args: Words) -> Any:
     topology, alive = client.placement.topology, client.store.alive
     lost = sum(not any(alive(node) for node in owners) * (last - first + 1)
                for first, last, owners in client.placement.stretches())  # fmt: skip
@@ -111,7 +111,7 @@ def info(client: Connection, args: Words) -> Any:
     return Text("".join(f"{name}:{value}\r\n" for name, value in facts.items()))
 
 
-def count_in_slot(client: Connection, args: Words) -> Any:
+def count_in_slot(client: Session, args: Words) -> Any:
     slot = integer(args[2])
     if not 0 <= slot < SLOTS:
         raise Wrong("ERR Invalid slot")
@@ -133,7 +133,7 @@ SECONDS = (
 )
 
 
-def _ok(client: Connection, args: Words) -> bytes:
+def _ok(client: Session, args: Words) -> bytes:
     return OK
 
 

@@ -23,13 +23,13 @@ from ...core.topology import Topology
 from .replies import Wrong
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .session import Session
 
 __all__ = ["Answer", "Command", "Plan", "Say", "Store", "arity_fault", "unknown_command"]
 
 Answer: TypeAlias = Found | Wrote | Scanned | Failure
-Say: TypeAlias = Callable[["Connection", list[bytes], Any], bytes]
-Plan: TypeAlias = Callable[["Connection", list[bytes]], Any]
+Say: TypeAlias = Callable[["Session", list[bytes], Any], bytes]
+Plan: TypeAlias = Callable[["Session", list[bytes]], Any]
 
 
 class Store(Protocol):

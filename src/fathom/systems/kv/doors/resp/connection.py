@@ -25,8 +25,9 @@ from .catalogue import QUICK, found
 from .clients import AFTER_MULTI, NOAUTH
 from .command import Command, Say
 from .parser import Parser, Unread
-from .placement import Address, Placement, one_slot
+from .placement import Address, one_slot
 from .replies import Wrong, encoded, failed, wrong
+from .session import Session
 
 if TYPE_CHECKING:
     from .door import Door
@@ -50,17 +51,10 @@ class Turn:
         self.held = 0  # bytes of it that are counted as pending
 
 
-class Connection(asyncio.Protocol):
+class Connection(Session, asyncio.Protocol):
     def __init__(self, door: Door, id: int) -> None:
-        self.door, self.store, self.limits, self.id = door, door.store, door.limits, id
-        self.name, self.library = "", dict[str, str]()
-        self.since_s = self.heard_s = time.monotonic()
+        super().__init__(door, id)
         self.stalled_s: float | None = None  # since when it does not read what it is sent
-        self.version, self.nil = 2, b"$-1\r\n"
-        self.of_cluster = door.cluster
-        self.refuses = False  # between MULTI and what ends it
-        self.stranger = door.token is not None
-        self.here: Address | None = None
         self._parser = Parser(door.limits)
         self._parser.stranger = self.stranger
         self._strange = 0
@@ -79,9 +73,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._reading = True
-        here = transport.get_extra_info("sockname")
-        if isinstance(here, tuple):
-            self.here = Address(str(here[0]), int(here[1]))
+        here, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        if isinstance(here, tuple) and isinstance(peer, tuple):
+            self.here, self.peer = Address(str(here[0]), int(here[1])), f"{peer[0]}:{peer[1]}"
         self._transport.set_write_buffer_limits(high=self.limits.output_bytes_max)
         if not self.door.welcomes(self):
             self._transport.write(wrong("ERR max number of clients reached"))
@@ -129,53 +123,21 @@ class Connection(asyncio.Protocol):
         self._paused, self.stalled_s = False, None
         self._settle()
 
-    # What commands ask of it -----------------------------------------------------------------------------------------
-
-    @property
-    def placement(self) -> Placement:
-        return self.door.placement
+    # What others ask of it -------------------------------------------------------------------------------------------
 
     @property
     def waits(self) -> bool:
         return bool(self._keys or self._alone)
 
-    def semantics(self, key: bytes) -> str:
-        return self.door.placement.semantics(key)
-
-    def wall_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def speak(self, version: int) -> None:
-        self.version, self.nil = version, b"$-1\r\n" if version == 2 else b"_\r\n"
-
     def known(self) -> None:
-        """The client has shown the token."""
         self.stranger = self._parser.stranger = False
 
     def ends(self) -> None:
-        """Do nothing more of what was sent; close when the replies have left."""
         self._ended = True
         self._waiting.clear()
 
     def evict(self) -> None:
         self._transport.abort()
-
-    def line(self) -> str:
-        peer = self._transport.get_extra_info("peername") or ("?", 0)
-        now = time.monotonic()
-        facts = {
-            "id": self.id,
-            "addr": f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else peer,
-            "laddr": f"{self.here.host}:{self.here.port}" if self.here else "?",
-            "name": self.name,
-            "age": int(now - self.since_s),
-            "idle": int(now - self.heard_s),
-            "db": 0,
-            "resp": self.version,
-            "lib-name": self.library.get("lib-name", ""),
-            "lib-ver": self.library.get("lib-ver", ""),
-        }
-        return " ".join(f"{name}={value}" for name, value in facts.items())
 
     # Doing -----------------------------------------------------------------------------------------------------------
 

@@ -10,31 +10,31 @@ from .command import Command
 from .replies import Wrong, encoded, failed
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .session import Session
 
 __all__ = ["COMMANDS"]
 
 Words = list[bytes]
 
 
-def get(client: Connection, args: Words) -> Get:
+def get(client: Session, args: Words) -> Get:
     """KV.GET key [R n] [PR n] [SINCE version]."""
     asked = _options(args[2:], {b"R": 0, b"PR": 0, b"SINCE": 0})
     return Get(key=args[1], r=asked[b"R"] or None, pr=asked[b"PR"] or None, at_least=asked[b"SINCE"])
 
 
-def _found(client: Connection, args: Words, answer: Any) -> bytes:
+def _found(client: Session, args: Words, answer: Any) -> bytes:
     if type(answer) is not Found:
         return failed(answer)
     return encoded([list(answer.values), answer.context, answer.version], client.version)
 
 
-def put(client: Connection, args: Words) -> Put:
+def put(client: Session, args: Words) -> Put:
     """KV.PUT key value CONTEXT context [W n] [PW n]."""
     return _put(args[1], args[2], args[3:])
 
 
-def delete(client: Connection, args: Words) -> Put:
+def delete(client: Session, args: Words) -> Put:
     """KV.DEL key CONTEXT context [W n] [PW n]."""
     return _put(args[1], None, args[2:])
 
@@ -46,11 +46,11 @@ def _put(key: bytes, value: bytes | None, words: Words) -> Put:
     return Put(key=key, value=value, context=words[1], w=asked[b"W"] or None, pw=asked[b"PW"] or None)
 
 
-def _wrote(client: Connection, args: Words, answer: Any) -> bytes:
+def _wrote(client: Session, args: Words, answer: Any) -> bytes:
     return encoded([answer.context, answer.version], client.version) if type(answer) is Wrote else failed(answer)
 
 
-def cas(client: Connection, args: Words) -> Change:
+def cas(client: Session, args: Words) -> Change:
     """KV.CAS key version value [EX s | PX ms | EXAT s | PXAT ms]."""
     until = 0
     if len(args) > 4:
@@ -60,7 +60,7 @@ def cas(client: Connection, args: Words) -> Change:
     return Change(key=args[1], how="swap", given=(integer(args[2]), args[3], until))
 
 
-def _swapped(client: Connection, args: Words, answer: Any) -> bytes:
+def _swapped(client: Session, args: Words, answer: Any) -> bytes:
     if type(answer) is not Wrote:
         return failed(answer)
     done = bool(answer.result)

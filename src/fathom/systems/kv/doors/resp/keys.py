@@ -12,7 +12,7 @@ from .command import Command
 from .replies import Status, Wrong, encoded, failed
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .session import Session
 
 __all__ = ["COMMANDS"]
 
@@ -22,11 +22,11 @@ Words = list[bytes]
 # There or not --------------------------------------------------------------------------------------------------------
 
 
-def exists(client: Connection, args: Words) -> Any:
+def exists(client: Session, args: Words) -> Any:
     return Get(key=args[1]) if len(args) == 2 else _exist(client, args)
 
 
-async def _exist(client: Connection, args: Words) -> bytes:
+async def _exist(client: Session, args: Words) -> bytes:
     count = 0
     async for answer in together(client.store, [Get(key=key) for key in args[1:]]):
         if type(answer) is not Found:
@@ -35,11 +35,11 @@ async def _exist(client: Connection, args: Words) -> bytes:
     return b":%d\r\n" % count
 
 
-def _there(client: Connection, args: Words, answer: Any) -> bytes:
+def _there(client: Session, args: Words, answer: Any) -> bytes:
     return b":%d\r\n" % bool(answer.values) if type(answer) is Found else failed(answer)
 
 
-def _type(client: Connection, args: Words, answer: Any) -> bytes:
+def _type(client: Session, args: Words, answer: Any) -> bytes:
     if type(answer) is not Found:
         return failed(answer)
     return encoded(Status("string" if answer.values else "none"), 2)
@@ -48,17 +48,17 @@ def _type(client: Connection, args: Words, answer: Any) -> bytes:
 # Away ----------------------------------------------------------------------------------------------------------------
 
 
-def delete(client: Connection, args: Words) -> Any:
+def delete(client: Session, args: Words) -> Any:
     if len(args) == 2 and client.semantics(args[1]) == "cas":
         return Change(key=args[1], how="delete")
     return _delete(client, args[1:])
 
 
-def _deleted(client: Connection, args: Words, answer: Any) -> bytes:
+def _deleted(client: Session, args: Words, answer: Any) -> bytes:
     return b":%d\r\n" % answer.result if type(answer) is Wrote else failed(answer)
 
 
-async def _delete(client: Connection, keys: Words) -> bytes:
+async def _delete(client: Session, keys: Words) -> bytes:
     """Delete keys, each by itself; of a key that is not changed in one step goes what is read before."""
     keys = list(dict.fromkeys(keys))
     calls: list[Call] = [Change(key=key, how="delete") for key in keys if client.semantics(key) == "cas"]
@@ -77,8 +77,8 @@ async def _delete(client: Connection, keys: Words) -> bytes:
 # For how long --------------------------------------------------------------------------------------------------------
 
 
-def _ttl(answer_of: Callable[[int, int], int]) -> Callable[[Connection, Words, Any], bytes]:
-    def say(client: Connection, args: Words, answer: Any) -> bytes:
+def _ttl(answer_of: Callable[[int, int], int]) -> Callable[[Session, Words, Any], bytes]:
+    def say(client: Session, args: Words, answer: Any) -> bytes:
         if type(answer) is not Found:
             return failed(answer)
         if not answer.values:
@@ -88,8 +88,8 @@ def _ttl(answer_of: Callable[[int, int], int]) -> Callable[[Connection, Words, A
     return say
 
 
-def _expire(name: str, unit: bytes) -> Callable[[Connection, Words], Any]:
-    def plan(client: Connection, args: Words) -> Any:
+def _expire(name: str, unit: bytes) -> Callable[[Session, Words], Any]:
+    def plan(client: Session, args: Words) -> Any:
         """EXPIRE key time [NX | XX | GT | LT]."""
         until = expires_ms(client, name, unit, args[2], past=True)
         return _until(client, args[1], until, _condition(args[3:]))
@@ -109,7 +109,7 @@ def _condition(options: Words) -> frozenset[bytes]:
     return known
 
 
-async def _until(client: Connection, key: bytes, until: int, condition: frozenset[bytes]) -> bytes:
+async def _until(client: Session, key: bytes, until: int, condition: frozenset[bytes]) -> bytes:
     def new(found: Found) -> Any:
         old = found.expires_ms
         if (
@@ -131,11 +131,11 @@ def _flag(answer: Any) -> bytes:
     return b":%d\r\n" % bool(answer.result) if type(answer) is Wrote else failed(answer)
 
 
-def persist(client: Connection, args: Words) -> Change:
+def persist(client: Session, args: Words) -> Change:
     return Change(key=args[1], how="expire", given=(0,))
 
 
-def keys(client: Connection, args: Words) -> Any:
+def keys(client: Session, args: Words) -> Any:
     raise Wrong("ERR KEYS is refused: it would read every key of this node in one go, while all others wait. Use SCAN")
 
 

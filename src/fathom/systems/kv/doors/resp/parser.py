@@ -47,11 +47,26 @@ def whole_number(raw: bytes) -> int | None:
 class Parser:
     """Of one connection. After an error of the protocol (`broken`) nothing more is read."""
 
-    __slots__ = ("_args", "_bytes", "_chunks", "_left", "_limits", "_missing", "_rest", "_says", "_skip", "_too_large",
-                 "broken", "stranger")  # fmt: skip
+    __slots__ = (
+        "_args",
+        "_bytes",
+        "_chunks",
+        "_left",
+        "_limits",
+        "_missing",
+        "_quick",
+        "_rest",
+        "_says",
+        "_skip",
+        "_too_large",
+        "broken",
+        "stranger",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        # No command that the quick reader takes exceeds a limit.
+        self._quick = limits.value_bytes_max >= len(QUICK_LENGTHS) and limits.command_bytes_max >= QUICK_BYTES_MAX
         self.broken = False
         self.stranger = False  # has not shown its token: less is read from it, and one command at a time
         self._rest = b""  # the beginning of a line
@@ -72,7 +87,7 @@ class Parser:
         if self._rest:
             data, self._rest = self._rest + data, b""
         at = 0
-        if self._args is None and not self.stranger and data[:1] == b"*" and len(data) <= QUICK_BYTES_MAX:
+        if self._quick and self._args is None and not self.stranger and len(data) <= QUICK_BYTES_MAX:
             at = _quick(data, found)
         if at < len(data):
             self._slow(data, at, found)

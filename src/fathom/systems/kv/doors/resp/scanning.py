@@ -1,8 +1,9 @@
 """Listing keys: SCAN, DBSIZE and how many lie in a slot; of this node's own slots, as in any cluster of Redis.
 
-A cursor is a number below 2**62: 14 bits of slot and 48 bits of digest of the key to go on after. The key itself is kept for as long as it is among the last that were told; a node that has forgotten it (it began anew, or is
-another) finds it in the slot, and where it is gone begins the slot again. So whatever is there from the first page to
-the last is told at least once, some of it perhaps twice, which is what SCAN promises.
+A cursor is a number below 2**62: 14 bits of slot, 48 of a digest of the key to go on after. The key itself is kept for
+as long as it is among the last that were told; a node that has forgotten it (it began anew, or is another) finds it in
+the slot, and where it is gone begins the slot again. So whatever is there from the first page to the last is told at
+least once, some of it perhaps twice, which is what SCAN promises.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .glob import matcher
 from .replies import Wrong, encoded, failed
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .session import Session
 
 __all__ = ["COMMANDS", "Cursors", "counted"]
 
@@ -84,7 +85,7 @@ async def _pages(store: Store, first: Scan) -> Any:
         call = Scan(slot=page.slot, after=page.after, limit=call.limit)
 
 
-def scan(client: Connection, args: Words) -> Any:
+def scan(client: Session, args: Words) -> Any:
     """SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]."""
     if not args[1].isdigit() or len(args[1]) > 20 or int(args[1]) >> POSITION_BITS >= SLOTS:
         raise Wrong("ERR invalid cursor")
@@ -107,7 +108,7 @@ def scan(client: Connection, args: Words) -> Any:
     return _scan(client, int(args[1]), pattern, min(count, PAGE_MAX), kind)
 
 
-async def _scan(client: Connection, number: int, pattern: bytes, count: int, kind: bytes) -> bytes:
+async def _scan(client: Session, number: int, pattern: bytes, count: int, kind: bytes) -> bytes:
     cursors = client.door.cursors
     slot, after = await cursors.place(client.store, number)
     page = await answered(client.store, Scan(slot=slot, after=after, limit=count))
@@ -129,11 +130,11 @@ async def counted(store: Store, most: int | None = None) -> int:
     return count
 
 
-async def dbsize(client: Connection, args: Words) -> bytes:
+async def dbsize(client: Session, args: Words) -> bytes:
     return b":%d\r\n" % await counted(client.store)
 
 
-async def in_slot(client: Connection, slot: int) -> bytes:
+async def in_slot(client: Session, slot: int) -> bytes:
     """Count the keys of a slot of which this node is the first owner."""
     count = 0
     async for page in _pages(client.store, Scan(slot=slot, limit=PAGE_MAX)):

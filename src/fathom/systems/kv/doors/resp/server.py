@@ -17,7 +17,7 @@ from .replies import OK, Status, Text, Wrong, bulk
 from .scanning import counted
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .session import Session
 
 __all__ = ["COMMANDS", "about_commands"]
 
@@ -25,19 +25,19 @@ Words = list[bytes]
 COUNTED_MAX = 10_000  # keys that INFO counts: whoever wants them all asks DBSIZE
 
 
-def ping(client: Connection, args: Words) -> bytes:
+def ping(client: Session, args: Words) -> bytes:
     if len(args) > 2:
         raise Wrong("ERR wrong number of arguments for 'ping' command")
     return bulk(args[1]) if len(args) == 2 else b"+PONG\r\n"
 
 
-def select(client: Connection, args: Words) -> bytes:
+def select(client: Session, args: Words) -> bytes:
     if integer(args[1]) != 0:
         raise Wrong("ERR SELECT is not allowed in cluster mode")
     return OK
 
 
-def now(client: Connection, args: Words) -> list[bytes]:
+def now(client: Session, args: Words) -> list[bytes]:
     seconds, micros = divmod(time.time_ns() // 1_000, 1_000_000)
     return [b"%d" % seconds, b"%d" % micros]
 
@@ -45,7 +45,7 @@ def now(client: Connection, args: Words) -> list[bytes]:
 # CONFIG --------------------------------------------------------------------------------------------------------------
 
 
-def config_get(client: Connection, args: Words) -> dict[str, str]:
+def config_get(client: Session, args: Words) -> dict[str, str]:
     limits = client.limits
     known = {
         "appendonly": "yes",
@@ -64,13 +64,13 @@ def config_get(client: Connection, args: Words) -> dict[str, str]:
 # INFO ----------------------------------------------------------------------------------------------------------------
 
 
-def info(client: Connection, args: Words) -> Any:
+def info(client: Session, args: Words) -> Any:
     """INFO [section …]."""
     wanted = {arg.lower().decode("utf-8", "replace") for arg in args[1:]}
     return _info(client, wanted - {"default", "all", "everything"} if wanted else set())
 
 
-async def _info(client: Connection, wanted: set[str]) -> Text:
+async def _info(client: Session, wanted: set[str]) -> Text:
     told: list[str] = []
     for section, facts in _SECTIONS.items():
         if not wanted or section in wanted:
@@ -83,7 +83,7 @@ async def _info(client: Connection, wanted: set[str]) -> Text:
     return Text("\r\n".join(told))
 
 
-def _server(client: Connection) -> dict[str, Any]:
+def _server(client: Session) -> dict[str, Any]:
     door = client.door
     up_s = int(time.monotonic() - door.since_s)
     return {
@@ -100,7 +100,7 @@ def _server(client: Connection) -> dict[str, Any]:
     }
 
 
-def _clients(client: Connection) -> dict[str, Any]:
+def _clients(client: Session) -> dict[str, Any]:
     door = client.door
     return {
         "connected_clients": len(door.connections),
@@ -109,14 +109,14 @@ def _clients(client: Connection) -> dict[str, Any]:
     }
 
 
-def _memory(client: Connection) -> dict[str, Any]:
+def _memory(client: Session) -> dict[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024
     statm = Path("/proc/self/statm")
     rss = int(statm.read_text().split()[1]) * resource.getpagesize() if statm.exists() else peak
     return {"used_memory": rss, "used_memory_rss": rss, "used_memory_peak": max(peak, rss), "maxmemory": 0}
 
 
-def _stats(client: Connection) -> dict[str, Any]:
+def _stats(client: Session) -> dict[str, Any]:
     door = client.door
     return {
         "total_connections_received": door.received,
@@ -142,14 +142,14 @@ _SECTIONS = {
 def about_commands(known: dict[str, Command]) -> Command:
     """Return COMMAND itself, which tells of all others."""
 
-    def every(client: Connection, args: Words) -> Any:
+    def every(client: Session, args: Words) -> Any:
         return [_about(command) for command in known.values()]
 
-    def some(client: Connection, args: Words) -> Any:
+    def some(client: Session, args: Words) -> Any:
         names = [arg.decode("utf-8", "replace").lower() for arg in args[2:]] or list(known)
         return [_about(known[name]) if name in known else None for name in names]
 
-    def docs(client: Connection, args: Words) -> Any:
+    def docs(client: Session, args: Words) -> Any:
         names = [arg.decode("utf-8", "replace").lower() for arg in args[2:]] or list(known)
         return {name: _docs(known[name]) for name in names if name in known}
 

@@ -11,7 +11,7 @@ from .command import Command, Say
 from .replies import OK, Wrong, bulk, encoded, failed, wrong
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .session import Session
 
 __all__ = ["COMMANDS", "several", "shared", "value_of"]
 
@@ -25,7 +25,7 @@ def several(found: Found) -> bytes:
     )
 
 
-def value_of(client: Connection, args: Words, answer: Any) -> bytes:
+def value_of(client: Session, args: Words, answer: Any) -> bytes:
     if type(answer) is Found:
         values = answer.values
         if len(values) == 1:
@@ -34,18 +34,18 @@ def value_of(client: Connection, args: Words, answer: Any) -> bytes:
     return failed(answer)
 
 
-def shared(client: Connection, args: Words, answer: Any) -> bytes:
+def shared(client: Session, args: Words, answer: Any) -> bytes:
     """Say OK, or nothing where a condition did not hold."""
     if type(answer) is Wrote:
         return client.nil if answer.result is False else OK
     return failed(answer)
 
 
-def _result(client: Connection, args: Words, answer: Any) -> bytes:
+def _result(client: Session, args: Words, answer: Any) -> bytes:
     return b":%d\r\n" % answer.result if type(answer) is Wrote else failed(answer)
 
 
-def _before(client: Connection, args: Words, answer: Any) -> bytes:
+def _before(client: Session, args: Words, answer: Any) -> bytes:
     if type(answer) is not Wrote:
         return failed(answer)
     return client.nil if answer.before is None else bulk(answer.before)
@@ -54,17 +54,17 @@ def _before(client: Connection, args: Words, answer: Any) -> bytes:
 # Reading -------------------------------------------------------------------------------------------------------------
 
 
-def get(client: Connection, args: Words) -> Get:
+def get(client: Session, args: Words) -> Get:
     return Get(key=args[1])
 
 
-def _length(client: Connection, args: Words, answer: Any) -> bytes:
+def _length(client: Session, args: Words, answer: Any) -> bytes:
     if type(answer) is not Found:
         return failed(answer)
     return several(answer) if len(answer.values) > 1 else b":%d\r\n" % sum(map(len, answer.values))
 
 
-async def mget(client: Connection, args: Words) -> bytes:
+async def mget(client: Session, args: Words) -> bytes:
     """Read keys of one slot. Of a long reply no more is kept than the bound."""
     values: list[bytes | None] = []
     size, most = 0, client.limits.reply_bytes_max
@@ -83,7 +83,7 @@ async def mget(client: Connection, args: Words) -> bytes:
 # Writing -------------------------------------------------------------------------------------------------------------
 
 
-def set_(client: Connection, args: Words) -> Any:
+def set_(client: Session, args: Words) -> Any:
     """SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]."""
     key, value = args[1], args[2]
     if len(args) == 3:
@@ -104,7 +104,7 @@ def set_(client: Connection, args: Words) -> Any:
     return Change(key=key, how=when or "set", given=(value, until)), say
 
 
-def _options(client: Connection, args: Words) -> tuple[Any, bool, bool, int]:
+def _options(client: Session, args: Words) -> tuple[Any, bool, bool, int]:
     """Return how the value gets there, whether to tell what was there, whether the old expiry stays, and the new."""
     when, before, keep, until = "", False, False, 0
     words = iter(args[3:])
@@ -126,7 +126,7 @@ def _options(client: Connection, args: Words) -> tuple[Any, bool, bool, int]:
     return when, before, keep, until
 
 
-async def _kept(client: Connection, args: Words, say: Say, *, must_be: bool) -> bytes:
+async def _kept(client: Session, args: Words, say: Say, *, must_be: bool) -> bytes:
     """Set a value and leave its time to live as it is."""
     there: list[Found] = []
 
@@ -142,33 +142,33 @@ async def _kept(client: Connection, args: Words, say: Say, *, must_be: bool) -> 
     return say(client, args, wrote)
 
 
-def setnx(client: Connection, args: Words) -> Change:
+def setnx(client: Session, args: Words) -> Change:
     return Change(key=args[1], how="add", given=(args[2], 0))
 
 
-def _flag(client: Connection, args: Words, answer: Any) -> bytes:
+def _flag(client: Session, args: Words, answer: Any) -> bytes:
     return b":%d\r\n" % bool(answer.result) if type(answer) is Wrote else failed(answer)
 
 
-def setex(client: Connection, args: Words) -> Any:
+def setex(client: Session, args: Words) -> Any:
     until = expires_ms(client, "setex", b"EX", args[2])
     return set_(client, [b"SET", args[1], args[3], b"PXAT", b"%d" % until])
 
 
-def psetex(client: Connection, args: Words) -> Any:
+def psetex(client: Session, args: Words) -> Any:
     until = expires_ms(client, "psetex", b"PX", args[2])
     return set_(client, [b"SET", args[1], args[3], b"PXAT", b"%d" % until])
 
 
-def getset(client: Connection, args: Words) -> Change:
+def getset(client: Session, args: Words) -> Change:
     return Change(key=args[1], how="set", given=(args[2], 0))
 
 
-def getdel(client: Connection, args: Words) -> Change:
+def getdel(client: Session, args: Words) -> Change:
     return Change(key=args[1], how="delete")
 
 
-def getex(client: Connection, args: Words) -> Any:
+def getex(client: Session, args: Words) -> Any:
     """GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]."""
     if len(args) == 2:
         return Get(key=args[1])
@@ -180,7 +180,7 @@ def getex(client: Connection, args: Words) -> Any:
     return _getex(client, args, expires_ms(client, "getex", option, args[3]))
 
 
-async def _getex(client: Connection, args: Words, until: int) -> bytes:
+async def _getex(client: Session, args: Words, until: int) -> bytes:
     def new(found: Found) -> Any:
         there[:] = found.values
         return (found.values[0], until) if found.values and found.expires_ms != until else found
@@ -192,7 +192,7 @@ async def _getex(client: Connection, args: Words, until: int) -> bytes:
     return value_of(client, args, answer)
 
 
-def append(client: Connection, args: Words) -> Change:
+def append(client: Session, args: Words) -> Change:
     return Change(key=args[1], how="append", given=(args[2],))
 
 
@@ -200,20 +200,20 @@ def _by(key: bytes, by: int) -> Change:
     return Change(key=key, how="increment", given=(by,))
 
 
-def decrby(client: Connection, args: Words) -> Change:
+def decrby(client: Session, args: Words) -> Change:
     by = integer(args[2])
     if by == INT_MIN:
         raise Wrong("ERR decrement would overflow")
     return _by(args[1], -by)
 
 
-def mset(client: Connection, args: Words) -> Any:
+def mset(client: Session, args: Words) -> Any:
     if len(args) % 2 == 0:
         raise Wrong("ERR wrong number of arguments for 'mset' command")
     return _mset(client, args)
 
 
-async def _mset(client: Connection, args: Words) -> bytes:
+async def _mset(client: Session, args: Words) -> bytes:
     calls = [set_(client, [b"SET", key, value]) for key, value in zip(args[1::2], args[2::2], strict=True)]
     done = await changed_all(client.store, calls)
     return done if type(done) is bytes else OK

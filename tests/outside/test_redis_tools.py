@@ -1,0 +1,75 @@
+"""redis-cli and redis-benchmark, as Debian packages them, against a node of the store."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+
+from fathom.systems.kv.doors import resp
+from tests.systems.kv.memory import one_node
+
+TOKEN = "a-token-of-many-letters"
+
+pytestmark = [
+    pytest.mark.outside,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("redis-benchmark") is None, reason="needs redis-tools: apt-get install redis-tools"
+    ),
+]
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    store = one_node()
+    async with resp.opened(store, token=TOKEN) as door:
+        yield door.port
+    store.stop()
+
+
+async def ran(*argv: str, says: str = "") -> str:
+    child = await asyncio.create_subprocess_exec(
+        *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    told, _ = await asyncio.wait_for(child.communicate(says.encode()), 60)
+    assert child.returncode == 0, told.decode()
+    return told.decode()
+
+
+@pytest.mark.parametrize("version", ["-2", "-3"])
+async def test_redis_cli_works_as_it_is(port: int, version: str):
+    async def cli(*words: str, says: str = "") -> str:
+        return (
+            await ran("redis-cli", "-p", str(port), "-a", TOKEN, "--no-auth-warning", version, *words, says=says)
+        ).strip()
+
+    assert await cli("SET", "k", "a b") == "OK" and await cli("GET", "k") == "a b"
+    assert await cli("-c", "GET", "k") == "a b"
+    assert await cli(says="SET n 1\nINCR n\nGET none\nNOPE\nMULTI\n").startswith("OK\n2\n\nERR unknown command 'NOPE'")
+    await cli("MSET", *(word for n in range(40) for word in (f"{{t}}{n}", "v")))
+    assert set((await cli("--scan", "--pattern", "{t}*", "--count", "7")).split()) == {f"{{t}}{n}" for n in range(40)}
+    assert "cluster_state:ok" in await cli("CLUSTER", "INFO") and "redis_version:7" in await cli("INFO", "server")
+    assert "mget" in await cli("COMMAND", "DOCS", "mget")
+    raw = "".join(f"*3\r\n$3\r\nSET\r\n$4\r\np{n:03}\r\n$1\r\nv\r\n" for n in range(500))
+    assert "errors: 0, replies: 500" in await cli("--pipe", says=raw)
+
+
+@pytest.mark.parametrize("pipeline", [1, 16])
+async def test_redis_benchmark_works_as_it_is(port: int, pipeline: int):
+    told = await ran(
+        "redis-benchmark", "-p", str(port), "-a", TOKEN, "-t", "ping_inline,ping_mbulk,set,get,incr,mset",
+        "-n", "2000", "-c", "20", "-P", str(pipeline), "-r", "1000", "-q",
+    )  # fmt: skip
+    found = dict(re.findall(r"([A-Z_]+)[^:\r\n]*: ([\d.]+) requests per second", told))
+    assert {"PING_INLINE", "SET", "GET", "INCR", "MSET"} <= found.keys() and "rror" not in told, told
+
+
+async def test_redis_benchmark_finds_the_cluster(port: int):
+    told = await ran(
+        "redis-benchmark", "-p", str(port), "-a", TOKEN, "--cluster", "-t", "set,get", "-n", "2000", "-P", "4", "-q"
+    )
+    assert "Cluster has 1 master nodes" in told and len(re.findall("requests per second", told)) >= 2, told
