@@ -143,6 +143,7 @@ async def test_the_last_write_wins_where_the_bucket_says_so(wire: Wire):
         assert isinstance(await wire.ask(atomic), Failed), atomic
 
 
+@pytest.mark.slow
 async def test_scan_tells_every_key_once(wire: Wire):
     keys = {b"user:%d" % n for n in range(300)} | {b"{hot}%d" % n for n in range(120)} | {b"s:x", b"l:x"}
     await wire.ask(*(("SET", key, "v") for key in sorted(keys)))

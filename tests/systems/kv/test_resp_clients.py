@@ -50,6 +50,7 @@ async def test_redis_py_keeps_strings(client: Any):
     assert (await client.client_info())["resp"] in ("2", "3", 2, 3) and len(await client.client_list()) == 1
 
 
+@pytest.mark.slow
 async def test_redis_py_pipelines(client: Any):
     async with client.pipeline(transaction=False) as pipeline:
         for n in range(300):
@@ -83,8 +84,12 @@ async def test_redis_py_knows_the_errors(client: Any):
     assert await client.get("k") == b"text"
 
 
+@pytest.mark.slow
 async def test_redis_py_with_a_wrong_token_stays_outside(store: MemoryStore):
-    async with resp.opened(store, token=TOKEN) as door, clients.Redis(port=door.port, password="wrong") as client:
+    async with (
+        resp.opened(store, token=TOKEN) as door,
+        clients.Redis(port=door.port, password="wrong", retry=None) as client,
+    ):
         with pytest.raises(redis.AuthenticationError):
             await client.get("k")
 
@@ -146,6 +151,7 @@ async def test_who_knows_of_clusters_is_sent_to_an_owner(nodes):
             assert stores[0].me not in owners and address == stores[0].topology.by_name[owners[0]].resp
             assert int(slot) == await wire.ask(f"CLUSTER KEYSLOT {key}")
         shards = await wire.ask("CLUSTER SHARDS")
+        assert len(shards) == 5
         bounds = [bound for shard in shards for bound in shard[1]]
         assert sum(bounds[1::2]) - sum(bounds[::2]) + len(bounds) // 2 == 16_384
 

@@ -54,6 +54,7 @@ def test_a_stream_means_the_same_however_it_is_cut(limits: Limits, data: bytes, 
     assert commands(data, list(range(len(data))), limits) == whole
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.lists(st.binary(max_size=60), min_size=1, max_size=12), max_size=10), st.lists(st.integers(0, 3_000))
 )
@@ -61,6 +62,7 @@ def test_what_is_packed_is_what_is_read(sent: list[list[bytes]], cuts: list[int]
     assert commands(b"".join(packed(tuple(args)) for args in sent), cuts) == sent
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
 def test_garbage_ends_in_commands_or_in_one_error(data: bytes, cuts: list[int]):

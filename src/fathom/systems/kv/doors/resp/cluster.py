@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from fathom.blocks.slots import SLOTS, slot_of
@@ -21,68 +20,48 @@ __all__ = ["COMMANDS"]
 Words = list[bytes]
 
 
-def _address(client: Session, node: str) -> Address | None:
-    """Return where a node's door is; of this node, where the client found it."""
-    return client.placement.address(node) or (client.here if node == client.store.me else None)
-
-
-def _told(client: Session) -> list[Stretch]:
-    """Return the stretches with those nodes alone that a client can reach."""
-    return [
-        Stretch(first, last, tuple(node for node in nodes if _address(client, node)))
-        for first, last, nodes in client.placement.stretches()
-    ]
-
-
 def slots(client: Session, args: Words) -> Any:
     client.of_cluster = True
-    return [
-        [first, last, *([*_host_port(client, node), id_of(node), []] for node in nodes)]
-        for first, last, nodes in _told(client)
-        if nodes
-    ]
-
-
-def _host_port(client: Session, node: str) -> Address:
-    address = _address(client, node)
-    assert address is not None
-    return address
+    stretches = client.placement.stretches(client.here)
+    return [[first, last, [*address, id_of(node), []]] for first, last, node, address in stretches]
 
 
 def shards(client: Session, args: Words) -> Any:
     client.of_cluster = True
-    told = sorted((stretch for stretch in _told(client) if stretch.nodes), key=lambda stretch: stretch.nodes)
-    found: list[Any] = []
-    for nodes, stretches in groupby(told, key=lambda stretch: stretch.nodes):
-        bounds = [bound for first, last, _ in stretches for bound in (first, last)]
-        found.append({"slots": bounds, "nodes": [_shard_node(client, node, at) for at, node in enumerate(nodes)]})
-    return found
+    of_node: dict[str, list[Stretch]] = {}
+    for stretch in client.placement.stretches(client.here):
+        of_node.setdefault(stretch.node, []).append(stretch)
+    return [
+        {
+            "slots": [bound for stretch in stretches for bound in (stretch.first, stretch.last)],
+            "nodes": [_shard_node(client, node, stretches[0].at)],
+        }
+        for node, stretches in of_node.items()
+    ]
 
 
-def _shard_node(client: Session, node: str, at: int) -> dict[str, Any]:
-    host, port = _host_port(client, node)
+def _shard_node(client: Session, node: str, address: Address) -> dict[str, Any]:
     return {
         "id": id_of(node),
-        "port": port,
-        "ip": host,
-        "endpoint": host,
-        "role": "replica" if at else "master",
+        "port": address.port,
+        "ip": address.host,
+        "endpoint": address.host,
+        "role": "master",
         "replication-offset": 0,
         "health": "online" if client.store.alive(node) else "failed",
     }
 
 
 def nodes(client: Session, args: Words) -> Any:
-    """One line a node. All are masters: each is the first owner of some slots, and another owner of others."""
+    """One line a node. All are masters; see `Placement.stretches`."""
     client.of_cluster = True
     topology, me = client.placement.topology, client.store.me
     firsts: dict[str, list[str]] = {}
-    for first, last, owners in _told(client):
-        if owners:
-            firsts.setdefault(owners[0], []).append(f"{first}-{last}" if last > first else f"{first}")
+    for first, last, node, _ in client.placement.stretches(client.here):
+        firsts.setdefault(node, []).append(f"{first}-{last}" if last > first else f"{first}")
     lines: list[str] = []
     for node in topology.nodes:
-        address = _address(client, node)
+        address = client.placement.address(node) or (client.here if node == me else None)
         if address is not None:
             flags = "myself,master" if node == me else "master" if client.store.alive(node) else "master,fail"
             link = "connected" if client.store.alive(node) else "disconnected"
@@ -94,8 +73,8 @@ def nodes(client: Session, args: Words) -> Any:
 
 def info(client: Session, args: Words) -> Any:
     topology, alive = client.placement.topology, client.store.alive
-    lost = sum(not any(alive(node) for node in owners) * (last - first + 1)
-               for first, last, owners in client.placement.stretches())  # fmt: skip
+    stretches = client.placement.stretches(client.here)
+    lost = SLOTS - sum(last - first + 1 for first, last, node, _ in stretches if alive(node))
     facts = {
         "cluster_enabled": 1,
         "cluster_state": "fail" if lost else "ok",

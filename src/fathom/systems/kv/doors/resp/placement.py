@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
@@ -21,11 +20,12 @@ class Address(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """Slots from first to last that the same nodes keep, the one to ask first in front."""
+    """Slots from first to last that clients ask one node for."""
 
     first: int
     last: int
-    nodes: tuple[str, ...]
+    node: str
+    at: Address
 
 
 def id_of(node: str) -> str:
@@ -41,7 +41,7 @@ class Placement:
         kinds = {bucket.semantics for bucket in topology.buckets}
         self._only: Semantics | None = next(iter(kinds)) if len(kinds) == 1 else None
         self._mine: dict[int, bytearray] = {}
-        self._told: tuple[tuple[bool, ...], list[Stretch]] | None = None
+        self._told: tuple[tuple[object, ...], list[Stretch]] | None = None
 
     def semantics(self, key: bytes) -> Semantics:
         return self._only or self.topology.bucket(key).semantics
@@ -58,33 +58,42 @@ class Placement:
 
     def first(self, key: bytes) -> Address | None:
         """Return where a client should ask for a key: the first owner that answers and has a door."""
-        for node in self._living(self.topology.owners_of(key).now):
-            address = self.address(node)
-            if address is not None:
-                return address
-        return None
+        first = self._first(self.topology.owners_of(key).now, None)
+        return first[1] if first is not None else None
 
     def address(self, node: str) -> Address | None:
         member = self.topology.by_name.get(node)
         return _address(member) if member is not None else None
 
-    @cached_property
-    def _n(self) -> int:
-        """How many owners clients are told of: as many as the keys have that no other bucket takes."""
-        return self.topology.bucket(b"").n if any(not b.prefix for b in self.topology.buckets) else self.topology.n_max
+    def stretches(self, here: Address | None) -> list[Stretch]:
+        """Return the slots in order, each with the first of its owners that answers, in as few stretches as can be.
 
-    def stretches(self) -> list[Stretch]:
-        """Return the slots in order, in as few stretches as there are changes of owners."""
+        `here`: where the client found this node, which need not know that by itself. The other owners are not told of:
+        each node is the first owner of some slots and another owner of others, and clients (redis-py 8 among them)
+        take a node for a primary or for a replica, by what they were told last.
+        """
         topology = self.topology
-        living = tuple(self._store.alive(node) for node in topology.nodes)
+        if self.address(self._store.me) is not None:
+            here = None
+        living = (here, *(self._store.alive(node) for node in topology.nodes))
         if self._told is None or self._told[0] != living:
+            owners = [topology.owners(slot, topology.n_max).now for slot in range(SLOTS)]
+            of = {nodes: self._first(nodes, here) for nodes in set(owners)}
+            firsts = [of[nodes] for nodes in owners]
             found: list[Stretch] = []
-            walks = groupby(range(SLOTS), key=lambda slot: topology.owners(slot, self._n).now)
-            for owners, slots in walks:
+            for first, slots in groupby(range(SLOTS), key=firsts.__getitem__):
                 run = list(slots)
-                found.append(Stretch(run[0], run[-1], tuple(self._living(owners))))
+                if first is not None:
+                    found.append(Stretch(run[0], run[-1], *first))
             self._told = (living, found)
         return self._told[1]
+
+    def _first(self, owners: tuple[str, ...], here: Address | None) -> tuple[str, Address] | None:
+        for node in self._living(owners):
+            address = self.address(node) or (here if node == self._store.me else None)
+            if address is not None:
+                return node, address
+        return None
 
     def _living(self, nodes: tuple[str, ...]) -> list[str]:
         return sorted(nodes, key=lambda node: not self._store.alive(node))
