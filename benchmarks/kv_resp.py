@@ -2,7 +2,7 @@
 
 Alone: commands come in as bytes, a store that answers at once is asked, replies go out to a transport that only counts
 them. Beside it, in turns: the same bytes parsed in C (hiredis), and as many ready replies joined and written. CPU
-seconds, one process. The last lines ask a node that has its core behind it (one node, in memory): what is left for it.
+seconds, one process; neither sockets nor the store's own work are in it.
 
     .venv/bin/python -m benchmarks.kv_resp
 """
@@ -19,7 +19,7 @@ from typing import Any
 import hiredis
 
 from benchmarks.timeline_world import parser
-from fathom.systems.kv.core.calls import Call, Change, Found, Get, Wrote
+from fathom.systems.kv.core.calls import Call, Found, Get, Wrote
 from fathom.systems.kv.core.topology import Bucket, Member, Topology
 from fathom.systems.kv.doors.resp import Limits
 from fathom.systems.kv.doors.resp.door import Door
@@ -73,31 +73,19 @@ def main() -> None:
 
 async def compare(*, rounds: int, times: int) -> dict[str, Any]:
     """Run the benchmark and return its figures: microseconds of CPU a command, the median of the rounds."""
-    from tests.systems.kv.memory import one_node
-
-    node = one_node()
-    await node.ask(Change(key=b"key:000000000001", how="set", given=(b"xxx", 0)))
-    lines, points = [f"{'command':<10}{'pipeline':>9}{'door, us':>10}{'least, us':>11}{'with the core, us':>19}"], []
+    lines, points = [f"{'command':<10}{'pipeline':>9}{'door, us':>10}{'least, us':>11}"], []
     for name, (sent, reply) in COMMANDS.items():
         for deep in PIPELINES:
-            sides = [_door(Instant(), sent * deep), _least(sent * deep, [reply] * deep), _door(node, sent * deep)]
-            shares = (1.0, 1.0, 0.1)
-            taken = [
-                [
-                    _us(side, max(1, round(times * share / deep)), deep)
-                    for side, share in zip(sides, shares, strict=True)
-                ]
-                for _ in range(rounds)
-            ]
-            door, least, whole = (statistics.median(side) for side in zip(*taken, strict=True))
-            lines.append(f"{name:<10}{deep:>9}{door:>10.2f}{least:>11.2f}{whole:>19.2f}")
-            points.append({"command": name, "pipeline": deep, "door_us": door, "least_us": least, "whole_us": whole})
-    node.stop()
+            sides = _door(sent * deep), _least(sent * deep, [reply] * deep)
+            taken = [[_us(side, max(1, times // deep), deep) for side in sides] for _ in range(rounds)]
+            door, least = (statistics.median(side) for side in zip(*taken, strict=True))
+            lines.append(f"{name:<10}{deep:>9}{door:>10.2f}{least:>11.2f}")
+            points.append({"command": name, "pipeline": deep, "door_us": door, "least_us": least, "n": rounds})
     return {"says": "\n".join(lines), "points": points}
 
 
-def _door(store: Any, sent: bytes) -> Callable[[], object]:
-    connection = Door(store, Limits(), None, cluster=False).connection()
+def _door(sent: bytes) -> Callable[[], object]:
+    connection = Door(Instant(), Limits(), None, cluster=False).connection()
     connection.connection_made(Counting())  # type: ignore[arg-type]
     return lambda: connection.data_received(sent)
 

@@ -70,6 +70,11 @@ class MemoryStore:
         assert self._node.topology is not None
         return self._node.topology
 
+    @property
+    def knows(self) -> bool:
+        """Whether this node has heard of others, so that it may take requests."""
+        return self._node.membership.knows_the_time
+
     def alive(self, node: str) -> bool:
         return self._node.membership.alive(node)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from random import Random
 
 import pytest
@@ -64,17 +65,19 @@ async def test_no_bytes_break_the_node(seed: int, store: MemoryStore, caplog):
     async with resp.opened(store, limits=LIMITS) as door, Wire.to(door.port) as other:
         for round in range(ROUNDS):
             data = mutated(b"".join(map(packed, dice.choice(SESSIONS))), dice)
+            said = b""
             async with Wire.to(door.port) as wire:
-                at = 0
-                while at < len(data):
-                    size = dice.choice((1, 7, 100, 10_000))
-                    wire.send(data[at : at + size])
-                    at += size
-                    if dice.random() < 0.3:
-                        await asyncio.sleep(0)
-                wire.writer.write_eof()
-                said = await asyncio.wait_for(wire.reader.read(), 5)
-                assert b"unknown outcome" not in said, (seed, round, data)
+                with contextlib.suppress(OSError):  # cut off with bytes on their way, as Redis does it
+                    at = 0
+                    while at < len(data):
+                        size = dice.choice((1, 7, 100, 10_000))
+                        wire.send(data[at : at + size])
+                        at += size
+                        if dice.random() < 0.3:
+                            await asyncio.sleep(0)
+                    wire.writer.write_eof()
+                    said = await asyncio.wait_for(wire.reader.read(), 5)
+            assert b"unknown outcome" not in said, (seed, round, data)
             if not round % 20:
                 assert await other.ask(("SET", "still", round), "GET still") == [b"OK", str(round).encode()]
         await until(lambda: len(door.connections) == 1)

@@ -68,6 +68,7 @@ class Command(msgspec.Struct, kw_only=True):
     alike: bool = False  # the same words, sent in one go, have the same answer: asked once
     free: bool = False  # may be asked before the token is shown
     under: Mapping[bytes, Command] = {}  # second words
+    tips: tuple[str, ...] = ()  # whom a client of a cluster should ask, and what to make of several answers
 
     def fits(self, args: list[bytes]) -> bool:
         return len(args) == self.arity if self.arity > 0 else len(args) >= -self.arity

@@ -71,7 +71,7 @@ async def _delete(client: Session, keys: Words) -> bytes:
             calls.append(Put(key=others[at], value=None, context=answer.context))
         at += 1
     done = await changed_all(client.store, calls)
-    return done if type(done) is bytes else b":%d\r\n" % sum(wrote.result != 0 for wrote in done)
+    return done if isinstance(done, bytes) else b":%d\r\n" % sum(wrote.result != 0 for wrote in done)
 
 
 # For how long --------------------------------------------------------------------------------------------------------
@@ -155,13 +155,13 @@ def _expiring(name: str, unit: bytes, says: str, since: str) -> Command:
 
 COMMANDS = (
     Command(name="del", arity=-2, plan=delete, say=_deleted, says="Deletes keys of one slot, each by itself.",
-            flags=("write",), keys=ALL),
+            flags=("write",), keys=ALL, tips=("request_policy:multi_shard", "response_policy:agg_sum")),
     Command(name="unlink", arity=-2, plan=delete, say=_deleted, says="Deletes keys of one slot, each by itself.",
-            flags=WRITE, keys=ALL, since="4.0.0"),
+            flags=WRITE, keys=ALL, since="4.0.0", tips=("request_policy:multi_shard", "response_policy:agg_sum")),
     Command(name="exists", arity=-2, plan=exists, say=_there, says="Counts which of these keys are there.",
-            flags=READ, keys=ALL),
+            flags=READ, keys=ALL, tips=("request_policy:multi_shard", "response_policy:agg_sum")),
     Command(name="touch", arity=-2, plan=exists, say=_there, says="Counts which of these keys are there.",
-            flags=READ, keys=ALL, since="3.2.1"),
+            flags=READ, keys=ALL, since="3.2.1", tips=("request_policy:multi_shard", "response_policy:agg_sum")),
     _read("type", _type, "Tells what kind of value a key has."),
     _read("ttl", _ttl(lambda until, now: max(0, until - now + 500) // 1_000), "Tells for how many seconds yet."),
     _read("pttl", _ttl(lambda until, now: max(0, until - now)), "Tells for how many milliseconds yet.", "2.6.0"),

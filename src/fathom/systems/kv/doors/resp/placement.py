@@ -38,8 +38,8 @@ class Placement:
 
     def __init__(self, store: Store, topology: Topology) -> None:
         self._store, self.topology = store, topology
-        kinds = {bucket.semantics for bucket in topology.buckets}
-        self._only: Semantics | None = next(iter(kinds)) if len(kinds) == 1 else None
+        kinds: set[Semantics] = {bucket.semantics for bucket in topology.buckets}
+        self._only: Semantics | None = kinds.pop() if len(kinds) == 1 else None
         self._mine: dict[int, bytearray] = {}
         self._told: tuple[tuple[object, ...], list[Stretch]] | None = None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from fathom.blocks.slots import SLOTS, slot_of
@@ -72,7 +73,7 @@ def _position(key: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(key, digest_size=POSITION_BITS // 8).digest(), "big") or 1
 
 
-async def _pages(store: Store, first: Scan) -> Any:
+async def _pages(store: Store, first: Scan) -> AsyncIterator[Scanned]:
     """Yield pages until the last. Raises `Wrong` where one cannot be had."""
     call = first
     while True:
@@ -147,7 +148,8 @@ async def in_slot(client: Session, slot: int) -> bytes:
 
 COMMANDS = (
     Command(name="scan", arity=-2, plan=scan, says="Lists the keys of this node, a page at a time.",
-            flags=("readonly",), since="2.8.0"),
+            flags=("readonly",), since="2.8.0",
+            tips=("nondeterministic_output", "request_policy:special", "response_policy:special")),
     Command(name="dbsize", arity=1, plan=dbsize, says="Counts the keys of this node, by reading them all.",
-            flags=("readonly",), group="server"),
+            flags=("readonly",), group="server", tips=("request_policy:all_shards", "response_policy:agg_sum")),
 )  # fmt: skip

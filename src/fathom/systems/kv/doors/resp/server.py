@@ -168,7 +168,7 @@ def about_commands(known: dict[str, Command]) -> Command:
 def _about(command: Command) -> list[Any]:
     flags = [Status(flag) for flag in command.flags]
     under = [_about(second) for second in command.under.values()]
-    return [command.name, command.arity, flags, *command.keys, [], [], [], under]
+    return [command.name, command.arity, flags, *command.keys, [], list(command.tips), [], under]
 
 
 def _docs(command: Command) -> dict[str, Any]:
@@ -183,14 +183,16 @@ def _second(name: str, arity: int, plan: Any, says: str, group: str = "server") 
 
 
 COMMANDS = (
-    Command(name="ping", arity=-1, plan=ping, says="Answers.", flags=("fast",), group="connection"),
+    Command(name="ping", arity=-1, plan=ping, says="Answers.", flags=("fast",), group="connection",
+            tips=("request_policy:all_shards", "response_policy:all_succeeded")),
     Command(name="echo", arity=2, plan=lambda client, args: bulk(args[1]), says="Returns what it was given.",
             flags=("fast",), group="connection"),
     Command(name="select", arity=2, plan=select, says="Takes 0 alone: there is one space of keys.", flags=("fast",),
             group="connection"),
     Command(name="time", arity=1, plan=now, says="Tells the time of this node.", flags=("fast",), group="server",
             since="2.6.0"),
-    Command(name="info", arity=-1, plan=info, says="Tells about this node.", group="server"),
+    Command(name="info", arity=-1, plan=info, says="Tells about this node.", group="server",
+            tips=("nondeterministic_output", "request_policy:all_shards", "response_policy:special")),
     Command(name="config", arity=-2, says="Tells how this node is set up.", group="server", since="2.0.0",
             under={b"get": _second("config|get", -3, config_get, "Tells some settings, by pattern.")}),
 )  # fmt: skip

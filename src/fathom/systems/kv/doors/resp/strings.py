@@ -216,7 +216,7 @@ def mset(client: Session, args: Words) -> Any:
 async def _mset(client: Session, args: Words) -> bytes:
     calls = [set_(client, [b"SET", key, value]) for key, value in zip(args[1::2], args[2::2], strict=True)]
     done = await changed_all(client.store, calls)
-    return done if type(done) is bytes else OK
+    return done if isinstance(done, bytes) else OK
 
 
 WRITE, FAST_WRITE, READ = ("write", "denyoom"), ("write", "denyoom", "fast"), ("readonly", "fast")
@@ -244,7 +244,8 @@ COMMANDS = (
     _string("incrby", 3, lambda client, args: _by(args[1], integer(args[2])), _result, "Adds to a number."),
     _string("decrby", 3, decrby, _result, "Subtracts from a number."),
     _string("mget", -2, mget, None, "Returns the values of keys of one slot, each read by itself.",
-            flags=READ, keys=ALL),
+            flags=READ, keys=ALL, tips=("request_policy:multi_shard",)),
     _string("mset", -3, mset, None, "Sets keys of one slot, each by itself: others may see some set and some not yet.",
-            flags=WRITE, keys=(1, -1, 2), since="1.0.1"),
+            flags=WRITE, keys=(1, -1, 2), since="1.0.1",
+            tips=("request_policy:multi_shard", "response_policy:all_succeeded")),
 )  # fmt: skip
