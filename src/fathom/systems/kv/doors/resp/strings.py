@@ -1,4 +1,4 @@
-"""Values: GET, SET and what is made of them. Each key changes in one step; MSET is as many steps as it has keys."""
+"""Values: GET, SET and what is made of them; each key changes in one step, so MSET is as many as it has keys."""
 
 from __future__ import annotations
 
