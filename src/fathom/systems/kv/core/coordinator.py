@@ -65,8 +65,8 @@ class Coordinator:
             self.waiting += 1
             node.flows.begin(node.reshaping.take(asked, call))
             return None
-        if call.key.startswith(SYSTEM) or not 0 < len(call.key) <= KEY_BYTES_MAX:
-            says = f"a key has 1 to {KEY_BYTES_MAX:,} bytes, of which the first is not zero"
+        if call.key.startswith(SYSTEM) or len(call.key) > KEY_BYTES_MAX:
+            says = f"a key has at most {KEY_BYTES_MAX:,} bytes, and does not begin with {SYSTEM!r}"
             return self.tell(asked, Failure(code="wrong-kind", says=says))
         if not node.membership.knows_the_time:
             return self.tell(asked, Failure(code="unavailable", says="this node has not heard of any other yet"))

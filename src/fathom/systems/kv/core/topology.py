@@ -17,7 +17,7 @@ __all__ = ["SYSTEM", "Bucket", "Member", "Owners", "Topology", "epoch_key"]
 Semantics = Literal["cas", "siblings", "lww"]
 
 
-SYSTEM = b"\0"  # keys that begin with it are the cluster's own, and no client's
+SYSTEM = b"\0fathom\0"  # keys that begin with it are the cluster's own, and no client's
 
 
 def epoch_key(epoch: int) -> bytes:

@@ -1,0 +1,1 @@
+"""The store's doors: RESP for any Redis client."""
