@@ -27,6 +27,7 @@ def test_the_little_system_is_about_sixty_lines():
     assert len(lines) <= EVERY_FILE_MAX
 
 
+@pytest.mark.quiet
 @pytest.mark.slow
 def test_a_system_elsewhere_is_dived_into_by_its_path(fathom_process, my_system: Path, tmp_path: Path):
     voids: list[str] = []

@@ -191,6 +191,7 @@ async def test_a_stream_brings_what_happens_as_it_happens(world: World) -> None:
             assert [(await everybody.event())[1]["id"] for _ in range(3)] == [told["id"], status["id"], own["id"]]
 
 
+@pytest.mark.quiet
 async def test_a_stream_brings_nothing_from_whom_one_mutes_blocks_or_no_longer_follows(world: World) -> None:
     async with town(world, "ann", "bob", "cleo", "dora") as (ann, bob, cleo, dora):
         for author in (bob, cleo):

@@ -158,6 +158,7 @@ async def test_the_same_bytes_sent_again_before_they_are_swept_are_pardoned(worl
         assert await read(timeline, again)
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("seed", range(3))
 async def test_uploads_posts_deletions_and_sweeps_at_once_lose_no_picture_that_is_shown(
     world: World, seed: int
