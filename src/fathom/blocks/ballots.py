@@ -60,7 +60,7 @@ class Ballot(NamedTuple):
 NEVER = Ballot()
 
 
-class Register(msgspec.Struct, frozen=True, array_like=True):
+class Register(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """What an acceptor keeps of one key: durable before it answers."""
 
     promised: Ballot = NEVER

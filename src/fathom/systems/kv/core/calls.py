@@ -11,6 +11,7 @@ from .records import Content, OpId
 from .topology import Member
 
 __all__ = [
+    "Answer",
     "Call",
     "Change",
     "Failure",
@@ -115,6 +116,9 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="f
     code: str  # unavailable, timeout, busy, behind, too-many-siblings, bad-context, wrong-kind
     says: str
     unknown: bool = False
+
+
+Answer: TypeAlias = Found | Wrote | Scanned | Reshaped | Failure
 
 
 class Unchanged(Exception):

@@ -29,6 +29,7 @@ class Ask:
         "body",
         "enough",
         "id",
+        "of",
         "replies",
         "spare",
         "spare_after_ms",
@@ -55,6 +56,7 @@ class Ask:
         self.asked: set[str] = set()
         self.id = 0
         self.until_ms = 0
+        self.of: Any = None  # the topology that it was asked in
 
 
 class More:
@@ -147,6 +149,7 @@ class Flows:
             self._resume(ask, flow)
             return
         ask.asked.update(ask.to, ask.also)
+        ask.of = self._node.topology
         timers = self._node.timers
         ask.until_ms = timers.now_ms + ask.within_ms
         timers.after(ask.within_ms, self._late, ask.id)
@@ -165,6 +168,8 @@ class Flows:
 
     def _ask_spare(self, ask: Ask) -> None:
         spare, ask.spare = ask.spare, ()
+        if ask.of is not self._node.topology:  # they may be nobody now, and their answers would count
+            return
         ask.asked.update(spare)
         body = ask.body(ask.id)
         for node in spare:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from fathom.blocks.ballots import Accept, Accepted, Ballot, Held, Look, Prepare, Promise, Refused
 
+from .calls import Answer, Call
+from .records import Record
 from .topology import Topology
 
 __all__ = [
@@ -63,7 +65,7 @@ class Found(_Body, frozen=True, array_like=True, gc=False, tag=2):
     """`votes`: whether it counts. A node that is being rebuilt does not know what it forgot; a corrupt copy neither."""
 
     id: int
-    record: Any  # of the semantics of the key's bucket
+    record: Record | None
     votes: bool = True
 
 
@@ -72,7 +74,7 @@ class Merge(_Body, frozen=True, array_like=True, gc=False, tag=3):
 
     id: int
     key: bytes
-    record: Any
+    record: Record
     born_ms: int
     hint_for: str = ""
 
@@ -101,13 +103,13 @@ class Forward(_Body, frozen=True, array_like=True, gc=False, tag=10):
     """A request that another is better placed to answer; `left_ms` of its time are left."""
 
     id: int
-    call: Any
+    call: Call
     left_ms: int
 
 
 class Forwarded(_Body, frozen=True, array_like=True, gc=False, tag=11):
     id: int
-    answer: Any
+    answer: Answer
 
 
 # Membership ----------------------------------------------------------------------------------------------------------
@@ -192,7 +194,7 @@ class Page(_Body, frozen=True, array_like=True, gc=False, tag=21):
     """A page of records. `slot` and `after` say where the next begins; slot -1: that was all."""
 
     id: int
-    records: tuple[tuple[bytes, Any], ...]
+    records: tuple[tuple[bytes, Record], ...]
     slot: int
     after: bytes
     votes: bool

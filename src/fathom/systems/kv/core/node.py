@@ -147,11 +147,13 @@ class Node:
     def send(self, to: str, body: Any, after: int = 0) -> None:
         """Send a message; it leaves when batch `after` is durable."""
         if to == self.me:
-            self._own.append((body, after))
+            self._own.append((self._sealed(body), after))
             return
+        self._sends.append((to, self._sealed(body), after))
+
+    def _sealed(self, body: Any) -> m.Envelope:
         topology = self.topology
-        envelope = m.Envelope("", 0, body) if topology is None else m.Envelope(topology.cluster, topology.epoch, body)
-        self._sends.append((to, envelope, after))
+        return m.Envelope("", 0, body) if topology is None else m.Envelope(topology.cluster, topology.epoch, body)
 
     def answer(self, id: int, answer: Any, after: int = 0) -> None:
         self._answers.append((id, answer, after))
@@ -228,9 +230,7 @@ class Node:
             if after > self._synced:
                 waiting.append((body, after))
                 continue
-            topology = self.topology
-            if topology is not None:
-                self._hear(self.me, m.Envelope(topology.cluster, topology.epoch, body))
+            self._hear(self.me, body)
         if any(after <= self._synced for _, after in waiting):
             self._to_itself()
 

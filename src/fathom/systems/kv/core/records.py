@@ -71,16 +71,10 @@ class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
 ABSENT = Content(0, 0, None)
 
 
-class _Kept(msgspec.Struct, frozen=True, array_like=True, tag="r", gc=False):
-    """One acceptor's memory of a register, as it lies on the disk and goes over the wire."""
-
-    register: Register
-
-
 Record: TypeAlias = Last | Siblings | Register
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Last | Siblings | _Kept).decode
+_decode = msgspec.msgpack.Decoder(Record).decode
 _decode_content = msgspec.msgpack.Decoder(Content).decode
 
 
@@ -94,12 +88,11 @@ def content_of(value: bytes | None) -> Content:
 
 
 def pack(record: Record) -> bytes:
-    return _encode(_Kept(record) if isinstance(record, Register) else record)
+    return _encode(record)
 
 
 def unpack(data: bytes) -> Record:
-    record = _decode(data)
-    return record.register if type(record) is _Kept else record
+    return _decode(data)
 
 
 def digest_of(key: bytes, record: Record) -> int:

@@ -172,7 +172,7 @@ class Registers:
         return Failure(code="unavailable", says="no majority of the owners could be had in time"), 0
 
     def _round(self, asked: Asked, key: bytes, owners: Owners, proposer: Proposer, turn: _Turn) -> Flow:
-        node, to = self._node, owners.all
+        node, to, topology = self._node, owners.all, self._node.topology
         within = max(1, min(self._coordinator.left(asked), node.knobs.deadline_ms // 3))
         ask = proposer.begin(lambda value: turn.change(value, proposer.ballot.number))
         if isinstance(ask, Prepare):
@@ -182,6 +182,8 @@ class Registers:
             yield Ask(to, lambda id: m.Vote(id, key, first), heard, within, after=node.stamped)
             if not isinstance(heard.then, Accept):
                 return heard.then or proposer.give_up()
+            if node.topology is not topology:  # it was promised by those who were enough then
+                return proposer.give_up()
             ask = heard.then
         assert isinstance(ask, Accept)
         turn.proposed()
