@@ -146,7 +146,7 @@ class Rebuild:
         for key in keys:
             topology = node.topology
             assert topology is not None
-            others = [who for who in topology.owners_of(key).all if who != node.me]
+            others = [who for who in topology.owners_of(key).now if who != node.me]
             replies = yield Ask(
                 others,
                 lambda id, key=key: m.Read(id, key),
