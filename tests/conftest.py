@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime
 import functools
 import json
 import os
 import platform
 import shutil
+import signal
 import tempfile
 from collections import defaultdict
+from collections.abc import Generator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -110,15 +115,40 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 class Watch:
     """Takes the reports as they come (a hook of its own object, because reports do not know their config)."""
 
-    def __init__(self, outcomes: Outcomes) -> None:
+    def __init__(self, outcomes: Outcomes, terminal: pytest.TerminalReporter | None) -> None:
         self.outcomes = outcomes
+        self.terminal = terminal
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.outcomes.add(report)
+        if self.terminal and report.failed:  # at once: a run that is stopped by force prints no summary
+            self.terminal.ensure_newline()
+            self.terminal.line(f"FAILED {report.nodeid} ({report.when})", red=True)
+            for line in report.longreprtext.splitlines()[-6:]:
+                self.terminal.line(f"    {line}")
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call() -> Generator[None]:
+    """Let a test that hangs also say where each of its tasks stood: its stack shows only the loop, waiting."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(RuntimeError):  # there is no loop
+            for task in asyncio.all_tasks():
+                task.print_stack()
+        assert callable(before)
+        before(number, frame)
+
+    if callable(before):  # pytest-timeout has set its alarm
+        signal.signal(signal.SIGALRM, tell)
+    return (yield)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    session.config.pluginmanager.register(Watch(session.config.stash[OUTCOMES]), "fathom-watch")
+    plugins = session.config.pluginmanager
+    terminal = None if hasattr(session.config, "workerinput") else plugins.get_plugin("terminalreporter")
+    plugins.register(Watch(session.config.stash[OUTCOMES], terminal), "fathom-watch")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
