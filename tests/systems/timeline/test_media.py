@@ -158,6 +158,22 @@ async def test_the_same_bytes_sent_again_before_they_are_swept_are_pardoned(worl
         assert await read(timeline, again)
 
 
+async def test_what_goes_while_a_sweep_waits_for_it_is_not_pardoned(world: World) -> None:
+    """A deletion that took longer than the grace dooms its bytes as of when it began, which a sweep calls due."""
+    async with world.open(clock=world.clock) as timeline, world.stores.truth.client.session() as other:
+        (ann,) = await world.town(timeline, "ann")
+        await timeline.upload(ann, picture(1))
+        await other.execute("UPDATE blobs SET doomed_ms = 0")  # as a deletion of an equal one left them
+        await other.execute("BEGIN")
+        await other.execute("WITH gone AS (DELETE FROM media) UPDATE blobs SET doomed_ms = 0")
+        sweep = asyncio.create_task(tidied(world))
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        await until(lambda: world.stores.truth.client.fetchval(waits))
+        await other.execute("COMMIT")
+        assert await sweep + await tidied(world) == 2
+        assert objects(world) == []
+
+
 @pytest.mark.quiet
 @pytest.mark.parametrize("seed", range(3))
 async def test_uploads_posts_deletions_and_sweeps_at_once_lose_no_picture_that_is_shown(

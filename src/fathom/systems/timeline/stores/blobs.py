@@ -28,10 +28,9 @@ _CLAIM = """
     RETURNING key
 """
 _REFERRED = "EXISTS (SELECT FROM media WHERE original = b.hash) OR EXISTS (SELECT FROM media WHERE small = b.hash)"
-_PARDON = f"""
-    UPDATE blobs SET doomed_ms = NULL WHERE hash IN (
-        SELECT hash FROM blobs b WHERE doomed_ms < $1 AND ({_REFERRED}) ORDER BY hash LIMIT $2 FOR NO KEY UPDATE)
-"""
+# Two statements: whoever drops a reference holds the row meanwhile, so only what begins after the lock sees it gone.
+_SUSPECT = "SELECT hash FROM blobs WHERE doomed_ms < $1 ORDER BY hash LIMIT $2 FOR NO KEY UPDATE"
+_PARDON = f"UPDATE blobs b SET doomed_ms = NULL WHERE hash = ANY($1::bytea[]) AND ({_REFERRED})"
 # A foreign key stands behind this: if an upload comes to refer to one of these in this very moment, none is condemned.
 _CONDEMN = f"""
     WITH gone AS (
@@ -77,7 +76,8 @@ class Blobs:
         from asyncpg import ForeignKeyViolationError
 
         before_ms = now_ms - grace_ms
-        await self._db.execute(_PARDON, before_ms, most)
+        async with self._db.transaction() as tx:
+            await tx.execute(_PARDON, [row["hash"] for row in await tx.fetch(_SUSPECT, before_ms, most)])
         try:
             await self._db.execute(_CONDEMN, before_ms, most)
         except ForeignKeyViolationError:  # the next round finds it referred to
