@@ -23,6 +23,7 @@ __all__ = [
     "Scan",
     "Scanned",
     "Unchanged",
+    "Within",
     "Wrote",
     "changed",
 ]
@@ -75,6 +76,13 @@ class Reshape(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="r
 
 
 Call: TypeAlias = Get | Put | Change | Scan | Reshape
+
+
+class Within(msgspec.Struct, frozen=True, array_like=True):
+    """A call that has other time than the node's knob gives it; never more than that."""
+
+    call: Call
+    deadline_ms: int
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="found"):

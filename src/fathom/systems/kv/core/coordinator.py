@@ -9,7 +9,7 @@ from fathom.blocks.ballots import Register
 from fathom.blocks.slots import SLOTS, slot_of
 
 from . import messages as m
-from .calls import Call, Change, Failure, Found, Get, Put, Reshape, Scan, Scanned, Wrote, current
+from .calls import Call, Change, Failure, Found, Get, Put, Reshape, Scan, Scanned, Within, Wrote, current
 from .flows import Ask, Flow, More, Replies
 from .records import Last, Record, Siblings, content_of, merged
 from .registers import Registers
@@ -45,9 +45,12 @@ class Coordinator:
 
     # Who answers -----------------------------------------------------------------------------------------------------
 
-    def request(self, id: int, call: Call) -> None:
+    def request(self, id: int, call: Call | Within) -> None:
         node = self._node
-        self._begin(Asked(id, "", node.now.mono_ms + node.knobs.deadline_ms), call, forward=True)
+        left_ms = node.knobs.deadline_ms
+        if isinstance(call, Within):
+            call, left_ms = call.call, min(max(1, call.deadline_ms), left_ms)
+        self._begin(Asked(id, "", node.now.mono_ms + left_ms), call, forward=True)
 
     def forwarded(self, sender: str, asked: m.Forward) -> None:
         left = min(max(1, asked.left_ms), self._node.knobs.deadline_ms)

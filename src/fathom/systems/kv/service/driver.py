@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from fathom.blocks.machine import Batch, DiskFull, Effects, Event, Message, Now, Request, Start, Store, Synced, Tick
 
-from ..core.calls import Call, Failure
+from ..core.calls import Call, Failure, Within
 from ..core.node import Node
 
 __all__ = ["Disk", "Driver", "Network"]
@@ -71,12 +71,8 @@ class Driver:
             if not waiting.done():
                 waiting.set_result(Failure(code="timeout", says="this node has ended", unknown=True))
 
-    async def ask(self, call: Call) -> Any:
-        """Take a client's request and return its answer. The node keeps the time: an answer always comes."""
-        return await self.begin(call)
-
-    def begin(self, call: Call) -> asyncio.Future[Any]:
-        """Take a client's request; the answer is there when the future is done, often at once."""
+    def ask(self, call: Call | Within) -> asyncio.Future[Any]:
+        """Take a client's request; the node keeps the time, so an answer always comes, often at once."""
         self._next_id += 1
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._asked[self._next_id] = answer
@@ -157,4 +153,5 @@ class Driver:
         """The memory already believes in what the disk did not take: this life is over."""
         if not self.ended.done():
             self.ended.set_exception(fault)
+            self.ended.exception()  # whoever wants to know asks again; nobody has to
         self.stop()

@@ -9,11 +9,10 @@ import logging
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
-from ..core.messages import Body, Envelope
+from ..core.messages import Envelope
 
 __all__ = ["FRAME_BYTES_MAX", "Hello", "Peers"]
 
@@ -35,15 +34,9 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     token: str
 
 
-class _Sealed(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    cluster: str
-    epoch: int
-    body: Body
-
-
 _encode = msgspec.msgpack.Encoder().encode
 _encode_into = msgspec.msgpack.Encoder().encode_into
-_decode = msgspec.msgpack.Decoder(_Sealed).decode
+_decode = msgspec.msgpack.Decoder(Envelope).decode
 _decode_hello = msgspec.msgpack.Decoder(Hello).decode
 
 
@@ -58,7 +51,7 @@ class Peers:
         self,
         me: str,
         cluster: str,
-        received: Callable[[str, Any], None],
+        received: Callable[[str, Envelope], None],
         address_of: Callable[[str], tuple[str, int] | None],
         *,
         token: str = "",
@@ -68,7 +61,7 @@ class Peers:
         self._serving_tls, self._calling_tls = tls or (None, None)
         self._lines: dict[str, _Line] = {}
         self._server: asyncio.Server | None = None
-        self._taking: set[asyncio.Task[None]] = set()
+        self._taking: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.lost = 0
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
@@ -82,13 +75,13 @@ class Peers:
             self._server.close()
         for line in self._lines.values():
             line.task.cancel()
-        for task in self._taking:
-            task.cancel()
+        for writer in self._taking.values():
+            writer.transport.abort()  # its task ends by itself: of one that is cancelled asyncio complains
         await asyncio.gather(*(line.task for line in self._lines.values()), *self._taking, return_exceptions=True)
 
     # Sending ---------------------------------------------------------------------------------------------------------
 
-    def send(self, to: str, body: Any) -> None:
+    def send(self, to: str, body: Envelope) -> None:
         line = self._lines.get(to)
         if line is None:
             line = self._lines[to] = _Line(asyncio.get_running_loop().create_task(self._keep_up(to)))
@@ -149,7 +142,7 @@ class Peers:
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._taking.add(task)
+        self._taking[task] = writer
         try:
             async with asyncio.timeout(HELLO_S):
                 hello = _decode_hello(await self._frame(reader))
@@ -157,14 +150,13 @@ class Peers:
                 log.warning("%s turned away %r of cluster %r", self.me, hello.node, hello.cluster)
                 return
             while True:
-                body = _decode(await self._frame(reader))
-                self._received(hello.node, Envelope(body.cluster, body.epoch, body.body))
+                self._received(hello.node, _decode(await self._frame(reader)))
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass
         except (msgspec.MsgspecError, ValueError) as fault:
             log.warning("%s was told what nobody can read: %s", self.me, fault)
         finally:
-            self._taking.discard(task)
+            del self._taking[task]
             with contextlib.suppress(Exception):
                 writer.close()
 
