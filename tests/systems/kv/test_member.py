@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from fathom.systems.kv.core.topology import Bucket, Topology
 from fathom.systems.kv.core.topology import Member as Named
 from fathom.systems.kv.service.member import Member, living
 
+from .wire import until
+
 BUCKETS = (
     Bucket(prefix=b"", semantics="cas"),
     Bucket(prefix=b"s:", semantics="siblings"),
@@ -33,13 +35,6 @@ KNOBS = Knobs(ping_ms=40, ack_ms=200, suspect_ms=400, repair_ms=100, hedge_ms=50
 SMALL = Tuning(memtable_bytes=MEMTABLE_BYTES_MIN, reserve_bytes=0)
 
 pytestmark = pytest.mark.slow
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait for what gives no sign when it comes to be."""
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 class Town:

@@ -146,7 +146,7 @@ class Coordinator:
             return self.done(asked, record)
         ask = Ask(
             owners.all,
-            lambda id: m.Merge(id, key, record, born_ms),
+            lambda id, record=record: m.Merge(id, key, record, born_ms),
             lambda replies: self._kept(replies, owners, w, pw, stand_ins),
             self.left(asked),
             after=max(node.stamped, node.replica.after(key) if isinstance(record, Siblings) else 0),
