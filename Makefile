@@ -20,8 +20,9 @@ test: ## set up and run all tests (ten minutes): first side by side, then alone 
 	@$(READY) dev
 	@rm -f .fathom/first.json
 	@pass="$(RUN) pytest --first=.fathom/first.json --durations=25 --durations-min=4"; \
-	$$pass -n $(WORKERS) --dist worksteal -m "not outside and not quiet" $(TESTS); first=$$?; \
-	$$pass -m "quiet and not outside" $(TESTS); second=$$?; \
+	hangs="-o faulthandler_exit_on_timeout=true -o faulthandler_timeout"; \
+	$$pass $$hangs=400 -n $(WORKERS) --dist worksteal -m "not outside and not quiet" $(TESTS); first=$$?; \
+	$$pass $$hangs=1000 -m "quiet and not outside" $(TESTS); second=$$?; \
 	case $$first$$second in 00|05|50) ;; *) exit 1 ;; esac  # 5: of the TESTS asked for, none was in this pass
 
 check: ## format, types, the rules of the house, the fast tests (seconds)
