@@ -78,8 +78,8 @@ def traced(folder: Path, how: str, *more: str) -> Seen:
     """Let a writer write under strace."""
     trace = folder / "trace"
     strace = [program("strace", "strace"), *OPTIONS, *more, "-e", "trace=write,fdatasync,fsync", "-o", str(trace), "--"]
-    program = [sys.executable, rocks_writer.__file__, str(folder / "n1"), str(BATCHES), how]
-    subprocess.run([*strace, *program], stdout=subprocess.PIPE, check=True, timeout=120)
+    writer = [sys.executable, rocks_writer.__file__, str(folder / "n1"), str(BATCHES), how]
+    subprocess.run([*strace, *writer], stdout=subprocess.PIPE, check=True, timeout=120)
     with trace.open("rb") as lines:
         return seen(lines)
 
