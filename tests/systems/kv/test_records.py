@@ -23,18 +23,14 @@ def siblings(draw: st.DrawFn) -> Siblings:
     return Siblings(state.encode())
 
 
-def agreed(one: Record, other: Record) -> Record:
-    return merged(one, other)
-
-
 @given(LASTS, LASTS, LASTS)
 def test_of_the_last_writes_one_wins_in_any_order(a: Last, b: Last, c: Last):
-    assert agreed(a, b) == agreed(b, a) and agreed(agreed(a, b), c) == agreed(a, agreed(b, c)) and agreed(a, a) == a
+    assert merged(a, b) == merged(b, a) and merged(merged(a, b), c) == merged(a, merged(b, c)) and merged(a, a) == a
 
 
 @given(siblings())
 def test_siblings_joined_with_themselves_are_the_same(a: Siblings):
-    assert agreed(a, a) == a and merged(None, a) == a
+    assert merged(a, a) == a and merged(None, a) == a
 
 
 @given(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))

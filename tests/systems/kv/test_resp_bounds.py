@@ -280,7 +280,7 @@ async def test_a_browser_that_was_talked_into_it_does_nothing(wire: Wire):
 
 @pytest.mark.slow
 async def test_what_failed_and_what_nobody_knows_are_told_apart():
-    """Two of three nodes are gone: what the third may propose at once is proposed, and nobody knows; else nothing is."""
+    """Two of three nodes are gone: what the third may propose it proposes, and nobody knows; else nothing is done."""
     stores = some_nodes([1, 2, 3], knobs=Knobs(deadline_ms=400, ping_ms=20, ack_ms=10, suspect_ms=60))
     keys = (f"k{n}" for n in range(100))
     its_own = (key for key in keys if stores[0].topology.owners_of(key.encode()).now[0] == stores[0].me)

@@ -5,7 +5,7 @@ import pytest
 from fathom.systems.kv.core.graves import is_tombstone
 from fathom.systems.kv.core.node import Node
 
-breaks = "TODO"
+breaks = "holds a write that is older than the acknowledged"
 
 
 def seed(node: Node, patch: pytest.MonkeyPatch) -> None:

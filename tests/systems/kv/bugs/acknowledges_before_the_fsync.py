@@ -4,7 +4,7 @@ import pytest
 
 from fathom.systems.kv.core.node import Node
 
-breaks = "TODO"
+breaks = "was acknowledged, nobody who had read it wrote over it, and it is gone"
 
 
 def seed(node: Node, patch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,15 @@
 
 import pytest
 
+from fathom.sim.schedule import Fault
 from fathom.systems.kv.core.node import Node
 
-breaks = "TODO"
+breaks = "was acknowledged, nobody who had read it wrote over it, and it is gone"
+
+
+def faults(seed: int) -> list[Fault]:
+    """Part a node from the others, and lose what it alone has."""
+    return [Fault(1_000, "split", ("n1",), for_ms=2_000), Fault(2_900, "wipe", ("n1",), for_ms=400)]
 
 
 def seed(node: Node, patch: pytest.MonkeyPatch) -> None:

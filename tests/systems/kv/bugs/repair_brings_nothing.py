@@ -4,7 +4,7 @@ import pytest
 
 from fathom.systems.kv.core.node import Node
 
-breaks = "TODO"
+breaks = "the owners of"
 
 
 def seed(node: Node, patch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from fathom.systems.kv.core.node import Node
 
-breaks = "TODO"
+breaks = "keeps are not those of its records"
 
 
 def seed(node: Node, patch: pytest.MonkeyPatch) -> None:
