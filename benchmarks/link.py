@@ -8,7 +8,6 @@ its proxies do; Redis has the other.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import statistics
@@ -16,6 +15,7 @@ import time
 
 import uvloop
 
+from benchmarks.timeline_world import parser
 from fathom.engines.keeper import Keeper
 from fathom.engines.link import Link
 from fathom.engines.redis import Redis
@@ -68,10 +68,7 @@ async def measure(rounds: int, n: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--small", action="store_true", help="a moment's run that only shows that all of it works")
-    options = parser.parse_args()
+    options = parser((__doc__ or "").splitlines()[0], rounds=7).parse_args()
     uvloop.run(measure(1, 100) if options.small else measure(options.rounds, 2_000))
 
 

@@ -11,7 +11,6 @@ costs about the same.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import random
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.timeline_world import parser
 from fathom.engines.rocks import Rocks
 from fathom.engines.rocks_tuning import Tuning
 
@@ -125,10 +125,7 @@ def said(rows: list[tuple[float, ...]], size: int, memtable: float, tables: floa
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--small", action="store_true", help="a moment's run that only shows that all of it works")
-    options = parser.parse_args()
+    options = parser((__doc__ or "").splitlines()[0], rounds=7).parse_args()
     uvloop.run(measure(1, 100) if options.small else measure(options.rounds, 2_000))
 
 

@@ -18,6 +18,12 @@ def test_there_are_benchmarks():
     assert {"load_generator", "redis_client", "link"} <= set(BENCHMARKS)
 
 
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_what_it_asks_is_on_the_page_and_what_it_found_or_that_nobody_has_looked(name: str):
+    asks, _, found = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8").partition("## Figures")
+    assert f"`benchmarks.{name}`" in asks and f"`benchmarks.{name}`" in found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_it_runs_small_and_says_something(name: str):

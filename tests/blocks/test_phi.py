@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from fathom.blocks.phi import Detector, FixedTimeout, PhiAccrual, phi_of
 
@@ -76,7 +77,6 @@ def test_what_is_usual_is_what_the_window_holds(gaps: list[int]):
 @pytest.mark.slow
 @pytest.mark.parametrize("deviations", [-8, -1, 0, 0.5, 3, 5, 7, 7.07, 7.08, 9, 20, 35])
 def test_phi_is_the_logarithm_of_the_tail(deviations: float):
-    stats = pytest.importorskip("scipy.stats")
     exact = -stats.norm.logsf(deviations) / 2.302585092994046
     assert phi_of(deviations) == pytest.approx(exact, rel=2e-4, abs=1e-12)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.crc import key_slot
 
 from fathom.blocks.slots import SLOTS, slot_of
 
@@ -80,7 +81,6 @@ def test_a_tag_is_what_stands_in_the_first_braces(key: bytes, tag: bytes):
 
 @pytest.mark.slow
 def test_a_client_nobody_here_wrote_computes_the_same():
-    crc = pytest.importorskip("redis.crc")
     for n in range(2_000):
         key = b"k%d{%d}x" % (n, n % 7) if n % 3 else b"key:%d" % n
-        assert slot_of(key) == crc.key_slot(key)
+        assert slot_of(key) == key_slot(key)

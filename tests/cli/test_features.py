@@ -105,19 +105,26 @@ def test_an_unknown_row_is_told(fathom):
 
 def run_pytest(folder: Path, *words: str) -> tuple[int, Report | None]:
     """Run a small test suite with this project's conftest; return its exit code and what it wrote."""
+    done = pytest_ran(folder, *words)
+    return done.returncode, last_report(folder / "features.json")
+
+
+def pytest_ran(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     (folder / "tests").mkdir(exist_ok=True)
     (folder / "tests" / "conftest.py").write_text((CHECKOUT / "tests" / "conftest.py").read_text())
     (folder / "pyproject.toml").write_text((CHECKOUT / "pyproject.toml").read_text())
-    report = folder / "features.json"
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *words],
         cwd=folder,
-        env={"FATHOM_FEATURES": str(report), "PYTHONPATH": str(CHECKOUT / "src"), "PATH": "/usr/bin:/bin"},
+        env={
+            "FATHOM_FEATURES": str(folder / "features.json"),
+            "PYTHONPATH": str(CHECKOUT / "src"),
+            "PATH": "/usr/bin:/bin",
+        },
         capture_output=True,
         text=True,
         check=False,
     )
-    return done.returncode, last_report(report)
 
 
 SUITE = """
@@ -193,3 +200,27 @@ def test_a_mark_without_a_row_stops_the_run(tmp_path: Path):
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_suite.py").write_text(SUITE.replace("TL-03", "TL-99"))
     assert run_pytest(tmp_path) == (4, None)
+
+
+HANGS = """
+import asyncio
+
+async def waits_for_what_never_comes():
+    await asyncio.Event().wait()
+
+async def test_hangs():
+    await asyncio.create_task(waits_for_what_never_comes())
+
+def test_after_it(): pass
+"""
+
+
+@pytest.mark.slow
+def test_a_test_that_hangs_fails_and_says_where_its_tasks_stood(tmp_path: Path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_suite.py").write_text(HANGS)
+    done = pytest_ran(tmp_path, "-o", "timeout=1", "-x")
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert "FAILED tests/test_suite.py::test_hangs (call)" in said, "it is said at once, and not only in the summary"
+    assert "in waits_for_what_never_comes" in said and "await asyncio.Event().wait()" in said

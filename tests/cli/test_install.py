@@ -225,6 +225,7 @@ def test_the_lock_names_the_installer_with_its_hashes():
 
 @pytest.mark.outside
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # it downloads what a fresh clone needs
 def test_a_fresh_clone_sets_itself_up_within_its_size_and_then_needs_no_network(tmp_path: Path):
     folder = tmp_path / "a fresh clone"
     subprocess.run(["git", "clone", "-q", str(CHECKOUT), str(folder)], check=True)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from fathom.blocks.machine import Batch, DiskFull
+from fathom.blocks.machine import Batch, DiskFull, Store
 from fathom.engines.rocks import Rocks
 from fathom.engines.rocks_tuning import Tuning
 
@@ -48,7 +48,7 @@ def after(batches: Iterable[Batch]) -> Held:
     return held
 
 
-def held(store: Rocks) -> Held:
+def held(store: Store) -> Held:
     """Return all that a store holds."""
     return {family: dict(store.scan(family, b"", None, 1_000_000)) for family in FAMILIES}
 

@@ -53,7 +53,7 @@ def command_line(pid: int) -> str:
     """What everybody on this machine can read of a process."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
-    except FileNotFoundError:  # it has ended since it was listed
+    except (FileNotFoundError, ProcessLookupError):  # it has ended since it was listed, or while it was read
         return ""
 
 

@@ -36,7 +36,10 @@ def test_every_link_leads_somewhere():
 def test_every_system_is_in_the_readme_before_the_commands():
     text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     for name, system in catalogue().items():
-        assert f"src/fathom/systems/{system.folder.name}" in text, f"README.md does not name {name}"
+        row = next((line for line in text.splitlines() if f"src/fathom/systems/{system.folder.name})" in line), "")
+        assert row, f"README.md does not name {name}"
+        for decision in system.decisions:
+            assert f"**{decision}**" in row, f"README.md does not say that {name} decides {decision}"
     assert text.index("## The systems") < text.index("## The commands")
 
 

@@ -20,7 +20,7 @@ TRIES = 3  # a neighbour on the machine may void a dive, which then says so
 def page_of_the_tour(page: Path) -> object:
     """A page as a parameter: one that measures runs alone."""
     measures = any(command.words[0] in ("dive", "trust") for command in typed(page))
-    return pytest.param(page, id=page.stem, marks=[pytest.mark.quiet] if measures else [])
+    return pytest.param(page, id=page.stem, marks=[pytest.mark.quiet, pytest.mark.timeout(900)] if measures else [])
 
 
 @pytest.mark.slow

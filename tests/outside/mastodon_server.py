@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from fathom.systems.timeline.model.checks import OUT_OF_BAND
 from fathom.systems.timeline.stores import Stores
 from fathom.systems.timeline.stores.grants import hashed
 
@@ -41,7 +42,7 @@ async def _people(timeline: Any, stores: Stores) -> None:
         CLIENT,
         hashed("__MASTODON_PY_TEST_CLIENT_SECRET"),
         "Mastodon.py test suite",
-        ["urn:ietf:wg:oauth:2.0:oob"],
+        [OUT_OF_BAND],
         SCOPES,
     )
     for name, token in TOKENS.items():

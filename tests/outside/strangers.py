@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["browser", "environment", "unpacked"]
+__all__ = ["browser", "environment", "program", "unpacked"]
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -22,6 +22,13 @@ def browser() -> str:
     if found := next(filter(None, map(shutil.which, names)), None):
         return found
     pytest.fail("there is no browser: install one (apt-get install chromium)")
+
+
+def program(name: str, package: str) -> str:
+    """Return the path of a program that a Debian package brings."""
+    if found := shutil.which(name):
+        return found
+    pytest.fail(f"there is no {name}: install it (apt-get install {package})")
 
 
 def environment(name: str) -> Path:

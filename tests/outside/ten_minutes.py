@@ -14,13 +14,10 @@ import asyncio
 import contextlib
 import dataclasses
 import itertools
-import json
 import os
 import pty
 import re
-import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -31,7 +28,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyte
+from fathom.lab import machine
+
+if __package__:
+    from .browsing import PHONE, browsing, opened_at
+    from .promises import Book
+    from .terminal import COLUMNS, IN_A_TERMINAL, ROWS, SOON_S, Terminal
+else:  # run by its path
+    from browsing import PHONE, browsing, opened_at
+    from promises import Book
+    from terminal import COLUMNS, IN_A_TERMINAL, ROWS, SOON_S, Terminal
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -40,239 +46,10 @@ __all__ = ["CHECKOUT", "FOLDER", "Book", "ten_minutes"]
 
 CHECKOUT = Path(__file__).parents[2]
 FOLDER = CHECKOUT / ".fathom" / "ten-minutes"
-CHROMIUM = "/usr/bin/chromium"
-ROWS, COLUMNS, HISTORY = 40, 110, 10_000
-WIDE, PHONE, PAPER = {"width": 1280, "height": 900}, {"width": 390, "height": 844}, {"width": 1024, "height": 1200}
-SOON_S, SET_UP_S, DIVE_S = 60.0, 600.0, 900.0  # for what has no time of its own: then it was not seen
+PAPER = {"width": 1024, "height": 1200}
+SET_UP_S, DIVE_S = 600.0, 900.0
 VOID, AGAIN = 3, 3  # a neighbour on the machine voids a dive, which says so by this exit code; so many are redone
 CALM, CALM_S, CALM_WITHIN_S = 0.25, 2.0, 60.0  # of a core that others use; a dive is begun when they are quiet
-
-
-# What is promised ----------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass
-class Promise:
-    """One thing that somebody is to see, by when, and when they did."""
-
-    step: int
-    what: str
-    within_s: float | None = None
-    seen_s: float | None = None
-    note: str = ""
-
-    @property
-    def late(self) -> bool:
-        return self.seen_s is not None and self.within_s is not None and self.seen_s > self.within_s
-
-
-PROMISED = {
-    "ready": Promise(1, "a clone makes itself ready (of the command)"),
-    "engines": Promise(1, "the engines are named and ready (of set-up, as all below)", 5.0),
-    "question": Promise(1, "the question", 10.0),
-    "coming": Promise(1, "a live line: what comes up now", 10.0),
-    "counted": Promise(1, "a live line that counts: what an operation takes", 10.0),
-    "picture": Promise(1, "a picture that grows with what is found"),
-    "killed": Promise(1, "Redis killed, and back, as it happens"),
-    "verdict": Promise(1, "the verdict in three lines, with the flip point"),
-    "path": Promise(1, "where the record lies"),
-    "next": Promise(1, "three next commands"),
-    "url": Promise(2, "a URL (of the command, as the two below)"),
-    "login": Promise(2, "a line: login <user> <password>"),
-    "page": Promise(2, "the page's address"),
-    "diagram": Promise(2, "a diagram with rates (of the opening of the page, as all to the lamps)"),
-    "network": Promise(2, "a populated network: who logs in finds a page of posts by many (of the login)"),
-    "needles": Promise(2, "needles that move with the traffic"),
-    "slider": Promise(2, "a slider that makes more of it"),
-    "buttons": Promise(2, "kill, pause, slow, cut, wipe and heal on every engine"),
-    "switches": Promise(2, "a switch for every decision"),
-    "strip": Promise(2, "a strip chart that draws"),
-    "lamps": Promise(2, "lamps for the laws, five of them kept"),
-    "kill seen": Promise(2, "a kill pressed on one page is seen on all three (of the press)", 1.0),
-    "kill healed": Promise(2, "and has healed on all three (of the press)", 5.0),
-    "kill marked": Promise(2, "and is marked on the strip chart (of the press)"),
-    "others": Promise(2, "pause, slow, cut and wipe are seen, and healed by a press"),
-    "toot login": Promise(3, "toot login, by the consent page in the browser"),
-    "toot post": Promise(3, "toot post hi"),
-    "toot timeline": Promise(3, "toot timeline shows it"),
-    "switched": Promise(4, "switch fanout=on-read is answered"),
-    "switch marked": Promise(4, "the page marks it (of the command)"),
-    "nothing lost": Promise(4, "five laws tried again since, none broken (of the command)"),
-    "ended": Promise(4, "Ctrl-C ends the demo (of the key)"),
-    "changed": Promise(4, "--set fame=500 says what is not the default"),
-    "beside": Promise(4, "and how it came out beside the default"),
-    "new": Promise(5, "new approach opens at its first of two methods"),
-    "mine": Promise(5, "dive --only mine,hybrid runs it, to a verdict"),
-    "wrong": Promise(5, "a wrong one breaks a law"),
-    "proof": Promise(5, "and the operations that prove it are told in words"),
-    "features": Promise(6, "features counts what is built of the guides' 506"),
-    "list": Promise(6, "list shows the system, its questions, answers and dives"),
-    "record": Promise(7, "the record opens in a browser, light and dark"),
-    "printed": Promise(7, "and prints on two pages"),
-}  # fmt: skip
-
-
-class Book:
-    """What was seen of what is promised, and where its pictures lie."""
-
-    def __init__(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        self.folder = folder
-        self.of = {name: dataclasses.replace(promise) for name, promise in PROMISED.items()}
-        self.troubles: list[str] = []
-        self.commit = ""
-
-    def see(self, name: str, at: float | None, since: float, note: str = "") -> None:
-        """Note when something was first seen, in seconds since `since`; None where it was not."""
-        if at is not None:
-            self.of[name].seen_s = round(max(0.0, at - since), 2)
-        self.of[name].note = note or self.of[name].note
-
-    @property
-    def missing(self) -> list[str]:
-        return [f"{each.step}: {each.what}" for each in self.of.values() if each.seen_s is None]
-
-    @property
-    def exit(self) -> int:
-        return 1 if self.missing else 2 if any(each.late for each in self.of.values()) else 0
-
-    def table(self) -> str:
-        rows = [("step", "promised", "within", "seen after", "")]
-        for each in self.of.values():
-            within = "" if each.within_s is None else f"{each.within_s:g} s"
-            seen = "not seen" if each.seen_s is None else f"{each.seen_s:.2f} s"
-            rows.append((str(each.step), each.what, within, seen, "late" if each.late else each.note))
-        wide = [max(len(row[at]) for row in rows) for at in range(5)]
-        return "\n".join("  ".join(cell.ljust(n) for cell, n in zip(row, wide, strict=True)).rstrip() for row in rows)
-
-    def write(self) -> None:
-        told = {"commit": self.commit, "exit": self.exit, "troubles": self.troubles}
-        told["promises"] = [dataclasses.asdict(each) | {"late": each.late} for each in self.of.values()]
-        (self.folder / "seen.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
-        (self.folder / "seen.txt").write_text("\n".join([self.table(), *self.troubles]) + "\n")
-
-
-# A terminal ----------------------------------------------------------------------------------------------------------
-
-
-class Screen(pyte.HistoryScreen):
-    """What a person sees, and beside it all that was ever written, line by line, without how it was painted."""
-
-    def __init__(self) -> None:
-        self.written: list[str] = []
-        self._wrapping = False
-        super().__init__(COLUMNS, ROWS, history=HISTORY)
-
-    def draw(self, data: str) -> None:
-        self._wrapping = True  # the lines that the terminal breaks by itself were never written
-        super().draw(data)
-        self._wrapping = False
-        self.written.append(data)
-
-    def linefeed(self) -> None:
-        super().linefeed()
-        if not self._wrapping:
-            self.written.append("\n")
-
-    def select_graphic_rendition(self, *attributes: int, **private: bool) -> None:
-        if not private:  # then it is no colour but a question about keys, which editors ask
-            super().select_graphic_rendition(*attributes)
-
-    def text(self) -> str:
-        """Return what has scrolled away, and below it what is on the screen."""
-        gone = ["".join(line[at].data for at in range(COLUMNS)).rstrip() for line in self.history.top]
-        return "\n".join([*gone, *(line.rstrip() for line in self.display)]).rstrip() + "\n"
-
-
-# Makes the terminal the session's own, so that Ctrl-C typed there reaches who runs there, and becomes the command.
-IN_A_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
-
-
-class Terminal:
-    """A command that was typed in a terminal: what it has written so far, and when."""
-
-    def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
-        self.began = time.monotonic()
-        self.screen = Screen()
-        self._process, self._master, self._over = process, master, False
-        self._stream = pyte.ByteStream(self.screen)
-        self._text, self._times, self._news = "", list[tuple[int, float]](), asyncio.Event()
-        asyncio.get_running_loop().add_reader(master, self._read)
-
-    def _read(self) -> None:
-        try:
-            data = os.read(self._master, 65_536)
-        except OSError:  # the last program that had it open has ended
-            data = b""
-        if not data:
-            self._over = True
-            asyncio.get_running_loop().remove_reader(self._master)
-        self._stream.feed(data)
-        self._text += "".join(self.screen.written)
-        self.screen.written.clear()
-        self._times.append((len(self._text), time.monotonic()))
-        self._news.set()
-
-    @property
-    def text(self) -> str:
-        return self._text
-
-    def seen(self, pattern: str) -> float | None:
-        """Return when a pattern was first written, by the monotonic clock; None while it was not."""
-        found = re.search(pattern, self._text, re.M)
-        return next(at for length, at in self._times if length >= found.end()) if found else None
-
-    async def until(self, pattern: str, within_s: float = SOON_S) -> re.Match[str]:
-        """Wait until a pattern was written."""
-        return await self.becomes(lambda: re.search(pattern, self._text, re.M), pattern, within_s)
-
-    async def becomes(self, true: Callable[[], Any], what: str, within_s: float = SOON_S) -> Any:
-        """Wait until something is true of what was written; return it."""
-        ended = asyncio.ensure_future(self._process.wait())
-        try:
-            async with asyncio.timeout(within_s):
-                while not (found := true()):
-                    if ended.done():
-                        self._rest()
-                        if found := true():
-                            break
-                        raise TimeoutError(f"it ended without '{what}'")
-                    self._news.clear()
-                    news = asyncio.ensure_future(self._news.wait())
-                    await asyncio.wait([news, ended], return_when=asyncio.FIRST_COMPLETED)
-                    news.cancel()
-                return found
-        finally:
-            ended.cancel()
-
-    def type(self, keys: str) -> None:
-        os.write(self._master, keys.encode())
-
-    async def ends(self, within_s: float) -> int:
-        """Wait for the end; return the exit code."""
-        async with asyncio.timeout(within_s):
-            code = await self._process.wait()
-        self._rest()
-        return code
-
-    def _rest(self) -> None:
-        """Read what was written last and still lies in the terminal."""
-        while not self._over and select.select([self._master], [], [], 0)[0]:
-            self._read()
-
-    async def close(self) -> None:
-        for ask, within_s in ((signal.SIGINT, 60.0), (signal.SIGKILL, 10.0)):
-            with contextlib.suppress(ProcessLookupError, TimeoutError):
-                if self._process.returncode is None:
-                    os.killpg(self._process.pid, ask)
-                    await self.ends(within_s)
-        asyncio.get_running_loop().remove_reader(self._master)
-        os.close(self._master)
 
 
 @dataclasses.dataclass
@@ -333,8 +110,8 @@ async def calm() -> None:
 
 
 def _busy_s() -> float:
-    user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+    found = machine.busy()
+    return 0.0 if found is None else found.busy_s
 
 
 # 1, 4, 5: dives ------------------------------------------------------------------------------------------------------
@@ -411,7 +188,7 @@ async def answer_of_my_own(it: Stranger) -> None:
             it.keep("5-editor", "\n".join(screen.display) + "\n")
             terminal.type(":q\r")
         else:
-            it.book.see("new", time.monotonic(), terminal.began, "no editor here")
+            it.book.see("new", None, terminal.began, "no editor here")
         await terminal.until(r"then: (?:\./)?fathom dive timeline \S+ --only mine,hybrid")
         await terminal.ends(SOON_S)
     terminal, code = await dived(it, "5-mine", "--only", "mine,hybrid", "--quick")
@@ -471,10 +248,7 @@ async def demo(it: Stranger) -> None:
 
 
 async def opened(browser: Browser, book: Book, address: str, **context: Any) -> Page:
-    page = await (await browser.new_context(**{"viewport": WIDE, **context})).new_page()
-    page.on("pageerror", lambda error: book.troubles.append(f"the page's script broke: {error}"))
-    await page.goto(address)
-    return page
+    return await opened_at(browser, address, book.troubles.append, **context)
 
 
 async def becomes(page: Page, true: str, within_s: float = SOON_S) -> float:
@@ -640,11 +414,9 @@ async def record(it: Stranger) -> None:
 
 async def trying(book: Book, what: str, doing: Awaitable[None]) -> None:
     """Do a part; what goes wrong in it is told, and the parts after it are seen all the same."""
-    from playwright.async_api import Error
-
     try:
         await doing
-    except (AssertionError, OSError, TimeoutError, Error) as broke:
+    except Exception as broke:
         book.troubles.append(f"{what}: {type(broke).__name__} {str(broke).strip().partition(chr(10))[0]}".rstrip())
 
 
@@ -657,14 +429,11 @@ def cloned(clone: Path) -> str:
 
 async def ten_minutes(folder: Path, toot: Path, tell: Callable[[str], None] = lambda line: None) -> Book:
     """Go through all of it in a fresh clone; return what was seen. `toot` is Mastodon's program for terminals."""
-    from playwright.async_api import async_playwright
-
     book = Book(folder)
     with tempfile.TemporaryDirectory(prefix="fathom-stranger-") as parent:
         clone = Path(parent) / "fathom"
         book.commit = await asyncio.to_thread(cloned, clone)
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        async with browsing() as browser:
             it = Stranger(clone, book, browser, toot)
             for name, part in {
                 "the first dive": first_dive,
@@ -677,7 +446,6 @@ async def ten_minutes(folder: Path, toot: Path, tell: Callable[[str], None] = la
                 tell(name)
                 await trying(book, name, part(it))
                 book.write()
-            await browser.close()
     return book
 
 

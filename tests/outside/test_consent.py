@@ -8,8 +8,8 @@ import pytest
 
 from fathom.systems.timeline.model.checks import OUT_OF_BAND
 
+from .browsing import browsing, page_of
 from .open_door import timeline_at
-from .test_page import browsing, page_of
 
 pytestmark = [pytest.mark.outside, pytest.mark.slow]
 

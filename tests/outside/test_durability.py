@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,15 +22,12 @@ from fathom.web.served import Served
 
 from . import wal
 from .strace import OPTIONS
+from .strangers import program
 
 POSTS = 200
 AT_ONCE = 8  # several, so that one sync covers several commits, as it does in life
 
-pytestmark = [
-    pytest.mark.outside,
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace: apt-get install strace"),
-]
+pytestmark = [pytest.mark.outside, pytest.mark.slow]
 
 
 class Traced:
@@ -50,7 +46,7 @@ class Traced:
             self._trace.touch(mode=0o600)
             if uid is not None:
                 os.chown(self._trace, uid, uid)
-            strace = ["strace", *OPTIONS, "-e", f"trace={wal.SYSCALLS}"]
+            strace = [program("strace", "strace"), *OPTIONS, "-e", f"trace={wal.SYSCALLS}"]
             argv = [*strace, "-o", self._trace, "--", *argv]
         return await self._keeper.spawn(argv, name=name, uid=uid, cwd=cwd, **more)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -14,36 +12,20 @@ import pytest
 
 from fathom.web.control import State
 from tests.cli.test_up_demo import Demo, demo, serving
-from tests.outside.strangers import browser
+from tests.outside.browsing import PHONE, WIDE, browsing, opened_at, page_of
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
 pytestmark = pytest.mark.outside
-WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 CACHE = "article[data-slot='part.cache']"
 KILL, HEAL = "button[aria-label='kill cache (redis)']", "button[aria-label='heal cache (redis)']"
 SHOWN_S, HEALED_S = 1.0, 5.0
 
 
-@asynccontextmanager
-async def browsing() -> AsyncIterator[Browser]:
-    from playwright.async_api import async_playwright  # late: only `make outside` has it
-
-    async with async_playwright() as playwright:
-        window = await playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
-        try:
-            yield window
-        finally:
-            await window.close()
-
-
 async def opened(browser: Browser, it: Demo, **context: Any) -> Page:
     """Open the page in a window of its own; whatever goes wrong in it fails the test when it ends."""
-    page = await (await browser.new_context(**{"viewport": WIDE, **context})).new_page()
-    page.on("pageerror", lambda error: pytest.fail(f"the page's script broke: {error}"))
-    await page.goto(it.told["page"])
-    return page
+    return await opened_at(browser, it.told["page"], pytest.fail, **context)
 
 
 async def state_becomes(page: Page, state: str, within_s: float) -> None:
@@ -160,19 +142,3 @@ async def test_a_page_of_another_origin_cannot_press_its_buttons(tmp_path: Path)
             assert "nothing was done" in told or "needs its key" in told
         state = await it.until(lambda s: True)
         assert cache(state) == "up" and not [mark for mark in state.marks if mark.kind == "harm"]
-
-
-@asynccontextmanager
-async def page_of(body: bytes) -> AsyncIterator[str]:
-    """Serve one page at an address of another port of this machine: the same site, another origin."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-        writer.write(head % len(body) + body)
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"

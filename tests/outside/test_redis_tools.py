@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -12,18 +11,13 @@ import pytest
 
 from fathom.systems.kv.core.node import Knobs
 from fathom.systems.kv.doors import resp
+from tests.outside.strangers import program
 from tests.systems.kv.memory import one_node, some_nodes
 from tests.systems.kv.wire import until
 
 TOKEN = "a-token-of-many-letters"
 
-pytestmark = [
-    pytest.mark.outside,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("redis-benchmark") is None, reason="needs redis-tools: apt-get install redis-tools"
-    ),
-]
+pytestmark = [pytest.mark.outside, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -34,10 +28,11 @@ async def port() -> AsyncIterator[int]:
     store.stop()
 
 
-async def ran(*argv: str, says: str = "") -> str:
+async def ran(name: str, *words: str, says: str = "") -> str:
     child = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
+        program(name, "redis-tools"), *words,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
     told, _ = await asyncio.wait_for(child.communicate(says.encode()), 60)
     assert child.returncode == 0, told.decode()
     return told.decode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -17,15 +16,12 @@ from tests.engines import rocks_writer
 from tests.engines.rocks_writer import payload
 
 from .strace import OPTIONS, Call, calls, plain
+from .strangers import program
 
 BATCHES = 300
 SAID = re.compile(rb'^"((?:\\x[0-9a-f]{2})*)", \d+$')
 
-pytestmark = [
-    pytest.mark.outside,
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace: apt-get install strace"),
-]
+pytestmark = [pytest.mark.outside, pytest.mark.slow]
 
 
 class Seen(NamedTuple):
@@ -81,9 +77,9 @@ def too_early(found: Seen) -> list[str]:
 def traced(folder: Path, how: str, *more: str) -> Seen:
     """Let a writer write under strace."""
     trace = folder / "trace"
-    strace = ["strace", *OPTIONS, *more, "-e", "trace=write,fdatasync,fsync", "-o", str(trace), "--"]
-    program = [sys.executable, rocks_writer.__file__, str(folder / "n1"), str(BATCHES), how]
-    subprocess.run([*strace, *program], stdout=subprocess.PIPE, check=True, timeout=120)
+    strace = [program("strace", "strace"), *OPTIONS, *more, "-e", "trace=write,fdatasync,fsync", "-o", str(trace), "--"]
+    writer = [sys.executable, rocks_writer.__file__, str(folder / "n1"), str(BATCHES), how]
+    subprocess.run([*strace, *writer], stdout=subprocess.PIPE, check=True, timeout=120)
     with trace.open("rb") as lines:
         return seen(lines)
 

@@ -29,7 +29,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404",
     for operation in ("follow", "unfollow", "block", "unblock", "home", "feed", "posts", "post")
 )
 
-pytestmark = [pytest.mark.outside, pytest.mark.slow]
+pytestmark = [pytest.mark.outside, pytest.mark.slow, pytest.mark.timeout(LASTS_S + 300)]
 
 
 @asynccontextmanager

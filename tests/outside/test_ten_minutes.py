@@ -9,6 +9,7 @@ from tests.outside.strangers import environment
 pytestmark = [
     pytest.mark.outside,
     pytest.mark.slow,
+    pytest.mark.timeout(3_600),
 ]
 
 

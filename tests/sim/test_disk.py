@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,28 +9,11 @@ from hypothesis import strategies as st
 from fathom.blocks.machine import Batch, Corrupt, DiskFull
 from fathom.sim.disk import Disk
 from fathom.sim.world import MS, World
+from tests.engines.rocks_writer import after, held
 
 keys = st.binary(min_size=1, max_size=2)
-writes = st.tuples(st.sampled_from(["data", "hints"]), keys, st.one_of(st.none(), st.binary(max_size=3)))
+writes = st.tuples(st.sampled_from(["data", "meta"]), keys, st.one_of(st.none(), st.binary(max_size=3)))
 batches = st.lists(st.lists(writes, min_size=1, max_size=4), max_size=12)
-
-Held = dict[str, dict[bytes, bytes]]
-
-
-def after(batches: Sequence[Batch]) -> Held:
-    """Return what a store holds after these batches."""
-    held: Held = {"data": {}, "hints": {}}
-    for batch in batches:
-        for family, key, value in batch:
-            if value is None:
-                held[family].pop(key, None)
-            else:
-                held[family][key] = value
-    return held
-
-
-def held(disk: Disk) -> Held:
-    return {family: dict(disk.scan(family, b"", None, 1_000)) for family in ("data", "hints")}
 
 
 @pytest.mark.slow

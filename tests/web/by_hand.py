@@ -9,6 +9,7 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -90,6 +91,23 @@ async def post(where: str, path: str, value: Any, headers: Mapping[str, str] | N
     """Post JSON once."""
     given = {"content-type": "application/json", **(headers or {})}
     return await get(where, path, given, method="POST", body=json.dumps(value).encode())
+
+
+@asynccontextmanager
+async def saying(folder: Path, said: bytes) -> AsyncIterator[str]:
+    """Let a system be ordered about that hears one line, says this and hangs up."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(said)
+        writer.close()
+
+    where = str(folder / "control.sock")
+    server = await asyncio.start_unix_server(serve, where)
+    try:
+        yield where
+    finally:
+        server.close()
 
 
 def noises(good: Sequence[bytes], *, seed: int, number: int) -> Iterator[list[bytes]]:

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from fathom.errors import FathomError
 from fathom.web.control import LINE_BYTES_MAX, Heal, State, ask, watch
+from tests.web.by_hand import saying
 
 WITHIN_S = 5.0
 STATE = b'{"system":"town","says":"A town.","at_s":1.0,"door":null}\n'
-
-
-@asynccontextmanager
-async def saying(folder: Path, said: bytes) -> AsyncIterator[str]:
-    """A system that hears one line, says this and hangs up."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readline()
-        writer.write(said)
-        writer.close()
-
-    where = str(folder / "control.sock")
-    server = await asyncio.start_unix_server(serve, where)
-    try:
-        yield where
-    finally:
-        server.close()
 
 
 async def seen(where: str) -> list[State]:

@@ -117,15 +117,21 @@ class Mark:
 class Space:
     """The room on a disk, asked for now and then: between, what was written is taken off."""
 
-    def __init__(self, folder: Path, reserve_bytes: int, free: Callable[[Path], int]) -> None:
-        self._folder, self._reserve_bytes, self._free = folder, reserve_bytes, free
+    def __init__(
+        self,
+        folder: Path,
+        reserve_bytes: int,
+        free: Callable[[Path], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder, self._reserve_bytes, self._free, self._clock = folder, reserve_bytes, free, clock
         self._looked_s, self._left, self._taken = 0.0, 0, LOOK_EVERY_BYTES
 
     def left(self) -> int:
         """Return the bytes left; below 0 where the reserve is in use."""
-        if self._taken >= LOOK_EVERY_BYTES or time.monotonic() - self._looked_s > LOOK_EVERY_S:
+        if self._taken >= LOOK_EVERY_BYTES or self._clock() - self._looked_s > LOOK_EVERY_S:
             self._left, self._taken = self._free(self._folder) - self._reserve_bytes, 0
-            self._looked_s = time.monotonic()
+            self._looked_s = self._clock()
         return self._left - self._taken
 
     def take(self, size: int) -> bool:

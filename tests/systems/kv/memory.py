@@ -1,19 +1,20 @@
-"""Nodes of the store in this process, on memory that is durable at once: the real core, with no network between."""
+"""Nodes of the store in this process: the real core and its driver, on memory, with no network between."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import random
-import time
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from typing import Any
 
-from fathom.blocks.machine import Event, Message, Now, Request, Start, Synced, Tick
-from fathom.systems.kv.core.calls import Call
+from fathom.blocks.machine import Batch
+from fathom.systems.kv.core.calls import Answer, Call, Within
 from fathom.systems.kv.core.identity import founded
 from fathom.systems.kv.core.node import Knobs, Node
 from fathom.systems.kv.core.topology import Bucket, Member, Topology
+from fathom.systems.kv.service.driver import Driver
 
 BUCKETS = (
     Bucket(prefix=b"", semantics="cas"),
@@ -23,13 +24,24 @@ BUCKETS = (
 
 
 class Memory:
-    """Families of keys in order. What is applied is there, and stays."""
+    """Families of keys in order. What is applied is there, stays, and is durable in the next turn of the loop."""
 
-    def __init__(self) -> None:
+    synced: Callable[[int], None]  # the driver gives both
+    failed: Callable[[Exception], None]
+
+    def __init__(self, before: Batch) -> None:
+        self._tickets = 0
         self._values: dict[tuple[str, bytes], bytes] = {}
         self._orders: dict[str, list[bytes]] = {}
+        self._write(before)
 
-    def apply(self, batch: Any) -> None:
+    def apply(self, batch: Batch) -> int:
+        self._write(batch)
+        self._tickets += 1
+        asyncio.get_running_loop().call_soon(lambda ticket: self.synced(ticket), self._tickets)
+        return self._tickets
+
+    def _write(self, batch: Batch) -> None:
         for family, key, value in batch:
             order = self._orders.setdefault(family, [])
             if value is None:
@@ -54,19 +66,14 @@ class Memory:
 
 
 class MemoryStore:
-    """One node, driven by the running loop: every batch is durable before the next event."""
+    """One node, driven as a member is."""
 
     def __init__(self, node: str, topology: Topology, others: dict[str, MemoryStore], knobs: Knobs) -> None:
+        memory = Memory(founded(node, topology))
         self.me = node
-        self._others, self._memory = others, Memory()
-        self._memory.apply(founded(node, topology))
-        self._node = Node(node, self._memory, random.Random(node), knobs)
-        self._ids, self._tickets = itertools.count(1), 0
-        self._answers: dict[int, Any] = {}
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._later: list[tuple[int, int, Any, Any]] = []
-        self._alarm: asyncio.TimerHandle | None = None
-        self.down = False
+        self._others = others
+        self._node = Node(node, memory, random.Random(node), knobs)
+        self._driver = Driver(self._node, memory, self)
 
     @property
     def topology(self) -> Topology:
@@ -78,49 +85,25 @@ class MemoryStore:
         """Whether this node has heard of others, so that it may take requests."""
         return self._node.membership.knows_the_time
 
+    @property
+    def down(self) -> bool:
+        return self._driver.ended.done()
+
     def alive(self, node: str) -> bool:
         return self._node.membership.alive(node)
 
-    async def ask(self, call: Call, *, deadline_ms: int | None = None) -> Any:
-        id = next(self._ids)
-        self._answers[id] = None
-        self.step(Request(id, call))
-        answer = self._answers.pop(id)
-        if answer is not None:
-            return answer
-        self._waiting[id] = asyncio.get_running_loop().create_future()
-        return await self._waiting[id]
+    async def ask(self, call: Call, *, deadline_ms: int | None = None) -> Answer:
+        return await self._driver.ask(call if deadline_ms is None else Within(call, deadline_ms))
+
+    def send(self, to: str, body: Any) -> None:
+        """Carry a message to another node."""
+        asyncio.get_running_loop().call_soon(self._others[to]._driver.received, self.me, body)
 
     def start(self) -> None:
-        self.step(Start())
+        self._driver.start()
 
     def stop(self) -> None:
-        self.down = True
-        if self._alarm is not None:
-            self._alarm.cancel()
-
-    def step(self, event: Event) -> None:
-        if self.down:
-            return
-        effects = self._node.step(Now(time.monotonic_ns() // 1_000_000, time.time_ns() // 1_000_000), event)
-        if effects.batch:
-            self._memory.apply(effects.batch)
-            self._tickets += 1
-        loop = asyncio.get_running_loop()
-        for to, message, _ in effects.sends:
-            loop.call_soon(self._others[to].step, Message(self.me, message))
-        if effects.wake_ms is not None:
-            if self._alarm is not None:
-                self._alarm.cancel()
-            self._alarm = loop.call_later(max(0, effects.wake_ms / 1_000 - time.monotonic()), self.step, Tick())
-        if effects.batch:
-            self.step(Synced(self._tickets))
-        for id, answer, _ in effects.answers:
-            waiting = self._waiting.pop(id, None)
-            if waiting is None:
-                self._answers[id] = answer
-            elif not waiting.done():
-                waiting.set_result(answer)
+        self._driver.stop()
 
 
 def one_node(buckets: tuple[Bucket, ...] = BUCKETS, knobs: Knobs | None = None) -> MemoryStore:

@@ -15,26 +15,27 @@ LASTS = st.builds(Last, st.integers(0, 3), st.sampled_from("ab"), VALUES, st.int
 
 
 @st.composite
-def siblings(draw: st.DrawFn) -> Siblings:
+def siblings(draw: st.DrawFn, actors: str = "ab") -> Siblings:
     state = dotted.EMPTY
     for _ in range(draw(st.integers(0, 3))):
-        actor = dotted.Actor(draw(st.sampled_from("ab")), 1)
+        actor = dotted.Actor(draw(st.sampled_from(actors)), 1)
         state, _ = state.update(draw(st.sampled_from([{}, state.context()])), actor, draw(st.binary(max_size=2)))
     return Siblings(state.encode())
 
 
-def agreed(one: Record, other: Record) -> Record:
-    return merged(one, other)
-
-
 @given(LASTS, LASTS, LASTS)
 def test_of_the_last_writes_one_wins_in_any_order(a: Last, b: Last, c: Last):
-    assert agreed(a, b) == agreed(b, a) and agreed(agreed(a, b), c) == agreed(a, agreed(b, c)) and agreed(a, a) == a
+    assert merged(a, b) == merged(b, a) and merged(merged(a, b), c) == merged(a, merged(b, c)) and merged(a, a) == a
+
+
+@given(siblings(), siblings("cd"))  # a dot is never used twice
+def test_siblings_are_joined_in_any_order(a: Siblings, b: Siblings):
+    assert merged(a, b) == merged(b, a)
 
 
 @given(siblings())
 def test_siblings_joined_with_themselves_are_the_same(a: Siblings):
-    assert agreed(a, a) == a and merged(None, a) == a
+    assert merged(a, a) == a and merged(None, a) == a
 
 
 @given(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))

@@ -8,16 +8,15 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+import redis
+import redis.asyncio as clients
+import redis.asyncio.cluster as clusters
 
 from fathom.systems.kv.core.node import Knobs
 from fathom.systems.kv.doors import resp
 
 from .memory import MemoryStore, some_nodes
 from .wire import Failed, Wire, until
-
-redis = pytest.importorskip("redis")
-clients = pytest.importorskip("redis.asyncio")
-clusters = pytest.importorskip("redis.asyncio.cluster")
 
 TOKEN = "a-token-of-many-letters"
 

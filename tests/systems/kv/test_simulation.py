@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 
 from fathom.blocks.machine import Store
+from fathom.sim.counters import Counters
 from fathom.systems.kv.core.node import Node
 from fathom.systems.kv.simulation.cluster import KNOBS
 from fathom.systems.kv.simulation.run import simulate
 
 from . import bugs
 
+
+def _bug(name: str) -> Any:
+    return importlib.import_module(f"{bugs.__name__}.{name}")
+
+
 SEEDS, AT_ONCE = 100, 10
-TELLING = (0, 3, 10, 38, 57)  # seeds that have shown a bug before come first; as the core changes, others will
+TELLING = (
+    0,
+    2,
+    3,
+    7,
+    10,
+    12,
+    22,
+    168,
+    206,
+)  # have shown a bug before, so they come first
 SEARCHED = (*TELLING, *range(200))
 BUGS = sorted(module.name for module in pkgutil.iter_modules(bugs.__path__))
 
@@ -46,17 +62,27 @@ def test_a_seed_is_one_story():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_of_the_field_is_caught(name: str):
-    bug = importlib.import_module(f"{bugs.__name__}.{name}")
+    bug = _bug(name)
+    said: list[str] = []
+    for seed in SEARCHED:
+        with pytest.MonkeyPatch.context() as patch:
 
-    def make(me: str, store: Store, dice: Random) -> Node:
-        node = Node(me, store, dice, KNOBS)
-        bug.seed(node)
-        return node
+            def make(me: str, store: Store, dice: Random, patch: pytest.MonkeyPatch = patch) -> Node:
+                node = Node(me, store, dice, KNOBS)
+                bug.seed(node, patch)
+                return node
 
-    try:
-        assert any(simulate(seed, make=make).broken for seed in SEARCHED), "200 seeds did not notice"
-    finally:
-        getattr(bug, "unseed", lambda: None)()
+            said += simulate(seed, make=make, faults=bug.faults(seed) if hasattr(bug, "faults") else True).broken
+        if any(bug.breaks in sentence for sentence in said):
+            return
+    pytest.fail(f"{len(SEARCHED)} seeds did not notice; they said {said}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in BUGS if hasattr(_bug(name), "faults")])
+def test_faults_made_for_a_bug_break_nothing_without_it(name: str):
+    for seed in TELLING:
+        assert not simulate(seed, faults=_bug(name).faults(seed)).broken, seed
 
 
 @pytest.mark.slow
@@ -64,12 +90,44 @@ def test_a_disk_that_only_says_it_has_synced_is_noticed():
     assert any(simulate(seed, lies=True).broken for seed in SEARCHED)
 
 
+RARE = (
+    "a corrupt value was scanned",
+    "a crash came between a write and its acknowledgement",
+    "a crash kept batches that were not synced",
+    "a crash took back batches",
+    "a message came out of a clog",
+    "a message was doubled",
+    "a message was lost",
+    "a message was sent into a cut",
+    "a paused process had much to catch up with",
+    "a torn batch was dropped whole",
+    "came back",
+    "collected a tombstone",
+    "denied a suspicion",
+    "healed a torn record",
+    "kept a hint",
+    "let a hint expire",
+    "met another proposer, or too few acceptors",
+    "quarantined a corrupt record",
+    "rebuilt a disk",
+    "refused a ballot from the future",
+    "refused a stamp from the future",
+    "refused what was too long under way",
+    "repaired a slot",
+    "repaired by reading",
+    "replayed a hint",
+    "settled a register in a round",
+    "was given up",
+    "was suspected",
+)  # "found an unfinished change of its own" comes once in so many seeds
+
+
 @pytest.mark.slow
 def test_rare_states_are_reached():
-    reached: Counter[str] = Counter()
+    reached = Counters()
     for seed in range(30):
         report = simulate(seed, ops=200)
         reached.update(report.reached)
-        reached.update({what: 1 for what in report.counts})
-    print("\n".join(f"{many:6} {what}" for what, many in sorted(reached.items())))
-    assert len(reached) >= 20
+        reached.update(report.counts)
+    print(reached.table())
+    assert not reached.missed(RARE, times=1)

@@ -58,7 +58,7 @@ class Wire:
 
     async def ends(self) -> bool:
         """Whether the node closes the connection, with nothing more to say."""
-        return not await asyncio.wait_for(self.reader.read(), SOON_S)
+        return self._replies.gets() is False and not await asyncio.wait_for(self.reader.read(), SOON_S)
 
 
 def packed(command: str | tuple[Any, ...]) -> bytes:

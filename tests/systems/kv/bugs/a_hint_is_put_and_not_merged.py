@@ -1,9 +1,13 @@
 """What comes late replaces what is there (riak_kv #847: a late hint over a key that was made again)."""
 
+import pytest
+
 from fathom.systems.kv.core.node import Node
 
+breaks = "holds a write that is older than the acknowledged"
 
-def seed(node: Node) -> None:
+
+def seed(node: Node, patch: pytest.MonkeyPatch) -> None:
     replica = node.replica
 
     def take(key, record, *, inherit=False):  # type: ignore[no-untyped-def]
@@ -12,4 +16,4 @@ def seed(node: Node) -> None:
             replica.keep(key, record, old)
         return True
 
-    replica.take = take  # type: ignore[method-assign]
+    patch.setattr(replica, "take", take)

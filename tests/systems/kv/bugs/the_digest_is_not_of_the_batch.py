@@ -1,9 +1,13 @@
 """The digest of a slot is written now and then, beside the data (riak_kv #477, riak_core #828)."""
 
+import pytest
+
 from fathom.systems.kv.core.node import Node
 
+breaks = "keeps are not those of its records"
 
-def seed(node: Node) -> None:
+
+def seed(node: Node, patch: pytest.MonkeyPatch) -> None:
     write = node.write
 
     def lazily(family, key, value):  # type: ignore[no-untyped-def]
@@ -11,4 +15,4 @@ def seed(node: Node) -> None:
             return node.so_far
         return write(family, key, value)
 
-    node.write = lazily  # type: ignore[method-assign]
+    patch.setattr(node, "write", lazily)
