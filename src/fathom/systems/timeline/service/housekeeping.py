@@ -199,13 +199,14 @@ class Housekeeper:
         now = self._clock()
         strays = await outbox.load((now - int(1000 * STRAY_S), now))
         outbox.took(strays)
-        for entry in strays:
+        if any(entry.kind == "edge" for entry in strays):
+            self.mute_ends(0)  # it may be that of a mute: look when it ends
+        for entry in strays:  # all of them before anything that may fail: they are not found a second time
             await self._mender.show(entry)
             if entry.kind == "post":
                 self._courier.take(entry)
+        for entry in strays:
             await self._tell(entry)
-        if any(entry.kind == "edge" for entry in strays):
-            self.mute_ends(0)  # it may be that of a mute: look when it ends
 
     async def _tell(self, entry: Entry) -> None:
         """Let those who listen hear of a change that nobody has told them of."""
