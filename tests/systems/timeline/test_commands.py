@@ -103,7 +103,9 @@ def test_what_was_backed_up_is_there_after_a_restore_into_a_new_folder(tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("up", [True, False], ids=["while it is up", "while it is not"])
-def test_a_backup_has_the_pictures_in_it_that_it_speaks_of(tmp_path: Path, up: bool) -> None:
+def test_a_backup_has_the_pictures_in_it_that_it_speaks_of(
+    tmp_path: Path, up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data, copy, file = tmp_path / "data", tmp_path / "copy", tmp_path / "back.up"
     back_up = ("backup", file, "--data", data, "--json")
 
@@ -123,9 +125,14 @@ def test_a_backup_has_the_pictures_in_it_that_it_speaks_of(tmp_path: Path, up: b
     if not up:
         result = run(*back_up)
         assert result.exit_code == 0, result.exception
+        with monkeypatch.context() as killed:
+            killed.setattr(Path, "rename", lambda path, to: dies() if to.name == "truth" else path.replace(to))
+            assert run("restore", file, "--data", copy).exit_code
+        assert sorted(path.name for path in copy.iterdir()) == ["files", "lock"], "half a restore, which is none"
     result = run("restore", file, "--data", copy)
     assert result.exit_code == 0, result.exception
     assert sorted(path.name for path in copy.iterdir()) == ["files", "lock", "truth"]
+    assert not list((copy / "files").glob("*.dump"))
 
     async def again(timeline: Any, stores: Any) -> None:
         (mark,) = await timeline.marks(ann, [post.id])
@@ -158,6 +165,10 @@ def test_a_backup_whose_pictures_cannot_be_had_is_none(tmp_path: Path) -> None:
     assert not (tmp_path / "evil").exists()
 
 
+def dies() -> None:
+    raise OSError("the process was killed here")
+
+
 def packed(file: Path, *members: tuple[str, bytes]) -> list[int]:
     """Write an archive; return where each member's header begins."""
     with tarfile.open(file, "w") as tar:
@@ -165,9 +176,11 @@ def packed(file: Path, *members: tuple[str, bytes]) -> list[int]:
             info = tarfile.TarInfo(name)
             info.size = len(body)
             tar.addfile(info, io.BytesIO(body))
+    with tarfile.open(file) as tar:
         return [member.offset for member in tar.getmembers()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", ["a flipped bit", "cut before the last", "cut in the middle"])
 def test_an_archive_that_lost_its_later_members_is_torn(tmp_path: Path, spoil: str) -> None:
     file, bodies = tmp_path / "back.up", [b"one", b"two"]
