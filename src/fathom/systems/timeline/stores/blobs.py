@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from fathom.engines.bucket import Bucket
     from fathom.engines.database import Database
 
-__all__ = ["DOOMED", "HELD", "Blobs", "Object", "digest_of", "referred"]
+__all__ = ["DOOMED", "HELD", "SWEPT_MAX", "Blobs", "Object", "digest_of", "referred"]
 
-SWEPT_MAX = 100  # objects at a time: the next round takes the rest
+SWEPT_MAX = 100  # objects at a time
 
 # Whoever changes several rows locks them first, in the order of their digests: then no two wait for each other.
 HELD = "held AS MATERIALIZED (SELECT hash FROM blobs WHERE hash = ANY({hashes}) ORDER BY hash FOR NO KEY UPDATE)"
