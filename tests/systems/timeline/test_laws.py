@@ -736,3 +736,23 @@ def test_a_like_is_told_once_neither_twice_nor_never():
             story.ops = story.ops[:3]
             story.tell("notices", STAR, {}, *kinds, answer={"notices": told, "older": None, "newer": None}, final=True)
             assert set(story.breaks()) == ({"a_notice_is_given_once"} if broken else set())
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "says"),
+    [
+        ("not-found", "this file is lost", True),
+        ("not-found", "this file is lost, try again", True),
+        ("unavailable", "too many are asking", False),
+        (None, "this file is lost", True),
+        (None, "a store is down, try again", False),  # as it was told before codes were kept
+    ],
+)
+def test_a_picture_whose_file_is_not_there_is_seen_and_a_store_that_is_down_is_none(
+    code: str | None, error: str, says: bool
+):
+    story = Story(GIVEN)
+    story.tell("upload", STAR, answer={"id": 5, "name": "five"})
+    story.tell("post", STAR, "look", None, {"media": [5]}, answer={"id": 10, "author": STAR, "likes": 0})
+    story.tell("content", "five", False, 0, 1, outcome=Outcome.FAILED, error=error, code=code, final=True)
+    assert ("no_attached_file_is_lost" in story.breaks()) is says
