@@ -469,10 +469,8 @@ async def test_a_lost_object_is_said_to_be_lost(world: World) -> None:
 
 @pytest.mark.feature("SOCIAL-16")
 async def test_a_service_killed_under_uploads_loses_no_picture_that_a_post_shows(world: World) -> None:
-    fields = ("truth", "cache", "queue", "files")
-    urls = {field: getattr(world.stores, field).where for field in fields}
     async with (
-        Served.start(world.engines.keeper, world.system, engines=urls, choices={}) as process,
+        Served.start(world.engines.keeper, world.system, engines=world.urls(), choices={}) as process,
         process.client() as timeline,
     ):
         people = [(await timeline.join(name, "a password")).id for name in ("ann", "bob", "cleo")]
