@@ -28,7 +28,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One call as its caller saw it.
 
     Times are seconds since the history began, on the caller's monotonic clock. `asked` and `answer` are plain
-    JSON values; `final` marks the reads made after everything had settled.
+    JSON values; `final` marks the reads made after everything had settled. `code` is a refusal's.
     """
 
     index: int
@@ -41,6 +41,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     end_s: float | None = None
     error: str | None = None
     final: bool = False
+    code: str | None = None
 
     def before(self, other: Op) -> bool:
         """Whether this call had ended before the other one began."""

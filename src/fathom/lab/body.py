@@ -137,6 +137,7 @@ class Recorder:
             end_s=None if call.end_s is None else round(call.end_s, 6),
             error=call.error,
             final=call.final,
+            code=call.code,
         )
 
     def _in_order(self, call: _Call) -> list[Any]:
@@ -161,6 +162,7 @@ class _Call:
         "args",
         "caller",
         "changes",
+        "code",
         "end_s",
         "error",
         "final",
@@ -176,6 +178,7 @@ class _Call:
         self.answer: Any = None
         self.outcome = Outcome.UNKNOWN  # until an answer says otherwise
         self.error: str | None = None
+        self.code: str | None = None
         self.start_s = 0.0
         self.end_s: float | None = None
 
@@ -201,6 +204,7 @@ class _Beside:
         except BaseException as error:
             call.outcome = outcome_of(error)
             call.error = str(error).partition("\n")[0] or type(error).__name__
+            call.code = error.code if isinstance(error, Refusal) else None
             if call.outcome is Outcome.FAILED:
                 call.end_s = recorder.now_s()  # an unknown one has no end: it may happen later
             raise

@@ -7,12 +7,14 @@ import fcntl
 import io
 import json
 import tarfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from fathom.engines.bucket import folder_of
 from fathom.engines.keeper import Keeper
 from fathom.engines.nats import Nats
 from fathom.engines.objects import Objects
@@ -22,7 +24,7 @@ from fathom.errors import FathomError
 from fathom.systems import find
 from fathom.systems.timeline import service
 from fathom.systems.timeline.api import Manner, Page
-from fathom.systems.timeline.commands import _without_password, app, home, read_graph
+from fathom.systems.timeline.commands import _without_password, app, archive, home, read_graph
 from fathom.systems.timeline.stores import Stores
 from fathom.web.choices import Choices
 
@@ -101,7 +103,9 @@ def test_what_was_backed_up_is_there_after_a_restore_into_a_new_folder(tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("up", [True, False], ids=["while it is up", "while it is not"])
-def test_a_backup_has_the_pictures_in_it_that_it_speaks_of(tmp_path: Path, up: bool) -> None:
+def test_a_backup_has_the_pictures_in_it_that_it_speaks_of(
+    tmp_path: Path, up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data, copy, file = tmp_path / "data", tmp_path / "copy", tmp_path / "back.up"
     back_up = ("backup", file, "--data", data, "--json")
 
@@ -121,9 +125,14 @@ def test_a_backup_has_the_pictures_in_it_that_it_speaks_of(tmp_path: Path, up: b
     if not up:
         result = run(*back_up)
         assert result.exit_code == 0, result.exception
+        with monkeypatch.context() as killed:
+            killed.setattr(Path, "rename", lambda path, to: dies() if to.name == "truth" else path.replace(to))
+            assert run("restore", file, "--data", copy).exit_code
+        assert sorted(path.name for path in copy.iterdir()) == ["files", "lock"], "half a restore, which is none"
     result = run("restore", file, "--data", copy)
     assert result.exit_code == 0, result.exception
     assert sorted(path.name for path in copy.iterdir()) == ["files", "lock", "truth"]
+    assert not list((copy / "files").glob("*.dump"))
 
     async def again(timeline: Any, stores: Any) -> None:
         (mark,) = await timeline.marks(ann, [post.id])
@@ -151,14 +160,51 @@ def test_a_backup_whose_pictures_cannot_be_had_is_none(tmp_path: Path) -> None:
     object.write_bytes(b"another")
     assert "is another" in told(run("backup", file, "--data", data)).why
     assert not file.exists()
-    file.write_bytes(b"")
+    packed(file, ("timeline/truth.dump", b"PGDMP"), ("timeline/files/../../evil", b"x"))
+    assert "is torn" in told(run("restore", file, "--data", tmp_path / "new")).what
+    assert not (tmp_path / "evil").exists()
+
+
+def dies() -> None:
+    raise OSError("the process was killed here")
+
+
+def packed(file: Path, *members: tuple[str, bytes]) -> list[int]:
+    """Write an archive; return where each member's header begins."""
     with tarfile.open(file, "w") as tar:
-        for name, body in (("timeline/truth.dump", b"PGDMP"), ("timeline/files/../../evil", b"x")):
+        for name, body in members:
             info = tarfile.TarInfo(name)
             info.size = len(body)
             tar.addfile(info, io.BytesIO(body))
-    assert "is torn" in told(run("restore", file, "--data", tmp_path / "new")).what
-    assert not (tmp_path / "evil").exists()
+    with tarfile.open(file) as tar:
+        return [member.offset for member in tar.getmembers()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", ["a flipped bit", "cut before the last", "cut in the middle"])
+def test_an_archive_that_lost_its_later_members_is_torn(tmp_path: Path, spoil: str) -> None:
+    file, bodies = tmp_path / "back.up", [b"one", b"two"]
+    objects = [
+        (f"timeline/files/{it.hexdigest()[:2]}/{it.hexdigest()}.0", body) for body in bodies for it in [sha256(body)]
+    ]
+    _, _, second, end = packed(file, ("timeline/truth.dump", b"PGDMP"), *objects, ("timeline/end", b"2"))
+
+    async def unpacked() -> list[str]:
+        async with Keeper.open() as keeper, Objects.start(keeper, name="files") as files, files.connected() as bucket:
+            await archive.unpack(file, tmp_path / "dumped", bucket)
+            folder = folder_of(files.where)
+            assert folder is not None
+            return [path.name for path in folder.rglob("*") if path.is_file()]
+
+    assert len(asyncio.run(unpacked())) == 2
+    whole = bytearray(file.read_bytes())
+    if spoil == "a flipped bit":
+        whole[second + 20] ^= 1
+    else:
+        del whole[end if spoil == "cut before the last" else second :]
+    file.write_bytes(whole)
+    with pytest.raises(FathomError, match="is torn"):
+        asyncio.run(unpacked())
 
 
 @pytest.mark.slow

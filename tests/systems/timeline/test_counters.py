@@ -10,10 +10,11 @@ import pytest
 
 from fathom.design import Choice
 from fathom.engines.engine import EngineError
-from fathom.errors import Refusal
+from fathom.errors import FathomError, Refusal
 from fathom.systems.timeline import laws
 from fathom.systems.timeline.api import Manner, Page
 from fathom.systems.timeline.decisions.counters import asynchronous
+from fathom.systems.timeline.decisions.counters.sharded import SHARDS_MAX
 from fathom.systems.timeline.service import now_ms
 from fathom.web.served import Served
 
@@ -269,8 +270,15 @@ async def test_a_switch_that_comes_while_numbers_are_moved_is_settled_as_well(wo
         assert world.stores.likes.reading == "kept"
 
 
-async def test_there_are_never_more_shards_than_there_are_numbers_for(world: World):
-    async with world.open(counters="sharded", turned={"shards": 10_000_000}) as timeline:
+@pytest.mark.parametrize("shards", [-1, 0, SHARDS_MAX + 1])
+async def test_rows_that_there_are_no_numbers_for_are_refused(world: World, shards: int):
+    with pytest.raises(FathomError, match="cannot be spread"):
+        async with world.open(counters="sharded", turned={"shards": shards}):
+            pass
+
+
+async def test_there_are_as_many_shards_as_there_are_numbers_for(world: World):
+    async with world.open(counters="sharded", turned={"shards": SHARDS_MAX}) as timeline:
         hot = await Hot.made(world, timeline, people=20)
         await hot.all_like()
         assert the_same(await hot.look()) == 20
@@ -432,12 +440,9 @@ async def test_a_service_that_is_opened_with_another_way_to_count_finds_all_like
 
 @pytest.mark.parametrize("counters", RIGHT)
 async def test_a_service_that_is_killed_under_likes_loses_none(world: World, counters: str):
-    stores = world.stores
-    fields = ("truth", "cache", "queue", "files")
-    urls = {field: getattr(stores, field).where for field in fields}
     choices = {"counters": Choice(counters)}
     async with (
-        Served.start(world.engines.keeper, world.system, engines=urls, choices=choices) as process,
+        Served.start(world.engines.keeper, world.system, engines=world.urls(), choices=choices) as process,
         process.client() as timeline,
     ):
         hot = await Hot.made(world, timeline, people=12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from fathom.engines.nats import Nats
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.systems.timeline.doors import app
-from fathom.systems.timeline.stores import Stores
 from fathom.web.listen import Listen
 from fathom.web.metrics import Metrics
 from fathom.web.serve import Settings
@@ -89,7 +89,7 @@ async def test_while_redis_is_down_a_home_comes_from_the_truth_and_says_so(world
         own = await stack.enter_async_context(Redis.start(world.engines.keeper, name="mortal"))
         cache = Redis.at(own.where)
         await stack.enter_async_context(cache.connected())
-        world.stores = Stores(world.stores.truth, cache, world.stores.queue, world.stores.files)
+        world.stores = replace(world.stores, cache=cache)
         visitor = await stack.enter_async_context(visited(world))
         ann = await visitor.joins("ann")
         post = await ann.writes("before")
@@ -126,7 +126,7 @@ async def test_metrics_tell_how_far_homes_lag_behind(world: World) -> None:
         own = await stack.enter_async_context(Nats.start(world.engines.keeper, name="mortal-queue"))
         queue = Nats.at(own.where)
         await stack.enter_async_context(queue.connected())
-        world.stores = Stores(world.stores.truth, world.stores.cache, queue, world.stores.files)
+        world.stores = replace(world.stores, queue=queue)
         visitor = await stack.enter_async_context(visited(world))
         ann, bob = await visitor.joins("ann"), await visitor.joins("bob")
         await ann.put("/api/v1/users/bob/follow")
@@ -156,7 +156,7 @@ async def test_without_the_truth_nothing_is_ready_and_a_write_is_asked_to_come_a
         own = await stack.enter_async_context(Postgres.start(world.engines.keeper, name="mortal-truth"))
         truth = Postgres.at(own.where)
         await stack.enter_async_context(truth.connected())
-        world.stores = Stores(truth, world.stores.cache, world.stores.queue, world.stores.files)
+        world.stores = replace(world.stores, truth=truth)
         await world.stores.migrate()
         visitor = await stack.enter_async_context(visited(world))
         ann = await visitor.joins("ann")

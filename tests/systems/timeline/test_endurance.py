@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from fathom.engines.redis_client import RedisError
 from fathom.errors import FathomError, Refusal
 from fathom.systems.timeline.api import Page, UserId
 from fathom.systems.timeline.service import delivery
-from fathom.systems.timeline.stores import Stores, _steps, feeds, seat
+from fathom.systems.timeline.stores import _steps, feeds, seat
 from fathom.systems.timeline.stores.deliveries import Delivery
 
 from .crowd import until
@@ -66,7 +67,7 @@ async def test_a_service_whose_postgresql_restarted_is_still_the_only_one(world:
         (ann,) = await world.town(timeline, "ann")
         async with without(world.engines.truth):
             pass
-        other = Stores(world.stores.truth, world.stores.cache, world.stores.queue, world.stores.files)
+        other = replace(world.stores)
         await timeline.post(ann, "hello")  # it is surely alone when it writes
         with pytest.raises(FathomError, match="another timeline serves these data"):
             async with other.alone(within_s=0.3):
@@ -116,9 +117,20 @@ async def test_an_outbox_whose_disk_was_full_for_a_while_is_emptied_afterwards(w
         (ann,) = await world.town(timeline, "ann")
         truth = world.stores.truth.client
         await truth.execute(FULL)
+        flush, refused = world.stores.outbox.flush, asyncio.Event()
+
+        async def tried() -> None:
+            try:
+                await flush()
+            except Exception:
+                refused.set()
+                raise
+
+        world.stores.outbox.flush = tried  # type: ignore[method-assign]
         await timeline.post(ann, "hello")
         await timeline.settled()
-        await asyncio.sleep(0.6)  # it tries, and is refused
+        async with asyncio.timeout(20):
+            await refused.wait()
         assert await truth.fetchval("SELECT count(*) FROM outbox") == 1
         await truth.execute("DROP TRIGGER full_ ON outbox")
         async with asyncio.timeout(20):
@@ -173,7 +185,7 @@ async def test_data_of_the_first_schema_are_opened(world: World):
         await first.client.execute("INSERT INTO migrations VALUES (1, $1)", name)
         await first.client.execute("INSERT INTO users VALUES (7, 'ann', NULL, 0)")
         await first.client.execute("INSERT INTO counts VALUES (7)")
-        world.stores = Stores(first, stores.cache, stores.queue, stores.files)
+        world.stores = replace(stores, truth=first)
         assert await world.stores.migrate() == len(_steps()) > 1
         async with world.open("on-write") as timeline:
             assert (await timeline.profile(UserId(7), "ann")).id == 7
@@ -187,7 +199,7 @@ async def test_readers_do_not_notice_that_redis_is_full(world: World):
         Redis.start(world.engines.keeper, name="small", memory_bytes=6 << 20, eviction="noeviction") as small,
         (cache := Redis.at(small.where)).connected() as redis,
     ):
-        world.stores = Stores(world.stores.truth, cache, world.stores.queue, world.stores.files)
+        world.stores = replace(world.stores, cache=cache)
         async with world.open("on-write") as timeline:
             ann, bob, cat = await world.town(timeline, "ann", "bob", "cat")
             await timeline.follow(bob, ann)
@@ -213,7 +225,7 @@ async def test_a_full_redis_as_we_start_it_makes_room_and_keeps_who_has_a_feed(w
         Redis.start(world.engines.keeper, name="small", memory_bytes=6 << 20) as small,
         (cache := Redis.at(small.where)).connected() as redis,
     ):
-        world.stores = Stores(world.stores.truth, cache, world.stores.queue, world.stores.files)
+        world.stores = replace(world.stores, cache=cache)
         async with world.open("on-write") as timeline:
             ann, bob = await world.town(timeline, "ann", "bob")
             await timeline.follow(bob, ann)

@@ -406,272 +406,6 @@ def test_likes_that_differ_from_the_likers_are_seen():
     assert any("no longer" in says for says in story.breaks()["likes_equal_the_likers"])
 
 
-# Everybody's posts ---------------------------------------------------------------------------------------------------
-
-WALK = "a_walk_meets_once_what_was_there"
-LATEST = Op(
-    index=-1,
-    caller="lab",
-    call="given",
-    answer={"latest": [[id, STAR, 100 + id] for id in (1, 2, 3, 4)]},
-    start_s=-1,
-    end_s=-1,
-)
-
-
-def test_a_walk_that_meets_each_once_breaks_nothing_whatever_is_written_meanwhile():
-    story = Story(LATEST)
-    story.latest(FAN, (4, 104), (3, 103), next="a")
-    story.tell("post", STAR, "new", answer={"id": 5, "author": STAR, "likes": 0, "at_ms": 105})
-    story.latest(FAN, (2, 102), (1, 101), cursor="a", next="b")
-    story.latest(FAN, cursor="b")
-    story.latest(FAN, (2, 102), (1, 101), cursor="a", next="b")  # the same piece again is no part of the walk
-    assert story.breaks() == {}
-
-
-def test_what_moved_down_a_page_is_met_twice():
-    story = Story(LATEST)
-    story.latest(FAN, (4, 104), (3, 103), next="a")
-    story.latest(FAN, (3, 103), (2, 102), cursor="a", next="b")
-    assert story.breaks() == {WALK: ["a walk by 2 meets post 3 on page 1 and 2"]}
-
-
-@pytest.mark.parametrize(("last", "says"), [((1, 101), ["post 2"]), (None, ["post 1", "post 2"])])
-def test_what_lies_between_two_pages_is_passed_over(last: tuple[int, int] | None, says: list[str]):
-    story = Story(LATEST)
-    story.latest(FAN, (4, 104), (3, 103), next="a")
-    story.latest(FAN, *[last] if last else [], cursor="a")
-    told = story.breaks()[WALK]
-    assert len(told) == len(says) and all(what in each for what, each in zip(says, told, strict=True))
-
-
-@pytest.mark.parametrize("happens", ["delete", "block", "unknown block", "another's walk", "later"])
-def test_a_walk_need_not_meet_what_may_have_gone_or_come(happens: str):
-    story = Story(LATEST)
-    first = story.latest(FAN, (4, 104), (3, 103), next="a")
-    match happens:
-        case "delete":
-            story.tell("delete", STAR, 2)
-        case "block":
-            story.tell("block", FAN, STAR)
-        case "unknown block":
-            story.tell("block", STAR, FAN, outcome=Outcome.UNKNOWN)
-        case "later":
-            story.ops[0] = msgspec.structs.replace(LATEST, answer={"latest": [[4, STAR, 104], [3, STAR, 103]]})
-            answer = {"id": 2, "author": STAR, "likes": 0, "at_ms": 102}  # its clock had stepped back
-            story.ops.append(Op(index=9, caller="x", call="post", asked=[STAR, "late"], answer=answer,
-                                start_s=first.start_s, end_s=first.end_s))  # fmt: skip
-        case _:
-            pass
-    who = "another" if happens == "another's walk" else "one"
-    story.latest(FAN, *[] if happens == "block" else [(1, 101)], cursor="a", caller=who)
-    assert WALK not in story.breaks()
-
-
-# Walking up ----------------------------------------------------------------------------------------------------------
-
-CLIMB = "who_walks_up_passes_over_nothing"
-
-
-def test_who_walks_up_may_be_behind_as_long_as_nothing_comes_in_below():
-    story = Story()
-    story.post(STAR, 10)
-    story.newer(FAN, 0)
-    story.post(STAR, 11)
-    story.newer(FAN, 0, 10)
-    story.newer(FAN, 10)
-    story.newer(FAN, 10, 11, outcome=Outcome.FAILED)  # nobody was told
-    assert story.breaks() == {}
-
-
-@pytest.mark.parametrize("written", ["before", "afterwards"])
-def test_a_post_below_where_somebody_stands_who_was_not_shown_it_is_passed_over(written: str):
-    story = Story()
-    if written == "before":
-        story.post(STAR, 10)
-    story.newer(FAN, 5, 11)
-    story.post(STAR, 11)
-    if written == "afterwards":
-        story.post(STAR, 10)
-    story.newer(FAN, 11)
-    assert story.breaks() == {CLIMB: ["2 walked up from 5 to 11 and was not shown post 10 by 1"]}
-
-
-def test_whoever_goes_through_everybodys_posts_need_not_meet_the_unlisted():
-    story = Story(LATEST)
-    unlisted = {"id": 2, "author": STAR, "likes": 0, "at_ms": 100, "listed": False}
-    story.tell("post", STAR, "not for all", answer=unlisted)
-    story.newer(FAN, 1, 3)
-    story.newer(FAN, 3, 4)
-    story.ops[0] = msgspec.structs.replace(LATEST, answer={"latest": [[id, STAR, 100 + id] for id in (1, 3, 4)]})
-    story.latest(FAN, (4, 104), (3, 103), next="a")
-    story.latest(FAN, (1, 101), cursor="a")
-    assert story.breaks() == {}
-    story.ops[1] = msgspec.structs.replace(story.ops[1], answer={**unlisted, "listed": True})
-    assert set(story.breaks()) == {CLIMB, WALK}
-
-
-@pytest.mark.parametrize("happens", ["delete", "block", "another asks", "below the beginning"])
-def test_who_walks_up_need_not_be_shown_what_may_be_hidden_or_lies_elsewhere(happens: str):
-    story = Story()
-    story.post(STAR, 10)
-    story.newer(FAN, 10 if happens == "below the beginning" else 5)
-    if happens == "delete":
-        story.tell("delete", STAR, 10)
-    if happens == "block":
-        story.tell("block", FAN, STAR)
-    story.post(3, 11)
-    where = 10 if happens == "below the beginning" else 5
-    if happens == "another asks":
-        story.newer(FAN, 10, 11, caller="another")
-    else:
-        story.ops.append(
-            Op(index=99, caller="one", call="newer", asked=[FAN, where, 2], start_s=90, end_s=91,
-               answer=[{"id": 11, "author": 3, "at_ms": 100}])
-        )  # fmt: skip
-    assert CLIMB not in story.breaks()
-
-
-# Stars, and who follows too many -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("behind", "beside", "pieces", "fair"), [
-    (0, 0, 1, True), (8, 0, 1, True), (9, 0, 1, False), (10, 1, 1, True), (30, 10, 1, False), (30, 0, 0, True),
-])  # fmt: skip
-def test_a_post_may_wait_for_what_is_in_hand_and_for_its_line_but_not_for_a_stars_rest(
-    behind: int, beside: int, pieces: int, fair: bool
-):
-    story = Story()
-    answer = {"told": bool(pieces), "pieces": pieces, "behind": behind, "beside": beside}
-    story.tell("reach", STAR, 10, answer=answer)
-    assert (story.breaks() == {}) == fair
-
-
-CROWDED = {"follows": {str(FAN): [STAR, *range(10, 19)]}, "posts": {}, "sampled_above": 5}
-
-
-@pytest.mark.parametrize(("seen", "fair"), [(100, True), (50, True), (25, True), (15, False), (0, False)])
-def test_who_follows_twice_the_limit_is_due_half_of_what_is_written_give_or_take_chance(seen: int, fair: bool):
-    story = Story(Op(index=-1, caller="lab", call="given", answer=CROWDED, start_s=-1, end_s=-1))
-    for post in range(100, 200):
-        story.post(STAR, post)
-    story.home(FAN, *[(post, STAR) for post in range(199, 199 - seen, -1)], final=True)
-    assert set(story.breaks()) == (set() if fair else {"a_sampled_home_has_its_share"})
-
-
-def test_what_is_no_more_than_the_limit_is_due_whole():
-    story = Story(
-        Op(index=-1, caller="lab", call="given", answer={**CROWDED, "sampled_above": 10}, start_s=-1, end_s=-1)
-    )
-    story.post(STAR, 100)
-    story.home(FAN, final=True)
-    assert "each_follower_sees_each_post_once" in story.breaks()
-
-
-def test_ones_own_posts_are_due_whole_however_many_one_follows():
-    story = Story(Op(index=-1, caller="lab", call="given", answer=CROWDED, start_s=-1, end_s=-1))
-    story.post(FAN, 100)
-    story.home(FAN, final=True)
-    assert "an_author_reads_their_own_post_at_once" in story.breaks()
-
-
-def test_a_number_of_likes_that_no_order_of_the_likes_explains_is_seen():
-    """Of a post that very many like nobody reads all who do; but those who came and went are known."""
-    for likes, wrong in ((1_001, False), (1_002, False), (1_000, True), (1_003, True)):
-        story = Story(msgspec.structs.replace(GIVEN, answer={**GIVEN.answer, "posts": {}, "likes": {"10": 1_000}}))
-        story.tell("like", FAN, 10, answer=1_001)
-        story.tell("like", STAR, 10, outcome=Outcome.UNKNOWN)
-        story.home(FAN, (10, STAR), likes=likes, final=True)
-        assert ("likes_equal_the_likers" in story.breaks()) is wrong, likes
-
-
-def test_a_number_of_likes_may_be_as_late_as_was_promised_and_not_later():
-    for promise, late in ((0.0, True), (0.4, True), (2.0, False), (None, False)):
-        given = {**GIVEN.answer, **({} if promise is None else {"counted_within_s": promise})}
-        story = Story(msgspec.structs.replace(GIVEN, answer=given))
-        story.post(STAR, 10)
-        story.tell("like", FAN, 10, answer=1)
-        story.home(STAR, (10, STAR), likes=0)
-        assert story.breaks() == (
-            {"likes_are_counted_in_time": story.says("likes_are_counted_in_time")} if late else {}
-        )
-
-
-def test_nobody_is_promised_a_number_while_calls_fail():
-    story = Story(msgspec.structs.replace(GIVEN, answer={**GIVEN.answer, "counted_within_s": 0.4}))
-    story.post(STAR, 10)
-    story.tell("like", FAN, 10, answer=1)
-    story.tell("like", STAR, 10, outcome=Outcome.FAILED, lasts_s=0.8)
-    story.home(STAR, (10, STAR), likes=0)
-    assert story.breaks() == {}
-    story.home(STAR, (10, STAR), likes=0)
-    assert set(story.breaks()) == {"likes_are_counted_in_time"}
-
-
-def test_fewer_likes_than_none_are_seen():
-    story = Story(GIVEN)
-    story.tell("unlike", FAN, 10, answer=-1)
-    assert set(story.breaks()) == {"likes_are_never_negative"}
-
-
-def test_what_trends_and_is_older_than_was_promised_is_seen():
-    law = "what_trends_is_as_fresh_as_promised"
-    story = Story(GIVEN)
-    story.trending(made_s=1.2, anew=True)  # asked at 1 s
-    story.now_s = 5
-    story.trending(made_s=1.2)  # at 6 s: 4.8 s old
-    assert story.breaks() == {}
-    story.trending(made_s=1.2)
-    assert story.says(law) == ["user 2 was given what had trended 5.50 s before, and at most 5 s were promised"]
-
-
-def test_how_old_what_trends_is_cannot_be_told_from_answers_that_nobody_saw_made():
-    story = Story(GIVEN)
-    story.trending(made_s=-100)
-    assert story.breaks() == {}
-
-
-def test_many_who_make_what_trends_at_once_are_seen():
-    law = "what_trends_is_made_by_few_at_once"
-    story = Story(GIVEN)
-    for n in range(2):
-        story.trending(made_s=1 + n / 10, took_s=3, anew=True)
-    story.trending(made_s=4.2, took_s=1, anew=True)  # the first two had ended
-    assert law not in story.breaks()
-    story.trending(made_s=1.3, took_s=1, anew=True)
-    assert story.says(law) == ["3 calls made what trends at the same time"]
-
-
-def test_what_is_blocked_or_deleted_does_not_trend():
-    story = Story(GIVEN)
-    story.post(STAR, 10)
-    story.tell("block", STAR, FAN)
-    story.tell("delete", STAR, 10)
-    story.trending((10, STAR), made_s=1, anew=True)
-    assert {"nothing_deleted", "nothing_from_the_blocked"} <= set(story.breaks())
-
-
-@pytest.mark.parametrize("call", ["latest", "newer"])
-def test_what_is_blocked_or_deleted_is_not_among_everybodys_posts(call: str):
-    for change, law in ((("block", STAR, FAN), "nothing_from_the_blocked"), (("delete", STAR, 10), "nothing_deleted")):
-        story = Story(GIVEN)
-        story.post(STAR, 10)
-        story.tell(*change)
-        story.latest(FAN, (10, 100)) if call == "latest" else story.newer(FAN, 0, 10)
-        assert set(story.breaks()) == {law}
-        story.ops[-2:] = story.ops[:-3:-1]  # asked before: it was there
-        story = _retold(story)
-        assert story.breaks() == {}
-
-
-def _retold(story: Story) -> Story:
-    """Return the same calls in their order, each a second after the last."""
-    again = Story(GIVEN)
-    for op in story.ops[1:]:
-        again.tell(op.call, *op.asked, answer=op.answer)
-    return again
-
-
 def boost(post: int, by: int, shows: tuple[int, int]) -> dict[str, Any]:
     """Return a boost as a home shows it."""
     return {"id": post, "author": by, "boosted": {"id": shows[0], "author": shows[1]}}
@@ -736,3 +470,23 @@ def test_a_like_is_told_once_neither_twice_nor_never():
             story.ops = story.ops[:3]
             story.tell("notices", STAR, {}, *kinds, answer={"notices": told, "older": None, "newer": None}, final=True)
             assert set(story.breaks()) == ({"a_notice_is_given_once"} if broken else set())
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "says"),
+    [
+        ("not-found", "this file is lost", True),
+        ("not-found", "this file is lost, try again", True),
+        ("unavailable", "too many are asking", False),
+        (None, "this file is lost", True),
+        (None, "a store is down, try again", False),  # as it was told before codes were kept
+    ],
+)
+def test_a_picture_whose_file_is_not_there_is_seen_and_a_store_that_is_down_is_none(
+    code: str | None, error: str, says: bool
+):
+    story = Story(GIVEN)
+    story.tell("upload", STAR, answer={"id": 5, "name": "five"})
+    story.tell("post", STAR, "look", None, {"media": [5]}, answer={"id": 10, "author": STAR, "likes": 0})
+    story.tell("content", "five", False, 0, 1, outcome=Outcome.FAILED, error=error, code=code, final=True)
+    assert ("no_attached_file_is_lost" in story.breaks()) is says

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fathom.engines.engine import EngineDown
 from fathom.systems.timeline.api import Manner, Page
 from fathom.systems.timeline.service import mending
 from fathom.systems.timeline.stores.posts import Draft
@@ -171,3 +172,22 @@ async def test_a_stray_row_is_taken_up_also_when_the_clock_has_stepped_back(worl
         await timeline._house._take_strays()
         await timeline.settled()
         assert bodies(await timeline.home(bob, Page())) == ["hello"]
+
+
+async def test_all_strays_are_taken_up_though_the_truth_fails_when_the_first_is_to_be_told(world: World):
+    async with followed(world) as (timeline, ann, bob):
+        house, ahead_ms = timeline._house, timeline._clock() + 3_600_000
+        for body in ("first", "second"):
+            await world.stores.posts.write(ann, Draft(body), ahead_ms, numbered(timeline))
+        await world.stores.graph.mute(ann, bob, ahead_ms, ahead_ms + 10_000)
+
+        async def down(entry: Any) -> None:
+            assert set(world.stores.outbox.undelivered()) <= house._courier._left.keys()
+            assert house._mutes_end_ms == 0
+            raise EngineDown("gone", why="for the test", fix="look")
+
+        house._tell, house._mutes_end_ms = down, float("inf")
+        with pytest.raises(EngineDown):
+            await house._take_strays()
+        await timeline.settled()
+        assert bodies(await timeline.home(bob, Page())) == ["second", "first"]

@@ -7,26 +7,13 @@ from typing import Any
 
 import pytest
 
-from fathom.systems.timeline.model import TimelineModel
-from fathom.web.app import Door
+from fathom.systems.timeline.doors.mastodon.asked import FIELDS_MAX
 
-from .client import Client, Program, program
+from .client import Client, Program
+from .clients import ann, app, bob
 from .visitor import neighbours
 
-
-@pytest.fixture
-async def app(door: Door, model: TimelineModel) -> Program:
-    return await program(Client(door, timeline=model))
-
-
-@pytest.fixture
-async def ann(app: Program) -> Client:
-    return await app.joined("ann")
-
-
-@pytest.fixture
-async def bob(app: Program) -> Client:
-    return await app.joined("bob")
+__all__ = ["ann", "app", "bob"]  # fixtures
 
 
 async def id_of(client: Client) -> str:
@@ -437,6 +424,15 @@ async def test_errors_are_said_in_mastodons_words_on_its_paths_and_in_ours_on_ou
     assert (ours.status, ours.code) == (401, "unauthorised"), "a program's token opens only the door it was made for"
     nowhere = await ann.get("/api/v1/nothing")
     assert (nowhere.status, nowhere.code) == (404, "not-found")
+
+
+@pytest.mark.parametrize(("fields", "status"), [(FIELDS_MAX, 200), (FIELDS_MAX + 1, 422)])
+async def test_a_form_has_so_many_parts_and_its_end_is_none(ann: Client, fields: int, status: int) -> None:
+    part = '--x\r\ncontent-disposition: form-data; name="{}"\r\n\r\nhello\r\n'
+    raw = "".join(part.format(name) for name in ["status"] + ["other"] * (fields - 1)) + "--x--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = await ann.ask("POST", "/api/v1/statuses", raw=raw.encode(), headers=headers)
+    assert answer.status == status, answer
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,14 @@ from fathom.systems.timeline.doors import app as door_of
 from fathom.systems.timeline.doors.mastodon.routes import ANYBODY, CLIENT, PROGRAM, Route
 from fathom.systems.timeline.model import TimelineModel
 from fathom.systems.timeline.model.checks import challenge_of
-from fathom.web.app import Door
 
 from .client import BACK, PASSWORD, Client, Program, program
+from .clients import app
 from .visitor import Answer
 
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
+__all__ = ["app"]  # a fixture
+
 ROUTES: list[Route] = door_of(TimelineModel()).dialect.routes  # pyright: ignore[reportOptionalMemberAccess]
 GUARDED = [route for route in ROUTES if route.needs not in (ANYBODY, CLIENT)]
 # Who may be asked by anybody. Whatever else the door ever gets is tested as a stranger, without anybody's doing.
@@ -38,11 +40,6 @@ PUBLIC = {
     "GET /api/v1/timelines/public", "GET /api/v1/timelines/tag/:tag",
     "GET /api/v1/streaming/health", "GET /api/v1/streaming/public", "GET /api/v1/streaming/public/local",
 }  # fmt: skip
-
-
-@pytest.fixture
-async def app(door: Door, model: TimelineModel) -> Program:
-    return await program(Client(door, timeline=model))
 
 
 def test_what_anybody_may_ask_is_what_we_think() -> None:

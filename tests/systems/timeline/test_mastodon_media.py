@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 
+from fathom.errors import Refusal
 from fathom.systems.timeline.api import MEDIA_BYTES_MAX
+from fathom.systems.timeline.doors.mastodon import media
 from fathom.systems.timeline.doors.mastodon.routes import LARGE_AT_ONCE, LARGE_OF_ONE
 from fathom.systems.timeline.model import TimelineModel
-from fathom.web.app import Door
 
-from .client import Client, Program, program
+from .client import Client, Program
+from .clients import ann, app, bob
 from .pictures import camera, film, noise, picture
 from .visitor import Answer
+
+__all__ = ["ann", "app", "bob"]  # fixtures
 
 DAY_MS = 86_400_000
 
@@ -40,21 +44,6 @@ def model(behind: Any, hours: Hours) -> TimelineModel:
     it = TimelineModel(hours)
     behind.lies(it)
     return it
-
-
-@pytest.fixture
-async def app(door: Door, model: TimelineModel) -> Program:
-    return await program(Client(door, timeline=model))
-
-
-@pytest.fixture
-async def ann(app: Program) -> Client:
-    return await app.joined("ann")
-
-
-@pytest.fixture
-async def bob(app: Program) -> Client:
-    return await app.joined("bob")
 
 
 async def sent(
@@ -200,7 +189,7 @@ async def test_who_is_blocked_is_told_of_no_picture_of_the_author(app: Program, 
     bobs = (await bob.sees("accounts/verify_credentials"))["id"]
     assert (await bob.sees(f"statuses/{status['id']}"))["media_attachments"]
     marks = await ann.timeline.marks(int(bobs), [int(status["id"])])
-    assert [media.id for media in marks[0].media] == [int(it["id"])]
+    assert [each.id for each in marks[0].media] == [int(it["id"])]
     await ann.does(f"accounts/{bobs}/block")
     assert (await bob.get(f"/api/v1/statuses/{status['id']}")).status == 404
     assert await bob.sees("timelines/public?only_media=true") == []
@@ -263,6 +252,35 @@ async def test_a_part_of_a_file_is_given_to_who_asks_for_it(
     assert (stale.status, stale.body) == (200, whole)
 
 
+async def test_so_many_read_long_files_at_once_and_who_is_refused_or_fails_takes_no_place(
+    ann: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "READERS_MAX", 1)
+    monkeypatch.setattr(media, "PIECE_BYTES", 10)
+    url = path((await keeps(ann, picture(2, (60, 60))))["url"])
+    content, begun, go_on = ann.timeline.content, asyncio.Event(), asyncio.Event()
+
+    async def slow(*asked: Any) -> bytes:
+        begun.set()
+        await go_on.wait()
+        return await content(*asked)
+
+    async def down(*asked: Any) -> bytes:
+        raise Refusal("unavailable", "a store is down")
+
+    monkeypatch.setattr(ann.timeline, "content", slow)
+    first = asyncio.create_task(ann.get(url))
+    await begun.wait()
+    monkeypatch.setattr(ann.timeline, "content", content)
+    assert (await ann.get(url)).status == 503
+    go_on.set()
+    assert (await first).status == 200
+    monkeypatch.setattr(ann.timeline, "content", down)
+    assert [(await ann.get(url)).status for _ in range(2)] == [503, 503]
+    monkeypatch.setattr(ann.timeline, "content", content)
+    assert [(await ann.get(url)).status for _ in range(2)] == [200, 200]
+
+
 async def test_there_is_nothing_under_a_name_that_was_not_drawn(ann: Client) -> None:
     url = path((await keeps(ann, picture()))["url"])
     name = url.split("/")[2]
@@ -294,13 +312,32 @@ async def test_a_status_is_deleted_and_drafted_again_with_its_picture_or_takes_i
     it = await keeps(ann, picture())
     status = await ann.toots("tpyo", **{"media_ids[]": it["id"]})
     gone = await ann.send("DELETE", f"/api/v1/statuses/{status['id']}")
-    assert [media["id"] for media in gone.json()["media_attachments"]] == [it["id"]]
+    assert [each["id"] for each in gone.json()["media_attachments"]] == [it["id"]]
     assert (await ann.get(path(it["url"]))).status == 404, "nobody is shown it meanwhile"
     again = await ann.toots("typo", **{"media_ids[]": it["id"]})
     assert again["media_attachments"][0]["url"] == it["url"]
     assert (await ann.get(path(it["url"]))).status == 200
     await ann.send("DELETE", f"/api/v1/statuses/{again['id']}?delete_media=true")
     assert (await ann.send("POST", "/api/v1/statuses", {"status": "more", "media_ids[]": it["id"]})).status == 422
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "says"), [("not-found", 200, None), ("unavailable", 503, "it may have happened")]
+)
+async def test_that_a_picture_did_not_go_does_not_say_that_its_status_is_still_there(
+    ann: Client, monkeypatch: pytest.MonkeyPatch, code: str, status: int, says: str | None
+) -> None:
+    it = await keeps(ann, picture())
+    shown = await ann.toots("look", **{"media_ids[]": it["id"]})
+
+    async def fails(*asked: Any) -> None:
+        raise Refusal(code, "nothing was done")
+
+    monkeypatch.setattr(ann.timeline, "discard", fails)
+    answer = await ann.send("DELETE", f"/api/v1/statuses/{shown['id']}?delete_media=true")
+    assert answer.status == status
+    assert says is None or says in answer.json()["error"]
+    assert (await ann.get(f"/api/v1/statuses/{shown['id']}")).status == 404
 
 
 async def test_what_is_kept_is_said_where_clients_look(ann: Client) -> None:

@@ -23,7 +23,7 @@ from fathom.systems.timeline.doors import app
 from fathom.systems.timeline.doors.mastodon.media import PIECE_BYTES
 from fathom.systems.timeline.model.media import Rules
 from fathom.systems.timeline.model.pictures import reworked
-from fathom.systems.timeline.service import workshop
+from fathom.systems.timeline.service import housekeeping, workshop
 from fathom.web.listen import Listen
 from fathom.web.served import Served
 from fathom.web.server import listening
@@ -111,6 +111,25 @@ async def test_an_upload_that_no_post_shows_goes_after_a_day_and_one_that_is_sho
         assert await read(timeline, shown)
         with pytest.raises(Refusal):
             await timeline.uploaded(ann, unused.id)
+
+
+async def test_all_that_is_due_goes_at_once_however_much_it_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "SWEPT_MAX", 1)
+    monkeypatch.setattr(housekeeping, "LET_GO_MAX", 1)
+    async with world.open(clock=world.clock) as timeline:
+        (ann,) = await world.town(timeline, "ann")
+        for n in range(3):
+            await timeline.upload(ann, picture(n))
+        blobs = world.stores.blobs
+        sweep = blobs.sweep
+        monkeypatch.setattr("fathom.systems.timeline.stores.uploads.LET_GO_MAX", 1)
+        blobs.sweep = lambda now_ms, grace_ms: sweep(now_ms, grace_ms, 1)  # type: ignore[method-assign]
+        world.clock.now_ms += DAY_MS
+        await timeline._house._tidy()
+        assert await rows(world, "media") == 0
+        world.clock.now_ms += HOUR_MS + 1
+        await timeline._house._tidy()
+        assert objects(world) == []
 
 
 async def test_the_same_bytes_sent_again_while_they_are_being_swept_lie_elsewhere_and_stay(world: World) -> None:
@@ -268,6 +287,18 @@ async def test_a_sweep_that_died_in_its_middle_is_taken_up(world: World) -> None
         assert (objects(world), await rows(world, "condemned")) == ([], 0)
 
 
+async def test_who_is_refused_hears_why_also_when_their_room_cannot_be_given_back(world: World) -> None:
+    async with world.open(clock=world.clock) as timeline:
+        (ann,) = await world.town(timeline, "ann")
+
+        async def down(*args: Any) -> None:
+            raise EngineUnknown("gone", why="for the test", fix="")
+
+        world.stores.uploads.give_back = down  # type: ignore[method-assign]
+        with pytest.raises(Refusal, match="cannot be read"):
+            await timeline.upload(ann, picture(1)[:45])
+
+
 async def test_no_row_is_there_before_its_bytes(world: World) -> None:
     """Whatever fails on the way, a picture that its sender was not told of is no picture."""
     async with world.open(clock=world.clock) as timeline:
@@ -318,6 +349,10 @@ async def test_an_account_has_so_much_room_and_it_is_reserved_before_anything_is
         assert {it.code for it in answers if isinstance(it, Refusal)} == {"too-large"}
         await timeline.upload(bob, raw)
         await timeline.discard(ann, done[0].id)
+        with pytest.raises(Refusal):  # its bytes are still there
+            await timeline.upload(ann, raw)
+        world.clock.now_ms += HOUR_MS
+        await tidied(world)
         await timeline.upload(ann, raw)
         with pytest.raises(Refusal):
             await timeline.upload(ann, raw)
@@ -439,10 +474,8 @@ async def test_a_lost_object_is_said_to_be_lost(world: World) -> None:
 
 @pytest.mark.feature("SOCIAL-16")
 async def test_a_service_killed_under_uploads_loses_no_picture_that_a_post_shows(world: World) -> None:
-    fields = ("truth", "cache", "queue", "files")
-    urls = {field: getattr(world.stores, field).where for field in fields}
     async with (
-        Served.start(world.engines.keeper, world.system, engines=urls, choices={}) as process,
+        Served.start(world.engines.keeper, world.system, engines=world.urls(), choices={}) as process,
         process.client() as timeline,
     ):
         people = [(await timeline.join(name, "a password")).id for name in ("ann", "bob", "cleo")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from fathom.design import Choice
 from fathom.engines.redis import Redis
 from fathom.errors import Refusal
 from fathom.systems.timeline.api import Page
-from fathom.systems.timeline.stores import Stores
 
 from .crowd import Crowd, until
 from .world import SMALL, World
@@ -202,7 +202,7 @@ async def test_a_redis_that_restarts_while_nobody_asks_is_not_believed_unless_it
         Redis.start(world.engines.keeper, name="forgetful", sync="no") as forgetful,
         (cache := Redis.at(forgetful.where)).connected() as redis,
     ):
-        world.stores = Stores(world.stores.truth, cache, world.stores.queue, world.stores.files)
+        world.stores = replace(world.stores, cache=cache)
         async with world.open("on-write") as timeline:
             ann, bob, cat = await world.town(timeline, "ann", "bob", "cat")
             for author in (ann, cat):

@@ -13,7 +13,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from fathom.errors import Refusal
 from fathom.systems.timeline.api import MEDIA_BYTES_MAX, MEDIA_PIXELS_MAX
+from fathom.systems.timeline.model import pictures
 from fathom.systems.timeline.model.pictures import FRAMES_MAX, form_of, reworked
+from fathom.systems.timeline.service.workshop import Workshop
 from tests.features import feature
 
 from .pictures import camera, film, gif, noise, picture, webp
@@ -55,7 +57,7 @@ def test_films_and_sounds_are_declined_in_words(raw: bytes) -> None:
     ids=["png", "jpeg", "moving", "webp", "gif"],
 )
 def test_a_picture_that_is_cut_off_or_broken_is_refused_and_nothing_worse(raw: bytes) -> None:
-    dice = random.Random(4)
+    dice, refused = random.Random(4), 0
     for length in range(12, len(raw) - 1, 7):
         broken = bytearray(raw[:length])
         broken[dice.randrange(12, length) if length > 12 else 11] ^= 0xFF
@@ -63,6 +65,8 @@ def test_a_picture_that_is_cut_off_or_broken_is_refused_and_nothing_worse(raw: b
             reworked(bytes(broken))
         except Refusal as told:
             assert told.code == "invalid"
+            refused += 1
+    assert refused > len(range(12, len(raw) - 1, 7)) / 2, refused
 
 
 def test_what_a_camera_tells_of_its_owner_is_left_behind_and_the_picture_is_upright() -> None:
@@ -78,6 +82,27 @@ def test_what_a_camera_tells_of_its_owner_is_left_behind_and_the_picture_is_upri
     Image.new("RGB", (9, 9)).save(marked, "PNG", pnginfo=said, xmp=b"<x:xmpmeta>me</x:xmpmeta>")
     assert b"ann lives here" in marked.getvalue()
     assert all(b"ann" not in part.body and b"xmp" not in part.body for part in reworked(marked.getvalue()))
+
+
+def test_a_photograph_with_a_preview_in_it_is_a_photograph() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    photograph, preview = Image.new("RGB", (40, 20), "red"), Image.new("RGB", (20, 10), "red")
+    raw = io.BytesIO()
+    photograph.save(raw, "MPO", save_all=True, append_images=[preview], exif=exif)
+    original, small = reworked(raw.getvalue())
+    assert (original.form, original.width, original.height) == ("jpeg", 20, 40)
+    assert (small.width, small.height) == (20, 40)
+
+
+async def test_who_sends_a_picture_that_there_is_no_memory_for_is_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(pictures, "_reworked", no_room)
+    with Workshop() as workshop, pytest.raises(Refusal) as told:
+        await workshop.rework(picture())
+    assert told.value.code == "unavailable"
 
 
 @pytest.mark.slow

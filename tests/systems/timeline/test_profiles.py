@@ -11,7 +11,7 @@ import pytest
 
 from fathom.errors import Refusal
 from fathom.systems.timeline.api import User
-from fathom.systems.timeline.decisions.profiles.pinned import Pinned
+from fathom.systems.timeline.decisions.profiles.pinned import NOBODY, Pinned
 
 from .test_conformance import twins
 from .test_cost import counted
@@ -80,15 +80,28 @@ async def test_for_five_seconds_the_writer_reads_all_accounts_from_the_truth(wor
 
 
 async def test_a_pin_alone_shows_the_old_name_again_when_it_ends(world: World):
-    """The guides' way: five seconds of pin beside a copy of a minute."""
+    """The guides' way: five seconds of pin beside a copy of a minute, of everybody."""
     async with two(world) as (timeline, ann, _):
         serving: Pinned = world.choices.profiles
-        serving.changes.mark = lambda key: None  # copies do not say which changes they lack
+        may = serving._may_be_shown
+        serving._may_be_shown = lambda copy, viewer, now_ms: may(copy, NOBODY, now_ms)  # type: ignore[method-assign]
         await timeline.describe(ann, "Annette")
         world.clock.now_ms += 4_999
         assert await shown(timeline, ann, ann, "ann") == {"Annette"}
         world.clock.now_ms += 1
         assert await shown(timeline, ann, ann, "ann") == {"Ann"}
+
+
+@pytest.mark.feature("SOCIAL-11")
+async def test_nobody_sees_old_counts_of_their_own(world: World):
+    async with two(world) as (timeline, ann, bob):
+        for n, change in enumerate((timeline.unfollow, timeline.follow, timeline.unfollow)):
+            await change(ann, bob)
+            (me,) = await timeline.users(ann, [ann])
+            assert (me.following, (await timeline.profile(ann, "ann")).following) == (n % 2, n % 2)
+            await timeline.post(ann, f"post {n}")
+            (me,) = await timeline.users(ann, [ann])
+            assert (me.posts, (await timeline.profile(ann, "ann")).posts) == (n + 1, n + 1)
 
 
 @pytest.mark.feature("SOCIAL-11")

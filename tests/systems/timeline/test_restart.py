@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from dataclasses import replace, suppress
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from fathom.design import Choice
 from fathom.engines.postgres import Postgres
 from fathom.engines.wire import NotSent
 from fathom.systems.timeline.api import Manner, Page, PostId, UserId
-from fathom.systems.timeline.stores import Stores, _steps
+from fathom.systems.timeline.stores import _steps
 from fathom.web.served import Served
 
 from .crowd import Crowd
@@ -27,11 +28,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 @asynccontextmanager
 async def served(world: World, approach: str, knobs: Mapping[str, Any]) -> AsyncIterator[Served]:
     """Serve the timeline from a process of its own."""
-    stores = world.stores
-    fields = ("truth", "cache", "queue", "files")
-    urls = {field: getattr(stores, field).where for field in fields}
     choices = {"fanout": Choice(approach, dict(knobs))}
-    async with Served.start(world.engines.keeper, world.system, engines=urls, choices=choices) as process:
+    async with Served.start(world.engines.keeper, world.system, engines=world.urls(), choices=choices) as process:
         yield process
 
 
@@ -107,12 +105,7 @@ async def test_only_one_service_serves_the_same_data(world: World):
 
 async def test_data_from_before_boosts_and_mutes_open_and_go_on(world: World) -> None:
     """A database that knows the first two migrations only, with people, a follow, a post and a like in it."""
-    stores = Stores(
-        Postgres.at(await world.engines.database("template0")),
-        world.stores.cache,
-        world.stores.queue,
-        world.stores.files,
-    )
+    stores = replace(world.stores, truth=Postgres.at(await world.engines.database("template0")))
     async with stores.truth.connected():
         db = stores.truth.client
         await db.execute("CREATE TABLE migrations (version integer PRIMARY KEY, name text NOT NULL)")

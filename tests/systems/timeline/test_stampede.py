@@ -6,16 +6,16 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fathom.design import Choice
-from fathom.errors import Refusal
+from fathom.errors import FathomError, Refusal
 from fathom.systems.timeline import laws
 from fathom.systems.timeline.decisions import stampede as way
 from fathom.systems.timeline.service import now_ms
-from fathom.systems.timeline.stores import Stores
 
 from .crowd import Crowd
 from .test_cost import counted
@@ -192,6 +192,23 @@ async def test_a_lease_lapses_and_who_held_it_may_not_write_any_more(world: Worl
         assert (await square.look(square.users[2])).made_ms == other.made_ms
 
 
+async def test_nobody_renews_a_lease_any_more_when_the_making_has_ended(world: World):
+    async with world.open(stampede="lease"):
+        trends = world.stores.trends
+        lease = await trends.lease(1, 60.0)
+        assert lease is not None
+        async with trends.holding(1, lease, 60.0):
+            (holder,) = [task for task in asyncio.all_tasks() if task.get_name() == "lease"]
+            await asyncio.sleep(0)
+        assert holder.done()
+
+
+async def test_a_lease_of_no_time_is_refused(world: World):
+    with pytest.raises(FathomError, match="nothing can be lent"):
+        async with world.open(stampede="lease", turned={"lease_s": 0.0}):
+            pass
+
+
 async def test_a_lease_lasts_as_long_as_the_making(world: World):
     async with world.open(stampede="lease", turned={"lease_s": 0.2}) as timeline:
         square = await Square.made(world, timeline)
@@ -259,7 +276,7 @@ async def test_a_lease_is_one_for_all_processes_and_a_flight_is_each_ones_own(wo
     async with world.open(stampede=stampede) as timeline:
         await Square.made(world, timeline)
         stores = world.stores
-        other = Stores(stores.truth, stores.cache, stores.queue, stores.files)
+        other = replace(stores)
         other.memory.reopen()  # only the service tells when Redis may be believed, and it is up
         both = [world.choices.stampede, question.build(Choice(stampede), other)]
         async with held(stores.trends) as one, held(other.trends) as two:

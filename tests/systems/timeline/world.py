@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncpg
@@ -60,9 +60,9 @@ COUNTERS = ("row-lock", "sharded", "asynchronous", "on-read", "read-then-write")
 # Every way to make anew what has gone out of date; the control first.
 STAMPEDE = ("none", "jitter", "single-flight", "lease", "early-refresh")
 
+MIGRATED = "migrated"  # the database that the others are copies of
 # The machine does not lose power in these tests: what a killed PostgreSQL wrote, the kernel keeps. (What is on the disk
 # by when is shown in tests/outside.)
-MIGRATED = "migrated"  # the database that the others are copies of
 QUICK = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 
 
@@ -141,7 +141,7 @@ class World:
 
         `seed` may put a bug into the stores or the approach beforehand. `turned` are knobs of the other decisions.
         """
-        self.stores = Stores(self.stores.truth, self.stores.cache, self.stores.queue, self.stores.files)
+        self.stores = replace(self.stores)
         chosen = {"fanout": Choice(approach, dict(knobs or {})), "paging": Choice(paging), "ids": Choice(ids)}
         others = {"counters": counters, "stampede": stampede, "ranking": ranking, "profiles": profiles}
         for name, other in others.items():
@@ -152,6 +152,10 @@ class World:
         more.setdefault("passwords", Passwords(passes=1, memory_kib=8))
         async with service.open(self.stores, self.choices, **more) as opened:
             yield opened
+
+    def urls(self) -> dict[str, str]:
+        """Return where its engines are, for another process."""
+        return {name: getattr(self.stores, name).where for name in ("truth", "cache", "queue", "files")}
 
     async def switch(self, approach: str, knobs: Mapping[str, Any] | None = None, *, decision: str = "fanout") -> None:
         await self.choices.switch(decision, Choice(approach, dict(knobs or {})))

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -35,6 +36,7 @@ EDGES_AT_ONCE = 20_000
 GRAPH_BYTES_MAX = 64 * 1024 * 1024
 NAME = re.compile(r"[a-z0-9_]{1,30}")
 MAGIC = b"PGDMP"  # what pg_dump's own format begins with
+DUMPED = "restoring.dump"  # lies beside pictures until the truth is in its place: without it they are half a restore
 _DIR = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -257,16 +259,16 @@ def _restore(file: Path, folder: Path) -> None:
             keeper.own(pictures)
             dumped = file
             if archive.is_packed(file):
-                dumped = pictures / "truth"
+                dumped = pictures / DUMPED
                 async with Objects.start(keeper, name="files", folder=pictures) as files, files.connected() as bucket:
                     await archive.unpack(file, dumped, bucket)
             async with Postgres.start(keeper, name="truth", folder=unfinished) as truth:
                 options = ("--single-transaction", "--exit-on-error", "--no-owner")
                 await _run(keeper, "pg_restore", truth.where, *options, str(dumped))
             if pictures.exists():
-                dumped.unlink()
                 pictures.rename(folder / "files")
             unfinished.rename(folder / "truth")
+            (folder / "files" / DUMPED).unlink(missing_ok=True)
             _sync_folder(folder)
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -281,6 +283,8 @@ def _restore(file: Path, folder: Path) -> None:
 
 
 def _check_empty(folder: Path) -> None:
+    if (folder / "files" / DUMPED).exists() and not (folder / "truth").exists():  # a restore was ended just there
+        shutil.rmtree(folder / "files")
     there = sorted(path.name for path in folder.iterdir() if path.name != "lock")
     if there:
         raise FathomError(

@@ -41,7 +41,9 @@ def no_attached_file_is_lost(history: History) -> Iterable[Broken]:
 
 def _down(look: Op) -> bool:
     """Whether a look failed because a store could not be reached, which loses nothing."""
-    return "try again" in (look.error or "")
+    if look.code is None:  # histories of before have only words
+        return "try again" in (look.error or "")
+    return look.code == "unavailable"
 
 
 @lru_cache(maxsize=1)

@@ -90,6 +90,7 @@ class Base:
         self._codes: dict[str, Code] = {}
         self._grants: dict[str, Grant] = {}
         self._uploads: dict[MediaId, Upload] = {}
+        self._discarded: list[tuple[UserId, int, int]] = []  # by whom, bytes, when: they lie there for the grace
 
     def _known(self, user: UserId) -> Account:
         if user not in self._accounts:

@@ -60,6 +60,8 @@ class Pictures(Base):
         checked_focus(focus)
         self._known(owner)
         held = sum(it.bytes for it in self._uploads.values() if it.owner == owner and self._lasts(it))
+        since_ms = self._clock() - self._rules.grace_ms
+        held += sum(bytes for one, bytes, at_ms in self._discarded if one == owner and at_ms > since_ms)
         if held + len(body) > self._rules.quota_bytes:
             raise Refusal("too-large", "your pictures have no more room")
         picture = reworked(body)
@@ -93,7 +95,7 @@ class Pictures(Base):
         return found.media
 
     async def discard(self, owner: UserId, media: MediaId) -> None:
-        self._free(owner, media)
+        self._discarded.append((owner, self._free(owner, media).bytes, self._clock()))
         del self._uploads[media]
 
     async def file(self, name: str, small: bool = False) -> File:

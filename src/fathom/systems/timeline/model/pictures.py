@@ -56,9 +56,8 @@ def form_of(raw: bytes) -> str:
             return form
     if raw[:4] == b"RIFF" and raw[8:12] == b"WEBP":
         return "WEBP"
-    if raw[4:8] == b"ftyp" and raw[8:11] not in (b"avi", b"hei", b"mif"):
-        raise Refusal("invalid", "films and sounds are not kept here: pictures are, as PNG, JPEG, GIF or WebP")
-    if raw.startswith(_SOUNDS) or (raw[:4] == b"RIFF" and raw[8:12] in (b"WAVE", b"AVI ")):
+    film = raw[4:8] == b"ftyp" and raw[8:11] not in (b"avi", b"hei", b"mif")
+    if film or raw.startswith(_SOUNDS) or (raw[:4] == b"RIFF" and raw[8:12] in (b"WAVE", b"AVI ")):
         raise Refusal("invalid", "films and sounds are not kept here: pictures are, as PNG, JPEG, GIF or WebP")
     raise Refusal("invalid", "this is no picture that is kept here: send PNG, JPEG, GIF or WebP")
 
@@ -76,7 +75,7 @@ def reworked(raw: bytes) -> Picture:
         if form == "WEBP":  # its reader takes the memory for a frame before it says how large one is
             _check_size(*_webp_size(raw))
         return _reworked(raw, form)
-    except Refusal:
+    except (Refusal, MemoryError):
         raise
     except Exception as unread:  # whatever strangers' bytes make of a reader of pictures, it is the bytes' fault
         raise Refusal("invalid", "this picture cannot be read: it is cut off, or broken") from unread
@@ -118,7 +117,8 @@ def _webp_size(raw: bytes) -> tuple[int, int]:
 
 def _frames(image: Image) -> Iterator[tuple[Image, int]]:
     """Yield the frames of a moving picture, each with how long it is shown, in milliseconds; of a still one nothing."""
-    if not getattr(image, "is_animated", False):
+    # A photograph with previews of itself (MPO) says that it moves.
+    if image.format in ("JPEG", "MPO") or not getattr(image, "is_animated", False):
         return
     each = image.size[0] * image.size[1]
     for number in range(FRAMES_MAX + 1):

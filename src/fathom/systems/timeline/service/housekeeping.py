@@ -15,7 +15,9 @@ from fathom.errors import FathomError, Refusal
 from ..api import PostId, UserId
 from ..model.media import Rules
 from ..stores import Stores
+from ..stores.blobs import SWEPT_MAX
 from ..stores.outbox import STRAY_S, Entry
+from ..stores.uploads import LET_GO_MAX
 from .counting import Counting
 from .delivery import Courier
 from .herald import Herald
@@ -199,13 +201,14 @@ class Housekeeper:
         now = self._clock()
         strays = await outbox.load((now - int(1000 * STRAY_S), now))
         outbox.took(strays)
-        for entry in strays:
+        if any(entry.kind == "edge" for entry in strays):
+            self.mute_ends(0)  # it may be that of a mute: look when it ends
+        for entry in strays:  # all of them before anything that may fail: they are not found a second time
             await self._mender.show(entry)
             if entry.kind == "post":
                 self._courier.take(entry)
+        for entry in strays:
             await self._tell(entry)
-        if any(entry.kind == "edge" for entry in strays):
-            self.mute_ends(0)  # it may be that of a mute: look when it ends
 
     async def _tell(self, entry: Entry) -> None:
         """Let those who listen hear of a change that nobody has told them of."""
@@ -231,8 +234,10 @@ class Housekeeper:
         await stores.graph.forget_ended()
         await stores.grants.forget_unused(self._clock())
         await self._counting.tidy()
-        await stores.uploads.let_go(self._clock(), self._rules.unused_ms)
-        await stores.blobs.sweep(self._clock(), self._rules.grace_ms)
+        while await stores.uploads.let_go(self._clock(), self._rules.unused_ms) == LET_GO_MAX:
+            pass
+        while await stores.blobs.sweep(self._clock(), self._rules.grace_ms) == SWEPT_MAX:
+            pass
 
     def mute_ends(self, at_ms: float) -> None:
         """Keep in mind that a mute is to be lifted then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from fathom.errors import Refusal
 
@@ -24,7 +25,7 @@ class Pictures(Base):
         checked_focus(focus)
         uploads, rules = self._stores.uploads, self._rules
         async with self._house:
-            id, name = await uploads.reserve(
+            id = await uploads.reserve(
                 self._next, checked_id(owner), len(body), self._clock(), rules.unused_ms, rules.quota_bytes
             )
         try:
@@ -32,24 +33,15 @@ class Pictures(Base):
             async with self._house:
                 for part in picture:
                     await self._stores.blobs.keep(part.digest, part.body, self._clock())
-                if not await uploads.finish(id, picture, description, focus):
+                media = await uploads.finish(id, picture, description, focus)
+                if media is None:
                     raise Refusal("unavailable", "the picture could not be kept, try again", retry_s=1.0)
-        except Refusal:  # after anything else nobody knows whether it is there; housekeeping looks, later
-            with self._house:
-                await uploads.give_back(id)
+                return media
+        except Refusal:  # after anything else nobody knows whether it is there
+            with suppress(Refusal, TimeoutError):  # then housekeeping does it, later
+                async with self._house:
+                    await uploads.give_back(id)
             raise
-        original, small = picture
-        return Media(
-            id=id,
-            name=name,
-            form=original.form,
-            width=original.width,
-            height=original.height,
-            small_width=small.width,
-            small_height=small.height,
-            description=description,
-            focus=focus,
-        )
 
     async def uploaded(self, owner: UserId, media: MediaId) -> Media:
         with self._house:

@@ -39,7 +39,10 @@ class Workshop:
             self._taken += 1
         work = self._pool.submit(reworked, raw)
         work.add_done_callback(self._done)  # not when its caller leaves: the thread goes on, and needs its room
-        return await asyncio.wrap_future(work)
+        try:
+            return await asyncio.wrap_future(work)
+        except MemoryError:
+            raise Refusal("unavailable", "there is no room to work on this picture, try again", retry_s=2.0) from None
 
     def _done(self, work: Future[Any]) -> None:
         with self._lock:

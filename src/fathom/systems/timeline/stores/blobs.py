@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from fathom.engines.bucket import Bucket
     from fathom.engines.database import Database
 
-__all__ = ["DOOMED", "HELD", "Blobs"]
+__all__ = ["DOOMED", "HELD", "SWEPT_MAX", "Blobs", "Object", "digest_of", "referred"]
 
-SWEPT_MAX = 100  # objects at a time: the next round takes the rest
+SWEPT_MAX = 100  # objects at a time
 
 # Whoever changes several rows locks them first, in the order of their digests: then no two wait for each other.
 HELD = "held AS MATERIALIZED (SELECT hash FROM blobs WHERE hash = ANY({hashes}) ORDER BY hash FOR NO KEY UPDATE)"
@@ -40,6 +40,30 @@ _CONDEMN = f"""
     )
     INSERT INTO condemned (key) SELECT key FROM gone
 """
+
+
+class Object(NamedTuple):
+    """An object that the truth speaks of: where it lies, and the SHA-256 of its bytes."""
+
+    key: str
+    digest: bytes
+
+
+async def referred(tx: Any) -> list[Object]:
+    """Return the objects that something refers to, as a transaction sees them."""
+    if not await tx.fetchval("SELECT to_regclass('blobs') IS NOT NULL"):  # data of before know no pictures
+        return []
+    rows = await tx.fetch(f"SELECT key, hash FROM blobs b WHERE {_REFERRED} ORDER BY key")
+    return [Object(row["key"], row["hash"]) for row in rows]
+
+
+def digest_of(key: str) -> str:
+    """Return the digest of the bytes that lie under a key, in hex.
+
+    >>> digest_of("ab/abcdef.0123")
+    'abcdef'
+    """
+    return key.partition("/")[2].partition(".")[0]
 
 
 class Blobs:

@@ -141,6 +141,7 @@ class Trends:
             yield
         finally:
             holder.cancel()
+            await asyncio.gather(holder, return_exceptions=True)
 
     async def give_up(self, hours: int, lease: str) -> None:
         """Let another have the lease."""

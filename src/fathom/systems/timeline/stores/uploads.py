@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from ..model.pictures import Picture
 
-__all__ = ["Kept", "Shown", "Uploads"]
+__all__ = ["LET_GO_MAX", "Kept", "Shown", "Uploads"]
 
 NAME_BYTES = 16
-UNFINISHED_MS = 600_000  # room that was reserved for an upload which never ended is given back
+EMPTY_MS = 3_600_000  # after which the room of an upload that never ended, or was discarded, is given back: see Rules
 LET_GO_MAX = 1_000
 ONE_OWNER_AT_A_TIME = 7_401_002  # an advisory lock's first half: the number only has to be ours
 
@@ -37,10 +37,10 @@ _FINISH = f"""
     WITH {HELD.format(hashes="$2::bytea[]")}, kept AS (
         UPDATE blobs SET doomed_ms = NULL FROM held WHERE blobs.hash = held.hash AND doomed_ms IS NOT NULL
     )
-    UPDATE media SET original = ($2::bytea[])[1], small = ($2::bytea[])[2], bytes = $3, form = $4, width = $5,
+    UPDATE media m SET original = ($2::bytea[])[1], small = ($2::bytea[])[2], bytes = $3, form = $4, width = $5,
         height = $6, small_width = $7, small_height = $8, description = $9, focus_x = $10, focus_y = $11
     WHERE id = $1 AND (SELECT count(*) FROM held) = (SELECT count(DISTINCT said) FROM unnest($2::bytea[]) AS said)
-    RETURNING id
+    RETURNING {_COLUMNS}
 """
 _CAPTION = f"""
     UPDATE media m SET description = coalesce($4, description), focus_x = coalesce($5, focus_x),
@@ -48,15 +48,21 @@ _CAPTION = f"""
     WHERE {_FREE} AND m.id = $3 RETURNING {_COLUMNS}
 """
 _GO = f"""
-    WITH gone AS (DELETE FROM media WHERE id IN ({{which}}) RETURNING original, small),
-    said AS (SELECT original AS hash FROM gone UNION SELECT small FROM gone),
+    WITH gone AS ({{gone}}), said AS (SELECT original AS hash FROM gone UNION SELECT small FROM gone),
     {HELD.format(hashes="ARRAY(SELECT hash FROM said)")}, doomed AS ({DOOMED.format(now="{now}")})
     SELECT count(*) FROM gone
 """
-_DISCARD = _GO.format(which=f"SELECT m.id FROM media m WHERE {_FREE} AND m.id = $3 FOR UPDATE", now="$4::bigint")
+# An empty row stays as long as the bytes do: who sends and discards again and again fills no more than their quota.
+_DISCARD = _GO.format(
+    gone="UPDATE media SET original = NULL, small = NULL, freed_ms = $4 FROM"
+    f" (SELECT m.id, m.original, m.small FROM media m WHERE {_FREE} AND m.id = $3 FOR UPDATE) AS was"
+    " WHERE media.id = was.id RETURNING was.original, was.small",
+    now="$4::bigint",
+)
 _UNUSED = _GO.format(
-    which="SELECT id FROM media WHERE freed_ms <= $1 OR (original IS NULL AND freed_ms <= $2)"
-    " ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED",
+    gone="DELETE FROM media WHERE id IN"
+    " (SELECT id FROM media WHERE freed_ms <= $1 OR (original IS NULL AND freed_ms <= $2)"
+    " ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED) RETURNING original, small",
     now="$3::bigint",
 )
 # The file of what a deleted post showed is shown to nobody, though its author may still put it into another post.
@@ -97,8 +103,8 @@ class Uploads:
 
     async def reserve(
         self, mint: Callable[[], int], owner: UserId, bytes: int, now_ms: int, unused_ms: int, quota_bytes: int
-    ) -> tuple[MediaId, str]:
-        """Reserve room for an upload, if its owner has that much left; return its number and its name."""
+    ) -> MediaId:
+        """Reserve room for an upload, if its owner has that much left; return its number."""
         from asyncpg import UniqueViolationError
 
         name = secrets.token_hex(NAME_BYTES)
@@ -117,18 +123,18 @@ class Uploads:
                         )
             except UniqueViolationError:  # somebody else has this number
                 continue
-            return MediaId(minted), name
+            return MediaId(minted)
         raise Refusal("unavailable", "no number for this picture could be found, try again", retry_s=1.0)
 
     async def give_back(self, id: MediaId) -> None:
         """Give back the room that was reserved for an upload which came to nothing."""
         await self._db.execute("DELETE FROM media WHERE id = $1 AND original IS NULL", id)
 
-    async def finish(self, id: MediaId, picture: Picture, description: str, focus: Focus | None) -> bool:
-        """Let an upload be there whose bytes are kept; return False if these have gone again meanwhile."""
+    async def finish(self, id: MediaId, picture: Picture, description: str, focus: Focus | None) -> Media | None:
+        """Let an upload be there whose bytes are kept; return None if these have gone again meanwhile."""
         original, small = picture
         x, y = focus or (None, None)
-        done = await self._db.fetchval(
+        row = await self._db.fetchrow(
             _FINISH,
             id,
             [original.digest, small.digest],
@@ -142,7 +148,7 @@ class Uploads:
             x,
             y,
         )
-        return done is not None
+        return None if row is None else _media_of(row)
 
     async def of(self, owner: UserId, id: MediaId, now_ms: int, unused_ms: int) -> Media:
         """Return an upload that no post shows."""
@@ -159,7 +165,7 @@ class Uploads:
         return _there(await self._db.fetchrow(_CAPTION, owner, now_ms - unused_ms, id, description, x, y))
 
     async def discard(self, owner: UserId, id: MediaId, now_ms: int, unused_ms: int) -> None:
-        """Let an upload go that no post shows, and its bytes if they are nobody else's."""
+        """Let an upload go that no post shows, later its bytes if they are nobody else's, and then its room."""
         if not await self._db.fetchval(_DISCARD, owner, now_ms - unused_ms, id, now_ms):
             raise _lost()
 
@@ -181,7 +187,7 @@ class Uploads:
 
     async def let_go(self, now_ms: int, unused_ms: int) -> int:
         """Remove uploads that no post has shown for so long; return how many. Their bytes go later, as nobody's."""
-        return await self._db.fetchval(_UNUSED, now_ms - unused_ms, now_ms - UNFINISHED_MS, now_ms, LET_GO_MAX)
+        return await self._db.fetchval(_UNUSED, now_ms - unused_ms, now_ms - EMPTY_MS, now_ms, LET_GO_MAX)
 
 
 def _there(row: Any) -> Media:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from fathom.design import knob
+from fathom.errors import FathomError
 
 from ...api import PostId, UserId
 from ...stores.likes import Liked, Reading
@@ -22,9 +23,15 @@ class Sharded(Counters):
 
     shards: int = knob(8, "rows that a post's number is spread over")
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.shards <= SHARDS_MAX:
+            raise FathomError(
+                f"a number cannot be spread over {self.shards} rows",
+                why=f"there are 1 to {SHARDS_MAX:,} for each post",
+                fix="leave it out, or say for example shards=8",
+            )
+
     async def change(self, user: UserId, post: PostId, now_ms: int, *, take_back: bool) -> Liked:
-        shard = (user * 2_654_435_761 >> 16) % min(
-            max(1, self.shards), SHARDS_MAX
-        )  # neighbours by number go to different rows
+        shard = (user * 2_654_435_761 >> 16) % self.shards  # neighbours by number go to different rows
         liked = await self.likes.change(user, post, now_ms, "shard", take_back=take_back, shard=shard)
         return await self.told(liked, user, post)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal
 
-from fathom.blocks.stages import Stage
 from fathom.design import knob
 
 from ...api import Page, PostId, UserId
-from ...stores.feeds import MARKS_AT_ONCE, Feed
+from ...stores.feeds import Feed
 from ...stores.merged import MergedPages
 from . import Scan
 from .on_write import OnWrite
@@ -211,36 +209,3 @@ def _merged(feeds: Sequence[Feed], page: Page) -> tuple[list[PostId], int]:
     floor = max(feed.marks.floor for feed in feeds)
     ids = sorted({id for feed in feeds for id in feed.ids if id > floor}, reverse=True)
     return (ids[: page.limit] if page.min_id is None else ids[-page.limit :]), floor
-
-
-def stages(
-    stars: int,
-    limit: int,
-    *,
-    pushed: int | None = None,
-    marks: int | None = None,
-    kept: Literal["off", "miss", "hit"] = "off",
-) -> list[Stage]:
-    """Return what a full first page is made of, all of it above the floors of the feed and of the stars' lists.
-
-    `pushed`: posts in the feed itself, a page or more unless said. `marks`: what the feed says of itself, one for each
-    star and one that it is whole, unless more is said. The kinds of the stages are "lookup" (commands), "list" (the
-    head of a star's list), "merge" (an id) and "copy" (a post).
-    """
-    marks = 1 + stars if marks is None else marks
-    pushed = limit if pushed is None else pushed
-    # More marks than were expected, and so too few posts: both are asked for again, of one moment.
-    again = marks > MARKS_AT_ONCE and marks + pushed >= limit + MARKS_AT_ONCE
-    together = [
-        Stage("feed", "lookup", 1, "commands"),
-        Stage("feed again", "lookup", 4 if again else 0, "commands"),
-        Stage("stars", "list", stars, "commands"),
-        Stage("merge", "merge", (1 + stars) * limit if stars else 0),
-        Stage("keep", "lookup", kept == "miss", "commands"),
-    ]
-    return [
-        Stage("kept", "lookup", kept != "off", "commands"),
-        *(together if kept != "hit" else []),
-        Stage("posts", "lookup", 1, "commands"),
-        Stage("copies", "copy", limit),
-    ]

@@ -1,9 +1,9 @@
 """Show others a copy of a minute, and who changed something the truth: people see their own change at once, always.
 
 As guides have it, whoever writes reads the truth for five seconds and all others a copy that lives a minute. That
-alone shows a writer the old name again in the sixth second, from a copy that was made before. So a copy says which
-changes it may lack, and nobody is shown one of themselves that lacks their own. Its bet is that nobody minds an old
-name, or an old count, of somebody else. Its price is that they see one, and memory for who blocks whom.
+alone shows a writer the old name again in the sixth second, from a copy that was made before. So nobody is ever shown a
+copy of themselves. Its bet is that nobody minds an old name, or an old count, of somebody else. Its price is that they
+see one, a statement for each page with its reader on it, and memory for who blocks whom.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Pinned(Profiles):
     def _may_be_shown(self, copy: ProfileCopy | None, viewer: UserId, now_ms: int) -> TypeGuard[ProfileCopy]:
         if copy is None or not 0 <= now_ms - copy.made_ms < 1000 * self.profile_s or self.changes.all_since(copy.stamp):
             return False
-        return copy.user.id != viewer or not self.changes.since(viewer, copy.stamp)
+        return copy.user.id != viewer
 
     async def _hidden_from(self, viewer: UserId, now_ms: int) -> frozenset[UserId] | None:
         """Return who blocks a viewer; None: the viewer is to be answered from the truth."""
@@ -105,7 +105,6 @@ class Pinned(Profiles):
     # What changes
 
     def described(self, user: UserId, now_ms: int) -> None:
-        self.changes.mark(user)
         _put(self._pinned, user, now_ms + int(1000 * self.pinned_s))
 
     def parted(self, blocked: UserId, now_ms: int, *, sure: bool) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TypeGuard
 
 from fathom.design import knob
-from fathom.errors import Refusal
+from fathom.errors import FathomError, Refusal
 
 from ...stores.memory import MemoryShut
 from ...stores.trends import Trend
@@ -20,6 +20,15 @@ class Lease(Stampede):
 
     renew_at: float = knob(0.8, "share of its life after which one reader makes it anew")
     lease_s: float = knob(2.0, "seconds after which another may make it, if the first one has not")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.lease_s > 0:
+            raise FathomError(
+                f"nothing can be lent for lease_s={self.lease_s:g}",
+                why="who holds a lease renews it three times in that time",
+                fix="leave it out, or say for example lease_s=2",
+            )
 
     async def choose(self, hours: int, kept: Trend | None, clock: Clock) -> tuple[Trend, bool]:
         if self._is_young(kept, clock):

@@ -192,7 +192,7 @@ def _of_parts(form: bytes, raw: bytes, files: dict[str, bytes]) -> list[tuple[st
         return []
     # Between two delimiters lies a part, its bytes as they are: nothing in it is looked at but its head.
     _, *parts = (b"\r\n" + raw).split(b"\r\n--" + (found[1] or found[2]), FIELDS_MAX + 1)
-    if len(parts) > FIELDS_MAX:
+    if len(parts) > FIELDS_MAX and not parts[FIELDS_MAX].startswith(b"--"):  # that one only ends it
         raise Refusal("invalid", f"a form has at most {FIELDS_MAX} parts")
     pairs: list[tuple[str, str]] = []
     for part in parts:

@@ -111,7 +111,12 @@ class Pictures:
         if self._readers >= READERS_MAX:
             raise Refusal("unavailable", "too many read files at once, try again", retry_s=1.0)
         first, length = part
-        begins = await self._timeline.content(name, small, first, PIECE_BYTES)  # while it can still be refused
+        self._readers += 1
+        try:
+            begins = await self._timeline.content(name, small, first, PIECE_BYTES)  # while it can still be refused
+        except BaseException:
+            self._readers -= 1
+            raise
 
         async def pieces() -> AsyncGenerator[bytes]:
             yield begins
@@ -121,7 +126,6 @@ class Pictures:
         async def close() -> None:
             self._readers -= 1
 
-        self._readers += 1
         fields = [*fields, (b"content-length", b"%d" % length)]
         return Stream(pieces(), close, fields, type, status, READ_S)
 

@@ -22,9 +22,6 @@ from .routes import ANYBODY, CLIENT, PROGRAM, Route
 __all__ = ["SCOPES", "OAuth", "scopes_of", "who"]
 
 SCOPES = ["read", "write", "follow", "profile"]
-# How a token is granted, and what must be said for it.
-NEEDED = {"authorization_code": ("code",), "password": ("username", "password"), "client_credentials": ()}
-GRANTS = list(NEEDED)
 
 _UNGRANTED = {"unauthorised": "invalid_grant", "invalid": "invalid_scope", "not-found": "invalid_grant"}
 
@@ -88,15 +85,9 @@ class OAuth:
     async def token(self, asked: Asked) -> Any:
         """Return a token for a code, for a name and password, or for the program alone."""
         client = _client(asked)
-        ways: dict[str, Callable[[], Awaitable[str]]] = {
-            "authorization_code": lambda: self._of_code(asked, client),
-            "password": lambda: self._of_password(asked, client),
-            "client_credentials": lambda: self._of_program(asked, client),
-        }
-        kind = asked.text("grant_type") or ""
-        way = ways.get(kind)
-        if way is None:
-            return _refused("unsupported_grant_type", f"say one of {', '.join(GRANTS)}", 400)
+        grant = _GRANTS.get(asked.text("grant_type") or "")
+        if grant is None:
+            return _refused("unsupported_grant_type", f"say one of {', '.join(_GRANTS)}", 400)
         try:
             # First of all: a stranger's program is not told whether a password or a code is right.
             await self._timeline.prove(*client)
@@ -104,11 +95,11 @@ class OAuth:
             if refusal.code != "unauthorised":
                 raise
             return _refused("invalid_client", refusal.says, 401)
-        missing = next((name for name in NEEDED[kind] if asked.text(name) is None), None)
+        missing = next((name for name in grant.needed if asked.text(name) is None), None)
         if missing is not None:
             return _refused("invalid_request", f"{missing} is missing", 400)
         try:
-            token = await way()
+            token = await grant.way(self, asked, client)
         except Refusal as refusal:
             if refusal.code not in _UNGRANTED:
                 raise
@@ -121,14 +112,14 @@ class OAuth:
             "created_at": granted.at_ms // 1000,
         }
 
-    async def _of_code(self, asked: Asked, client: _Client) -> str:
+    async def of_code(self, asked: Asked, client: _Client) -> str:
         code, redirect = asked.needed("code"), asked.text("redirect_uri") or OUT_OF_BAND
         return await self._timeline.redeem(*client, code, redirect, asked.text("code_verifier"))
 
-    async def _of_password(self, asked: Asked, client: _Client) -> str:
+    async def of_password(self, asked: Asked, client: _Client) -> str:
         return await self._timeline.grant(*client, scopes_of(asked), await who(self._timeline, asked))
 
-    async def _of_program(self, asked: Asked, client: _Client) -> str:
+    async def of_program(self, asked: Asked, client: _Client) -> str:
         return await self._timeline.grant(*client, scopes_of(asked))
 
     async def revoke(self, asked: Asked) -> Any:
@@ -154,10 +145,24 @@ class OAuth:
             "scopes_supported": SCOPES,
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported": GRANTS,
+            "grant_types_supported": list(_GRANTS),
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "code_challenge_methods_supported": ["S256"],
         }
+
+
+class _Grant(NamedTuple):
+    """How a token is granted, and what must be said for it."""
+
+    way: Callable[[OAuth, Asked, _Client], Awaitable[str]]
+    needed: tuple[str, ...] = ()
+
+
+_GRANTS = {
+    "authorization_code": _Grant(OAuth.of_code, ("code",)),
+    "password": _Grant(OAuth.of_password, ("username", "password")),
+    "client_credentials": _Grant(OAuth.of_program),
+}
 
 
 async def who(timeline: Timeline, asked: Asked) -> UserId:

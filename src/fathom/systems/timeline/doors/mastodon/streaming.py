@@ -16,7 +16,8 @@ from fathom.web.auth import Bearer
 from ...api import Page, Post, PostId, Timeline
 from ...service.herald import Event, Listener
 from .asked import Asked
-from .entities import notifications, statuses
+from .entities import notifications
+from .pages import wanted_statuses
 from .routes import ANYBODY, Route
 
 __all__ = ["Streaming"]
@@ -115,8 +116,7 @@ class Streaming:
             found = (await self._timeline.public(asked.viewer, page)).posts
         else:
             found = await herald.at_home(listener, post)
-        shown = await statuses(self._timeline, asked, found)
-        return [it for it in shown if it["media_attachments"]] if asked.flag("only_media") else shown
+        return await wanted_statuses(self._timeline, asked, found)
 
     async def _notified(self, asked: Asked, notice: int) -> list[dict[str, Any]]:
         page = Page(limit=1, max_id=PostId(notice + 1), since_id=PostId(notice - 1))
