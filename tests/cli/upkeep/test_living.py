@@ -106,12 +106,23 @@ async def test_another_look_is_no_measurement(stage: Stage):
 
 
 async def test_what_breaks_in_a_demo_is_told_as_its_own(stage: Stage):
+    demo = find("timeline").room("demo").Demo(7)
+    stage.it.tasks.append(await ended(demo.settle(None, None)))
+    with pytest.raises(FathomError) as told:
+        await stage.look()
+    assert told.value.what == "the demo of timeline broke" and told.value.why.startswith("AttributeError")
+
+
+async def test_what_breaks_beside_the_demo_is_not_told_as_the_demos(stage: Stage):
     async def breaks() -> None:
         raise ZeroDivisionError
 
-    task = asyncio.create_task(breaks())
-    await asyncio.wait([task])
-    stage.it.tasks.append(task)
-    with pytest.raises(FathomError) as told:
+    stage.it.tasks.append(await ended(breaks()))
+    with pytest.raises(ZeroDivisionError):
         await stage.look()
-    assert told.value.what == "the demo of timeline broke" and told.value.why.startswith("ZeroDivisionError")
+
+
+async def ended(work: Any) -> asyncio.Task[None]:
+    task = asyncio.create_task(work)
+    await asyncio.wait([task])
+    return task

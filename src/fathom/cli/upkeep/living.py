@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
+import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -80,12 +81,16 @@ class Living:
             self._use(part)
 
     def _blame(self, task: asyncio.Task[None]) -> None:
-        """Raise what ended a task; where that is no error of ours, it is the demo's own code that broke."""
+        """Raise what ended a task; what broke within the demo's own rooms is told as theirs."""
         try:
             task.result()
         except FathomError:
             raise
         except Exception as fault:
+            package = self._upkeep.system.package
+            ran = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(fault.__traceback__)]
+            if not any(f"{module}.".startswith((f"{package}.demo.", f"{package}.laws.")) for module in ran):
+                raise
             raise FathomError(
                 f"the demo of {self._upkeep.system.name} broke",
                 why=f"{type(fault).__name__}: {fault}",
