@@ -18,7 +18,7 @@ import msgspec
 from fathom.errors import FathomError
 from fathom.lab.findings.census import BISECTED
 from fathom.lab.findings.offered import rates_of_segments, said
-from fathom.lab.runs import Finding, Plan, Point, Run
+from fathom.lab.runs import DELTA, Finding, Plan, Point, Run
 from fathom.lab.stats import FLAG, Interval, mad, ratio_of
 
 __all__ = ["Compared", "Line", "compare"]
@@ -67,7 +67,7 @@ def compare(before: Run, after: Run) -> Compared:
         _finished(run)
     _same_plan(before, after)
     _same_machine(before, after)
-    margin = before.plan.duel.delta_floor if before.plan.duel else 0.05
+    margin = before.plan.duel.delta_floor if before.plan.duel else DELTA
     apart = _raced_apart(before, after)
     lines = list(_lines(before, after, margin, bool(apart)))
     drift = _Drift.of(lines)
