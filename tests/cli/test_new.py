@@ -80,9 +80,11 @@ def test_the_imports_of_a_new_approach_bring_every_name_as_its_decision_knows_it
         "from fathom.design import Decision\n"
         "MOST = 3\n"
         "LEAST: int = 1\n"
+        "def usual() -> int: ...\n"
+        "async def later() -> int: ...\n"
         "class Price(Decision):\n"
         "    @abstractmethod\n"
-        "    def of(self, on: abc.Set, at: os.PathLike, most=MOST, least=LEAST) -> Money: ...\n"
+        "    def of(self, on: abc.Set, at: os.PathLike, most=MOST, least=LEAST, or_=usual, then=later) -> Money: ...\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     body = written(importlib.import_module("named_otherwise").Price)
@@ -91,7 +93,7 @@ def test_the_imports_of_a_new_approach_bring_every_name_as_its_decision_knows_it
         "import os.path",
         "from decimal import Decimal as Money",
         "",
-        "from . import LEAST, MOST",
+        "from . import LEAST, MOST, later, usual",
     ]
 
 

@@ -286,7 +286,7 @@ def flagged(values: Sequence[float] | Array) -> list[int]:
 
 
 def margin(twin_log_ratios: Sequence[float] | Array, floor: float) -> float:
-    """Return delta as a log-ratio: what is material at all (`floor`, a share), or twice the twins' own MAD if larger."""
+    """Return delta as a log-ratio: what is material (`floor`, a share), or twice the twins' own MAD if larger."""
     return max(math.log1p(floor), 2 * mad(twin_log_ratios))
 
 

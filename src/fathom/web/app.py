@@ -234,6 +234,8 @@ class Door:
         self._operations: dict[str, Throttle] = {}
         for names, rate in limits.operations.items():
             together = (names,) if isinstance(names, str) else names
+            if twice := sorted(self._operations.keys() & set(together)):
+                raise ValueError(f"there are two rates for '{twice[0]}'")
             self._operations |= dict.fromkeys(together, Throttle(together[0], rate, keys_max=limits.keys_max))
         self._litestar = Litestar(
             list(handlers),

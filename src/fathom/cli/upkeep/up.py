@@ -133,7 +133,7 @@ async def up(
                 where[field] = urls[kind.kind]
                 continue
             voice.note(f"starting {field} ({kind.kind})")
-            engine = await started.enter_async_context(kind.start(keeper, name=field, folder=place.folder / field))
+            engine = await started.enter_async_context(kind.start(keeper, name=field, folder=place.engine(field)))
             engines[field], where[field] = engine, engine.where
             if linked and "://" in engine.where and not engine.where.startswith("file:"):
                 link = await started.enter_async_context(Link.between(keeper, engine.where, name=f"{field}-link"))
@@ -141,7 +141,7 @@ async def up(
         voice.note("starting the service")
         try:
             served = await started.enter_async_context(
-                Served.start(keeper, system, engines=where, choices=choices, door=door, data=place.folder / "service")
+                Served.start(keeper, system, engines=where, choices=choices, door=door, data=place.service)
             )
         except FathomError as told:
             if told.code != EXIT_BROKE:

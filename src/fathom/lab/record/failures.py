@@ -69,7 +69,7 @@ def _failure(facts: Facts, group: list[int]) -> list[Block]:
         blocks.append(Table(["", *names], rows, _untold(facts, names, number)))
     if any(facts.get("trial", name, number, "timeline") for name in names):
         course = Chart("trial", {"fault": number}, f"{title}: latency and failures of each approach over time")
-        blocks.append(Aside([course]) if number else course)
+        blocks.append(Aside("some pictures", [course]) if number else course)
     return blocks
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fathom.lab import figures
+from fathom.lab.dive import SERVICE
 from fathom.lab.findings.scale import TIMES
 from fathom.lab.prices import Prices
 from fathom.lab.record.blocks import (
@@ -43,9 +44,9 @@ def at_scale(facts: Facts) -> Section | None:
         blocks.append(_needs(facts, target, scale))
         blocks.append(Bullets(_beside(facts)))
         blocks += _breaks(facts)
-        blocks.append(Aside([*_dominant(facts), _assumed(facts, target, scale)]))
+        blocks.append(Aside("what the estimate assumes", [*_dominant(facts), _assumed(facts, target, scale)]))
     blocks.append(Paragraph([_silent(facts, target)]))
-    blocks.append(Aside(_law(facts)))
+    blocks.append(Aside("the utilisation law", _law(facts)))
     return Section("At scale", blocks)
 
 
@@ -128,7 +129,7 @@ def _groups(facts: Facts) -> list[str]:
 
 
 def _machine(facts: Facts, prices: Prices, group: str) -> str:
-    kind = group if group == "service" else facts.machine.engines.get(group, "other").split()[0].lower()
+    kind = group if group == SERVICE else facts.machine.engines.get(group, "other").split()[0].lower()
     name = prices.stands_on.get(kind, prices.stands_on["other"])
     return f"{name}, {prices.machines[name].vcpus} vCPUs"
 
