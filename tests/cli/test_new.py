@@ -107,6 +107,15 @@ def test_a_new_approach_of_the_timeline_has_two_methods_with_what_they_promise()
     assert max(map(len, body.methods.splitlines())) <= 120
 
 
+def test_a_new_approach_is_tried_in_the_dive_that_is_about_right_answers():
+    from fathom.cli.commands.new import _dive_of
+
+    assert _dive_of(find("timeline"), "fanout") == "celebrity", (
+        "celebrities, before it, is about what a wrong one loses"
+    )
+    assert _dive_of(find("timeline"), "profiles") is None
+
+
 def test_an_editor_is_given_the_line_as_it_takes_one():
     file = Path("mine.py")
     assert command_for("vim", file, 14) == ["vim", "+14", "mine.py"]

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from fathom.errors import FathomError
+from fathom.lab import figures
 from fathom.lab.findings.census import BISECTED
 from fathom.lab.findings.offered import rates_of_segments, said
 from fathom.lab.runs import DELTA, Finding, Plan, Point, Run
@@ -150,7 +151,7 @@ def _raced_apart(before: Run, after: Run) -> str:
         grounds.append((sorted({str(s.point) for s in ran}), said(rates_of_segments(run.plan, ran))))
     if not all(points for points, _ in grounds) or grounds[0] == grounds[1]:
         return ""
-    where = [f"{' and '.join(points)} with {rates or 'no rates'}" for points, rates in grounds]
+    where = [f"{figures.listed(points)} with {rates or 'no rates'}" for points, rates in grounds]
     return f"the duels ran at {where[0]} before, and at {where[1]} after"
 
 

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fathom.cli.measuring import is_measured
-from fathom.design import first_line
+from fathom.design import Choice, first_line
 from fathom.engines.engine import Engine, EngineError
 from fathom.errors import EXIT_BROKE, FathomError, Refusal
 from fathom.history import laws_of
@@ -105,7 +105,11 @@ class Living:
             return Reading(stocks=self._reading.stocks)
         async with asyncio.timeout(TELL_S):
             reading = self._meter.read(await served.metrics())
-            serving = await served.choices()
+            self.serves(await served.choices())
+        return reading
+
+    def serves(self, serving: Mapping[str, Choice]) -> None:
+        """Keep which approaches serve now."""
         self._questions = tuple(
             control.Question(
                 name=name,
@@ -118,7 +122,6 @@ class Living:
             )
             for name, question in self._asked.items()
         )
-        return reading
 
     def _use(self, part: Kept) -> None:
         """Find out what a part's processes have used of a core since the last look."""

@@ -97,9 +97,10 @@ class Upkeep:
 
     async def _switch(self, decision: str, choice: Choice) -> dict[str, Any]:
         took_s = await self.served.switch(decision, choice)
-        self.place.remember(await self.served.choices())
+        chosen = await self.served.choices()
+        self.place.remember(chosen)
         if self.living is not None:
-            await self.living.look()
+            self.living.serves(chosen)  # a paused one does not ask
         self.told(f"{decision} is {choice} now", "switch")
         voice.note(f"{decision} is {choice} now; taking over took {took_s:.2f} s")
         return {"took_s": took_s}

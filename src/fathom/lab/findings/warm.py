@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fathom.lab import figures
 from fathom.lab.findings.book import Book, name_of
 from fathom.lab.runs import DELTA, Samples, Segment
 
@@ -64,7 +65,7 @@ def note_warm(book: Book) -> None:
         seen = series(mine, book.run.samples)
         cold = still_faster(seen)
         fields: dict[str, Any] = {
-            "says": "" if not cold else TOO_FEW if cold == [TOO_FEW] else f"{' and '.join(cold)} fell"
+            "says": "" if not cold else TOO_FEW if cold == [TOO_FEW] else f"{figures.listed(cold)} fell"
         }
         cpu = seen.get(CPU, [])
         if cpu and cpu[0] > 0:

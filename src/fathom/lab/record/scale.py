@@ -166,8 +166,8 @@ def _first(facts: Facts, first: Finding) -> Item:
 def _become(rooms: list[Finding], times: str) -> str:
     breaks = [str(f.measure) for f in rooms if f.detail["at"][times] == "breaks"]
     may = [str(f.measure) for f in rooms if f.detail["at"][times] == "may break"]
-    said = [f"breaks {' and '.join(breaks)}"] if breaks else []
-    said += [f"may break {' and '.join(may)}"] if may else []
+    said = [f"breaks {figures.listed(breaks)}"] if breaks else []
+    said += [f"may break {figures.listed(may)}"] if may else []
     return ", ".join(said) or "holds"
 
 
@@ -213,7 +213,7 @@ def _assumed(facts: Facts, target: Target, scale: Scale) -> Table:
 def _silent(facts: Facts, target: Target) -> str:
     here = f"what {_ends(*target.here)} users have" if target.here else "what this dive laid out"
     unseen = [field for field in facts.machine.engines if field not in _groups(facts)]
-    left_out = f" {' and '.join(unseen)} is not in it: nobody could see its CPU, or it had none." if unseen else ""
+    left_out = f" {figures.listed(unseen)} is not in it: nobody could see its CPU, or it had none." if unseen else ""
     most = _busiest(facts)
     busy = f" Costs were measured with at most {most:.0%} of the system's cores busy." if most else ""
     return (

@@ -139,7 +139,7 @@ def _offered(facts: Facts) -> str:
         if len(by_rates) == 1:
             parts.append(f"{label} {next(iter(by_rates))}")
         elif by_rates:
-            each = ", ".join(f"{' and '.join(names)} {rates}" for rates, names in by_rates.items())
+            each = ", ".join(f"{figures.listed(names)} {rates}" for rates, names in by_rates.items())
             parts.append(f"{label} {each}")
     return "; ".join(parts) or "nothing"
 

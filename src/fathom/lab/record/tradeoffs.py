@@ -191,7 +191,7 @@ def _crossing(found: Finding) -> str:
     """Say where two lines cross, between which values that lies, and at which of these nobody can tell."""
     ends = f"{figures.count(found.low or 0)} to {figures.count(found.high or 0)}"
     unsure = [figures.count(value) for value in found.detail.get("between", [])]
-    more = f", can't tell at {' and '.join(unsure)}" if unsure else ""
+    more = f", can't tell at {figures.listed(unsure)}" if unsure else ""
     return f"{found.approach} and {found.versus} near {_round(found.value)} ({ends}{more})"
 
 
@@ -295,7 +295,7 @@ def _goals_at(facts: Facts) -> list[str]:
     told = []
     for rates, goals in elsewhere.items():
         points = dict.fromkeys(facts.at(point_of(g)) for g in goals)
-        told.append(f"at {' and '.join(points)} at {rates}")
+        told.append(f"at {figures.listed(points)} at {rates}")
     return [f"Goals were judged {'; '.join(told)}; the load is {declared(facts.plan)}."] if told else []
 
 
