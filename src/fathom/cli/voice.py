@@ -51,8 +51,8 @@ def timed(line: str) -> str:
     if not sys.stderr.isatty():
         return head + line
     wide, behind = max(len(head) + 20, terminal()[1]), " " * len(head)
-    whole = {"break_long_words": False, "break_on_hyphens": False}
-    return textwrap.fill(line, wide, initial_indent=head, subsequent_indent=behind, **whole)
+    lines = textwrap.wrap(line, wide - len(head), break_long_words=False, break_on_hyphens=False)
+    return head + f"\n{behind}".join(lines)
 
 
 def tell(trouble: FathomError) -> None:
