@@ -80,9 +80,11 @@ def test_the_imports_of_a_new_approach_bring_every_name_as_its_decision_knows_it
         "from fathom.design import Decision\n"
         "MOST = 3\n"
         "LEAST: int = 1\n"
+        "def usual() -> int: ...\n"
+        "async def later() -> int: ...\n"
         "class Price(Decision):\n"
         "    @abstractmethod\n"
-        "    def of(self, on: abc.Set, at: os.PathLike, most=MOST, least=LEAST) -> Money: ...\n"
+        "    def of(self, on: abc.Set, at: os.PathLike, most=MOST, least=LEAST, or_=usual, then=later) -> Money: ...\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     body = written(importlib.import_module("named_otherwise").Price)
@@ -91,7 +93,7 @@ def test_the_imports_of_a_new_approach_bring_every_name_as_its_decision_knows_it
         "import os.path",
         "from decimal import Decimal as Money",
         "",
-        "from . import LEAST, MOST",
+        "from . import LEAST, MOST, later, usual",
     ]
 
 
@@ -103,6 +105,15 @@ def test_a_new_approach_of_the_timeline_has_two_methods_with_what_they_promise()
     assert body.imports == "from ...api import Page, PostId, UserId\nfrom . import Scan\n"
     assert "return await super().deliver(author, post, after)" in body.methods
     assert max(map(len, body.methods.splitlines())) <= 120
+
+
+def test_a_new_approach_is_tried_in_the_dive_that_is_about_right_answers():
+    from fathom.cli.commands.new import _dive_of
+
+    assert _dive_of(find("timeline"), "fanout") == "celebrity", (
+        "celebrities, before it, is about what a wrong one loses"
+    )
+    assert _dive_of(find("timeline"), "profiles") is None
 
 
 def test_an_editor_is_given_the_line_as_it_takes_one():

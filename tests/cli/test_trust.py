@@ -75,6 +75,9 @@ def test_what_was_kept_is_shown_with_the_command_and_the_date(fathom, made, monk
     said = fathom("trust", "--last")
     assert said.code == 0 and said.out.startswith("fathom trust --full --seed 7  20")
     assert "said yes: 0 of 3" in said.out
+    file.write_text(file.read_text().replace('"row": "', '"row": "former-').replace('"code": "', '"code": "f'))
+    said = fathom("trust", "--last")
+    assert "(now it is " in said.out and "no answer was kept of: " in said.out
 
 
 @pytest.mark.slow

@@ -182,7 +182,7 @@ def test_a_demo_takes_no_folder_that_no_demo_has_made(shop: Path, tmp_path: Path
     demo = of_demo(system, tmp_path / "x")
     with pytest.raises(FathomError, match="is not that of my-shop") as told, demo.taken(system):
         demo.clear([])
-    assert "--demo" in told.value.fix and kept.read_text() == "precious"
+    assert "--demo" in told.value.fix and "remove it" in told.value.fix and kept.read_text() == "precious"
 
 
 def test_a_demos_folder_is_its_own_and_nobody_elses(shop: Path, tmp_path: Path):

@@ -36,6 +36,35 @@ def test_there_is_no_colour_off_a_terminal(monkeypatch: pytest.MonkeyPatch):
     assert voice.paint("x", "red") == "x"
 
 
+def test_a_hint_names_the_command_as_it_was_called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    trouble = FathomError(
+        "fathom is not up", why="so", fix="start it: fathom up timeline, see ./fathom up or fathom.md"
+    )
+    for called, typed in (("./fathom", "./fathom"), ("/usr/bin/fathom", "fathom"), ("", "fathom")):
+        monkeypatch.setenv("FATHOM_CALLED", called)
+        voice.tell(trouble)
+        said = capsys.readouterr().err
+        assert f"  fix  start it: {typed} up timeline, see ./fathom up or fathom.md\n" in said
+        assert said.startswith("fathom: fathom is not up\n")
+
+
+def test_progress_breaks_between_words_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def fileno(self) -> int:
+            raise OSError
+
+    said = " ".join(["wandering"] * 30)
+    assert "\n" not in voice.timed(said)
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setenv("COLUMNS", "110")
+    lines = voice.timed(said).splitlines()
+    assert len(lines) > 1 and max(map(len, lines)) <= 110
+    assert " ".join(lines[0].split()[2:] + [word for line in lines[1:] for word in line.split()]) == said
+
+
 def test_trouble_goes_to_stderr_and_results_to_stdout(capsys: pytest.CaptureFixture[str]):
     voice.tell(FathomError("no", why="because", fix="do"))
     voice.note("on the way")

@@ -139,14 +139,13 @@ def plan_of(world: World) -> Plan:
         ],
         watch=[("home", "p99"), ("home", "cpu_s"), ("post", "cpu_s"), ("post", "commands")],
         faults=[
-            Fault(kind="outage", target="cache", from_s=4, until_s=7),
-            Fault(kind="outage", target="cache", from_s=4, until_s=7, wiped=True),
+            Fault(kind="outage", target="cache", from_s=4, until_s=7, did="killed"),
+            Fault(kind="outage", target="cache", from_s=4, until_s=7, wiped=True, did="killed"),
         ]
         * world.injections
         if world.faults
         else [],
         trial_rates={"home": 200.0, "post": 5.0},
-        trial_lasts_s=16.0,
         target=target_of(world) if world.target else None,
         scale=Scale(prices=prices.read(prices.OURS), seed=world.seed, draws=500) if world.target else None,
         predictions=["pushing a star's post costs over 1,000x the commands", "pulling costs every reader more CPU"],

@@ -130,9 +130,11 @@ def test_a_value_that_was_planned_and_told_nothing_is_not_visited_again():
 
 @pytest.mark.parametrize("broke", [FathomError("it does not come up", why="x", fix="y"), None], ids=["broke", "void"])
 async def test_a_value_of_which_nothing_is_known_ends_the_narrowing(plan, broke):
-    """It is no observation that nobody can tell, and what failed once would fail again."""
+    """It is no observation that nobody can tell, and what failed once would fail again; another change is another."""
     visits: list[float] = []
-    segments = [s for name in ("on-read", "on-write") for fans in FANS for s in at(name, fans)]
+    segments = [s for name in ("on-read", "on-write") for fans in FANS[:2] for s in at(name, fans)]
+    for name, cost in (("on-read", _on_write), ("on-write", _on_read)):  # the cheaper one at last is that of first
+        segments += counted(name, FANS[2], {op: 1e6 * each["cpu"] for op, each in cost(FANS[2]).items()})
 
     async def counted_nothing(part: str, contenders: Any, point: float) -> None: ...
 
@@ -150,6 +152,11 @@ async def test_a_value_of_which_nothing_is_known_ends_the_narrowing(plan, broke)
     bench.plan = SimpleNamespace(points=FANS, pace=PACES["deep"], dive=dive, seed=7)
     census: Any = SimpleNamespace(bench=bench, aside=counted_nothing)
     await narrow(census, None)  # pyright: ignore[reportArgumentType]
-    assert len(visits) == (1 if broke else 2), "one value, with two approaches where the first came up"
-    assert "nothing is known of fans=550: no other value is visited" in told
-    assert told[-1] == "on-write is cheaper than on-read up to somewhere from 100 to 3,000"
+    assert len(visits) == 2 * (1 if broke else 2), "one value a change, with two approaches where the first came up"
+    said = [line for line in told if "nothing is known" in line or "cheaper" in line]
+    assert said == [
+        "nothing is known of fans=550: this change is narrowed no further",
+        "on-write is cheaper than on-read up to somewhere from 100 to 3,000",
+        f"nothing is known of fans={visits[-1]}: this change is narrowed no further",
+        "on-read is cheaper than on-write up to somewhere from 3,000 to 30,000",
+    ]

@@ -129,6 +129,11 @@ def test_a_class_that_cannot_be_meant_is_refused_when_it_is_read(members, says):
     assert says in refused(subclass(**members))
 
 
+@pytest.mark.parametrize("name", ["look", "operations", "decision", "trial", "lasts_s"])
+def test_what_every_dive_has_is_no_name_for_something_of_its_own(name: str):
+    assert f"something of its own called '{name}'" in refused(subclass(**{name: get}, load=Load(get=1)))
+
+
 def test_a_number_that_a_dive_does_not_count_is_refused_when_its_prediction_is_rehearsed():
     class Weighs(Dive):
         counts = "lost", "kept"

@@ -16,7 +16,7 @@ import fathom
 from fathom.lab import figures
 from fathom.lab.record import Facts, show, voices
 from fathom.lab.record.blocks import Story
-from fathom.lab.record.html import PRINTED, html
+from fathom.lab.record.html import html
 from fathom.lab.record.svg import Linear, Log, apart
 from fathom.lab.runs import BREACHES_MAX, Change, Finding, Run
 from fathom.lab.verdicts import conclude
@@ -277,6 +277,13 @@ def test_only_who_is_taken_is_drawn_as_sure(run):
 
 
 @pytest.mark.slow
+def test_those_that_cost_the_same_are_not_drawn_as_if_nobody_could_tell(run):
+    same = {"verdict": "equivalent", "detail": {"same": ["on-read", "on-write"]}}
+    hero = decided(run, 30_000, **same)
+    assert ">the same<" in hero and ">can't tell<" not in hero
+
+
+@pytest.mark.slow
 def test_who_is_taken_beside_one_that_is_out_need_not_be_the_cheapest(run):
     hero = decided(run, 30_000, detail={"out": {"on-read": "it broke a law"}})
     assert ">take hybrid<" in hero and ">hybrid cheapest<" not in hero
@@ -308,9 +315,12 @@ def test_whoever_cannot_be_told_apart_is_named(run):
 def test_paper_has_the_placement_and_says_what_it_leaves_out(run):
     repeat = (run.folder / "record.html").read_text().partition("<h2>How to repeat</h2>")[2]
     assert "Placement" in repeat.partition('<div class="aside">')[0]
-    assert PRINTED in repeat
+    left_out = repeat.partition("Left out on paper, and in record.html: ")[2].partition("</p>")[0]
+    assert left_out.startswith("the rates that were really offered, some pictures, ")
+    assert left_out.endswith("the machine's own measurements and the gates.")
+    assert "hold-out" not in left_out, "there was none"
     bare = Story(title="x", about="", changed="", short=[], hero=None, sections=[])
-    assert PRINTED not in html(bare, Facts(run, run.findings))
+    assert "Left out" not in html(bare, Facts(run, run.findings))
 
 
 @pytest.mark.slow

@@ -46,6 +46,15 @@ def test_what_was_written_is_read_back(tmp_path):
     assert read.trials == [] and read.laws == [] and read.faults == []
 
 
+def test_a_history_that_is_refused_leaves_none(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("fathom.lab.runs.writing.LINE_BYTES_MAX", 200)
+    ops = [Op(index=n, caller="c", call="home", answer="x" * (300 * n)) for n in range(2)]
+    with pytest.raises(FathomError, match="an operation of"), Writing.begin(tmp_path, PLAN, MACHINE) as run:
+        run.history("hybrid-0", ops)
+    assert not (run.folder / "histories" / "hybrid-0.jsonl.gz").exists()
+    assert not any(name.startswith("histories") for name in Run(run.folder).manifest.files)
+
+
 def test_a_dive_that_ends_early_leaves_a_run_that_says_so(tmp_path):
     with pytest.raises(KeyboardInterrupt), Writing.begin(tmp_path, PLAN, MACHINE) as run:
         run.segment(segment())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from fathom.lab.runs import DELTA
 from fathom.lab.stats import (
     BLOCKS_MIN,
     Interval,
@@ -187,7 +188,7 @@ def test_a_duel_of_equals_has_a_winner_in_at_most_five_of_a_hundred():
         columns = shared + dice.standard_normal((8, 3)) * 0.03
         twin = dice.standard_normal(8) * 0.03
         p = max_t(columns)
-        verdicts = [judge(sign_flip_interval(columns[:, m]), p[m], margin(twin)) for m in range(3)]
+        verdicts = [judge(sign_flip_interval(columns[:, m]), p[m], margin(twin, DELTA)) for m in range(3)]
         winners += any(v in (Verdict.BETTER, Verdict.WORSE) for v in verdicts)
     assert winners / rounds <= 0.05, f"{winners} of {rounds}, seed 7"
 
@@ -200,7 +201,7 @@ def test_a_large_effect_is_found_and_a_small_one_never_announced(effect, least, 
     for _ in range(rounds):
         logs = math.log1p(effect) + dice.standard_normal(8) * 0.05
         twin = dice.standard_normal(8) * 0.05
-        found += judge(sign_flip_interval(logs), sign_flip_p(logs), margin(twin * 0.5)) is Verdict.WORSE
+        found += judge(sign_flip_interval(logs), sign_flip_p(logs), margin(twin * 0.5, DELTA)) is Verdict.WORSE
     assert least <= found / rounds <= most, f"{found} of {rounds}, seed 3"
 
 

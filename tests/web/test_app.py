@@ -240,6 +240,8 @@ def test_a_header_that_would_break_in_two_is_not_sent():
         api("T", "1", [], limits=Limits(operations={"x": Rate(1, 1)}))
     with pytest.raises(ValueError, match="'y', but no such operation"):
         api("T", "1", [], limits=Limits(operations={("y", "x"): Rate(1, 1)}))
+    with pytest.raises(ValueError, match="two rates for 'x'"):
+        api("T", "1", [], limits=Limits(operations={"x": Rate(1, 1), ("y", "x"): Rate(1, 1)}))
 
 
 async def _quickly(visit: object) -> Reply:

@@ -21,10 +21,15 @@ async def seen(where: str) -> list[State]:
 
 
 @pytest.mark.parametrize("said", [b"", b'{"took_s":', b"7\n", b"x" * (LINE_BYTES_MAX + 1)])
-async def test_an_order_that_is_not_answered_is_told_as_such(tmp_path: Path, said: bytes):
+async def test_an_order_that_is_sent_and_not_answered_may_have_been_carried_out(tmp_path: Path, said: bytes):
     async with saying(tmp_path, said) as where:
-        with pytest.raises(FathomError, match="cannot be reached"):
+        with pytest.raises(FathomError, match="not known whether that was done"):
             await ask(where, Heal("cache"), WITHIN_S)
+
+
+async def test_an_order_that_nobody_hears_was_not_given(tmp_path: Path):
+    with pytest.raises(FathomError, match="cannot be reached"):
+        await ask(str(tmp_path / "control.sock"), Heal("cache"), WITHIN_S)
 
 
 @pytest.mark.parametrize("said", [STATE[:-9], STATE + STATE[:9], b"x" * (LINE_BYTES_MAX + 1)])

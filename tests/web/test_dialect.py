@@ -58,6 +58,8 @@ class Parrot:
             case "/parrot/listen":
                 self.streams += 1
                 return Stream(self._pieces(), self._close)
+            case "/parrot/clinging":
+                return Stream(self._one(), self._break)
             case "/parrot/short":
                 return Stream(self._short())
             case "/parrot/slow":
@@ -78,6 +80,12 @@ class Parrot:
 
     async def _close(self) -> None:
         self.streams -= 1
+
+    async def _one(self) -> AsyncGenerator[bytes]:
+        yield b"one\n"
+
+    async def _break(self) -> None:
+        raise ValueError("a secret")
 
     async def _short(self) -> AsyncGenerator[bytes]:
         yield b"one\n"
@@ -170,6 +178,20 @@ async def test_a_stream_that_breaks_ends_and_says_nothing_of_why():
         except httpx.RemoteProtocolError:
             pass  # the connection ends within the body, which is all that can be said then
         assert said == b"one\n"
+
+
+async def test_a_stream_that_cannot_be_closed_was_answered_all_the_same():
+    door = api("Parrot", "1", [], dialect=Parrot())
+    scope = {"type": "http", "method": "GET", "path": "/parrot/clinging", "query_string": b"", "headers": []}
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await door({**scope, "client": ("127.0.0.1", 9)}, asyncio.Event().wait, send)
+    assert [message["status"] for message in sent if message["type"] == "http.response.start"] == [200]
+    assert b"".join(message.get("body", b"") for message in sent) == b"one\n"
+    assert 'operation="parrot",method="GET",status="200"} 1' in door.metrics.text()
 
 
 async def test_a_stream_that_cannot_even_begin_is_closed():

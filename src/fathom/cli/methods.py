@@ -97,7 +97,7 @@ def _imports(module: ast.Module, needed: set[str]) -> Iterator[str]:
 
 def _defined(node: ast.stmt) -> Iterator[str]:
     """Yield the names that a statement of a module gives to what it defines."""
-    if isinstance(node, ast.ClassDef):
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
         yield node.name
     elif isinstance(node, (ast.Assign, ast.AnnAssign)):
         yield from (it.id for it in ast.walk(node) if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store))

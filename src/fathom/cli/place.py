@@ -16,6 +16,7 @@ from typing import Any
 
 from fathom.design import Choice, System
 from fathom.errors import FathomError
+from fathom.web.control import SERVICE
 
 __all__ = ["Place", "Running", "of_demo", "of_system", "running"]
 
@@ -37,6 +38,14 @@ class Place:
         self.folder, self._demo = folder.absolute(), demo
         self._lock, self._running = self.folder / "lock", self.folder / "running.json"
         self._choices = self.folder / "choices.json"
+
+    def engine(self, field: str) -> Path:
+        """Return where the engine in this field of Stores keeps its data."""
+        return self.folder / field
+
+    @property
+    def service(self) -> Path:
+        return self.folder / SERVICE
 
     @contextlib.contextmanager
     def taken(self, system: System) -> Iterator[None]:
@@ -70,10 +79,12 @@ class Place:
             _write(mark, mine)
             return
         if owner != mine:
+            other = f"say another folder: {self._up(system)} --data DIR"
+            old = f"if only an old demo's data are in it, remove it; else {other}"
             raise FathomError(
                 f"the data in {self.folder} is not that of {mine}",
                 why=f"{owner} has written it",
-                fix=f"say another folder: {self._up(system)} --data DIR",
+                fix=old if self._demo else other,
             )
 
     def _up(self, system: System) -> str:
@@ -81,8 +92,7 @@ class Place:
 
     def clear(self, engines: Iterable[str]) -> None:
         """Remove what engines and service keep in it, and nothing else: a demo leaves its logs. For whoever has it."""
-        for name in (*engines, "service", self._choices.name):
-            path = self.folder / name
+        for path in (*map(self.engine, engines), self.service, self._choices):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:

@@ -82,7 +82,7 @@ class _Picture:
             width=min(COLUMNS_MAX, voice.terminal()[1]),
             height=ROWS,
             swept=plan.swept.name,
-            title=f"{plan.question}\nCPU of an average operation ({' and '.join(plan.ops)}), logarithmic",
+            title=f"{plan.question}\nCPU of an average operation ({figures.listed(plan.ops)}), logarithmic",
             flips=[
                 f"flips near {figures.count(float(f'{each.at:.2g}'))} {plan.swept.name}: {each.below} → {each.above}"
                 for each in flips

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from typing import Any
 from fathom.errors import FathomError
 
 __all__ = [
+    "as_called",
     "columns",
     "first_line",
     "hanging",
@@ -44,13 +46,25 @@ def note(line: str) -> None:
 
 
 def timed(line: str) -> str:
-    """Return a line with the seconds since the command began."""
-    return f"{time.monotonic() - _BEGAN:6.1f} s  {line}"
+    """Return a line with the seconds since the command began; as several where a terminal is too narrow for it."""
+    head = f"{time.monotonic() - _BEGAN:6.1f} s  "
+    if not sys.stderr.isatty():
+        return head + line
+    wide, behind = max(len(head) + 20, terminal()[1]), " " * len(head)
+    lines = textwrap.wrap(line, wide - len(head), break_long_words=False, break_on_hyphens=False)
+    return head + f"\n{behind}".join(lines)
 
 
 def tell(trouble: FathomError) -> None:
     """Tell a person what went wrong, on stderr, in the three lines that every error has."""
-    print(f"fathom: {trouble}", file=sys.stderr, flush=True)
+    said = FathomError(trouble.what, why=trouble.why, fix=as_called(trouble.fix))
+    print(f"fathom: {said}", file=sys.stderr, flush=True)
+
+
+def as_called(hint: str) -> str:
+    """Return a hint with the command as it was called: a fresh checkout has `./fathom`, and nothing on the PATH."""
+    called = os.environ.get("FATHOM_CALLED", "")
+    return re.sub(r"(?<![\w./-])fathom (?=[a-z])", f"{called} ", hint) if called.startswith(".") else hint
 
 
 def paint(text: str, colour: str) -> str:

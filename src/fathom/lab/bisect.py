@@ -37,10 +37,9 @@ async def narrow(census: Census, bodies: Bodies) -> None:
             with bench.aside(f"{bench.plan.dive.swept}={point} was not visited"):
                 await _visit(census, bodies, pair, point)
             side = _side(census, pair, at)
-            if (
-                side is None
-            ):  # who is cheaper there is not unclear but not known, and the next visit may end as this one
-                bench.tell(f"nothing is known of {bench.plan.dive.swept}={point}: no other value is visited")
+            if side is None:
+                # Who is cheaper there is not unclear but not known, and the next visit may end as this one.
+                bench.tell(f"nothing is known of {bench.plan.dive.swept}={point}: this change is narrowed no further")
                 break
             ends.saw(at, side)
         bench.tell(f"{pair[0]} is cheaper than {pair[1]} up to somewhere from {ends.left:,g} to {ends.right:,g}")

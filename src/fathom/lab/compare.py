@@ -16,9 +16,10 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from fathom.errors import FathomError
+from fathom.lab import figures
 from fathom.lab.findings.census import BISECTED
 from fathom.lab.findings.offered import rates_of_segments, said
-from fathom.lab.runs import Finding, Plan, Point, Run
+from fathom.lab.runs import DELTA, Finding, Plan, Point, Run
 from fathom.lab.stats import FLAG, Interval, mad, ratio_of
 
 __all__ = ["Compared", "Line", "compare"]
@@ -67,7 +68,7 @@ def compare(before: Run, after: Run) -> Compared:
         _finished(run)
     _same_plan(before, after)
     _same_machine(before, after)
-    margin = before.plan.duel.delta_floor if before.plan.duel else 0.05
+    margin = before.plan.duel.delta_floor if before.plan.duel else DELTA
     apart = _raced_apart(before, after)
     lines = list(_lines(before, after, margin, bool(apart)))
     drift = _Drift.of(lines)
@@ -150,7 +151,7 @@ def _raced_apart(before: Run, after: Run) -> str:
         grounds.append((sorted({str(s.point) for s in ran}), said(rates_of_segments(run.plan, ran))))
     if not all(points for points, _ in grounds) or grounds[0] == grounds[1]:
         return ""
-    where = [f"{' and '.join(points)} with {rates or 'no rates'}" for points, rates in grounds]
+    where = [f"{figures.listed(points)} with {rates or 'no rates'}" for points, rates in grounds]
     return f"the duels ran at {where[0]} before, and at {where[1]} after"
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fathom.engines.engine import EngineError
 from fathom.lab.body import Body
+from fathom.lab.dive import SERVICE
 from fathom.lab.machine import Busy, busy, cpu_s, everybody, pressure_s
 from fathom.lab.runs import NOT_THE_SYSTEM
 
@@ -118,7 +119,7 @@ class Meter:
         """CPU seconds so far: process group → process → seconds."""
         body = self._body
         groups = {name: engine.processes() for name, engine in body.engines.items()}
-        groups["service"] = tuple(body.service.processes())
+        groups[SERVICE] = tuple(body.service.processes())
         groups["runner"] = self._helpers
         clocks = {
             name: {pid: seconds for pid in pids if (seconds := cpu_s(pid)) is not None} for name, pids in groups.items()

@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from fathom.lab.runs import MIX, Finding, Point
+from fathom.lab.runs import DELTA, MIX, Finding, Point
 from fathom.lab.stats import Interval, Verdict, ratio_of
 
 __all__ = ["Difference", "differences"]
-
-MARGIN = 0.05  # what is nearer is not called a difference, as in the duel
 
 
 class Difference(NamedTuple):
@@ -78,7 +76,7 @@ def _cost(found: list[Finding], default: str) -> Iterator[Difference]:
         if mine.approach == default or beside is None:
             continue
         ratio = ratio_of(_interval(mine), _interval(beside))
-        if ratio.low > 1 + MARGIN or ratio.high < 1 / (1 + MARGIN):
+        if ratio.low > 1 + DELTA or ratio.high < 1 / (1 + DELTA):
             assert mine.op and mine.approach
             yield Difference(mine.approach, default, mine.op, "cpu_s", mine.point, ratio)
 

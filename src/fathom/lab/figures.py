@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fathom.lab.runs import Finding, Point
 
@@ -76,13 +76,14 @@ def point(value: Point) -> str:
     return value if isinstance(value, str) else count(value)
 
 
-def listed(words: Sequence[str]) -> str:
+def listed(words: Iterable[str]) -> str:
     """Write words as a person lists them.
 
     >>> listed(["a"]), listed(["a", "b", "c"]), listed([])
     ('a', 'a, b and c', '')
     """
-    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+    each = list(words)
+    return " and ".join(part for part in (", ".join(each[:-1]), *each[-1:]) if part)
 
 
 def engine_name(version: str | None, target: str) -> str:

@@ -161,7 +161,6 @@ class Plan:
                 rates=dict(self.duel_rates),
                 delta_floor=runs.DELTA,
             )
-        longest = max((fault.trial_s for fault in self.faults), default=0.0)
         target = dive.target
         return runs.Plan(
             fathom=fathom.__version__,
@@ -182,7 +181,6 @@ class Plan:
             watch=[(m.op, m.name) for m in dive.watch],
             faults=[_raw_fault(fault) for fault in self.faults],
             trial_rates=dict(self.load.rates) if self.load else {},
-            trial_lasts_s=longest,
             target=_raw_target(target, dive, self.points) if target else None,
             scale=runs.Scale(prices=prices.read(), seed=self.seed, draws=DRAWS) if target else None,
             predictions=list(self.predictions),
@@ -577,6 +575,7 @@ def _raw_fault(fault: grammar.Fault) -> runs.Fault:
         until_s=fault.until_s,
         wiped=fault.wiped,
         says=str(fault),
+        did=fault.did,
     )
 
 

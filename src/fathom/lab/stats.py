@@ -285,8 +285,8 @@ def flagged(values: Sequence[float] | Array) -> list[int]:
     return [int(at) for at in np.nonzero(np.abs(0.6745 * (array - np.median(array)) / scale) > FLAG)[0]]
 
 
-def margin(twin_log_ratios: Sequence[float] | Array, floor: float = 0.05) -> float:
-    """Return delta as a log-ratio: 5 % (or what the user calls material), or twice the twins' own MAD if larger."""
+def margin(twin_log_ratios: Sequence[float] | Array, floor: float) -> float:
+    """Return delta as a log-ratio: what is material (`floor`, a share), or twice the twins' own MAD if larger."""
     return max(math.log1p(floor), 2 * mad(twin_log_ratios))
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fathom.lab import figures
 from fathom.lab.findings import compute
 from fathom.lab.findings.book import name_of
 from fathom.lab.runs import DELTA, Finding, Plan, Point, Run
@@ -83,13 +84,13 @@ def _beside_goals(plan: Plan, found: Mapping[str, Finding], decision: Finding, b
     point = decision.point if decision.point is not None else ""
     if not best.sure:
         unsure = _unsure(plan, found, best.name, point)
-        why = " and ".join(unsure)
+        why = figures.listed(unsure)
     elif (
         plan.duel
         and point == operating_point(plan, found.values())
         and (missing := _unjudged_of(plan, found, best.name, point))
     ):
-        why = f"{' and '.join(missing)} could not be judged"
+        why = f"{figures.listed(missing)} could not be judged"
     else:
         return
     decision.verdict, decision.says = CANT_TELL, f"{best.name} costs least, but {why}"
@@ -110,7 +111,7 @@ def _beside(decision: Finding, best: _Candidate, others: Sequence[_Candidate]) -
         decision.verdict = "takes"
         return
     same = [c.name for c, r in ratios if r.low > 1 / (1 + DELTA) and r.high < 1 + DELTA]
-    names = " and ".join([best.name, *unclear])
+    names = figures.listed([best.name, *unclear])
     if set(unclear) <= set(same):
         decision.verdict, decision.says = "equivalent", f"{names} cost the same within {DELTA:.0%}"
         decision.detail["same"] = same
@@ -140,9 +141,9 @@ def _goals(plan: Plan, found: Mapping[str, Finding], name: str, point: Point) ->
 def _why_not(plan: Plan, found: Mapping[str, Finding], name: str, point: Point) -> str:
     laws = [f for f in found.values() if f.how == "law" and f.approach == name and f.verdict == FAILED]
     if laws:
-        return f"it broke {' and '.join(str(law.measure) for law in laws)}"
+        return f"it broke {figures.listed([str(law.measure) for law in laws])}"
     missed = [f"{g.op}.{g.measure}" for g in _goals(plan, found, name, point) if g.verdict == FAILED]
-    return f"it misses the goal for {' and '.join(missed)}" if missed else ""
+    return f"it misses the goal for {figures.listed(missed)}" if missed else ""
 
 
 def _unsure(plan: Plan, found: Mapping[str, Finding], name: str, point: Point) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -234,6 +234,8 @@ class Door:
         self._operations: dict[str, Throttle] = {}
         for names, rate in limits.operations.items():
             together = (names,) if isinstance(names, str) else names
+            if twice := sorted(self._operations.keys() & set(together)):
+                raise ValueError(f"there are two rates for '{twice[0]}'")
             self._operations |= dict.fromkeys(together, Throttle(together[0], rate, keys_max=limits.keys_max))
         self._litestar = Litestar(
             list(handlers),
@@ -379,8 +381,8 @@ class Door:
         """Send a stream until it ends or whoever asked has left, and close it."""
         async with AsyncExitStack() as opened:
             if stream.close is not None:
-                opened.push_async_callback(stream.close)
-            await opened.enter_async_context(aclosing(stream.pieces))
+                opened.push_async_callback(_let_go, visit, stream.close)
+            opened.push_async_callback(_let_go, visit, stream.pieces.aclose)
             await self._pour(visit, stream, receive, send)
 
     async def _pour(self, visit: Visit, stream: Stream, receive: Receive, send: Send) -> None:
@@ -564,6 +566,14 @@ class _Close(Exception):
 
     def __init__(self, why: Exception) -> None:
         self.why = why
+
+
+async def _let_go(visit: Visit, close: Callable[[], Awaitable[None]]) -> None:
+    """Close what a stream had open; where that fails the answer has been sent, so that only the log is told."""
+    try:
+        await close()
+    except Exception as fault:
+        log.warning("a stream was not closed: %s", fault, extra={"operation": visit.operation})
 
 
 def _throttle(name: str, rate: Any, limits: Limits) -> Throttle | None:

@@ -185,7 +185,10 @@ async def ask(control: str, order: Order, within_s: float) -> dict[str, Any]:
     """Give an order at a control socket and return the answer; what it refuses is raised as it was said there."""
     try:
         async with asyncio.timeout(within_s):
-            reader, writer = await asyncio.open_unix_connection(control, limit=LINE_BYTES_MAX)
+            try:
+                reader, writer = await asyncio.open_unix_connection(control, limit=LINE_BYTES_MAX)
+            except OSError as lost:
+                raise _unreachable(lost) from None
             try:
                 writer.write(msgspec.json.encode(order) + b"\n")
                 return _answer(await reader.readline())
@@ -199,7 +202,12 @@ async def ask(control: str, order: Order, within_s: float) -> dict[str, Any]:
             code=EXIT_BROKE,
         ) from None
     except (OSError, ValueError) as lost:
-        raise _unreachable(lost) from None
+        raise FathomError(
+            "it is not known whether that was done",
+            why=f"the order was sent, and the system ended before it had answered: {type(lost).__name__}: {lost}",
+            fix="start it again, if it is not up: fathom up; then see how it is, and order again what was not done",
+            code=EXIT_BROKE,
+        ) from None
 
 
 async def watch(control: str) -> AsyncIterator[State]:

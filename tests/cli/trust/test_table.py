@@ -54,6 +54,15 @@ def test_a_row_is_told_with_its_count_its_bounds_and_what_was_wanted(capsys):
     assert "1 of 2 rows met" in said
 
 
+def test_of_what_was_kept_it_is_said_what_is_missing_and_that_the_code_is_another(capsys):
+    table.show(summary(MET), code="beef", untold=["flip", "hog"])
+    said = capsys.readouterr().out
+    assert "code c0de (now it is beef)\n" in said
+    assert said.endswith("1 of 3 rows met\nno answer was kept of: flip, hog\n")
+    table.show(summary(MET), code="c0de")
+    assert "now it is" not in capsys.readouterr().out
+
+
 def test_a_summary_that_was_kept_is_shown_as_it_was(tmp_path: Path):
     file = tmp_path / "last.json"
     summary(MET, NOT).keep(file)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fathom.cli.place import Place
 from fathom.cli.upkeep import living as rooms
 from fathom.cli.upkeep.living import Living
+from fathom.cli.upkeep.up import Upkeep
 from fathom.design import Choice
 from fathom.errors import FathomError
 from fathom.systems import find
@@ -25,6 +28,7 @@ class Served:
         self.seen = 0
         self.asked = 0
         self.silent = False
+        self.chosen = {name: Choice(question.base.default) for name, question in find("timeline").decisions.items()}
 
     async def metrics(self) -> str:
         self.asked += 1
@@ -34,7 +38,11 @@ class Served:
         return f'http_requests_total{{operation="home"}} {self.seen}\ntimeline_pending 7\n'
 
     async def choices(self) -> dict[str, Choice]:
-        return {name: Choice(question.base.default) for name, question in find("timeline").decisions.items()}
+        return self.chosen
+
+    async def switch(self, decision: str, choice: Choice) -> float:
+        self.chosen[decision] = choice
+        return 0.1
 
 
 class Stage:
@@ -96,6 +104,17 @@ async def test_a_demo_that_begins_during_a_dive_has_its_switches(stage: Stage):
     assert stage.served.asked == 1, "it is asked once and then left alone"
 
 
+async def test_a_switch_during_a_dive_is_shown(stage: Stage, tmp_path: Path):
+    stage.measured = True
+    for _ in range(2):
+        await stage.look()
+    served: Any = stage.served
+    upkeep = Upkeep(find("timeline"), Place(tmp_path), SimpleNamespace(), served, {}, {}, {})  # pyright: ignore[reportArgumentType]
+    upkeep.living = stage.it
+    await upkeep._switch("fanout", Choice("on-read"))
+    assert stage.paused and [it.serving for it in stage.it._questions if it.name == "fanout"] == ["on-read"]
+
+
 async def test_another_look_is_no_measurement(stage: Stage):
     await stage.look()
     stage.measured = True
@@ -106,12 +125,23 @@ async def test_another_look_is_no_measurement(stage: Stage):
 
 
 async def test_what_breaks_in_a_demo_is_told_as_its_own(stage: Stage):
+    demo = find("timeline").room("demo").Demo(7)
+    stage.it.tasks.append(await ended(demo.settle(None, None)))
+    with pytest.raises(FathomError) as told:
+        await stage.look()
+    assert told.value.what == "the demo of timeline broke" and told.value.why.startswith("AttributeError")
+
+
+async def test_what_breaks_beside_the_demo_is_not_told_as_the_demos(stage: Stage):
     async def breaks() -> None:
         raise ZeroDivisionError
 
-    task = asyncio.create_task(breaks())
-    await asyncio.wait([task])
-    stage.it.tasks.append(task)
-    with pytest.raises(FathomError) as told:
+    stage.it.tasks.append(await ended(breaks()))
+    with pytest.raises(ZeroDivisionError):
         await stage.look()
-    assert told.value.what == "the demo of timeline broke" and told.value.why.startswith("ZeroDivisionError")
+
+
+async def ended(work: Any) -> asyncio.Task[None]:
+    task = asyncio.create_task(work)
+    await asyncio.wait([task])
+    return task

@@ -49,6 +49,24 @@ async def test_a_heal_that_comes_during_a_harm_leaves_nothing_for_the_next_one()
         assert (part.state, part.healing, part.heals_at) == ("up", None, None)
 
 
+async def test_what_was_to_heal_one_harm_does_not_heal_the_next_one_however_late_it_has_its_turn():
+    """The heal by hand comes before it, and so does the next harm; those that are refused keep the turn meanwhile."""
+    frail: Any = Frail()
+    parts = Parts(frail, {})
+    async with asyncio.timeout(WITHIN_S), parts.kept():
+        soon = asyncio.create_task(parts.harm(SERVICE, "kill", 1e-9))
+        await frail.dying.wait()
+        refused = [asyncio.create_task(parts.harm(SERVICE, "kill", None)) for _ in range(5)]
+        healing = asyncio.create_task(parts.heal(SERVICE))
+        harming = asyncio.create_task(parts.harm(SERVICE, "kill", LONG_S))
+        await asyncio.sleep(0)
+        frail.may_die.set()
+        await asyncio.gather(soon, *refused, healing, harming, return_exceptions=True)
+        part = parts.by_name[SERVICE]
+        async with part.turn:  # after whoever still waits for it
+            assert part.state == "down" and part.healing is not None and part.heals_at is not None
+
+
 async def test_what_cannot_be_healed_is_told_and_promises_no_more():
     frail: Any = Frail()
     frail.may_die.set()

@@ -58,7 +58,7 @@ def command(kind: str, place: tuple[str, ...], as_json: bool) -> None:
         print(f"  {line:>3}  {text}")
     if begins:
         editor.opened(written[0], begins[0][0])
-    print(f"\nthen: {then}")
+    print(f"\nthen: {voice.as_called(then)}")
 
 
 def _methods(file: Path) -> list[tuple[int, str]]:
@@ -85,11 +85,13 @@ def _decision(name: str) -> tuple[list[Path], str]:
 
 
 def _approach(name: str) -> tuple[list[Path], str]:
+    from fathom.lab.figures import listed
+
     system, (decision, word) = _place(name, 2, "fathom new approach SYSTEM DECISION NAME")
     question = system.decision(decision.replace("_", "-"))
     base, default = question.base, question.approach(question.base.default)
     body = methods.written(base)
-    named = " and ".join(body.names)
+    named = listed(body.names)
     values = {
         "Name": _class(word),
         "default": base.default,
@@ -108,14 +110,18 @@ def _approach(name: str) -> tuple[list[Path], str]:
 
 
 def _dive_of(system: System, question: str) -> str | None:
-    """Return the first dive into a decision; one that cannot be read is none."""
+    """Return the dive into a decision that compares the fewest wrong answers; one that cannot be read is none."""
     from fathom.lab.dive import decision_of, read
 
+    found: dict[str, int] = {}
     for name in system.dives:
         with contextlib.suppress(FathomError):
-            if decision_of(system, read(system, name)).name == question:
-                return name
-    return None
+            dive = read(system, name)
+            asked = decision_of(system, dive)
+            if asked.name == question:
+                among = dive.among or asked.approaches
+                found[name] = sum(hasattr(asked.approach(each), "breaks") for each in among)
+    return min(found, key=found.__getitem__, default=None)
 
 
 def _dive(name: str) -> tuple[list[Path], str]:

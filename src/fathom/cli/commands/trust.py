@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,9 +46,9 @@ def command(
     from fathom.cli.trust import rows as folder
     from fathom.cli.trust import table
 
-    if shown:
-        return _tell(table.last(), as_json)
     known = folder.experiments()
+    if shown:
+        return _tell_last(table.last(), known, as_json)
     chosen = _chosen(known, [name for names in rows for name in names.split(",") if name], full)
     if listed:
         said = [(row.name, experiment.name, row.truth) for experiment in known.values() for row in experiment.rows]
@@ -138,14 +139,24 @@ def _run(chosen: list[Experiment], said: str, full: bool, seed: int, folder: Pat
     )
 
 
-def _tell(summaries: list[Summary], as_json: bool) -> int:
+def _tell_last(summaries: list[Summary], known: dict[str, Experiment], as_json: bool) -> int:
+    """Tell what was kept, of which rows nothing was, and whether the code is another one since."""
+    from fathom.cli.trust.answers import code_digest
+
+    kept = {line.row for summary in summaries for line in summary.lines}
+    untold = [row.name for experiment in known.values() for row in experiment.rows if row.name not in kept]
+    return _tell(summaries, as_json, code=code_digest(), untold=untold)
+
+
+def _tell(summaries: list[Summary], as_json: bool, *, code: str = "", untold: Sequence[str] = ()) -> int:
     import msgspec
 
     from fathom.cli.trust import table
 
-    code = table.exit_of([line for summary in summaries for line in summary.lines])
+    exit = table.exit_of([line for summary in summaries for line in summary.lines])
     if as_json:
-        voice.say_json({"summaries": msgspec.to_builtins(summaries), "exit": code})
+        kept = {"code": code, "untold": list(untold)} if code else {}
+        voice.say_json({"summaries": msgspec.to_builtins(summaries), **kept, "exit": exit})
     else:
-        table.show(*summaries)
-    return code
+        table.show(*summaries, code=code, untold=untold)
+    return exit

@@ -115,17 +115,20 @@ def last(file: Path = LAST) -> list[Summary]:
     )
 
 
-def show(*summaries: Summary) -> None:
-    """Print tables for a person."""
+def show(*summaries: Summary, code: str = "", untold: Sequence[str] = ()) -> None:
+    """Print tables for a person; `code` is the state of the code that runs now, `untold` are rows without an answer."""
     for summary in summaries:
-        about = [_day(summary.date), f"{summary.cores} cores", summary.cpu, summary.system, f"code {summary.code}"]
+        made = f"code {summary.code}" + (f" (now it is {code})" if code not in ("", summary.code) else "")
+        about = [_day(summary.date), f"{summary.cores} cores", summary.cpu, summary.system, made]
         print(f"{summary.command}  {' · '.join(about)}")
         print("what is true, how often the lab said it (95 % bounds, Clopper and Pearson), and what it said\n")
         for line in summary.lines:
             print("\n".join(line.lines()))
         print()
     lines = [line for summary in summaries for line in summary.lines]
-    print(f"{sum(line.met is Met.MET for line in lines)} of {len(lines)} rows met")
+    print(f"{sum(line.met is Met.MET for line in lines)} of {len(lines) + len(untold)} rows met")
+    if untold:
+        print("\n".join(voice.hanging("no answer was kept of: ", ", ".join(untold))))
 
 
 def _day(date: str) -> str:

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import sys
 import time
+import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fathom.cli.measuring import is_measured
-from fathom.design import first_line
+from fathom.design import Choice, first_line
 from fathom.engines.engine import Engine, EngineError
 from fathom.errors import EXIT_BROKE, FathomError, Refusal
 from fathom.history import laws_of
@@ -80,12 +81,16 @@ class Living:
             self._use(part)
 
     def _blame(self, task: asyncio.Task[None]) -> None:
-        """Raise what ended a task; where that is no error of ours, it is the demo's own code that broke."""
+        """Raise what ended a task; what broke within the demo's own rooms is told as theirs."""
         try:
             task.result()
         except FathomError:
             raise
         except Exception as fault:
+            package = self._upkeep.system.package
+            ran = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(fault.__traceback__)]
+            if not any(f"{module}.".startswith((f"{package}.demo.", f"{package}.laws.")) for module in ran):
+                raise
             raise FathomError(
                 f"the demo of {self._upkeep.system.name} broke",
                 why=f"{type(fault).__name__}: {fault}",
@@ -100,7 +105,11 @@ class Living:
             return Reading(stocks=self._reading.stocks)
         async with asyncio.timeout(TELL_S):
             reading = self._meter.read(await served.metrics())
-            serving = await served.choices()
+            self.serves(await served.choices())
+        return reading
+
+    def serves(self, serving: Mapping[str, Choice]) -> None:
+        """Keep which approaches serve now."""
         self._questions = tuple(
             control.Question(
                 name=name,
@@ -113,7 +122,6 @@ class Living:
             )
             for name, question in self._asked.items()
         )
-        return reading
 
     def _use(self, part: Kept) -> None:
         """Find out what a part's processes have used of a core since the last look."""

@@ -171,32 +171,38 @@ class Parts:
 
     async def _heal_later(self, part: Kept, lasts_s: float) -> None:
         await asyncio.sleep(lasts_s)
-        part.healing = None
-        try:
-            await self.heal(part.name)
-        except FathomError as told:
-            voice.note(f"{part} could not be healed: {told.what}")
-            self.told(f"{part.name} could not be healed", "harm")
+        async with part.turn:  # whoever has it before ends this: it is for one harm, and no later one
+            part.healing = None
+            try:
+                await self._mend(part)
+            except FathomError as told:
+                voice.note(f"{part} could not be healed: {told.what}")
+                self.told(f"{part.name} could not be healed", "harm")
 
     async def heal(self, name: str) -> None:
         """Make a part whole: start it where its data lies, let it go on, or mend its link. A whole one stays so."""
         part = self._part(name)
         async with part.turn:
-            if part.healing is not None:  # it was for the harm that ends here, and no later one
+            if part.healing is not None:
                 part.healing.cancel()
-            part.healing = part.heals_at = None
-            if part.state == "up":
-                return
-            if part.state in ("slow", "cut"):
-                assert part.link is not None
-                await part.link.heal()
-            elif part.state == "paused" and part.alive:
-                await part.body.resume()
-            else:
-                await part.body.restart()
-            part.state = "up"
-            self.told(f"{part.name} is back", "heal")
-            voice.note(f"{part} is back")
+                part.healing = None
+            await self._mend(part)
+
+    async def _mend(self, part: Kept) -> None:
+        """Make a part whole, for whoever has its turn."""
+        part.heals_at = None
+        if part.state == "up":
+            return
+        if part.state in ("slow", "cut"):
+            assert part.link is not None
+            await part.link.heal()
+        elif part.state == "paused" and part.alive:
+            await part.body.resume()
+        else:
+            await part.body.restart()
+        part.state = "up"
+        self.told(f"{part.name} is back", "heal")
+        voice.note(f"{part} is back")
 
     def _part(self, name: str) -> Kept:
         if name in self.by_name:

@@ -97,9 +97,10 @@ class Upkeep:
 
     async def _switch(self, decision: str, choice: Choice) -> dict[str, Any]:
         took_s = await self.served.switch(decision, choice)
-        self.place.remember(await self.served.choices())
+        chosen = await self.served.choices()
+        self.place.remember(chosen)
         if self.living is not None:
-            await self.living.look()
+            self.living.serves(chosen)  # a paused one does not ask
         self.told(f"{decision} is {choice} now", "switch")
         voice.note(f"{decision} is {choice} now; taking over took {took_s:.2f} s")
         return {"took_s": took_s}
@@ -133,7 +134,7 @@ async def up(
                 where[field] = urls[kind.kind]
                 continue
             voice.note(f"starting {field} ({kind.kind})")
-            engine = await started.enter_async_context(kind.start(keeper, name=field, folder=place.folder / field))
+            engine = await started.enter_async_context(kind.start(keeper, name=field, folder=place.engine(field)))
             engines[field], where[field] = engine, engine.where
             if linked and "://" in engine.where and not engine.where.startswith("file:"):
                 link = await started.enter_async_context(Link.between(keeper, engine.where, name=f"{field}-link"))
@@ -141,7 +142,7 @@ async def up(
         voice.note("starting the service")
         try:
             served = await started.enter_async_context(
-                Served.start(keeper, system, engines=where, choices=choices, door=door, data=place.folder / "service")
+                Served.start(keeper, system, engines=where, choices=choices, door=door, data=place.service)
             )
         except FathomError as told:
             if told.code != EXIT_BROKE:

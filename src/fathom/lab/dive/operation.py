@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 QUANTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-COUNTS = (*RESOURCES, "fsyncs")  # whole units of work, compared exactly
+COUNTS = RESOURCES  # whole units of work, compared exactly
 MEASURES = (*QUANTILES, "mean", "cpu_s", *COUNTS)
 COUNTED = ""  # in the place of an operation: what a dive counts by itself belongs to none
 

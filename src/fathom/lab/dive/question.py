@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Dive"]
 
+_TAKEN = ("trial", "lasts_s")  # by a dive that counts by itself, and beside the rates of a load
+
 S = TypeVar("S")
 
 
@@ -111,6 +113,13 @@ def _check(cls: type[Dive[Any]]) -> None:
     sweeps = {n: v for n, v in members.items() if isinstance(v, Sweep)}
     cls.watch, cls.goals, cls.faults = _many(cls.watch), _many(cls.goals), _many(cls.faults)
     cls.among, cls.weighs, cls.counts = _many(cls.among), _many(cls.weighs), _many(cls.counts)
+    for name in (*cls.operations, *cls.probes, *sweeps):
+        if name in _TAKEN or name in dir(Dive) or name in Dive.__annotations__:
+            raise FathomError(
+                f"{here} has something of its own called '{name}'",
+                why="every dive has something of that name, and one would be taken for the other",
+                fix=f"give it another name, for example: {name}_it",
+            )
     if len(sweeps) > 1:
         raise FathomError(
             f"{here} sweeps {' and '.join(sweeps)}",

@@ -297,7 +297,7 @@ def judged(book: Book, dive: type[Dive[Any]]) -> None:
 
     found = Found(dive, None, look)  # its names were checked when it was rehearsed
     for number, (sentence, comparison) in enumerate(predictions(dive, found), 1):
-        left_out = f"{' and '.join(absent)} {'was' if len(absent) == 1 else 'were'} not compared" if absent else ""
+        left_out = f"{figures.listed(absent)} {'was' if len(absent) == 1 else 'were'} not compared" if absent else ""
         absent.clear()
         book.add(
             name_of("prediction", number),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fathom.lab.dive import SERVICE
 from fathom.lab.findings.book import Book, at, name_of
 from fathom.lab.findings.census import Cost, unit_cost
 from fathom.lab.findings.mixes import OF_RANGE, mixes, of_range
@@ -19,7 +20,7 @@ from fathom.lab.runs import Point, Scale, Target
 from fathom.lab.scale.curve import BOUNDS
 from fathom.lab.scale.degrees import Array
 from fathom.lab.scale.dice import LEVEL, Held, Thrown, ranged
-from fathom.lab.scale.size import MEMORY, SERVICE, Demands, Refused, Size, largest, size
+from fathom.lab.scale.size import MEMORY, Demands, Refused, Size, largest, size
 from fathom.lab.stats import Interval
 
 __all__ = ["TIMES", "note_scale"]

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from fathom.lab import figures
 from fathom.lab.findings.book import Book, name_of
-from fathom.lab.runs import Samples, Segment
+from fathom.lab.runs import DELTA, Samples, Segment
 
 __all__ = ["Series", "note_warm", "series", "still_faster"]
 
-FASTER = 0.05  # less over the last rounds is no slope: what is not called a difference elsewhere is none here
 FEW = 20  # samples of an operation in a round; fewer have no median to go by
 ROUNDS_MIN = 4
 TOO_FEW = "too few undisturbed rounds"
@@ -46,14 +46,14 @@ def series(rounds: Sequence[Segment], samples_of: Callable[[Segment], Samples | 
 
 
 def still_faster(seen: Series) -> list[str]:
-    """Return what became faster in every one of the last rounds, and by more than a little in all."""
+    """Return what became faster in every one of the last rounds, and in all by what elsewhere is a difference, too."""
     if not seen or min(map(len, seen.values())) < ROUNDS_MIN:
         return [TOO_FEW]
     last = {what: values[-ROUNDS_MIN:] for what, values in seen.items()}
     return [
         what
         for what, values in last.items()
-        if all(b < a for a, b in pairwise(values)) and values[-1] < values[0] * (1 - FASTER)
+        if all(b < a for a, b in pairwise(values)) and values[-1] < values[0] * (1 - DELTA)
     ]
 
 
@@ -65,7 +65,7 @@ def note_warm(book: Book) -> None:
         seen = series(mine, book.run.samples)
         cold = still_faster(seen)
         fields: dict[str, Any] = {
-            "says": "" if not cold else TOO_FEW if cold == [TOO_FEW] else f"{' and '.join(cold)} fell"
+            "says": "" if not cold else TOO_FEW if cold == [TOO_FEW] else f"{figures.listed(cold)} fell"
         }
         cpu = seen.get(CPU, [])
         if cpu and cpu[0] > 0:

@@ -118,8 +118,9 @@ class Listing:
 
 @dataclass(frozen=True)
 class Aside:
-    """Blocks that are read on a screen: two printed pages have no room for them, and say so."""
+    """Blocks that are read on a screen: two printed pages have no room for them, and say what they leave out."""
 
+    says: str  # what is left out; nothing where it is printed elsewhere, too
     blocks: Sequence[Block]
 
 

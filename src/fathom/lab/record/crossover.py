@@ -116,12 +116,14 @@ class _Best(NamedTuple):
     names: tuple[str, ...]
     sure: bool
     least: bool = True  # whether nobody who is out is cheaper still
+    else_: str = "can't tell"  # where there is no room for several names
 
     @classmethod
     def of(cls, decision: Finding) -> _Best:
         """Return who a decision says is best at its value."""
         names = tuple(sorted(candidates(decision)))
-        return cls(names, decision.verdict == "takes", not decision.detail.get("out"))
+        else_ = "the same" if decision.verdict == "equivalent" else "can't tell"
+        return cls(names, decision.verdict == "takes", not decision.detail.get("out"), else_)
 
     def words(self) -> Iterator[str]:
         """Say it, from the longest to the shortest."""
@@ -130,7 +132,7 @@ class _Best(NamedTuple):
             yield f"{names} cheapest" if self.least else f"take {names}"
             yield names
         if not self.sure:
-            yield "can't tell"
+            yield self.else_
 
 
 @dataclass(frozen=True)

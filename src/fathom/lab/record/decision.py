@@ -40,7 +40,7 @@ def decision(facts: Facts) -> Section:
     section.blocks.append(Paragraph([f"{rule} A difference under 5 % counts as none."]))
     decided = Bullets([_decided(facts, found) for found in facts.of("decision")])
     in_short = [list(decision_line(facts, found)) for found in facts.of("decision")]
-    section.blocks.append(Aside([decided]) if list(decided.items) == in_short else decided)
+    section.blocks.append(Aside("", [decided]) if list(decided.items) == in_short else decided)
     flips = facts.of("flip", void=False)  # whoever broke a law is beside nobody
     told = [f for f in flips if f.verdict == "flips"]
     if told and axis:
@@ -53,7 +53,7 @@ def decision(facts: Facts) -> Section:
         raced = [f.point for f in told if f.point == facts.duelled]
         point = checked[0].point if checked else raced[0] if raced else told[len(told) // 2].point
         says = f"CPU per {' + '.join(axis.others)} at {facts.at(point or '')}, over {axis.says}"
-        section.blocks.append(Aside([Chart("flip", {"point": point}, says)]))
+        section.blocks.append(Aside("some pictures", [Chart("flip", {"point": point}, says)]))
     elif flips:
         section.blocks.append(Paragraph([_undecided(facts, flips)]))
     checks = facts.of("flip check")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fathom.lab import figures
 from fathom.lab.findings.trials import alike
 from fathom.lab.record.blocks import Aside, Block, Bullets, Chart, Item, Mark, Paragraph, Section, Span, Strong, Table
 from fathom.lab.record.facts import Facts, cells, common, fault_words, words
@@ -69,7 +70,7 @@ def _failure(facts: Facts, group: list[int]) -> list[Block]:
         blocks.append(Table(["", *names], rows, _untold(facts, names, number)))
     if any(facts.get("trial", name, number, "timeline") for name in names):
         course = Chart("trial", {"fault": number}, f"{title}: latency and failures of each approach over time")
-        blocks.append(Aside([course]) if number else course)
+        blocks.append(Aside("some pictures", [course]) if number else course)
     return blocks
 
 
@@ -86,7 +87,9 @@ def voided(facts: Facts, group: list[int]) -> list[Item]:
                 which = f" (injection {group.index(number) + 1} of {len(group)})" if len(group) > 1 else ""
                 laws = [law for law in facts.run.laws if (law.approach, law.fault) == (name, number)]
                 broken = [words(law.law) for law in laws if law.count]
-                kept = f"it broke {' and '.join(broken)}" if broken else "its laws held" if laws else "no law was held"
+                kept = (
+                    f"it broke {figures.listed(broken)}" if broken else "its laws held" if laws else "no law was held"
+                )
                 items.append([Mark("can't tell", found), f" {name}{which}: void, {found.says}; {kept}"])
     return items
 

@@ -32,11 +32,6 @@ from fathom.lab.record.frame import NARROW, WIDE
 
 __all__ = ["html"]
 
-PRINTED = (
-    "On paper some pictures, the rates that were really offered, the cells of the hold-out, what the estimate assumes, "
-    "the machine's own measurements, the warm-up and the gates are left out: they are in record.html."
-)
-
 _STYLE = Path(__file__).with_name("style.css")
 
 
@@ -52,7 +47,7 @@ def html(story: Story, facts: Facts) -> str:
             *([_figure(story.hero, facts, "hero")] if story.hero else []),
             "</header>",
             *(line for section in story.sections for line in _section(section, facts)),
-            *([f'<p class="printed">{PRINTED}</p>'] if _has_asides(story) else []),
+            *_left_out(story),
         ]
     )
     return f"""<!doctype html>
@@ -74,8 +69,12 @@ def html(story: Story, facts: Facts) -> str:
 """
 
 
-def _has_asides(story: Story) -> bool:
-    return any(isinstance(block, Aside) and block.blocks for section in story.sections for block in section.blocks)
+def _left_out(story: Story) -> Iterator[str]:
+    """Say on paper what is not on it."""
+    asides = [it for section in story.sections for it in section.blocks if isinstance(it, Aside) and it.blocks]
+    said = list(dict.fromkeys(it.says for it in asides if it.says))
+    if said:
+        yield f'<p class="printed">Left out on paper, and in record.html: {figures.listed(said)}.</p>'
 
 
 def _short(story: Story) -> Iterator[str]:
@@ -95,9 +94,9 @@ def _section(section: Section, facts: Facts) -> Iterator[str]:
 def _blocks(blocks: Iterable[Block], facts: Facts) -> Iterator[str]:
     for block in blocks:
         match block:
-            case Aside(inside) if not inside:
+            case Aside(_, inside) if not inside:
                 continue
-            case Aside(inside):
+            case Aside(_, inside):
                 yield '<div class="aside">'
                 yield from _blocks(inside, facts)
                 yield "</div>"

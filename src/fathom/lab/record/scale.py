@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fathom.lab import figures
+from fathom.lab.dive import SERVICE
 from fathom.lab.findings.scale import TIMES
 from fathom.lab.prices import Prices
 from fathom.lab.record.blocks import (
@@ -43,9 +44,9 @@ def at_scale(facts: Facts) -> Section | None:
         blocks.append(_needs(facts, target, scale))
         blocks.append(Bullets(_beside(facts)))
         blocks += _breaks(facts)
-        blocks.append(Aside([*_dominant(facts), _assumed(facts, target, scale)]))
+        blocks.append(Aside("what the estimate assumes", [*_dominant(facts), _assumed(facts, target, scale)]))
     blocks.append(Paragraph([_silent(facts, target)]))
-    blocks.append(Aside(_law(facts)))
+    blocks.append(Aside("the utilisation law", _law(facts)))
     return Section("At scale", blocks)
 
 
@@ -128,7 +129,7 @@ def _groups(facts: Facts) -> list[str]:
 
 
 def _machine(facts: Facts, prices: Prices, group: str) -> str:
-    kind = group if group == "service" else facts.machine.engines.get(group, "other").split()[0].lower()
+    kind = group if group == SERVICE else facts.machine.engines.get(group, "other").split()[0].lower()
     name = prices.stands_on.get(kind, prices.stands_on["other"])
     return f"{name}, {prices.machines[name].vcpus} vCPUs"
 
@@ -165,8 +166,8 @@ def _first(facts: Facts, first: Finding) -> Item:
 def _become(rooms: list[Finding], times: str) -> str:
     breaks = [str(f.measure) for f in rooms if f.detail["at"][times] == "breaks"]
     may = [str(f.measure) for f in rooms if f.detail["at"][times] == "may break"]
-    said = [f"breaks {' and '.join(breaks)}"] if breaks else []
-    said += [f"may break {' and '.join(may)}"] if may else []
+    said = [f"breaks {figures.listed(breaks)}"] if breaks else []
+    said += [f"may break {figures.listed(may)}"] if may else []
     return ", ".join(said) or "holds"
 
 
@@ -212,7 +213,7 @@ def _assumed(facts: Facts, target: Target, scale: Scale) -> Table:
 def _silent(facts: Facts, target: Target) -> str:
     here = f"what {_ends(*target.here)} users have" if target.here else "what this dive laid out"
     unseen = [field for field in facts.machine.engines if field not in _groups(facts)]
-    left_out = f" {' and '.join(unseen)} is not in it: nobody could see its CPU, or it had none." if unseen else ""
+    left_out = f" {figures.listed(unseen)} is not in it: nobody could see its CPU, or it had none." if unseen else ""
     most = _busiest(facts)
     busy = f" Costs were measured with at most {most:.0%} of the system's cores busy." if most else ""
     return (

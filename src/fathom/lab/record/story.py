@@ -108,7 +108,12 @@ def _problem(facts: Facts) -> Section:
         rows.append([["Broken on purpose"], ["; ".join(fault_words(facts, group[0]) for group in alike(plan))]])
     section.blocks.append(Table(["", ""], rows, words=2))
     if plan.load.rates:
-        section.blocks.append(Aside([Table(["", ""], [[["Offered here"], [_offered(facts)]]], words=2)]))
+        section.blocks.append(
+            Aside(
+                "the rates that were really offered",
+                [Table(["", ""], [[["Offered here"], [_offered(facts)]]], words=2)],
+            )
+        )
     return section
 
 
@@ -134,7 +139,7 @@ def _offered(facts: Facts) -> str:
         if len(by_rates) == 1:
             parts.append(f"{label} {next(iter(by_rates))}")
         elif by_rates:
-            each = ", ".join(f"{' and '.join(names)} {rates}" for rates, names in by_rates.items())
+            each = ", ".join(f"{figures.listed(names)} {rates}" for rates, names in by_rates.items())
             parts.append(f"{label} {each}")
     return "; ".join(parts) or "nothing"
 
@@ -215,13 +220,14 @@ def _repeat(facts: Facts) -> Section:
     ]
     more: list[list[Item]] = [
         [["Measured"], [", ".join(_spoken(name, value) for name, value in machine.measured.items()) or "–"]],
-        *_warm(facts),
+        *(warm := _warm(facts)),
     ]
+    says = "the machine's own measurements" + (", the warm-up" if warm else "")
     gates = [f for f in facts.of("gate") if f.measure != "segments"]
     blocks: list[Block] = [
         Listing([plan.command, f"fathom verify {facts.folder}", f"python docs/reference/reproduce.py {facts.folder}"]),
         Table(["", ""], rows, words=2),
-        Aside([Table(["", ""], more, words=2)]),
+        Aside(says, [Table(["", ""], more, words=2)]),
     ]
     if gates:
         head = ["Gate", "tripped", "segments", "worst", "limit"]
@@ -235,7 +241,7 @@ def _repeat(facts: Facts) -> Section:
             ]
             for f in gates
         ]
-        blocks.append(Aside([Table(head, lines)]))
+        blocks.append(Aside("the gates", [Table(head, lines)]))
     return Section("How to repeat", blocks)
 
 

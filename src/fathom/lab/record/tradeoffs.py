@@ -42,7 +42,7 @@ def tradeoffs(facts: Facts) -> Section:
     blocks += _latency(facts)
     blocks += capacity(facts)
     if errors := hold_out_lines(facts):
-        blocks += [Bullets(errors), Aside(hold_out(facts))]
+        blocks += [Bullets(errors), Aside("the cells of the hold-out", hold_out(facts))]
     blocks += _kept(facts)
     blocks += _proofs_of_breaches(facts)
     return section
@@ -191,7 +191,7 @@ def _crossing(found: Finding) -> str:
     """Say where two lines cross, between which values that lies, and at which of these nobody can tell."""
     ends = f"{figures.count(found.low or 0)} to {figures.count(found.high or 0)}"
     unsure = [figures.count(value) for value in found.detail.get("between", [])]
-    more = f", can't tell at {' and '.join(unsure)}" if unsure else ""
+    more = f", can't tell at {figures.listed(unsure)}" if unsure else ""
     return f"{found.approach} and {found.versus} near {_round(found.value)} ({ends}{more})"
 
 
@@ -221,7 +221,7 @@ def _latency(facts: Facts) -> list[Block]:
     ratios = [f for f in facts.of("ratio") if f.value is not None and not f.detail.get("twin")]
     if any(f.low is not None for f in ratios):
         says = f"Each approach against {plan.default}, ratio and interval by measure; the grey band is no difference"
-        blocks.append(Aside([Chart("duel", {}, says)]))
+        blocks.append(Aside("some pictures", [Chart("duel", {}, says)]))
     alike = {f.says for f in ratios}
     if len(alike) == 1 and ratios[0].low is None:  # nobody is compared on anything, and for one reason
         return [*blocks, Paragraph([Strong("No comparison"), f": {ratios[0].says}."])]
@@ -295,7 +295,7 @@ def _goals_at(facts: Facts) -> list[str]:
     told = []
     for rates, goals in elsewhere.items():
         points = dict.fromkeys(facts.at(point_of(g)) for g in goals)
-        told.append(f"at {' and '.join(points)} at {rates}")
+        told.append(f"at {figures.listed(points)} at {rates}")
     return [f"Goals were judged {'; '.join(told)}; the load is {declared(facts.plan)}."] if told else []
 
 

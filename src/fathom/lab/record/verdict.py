@@ -119,8 +119,7 @@ def _untold(facts: Facts, group: list[int], names: Sequence[str]) -> Iterator[Sp
     for number, item in enumerate(void):
         yield "; " if number else ""
         yield from (span.lstrip() if isinstance(span, str) else span for span in item[1:])
-    tried = {f.approach for f in facts.of("trial", measure="void") if f.id.split("/")[2] in map(str, group)}
-    left = [name for name in names if name not in tried]
+    left = [name for name in names if not any(facts.get("trial", name, n, "void") for n in group)]
     if left:
         yield f"{'; ' if void else ''}{figures.listed(left)} went through no fault"
 

@@ -8,6 +8,7 @@ The raw files are written while the dive runs and never again; findings and reco
         machine.json     where it was done
         segments.jsonl   a line per measured stretch: what was done, counted and used
         samples/*.csv    op,intended_ns,sent_ns,done_ns,outcome: a line per request; times since the segment began
+        forecasts.jsonl  what was foretold of more data and higher rates, before it was run
         faults.jsonl     what was broken and mended, when, and what proves it
         trials.jsonl     a line per approach and fault
         laws.jsonl       a line per law and check
@@ -18,11 +19,6 @@ The raw files are written while the dive runs and never again; findings and reco
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
-
-import msgspec
 
 from .files import code_of, digest, read_json, read_lines, write_whole
 from .made import RECORD_FILES, Finding, Manifest, State
@@ -83,7 +79,6 @@ __all__ = [
     "Target",
     "Trial",
     "Writing",
-    "as_builtins",
     "code_of",
     "digest",
     "every",
@@ -95,8 +90,3 @@ __all__ = [
     "read_samples",
     "write_whole",
 ]
-
-
-def as_builtins(value: Any) -> Mapping[str, Any]:
-    """Return a piece of a run as plain dicts and lists, for `--json`."""
-    return msgspec.to_builtins(value)

@@ -98,11 +98,10 @@ class Fault(Struct):
     until_s: float
     wiped: bool = False
     says: str = ""
+    did: str = ""  # to its target, as a person says it; plans of before have no word for it
 
-    @property
-    def did(self) -> str:
-        """What it did to its target, as a person says it."""
-        return {"outage": "killed", "pause": "stopped"}.get(self.kind, self.kind)
+    def __post_init__(self) -> None:
+        self.did = self.did or self.kind
 
 
 class Target(Struct):
@@ -147,7 +146,6 @@ class Plan(Struct):
     watch: list[tuple[str, str]] = []
     faults: list[Fault] = []
     trial_rates: dict[str, float] = {}
-    trial_lasts_s: float = 0.0
     target: Target | None = None
     scale: Scale | None = None
     predictions: list[str] = []

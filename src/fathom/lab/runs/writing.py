@@ -70,9 +70,10 @@ class Writing:
         """Write a history and return its name in the folder. Compressed: answers repeat each other tenfold."""
         name = f"histories/{_plain(name)}.jsonl.gz"
         file, encoder = self.folder / name, msgspec.json.Encoder()
+        part = file.with_name(f"{file.name}.part")  # a history that is refused is none, not a shorter one
         with writing(file):
             file.parent.mkdir(exist_ok=True)
-            with file.open("wb") as out, gzip.GzipFile("", "wb", 3, out, mtime=0) as lines:
+            with part.open("wb") as out, gzip.GzipFile("", "wb", 3, out, mtime=0) as lines:
                 for op in ops:
                     line = encoder.encode(op) + b"\n"
                     if len(line) > LINE_BYTES_MAX:
@@ -82,6 +83,7 @@ class Writing:
                             fix="lay out fewer users, or answer less",
                         )
                     lines.write(line)
+            part.replace(file)
         return name
 
     def samples(self, id: str) -> Path:

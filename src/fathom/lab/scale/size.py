@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fathom.lab.dive import SERVICE
 from fathom.lab.prices import Machine, Prices
 from fathom.lab.runs import Target
 from fathom.lab.scale.curve import BOUNDS, Mean, Spread, Unmeasured, average
@@ -19,9 +20,8 @@ from fathom.lab.scale.degrees import Array, Degrees, Shares
 from fathom.lab.scale.dice import Dice, between, of_interval, scores
 from fathom.lab.stats import Interval
 
-__all__ = ["HERE", "MEMORY", "OUTSIDE_MOST", "SERVICE", "Demands", "Refused", "Size", "largest", "size"]
+__all__ = ["HERE", "MEMORY", "OUTSIDE_MOST", "Demands", "Refused", "Size", "largest", "size"]
 
-SERVICE = "service"
 OUTSIDE_MOST = 0.5  # of the CPU may belong to values that nobody measured; beyond that it would be a guess
 EASE = 1e-9  # what rounding may add before a whole number is called the next
 GB = 1e9
