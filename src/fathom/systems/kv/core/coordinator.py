@@ -11,9 +11,9 @@ from fathom.blocks.slots import SLOTS, slot_of
 from . import messages as m
 from .calls import Call, Change, Failure, Found, Get, Put, Reshape, Scan, Scanned, Within, Wrote, current
 from .flows import Ask, Flow, More, Replies
-from .records import Last, Record, Siblings, content_of, merged
+from .records import Last, Record, Siblings, content_of, merged, unpack
 from .registers import Registers
-from .replica import spot
+from .replica import scan_all, spot
 from .topology import SYSTEM, Bucket, Owners, Topology
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Coordinator:
         w, pw = call.w or bucket.w, call.pw or bucket.pw
         reachable = [who for who in owners.all if node.membership.answers(who)]
         stand_ins = self._stand_ins(key, owners, bucket) if bucket.sloppy else {}
-        if not owners.enough([*reachable, *stand_ins.values()], w) or not owners.enough(reachable, pw):
+        if not owners.enough([*reachable, *stand_ins], w) or not owners.enough(reachable, pw):
             says = f"{len(reachable)} of {len(owners.all)} owners can be reached; {max(w, pw)} are asked for"
             return self.done(asked, Failure(code="unavailable", says=says))
         record = self._written(call, bucket, owners)
@@ -311,25 +311,29 @@ class Coordinator:
         """List what lies here of slots whose first owner this node is."""
         node = self._node
         keys: list[bytes] = []
-        slot, after = call.slot, call.after
-        while slot < SLOTS and len(keys) < call.limit:
+        torn: list[bytes] = []
+        slot, after, left = call.slot, call.after, node.knobs.scan_bytes
+        while slot < SLOTS and len(keys) < call.limit and left > 0:
             if slot not in node.replica.sums or topology.owners(slot, topology.n_max).now[0] != node.me:
                 slot, after = slot + 1, b""
                 continue
             first = spot(slot) + after + b"\0" if after else spot(slot)
-            pairs = node.scan("data", first, spot(slot + 1), call.limit - len(keys))
-            keys += [at[2:] for at, _ in pairs if self._there(at[2:])]
-            if len(pairs) < call.limit - len(keys) or not pairs:
-                slot, after = slot + 1, b""
+            for at, raw in scan_all(node, "data", first, spot(slot + 1), corrupt=torn.append):
+                after, left = at[2:], left - len(raw)
+                if self._there(after, unpack(raw)):
+                    keys.append(after)
+                if len(keys) == call.limit or left <= 0:
+                    break
             else:
-                after = pairs[-1][0][2:]
+                slot, after = slot + 1, b""
+        for at in torn:
+            node.replica.quarantine(at[2:])
         self.tell(asked, Scanned(keys=tuple(keys), slot=-1 if slot >= SLOTS else slot, after=after))
 
-    def _there(self, key: bytes) -> bool:
-        record, _ = self._node.replica.seen(key)
+    def _there(self, key: bytes, record: Record) -> bool:
         if isinstance(record, Register):
             return current(content_of(record.value), self._node.wall_ms) is not None
-        return record is not None and bool(self._found(key, record, 0).values)
+        return bool(self._found(key, record, 0).values)
 
 
 def _ok(reply: Any) -> bool:

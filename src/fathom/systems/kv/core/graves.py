@@ -92,7 +92,7 @@ class Graves:
         node, key = self._node, asked.key
         record, votes = node.replica.seen(key)
         digest = digest_of(key, record) if record is not None and votes else 0
-        hints = node.hints.any_of(key)
+        hints = node.hints.of(key) is not None
         node.send(sender, m.Rested(asked.id, digest.to_bytes(16, "big"), hints), node.replica.after(key))
 
     def drop(self, sender: str, asked: m.Drop) -> None:

@@ -40,6 +40,8 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     repair_ms: int = 2_000  # between two exchanges with another replica
     scrub_ms: int = 500  # between two pages that are read to find what has rotted
     fetch_records: int = 64  # in a page
+    fetch_bytes: int = 1 << 20  # and so many, with one record more
+    scan_bytes: int = 8 << 20  # that are read for a page of keys
     hints_max: int = 10_000  # kept for one owner
     hint_ttl_ms: int = 3 * 3_600_000
     hints_per_round: int = 64
@@ -250,7 +252,7 @@ class Node:
         return effects
 
 
-_NEEDS_TO_KNOW = frozenset({m.Read, m.Merge, m.Vote, m.Forward})
+_NEEDS_TO_KNOW = frozenset({m.Read, m.Merge, m.Vote, m.Forward, m.Rejoin})
 _HEARERS: dict[type, Any] = {
     m.Read: lambda node, sender, body: node.replica.read(sender, body),
     m.Merge: lambda node, sender, body: node.replica.merge(sender, body),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import messages as m
 from .flows import Ask, Flow, Pause
+from .topology import epoch_key
 
 if TYPE_CHECKING:
     from .node import Node
@@ -43,6 +44,9 @@ class Rebuild:
         while True:
             topology, incarnation = node.topology, node.identity.incarnation
             assert topology is not None
+            if not node.membership.knows_the_time:  # a clock that is behind would refuse what the others tell
+                yield Pause(node.knobs.ping_ms)
+                continue
             torn = sorted(node.replica.torn)
             others = self._others()
             noted = yield Ask(
@@ -117,7 +121,9 @@ class Rebuild:
             common = topology.slots_of(node.me) & topology.slots_before(who)
             if common and not (yield from self._pages(who, tuple(sorted(common)))):
                 return False
-        return True
+        # What was promised for the next epoch is no slot's. Later ones nobody had begun when the others noted this
+        # incarnation, and votes for earlier ones are refused by whoever knows this one.
+        return (yield from self._torn([epoch_key(topology.epoch + 1)]))
 
     def _pages(self, who: str, slots: tuple[int, ...]) -> Flow:
         node, after = self._node, b""
@@ -132,8 +138,8 @@ class Rebuild:
             page = replies.get(who)
             if not isinstance(page, m.Page) or not page.votes:
                 return False
-            for key, record in page.records:
-                node.replica.take(key, record, inherit=True)
+            if not all([node.replica.take(key, record, inherit=True) for key, record in page.records]):
+                return False
             for slot, ballot in page.floors:
                 node.replica.raise_floor(slot, ballot)
             if page.slot < 0:
@@ -146,7 +152,7 @@ class Rebuild:
         for key in keys:
             topology = node.topology
             assert topology is not None
-            others = [who for who in topology.owners_of(key).now if who != node.me]
+            others = [who for who in self._others() if who in topology.owners_of(key).now]
             replies = yield Ask(
                 others,
                 lambda id, key=key: m.Read(id, key),
@@ -156,6 +162,6 @@ class Rebuild:
             if len(replies) < len(others) or not all(reply.votes for reply in replies.values()):
                 return False
             for reply in replies.values():
-                if reply.record is not None:
-                    node.replica.take(key, reply.record, inherit=True)
+                if reply.record is not None and not node.replica.take(key, reply.record, inherit=True):
+                    return False
         return True

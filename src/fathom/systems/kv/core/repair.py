@@ -12,7 +12,7 @@ from fathom.blocks.slots import SLOTS, slot_of
 from . import messages as m
 from .flows import Ask, Flow, Pause
 from .records import Record, digest_of, unpack
-from .replica import MOD, PAGE, scan_all, spot
+from .replica import MOD, PAGE_FIRST, next_limit, scan_all, spot
 from .topology import Topology
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ class Repair:
 
     def _scrub(self) -> Flow:
         """Read all that lies here, a page at a time, round and round: what has rotted is found before it is missed."""
-        node, first = self._node, b""
+        node, first, limit = self._node, b"", PAGE_FIRST
         while True:
             yield Pause(node.knobs.scrub_ms)
             try:
-                pairs = node.scan("data", first, None, PAGE)
+                pairs = node.scan("data", first, None, limit)
             except Corrupt as broken:
-                node.replica.quarantine(broken.key[2:])
+                self._quarantine(broken.key)
                 continue
             mine = node.topology.slots_of(node.me) if node.topology is not None and not node.topology.then else None
             for at, raw in pairs:
@@ -55,7 +55,14 @@ class Repair:
                     node.replica.keep(at[2:], None, unpack(raw))
                     continue
                 node.graves.look(at[2:], unpack(raw))
-            first = pairs[-1][0] + b"\0" if len(pairs) == PAGE else b""
+            if len(pairs) == limit:
+                first, limit = pairs[-1][0] + b"\0", next_limit(pairs)
+            else:
+                first, limit = b"", PAGE_FIRST
+                node.replica.look_after()
+
+    def _quarantine(self, at: bytes) -> None:
+        self._node.replica.quarantine(at[2:])
 
     def common(self, peer: str) -> frozenset[int]:
         """Return the slots that this node and a peer both keep."""
@@ -108,7 +115,7 @@ class Repair:
 
     def _lying(self, slots: tuple[int, ...], after: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield what lies in some slots, in order; of many slots with one walk over all that lies between."""
-        node, corrupt = self._node, self._node.replica.quarantine
+        node, corrupt = self._node, self._quarantine
         first = spot(slots[0]) + after + b"\0" if after else spot(slots[0])
         if len(slots) > SLOTS // GROUPS:
             wanted = frozenset(slots)
@@ -178,7 +185,7 @@ class Repair:
             if not node.replica.take(key, record) and isinstance(record, Register):
                 unsettled.append(key)
         for slot in slots:
-            for at, raw in list(scan_all(node, "data", spot(slot), spot(slot + 1), corrupt=node.replica.quarantine)):
+            for at, raw in list(scan_all(node, "data", spot(slot), spot(slot + 1), corrupt=self._quarantine)):
                 key, mine = at[2:], unpack(raw)
                 their = theirs.get(key)
                 if digest_of(key, mine) == (0 if their is None else digest_of(key, their)):

@@ -103,9 +103,11 @@ class Cluster:
     def sums(self, name: str) -> dict[int, int]:
         """Return the digest of each slot as a node keeps it."""
         disk = self.hosts[name].disk
-        return {
-            int.from_bytes(at, "big"): int.from_bytes(disk.get("slots", at) or b"", "big") for at in disk.keys("slots")
-        }
+        found: dict[int, int] = {}
+        for at in disk.keys("slots"):
+            with contextlib.suppress(Corrupt):
+                found[int.from_bytes(at, "big")] = int.from_bytes(disk.get("slots", at) or b"", "big")
+        return found
 
     def rebuilt_sums(self, name: str) -> dict[int, int]:
         """Return the digest of each slot as it comes out of the records."""

@@ -107,7 +107,7 @@ def _schedule(seed: int, cluster: Cluster, clients: list[str]) -> list[Fault]:
         nodes=tuple(cluster.hosts),
         until_ms=RUN_MS,
         down=2,
-        rot=("data",),
+        rot=("data", "hints", "slots", "system"),
         without=("full",),
         sizes={"step": (-3_600_000, 3_600_000)},
     )
