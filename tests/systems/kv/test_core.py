@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from fathom.blocks.machine import Message
+from fathom.blocks.slots import slot_of
 from fathom.sim.world import MS, World
-from fathom.systems.kv.core.calls import Change, Found, Get, Put, Scan, Scanned, Wrote
+from fathom.systems.kv.core import messages as m
+from fathom.systems.kv.core.calls import Change, Failure, Found, Get, Put, Scan, Scanned, Wrote
+from fathom.systems.kv.core.flows import Ask, More
 from fathom.systems.kv.core.node import Node
+from fathom.systems.kv.core.records import Last, content_of
+from fathom.systems.kv.core.registers import _Turn
 from fathom.systems.kv.core.replica import place
 from fathom.systems.kv.core.topology import epoch_key
-from fathom.systems.kv.simulation.cluster import Cluster
+from fathom.systems.kv.simulation.cluster import KNOBS, Cluster
 from fathom.systems.kv.simulation.judge import differing
 
 
@@ -137,3 +144,152 @@ def test_rot_in_any_family_is_survived(town: Town, family: str, restarted: bool)
     for key in host.disk.keys(family):
         host.disk.get(family, key)
     assert isinstance(town.ask("n1", Get(key=b"l:0")), Found)
+
+
+def test_a_listing_ends_its_page_by_bytes_and_goes_on_where_it_was():
+    town = Town(spare=0, make=lambda me, store, dice: Node(me, store, dice, structs.replace(KNOBS, scan_bytes=100)))
+    keys = [b"l:{a}%d" % at for at in range(6)]
+    first = town.owners(keys[0])[0]
+    for key in keys:
+        assert isinstance(town.ask(first, Put(key=key, value=bytes(80))), Wrote)
+    found, page = list[bytes](), Scanned(keys=(), slot=0, after=b"")
+    while page.slot >= 0:
+        page = town.ask(first, Scan(slot=page.slot, after=page.after))
+        assert len(page.keys) <= 2
+        found += page.keys
+    assert found == sorted(keys)
+
+
+def test_a_page_for_another_replica_ends_by_bytes_too(town: Town):
+    keys = [b"l:{a}%d" % at for at in range(6)]
+    first, second, _ = town.owners(keys[0])
+    for key in keys:
+        assert isinstance(town.ask(first, Put(key=key, value=bytes(400_000))), Wrote)
+    town.run(100)
+    pages, slot = list[m.Page](), slot_of(keys[0])
+    node = town.node(second)
+
+    def taken(page: m.Page) -> bool:
+        pages.append(page)
+        return True
+
+    node.flows.begin(node.repair.pages(first, (slot,), taken))
+    town.run(200)
+    assert [len(page.records) for page in pages] == [3, 3, 0]
+
+
+def test_a_request_that_is_forwarded_twice_is_done_once(town: Town):
+    first, second, _ = town.owners(b"n")
+    asked = m.Forward(77, Change(key=b"n", how="increment", given=(1,)), 400)
+    for _ in range(2):
+        town.cluster.network.send(second, first, m.Envelope("sim", 1, asked))
+    town.run(500)
+    assert town.ask(first, Get(key=b"n")).values == (b"1",)
+
+
+def test_no_version_is_given_twice():
+    town = Town(spare=0)
+    turn = _Turn(town.node("n1"), Change(key=b"a", how="set", given=(b"1", 0)))
+    value = turn.change(None, 7)
+    other = _Turn(town.node("n2"), Change(key=b"a", how="set", given=(b"2", 0)))
+    assert content_of(other.change(value, 7)).version > content_of(value).version
+
+
+def test_who_asks_for_what_it_has_seen_is_not_turned_away_before_all_were_asked(town: Town):
+    key = b"l:a"
+    one, two, three = town.owners(key)
+    wrote = town.ask(one, Put(key=key, value=b"old"))
+    node = town.node(three)
+    new = Last(wrote.version + 1, three, b"new")
+    node.replica.take(key, new)
+    town.ask(three, Get(key=b"l:other"))  # so that it is written
+    for reader in (one, two):
+        town.node(reader).membership.sooner = lambda nodes: (one, two, three)  # type: ignore[method-assign]
+        found = town.ask(reader, Get(key=key, at_least=new.stamp))
+        assert isinstance(found, Found) and found.values == (b"new",)
+
+
+def test_more_time_for_the_rest_of_the_replies_is_not_cut_short(town: Town):
+    node, later = town.node("n1"), list[int]()
+    town.cluster.network.cut("n1", "n3")
+
+    def flow() -> Any:
+        ask = Ask(["n2", "n3"], lambda id: m.Read(id, b"l:a"), lambda r: len(r) == 1, 300)
+        yield ask
+        began = node.now.mono_ms
+        yield More(ask, 700)
+        later.append(node.now.mono_ms - began)
+
+    node.flows.begin(flow())
+    town.run(1_500)
+    assert later and later[0] >= 700
+
+
+def test_a_question_to_nobody_is_not_kept(town: Town):
+    node = town.node("n1")
+    before = len(node.flows._asks)
+
+    def flow() -> Any:
+        assert (yield Ask([], lambda id: m.Read(id, b"l:a"), lambda r: True, 50)) == {}
+
+    node.flows.begin(flow())
+    assert len(node.flows._asks) == before
+
+
+def test_who_falls_silent_is_not_brought_one_record_after_another(town: Town):
+    key = b"l:{a}0"
+    one, two, _ = town.owners(key)
+    node = town.node(one)
+    for at in range(20):
+        node.replica.take(b"l:{a}%d" % at, Last(node.stamp(), one, b"v"))
+    town.ask(one, Get(key=b"l:other"))
+    town.cluster.hosts[two].crash()
+    done: list[int] = []
+
+    def flow() -> Any:
+        yield from node.repair._bring(two, (slot_of(key),), {})
+        done.append(1)
+
+    node.flows.begin(flow())
+    town.run(2 * KNOBS.deadline_ms)
+    assert done
+
+
+def test_contexts_are_sealed_with_what_only_the_cluster_knows():
+    town, name = Town(spare=0), "c" * 100
+    node = town.node("n1")
+    assert node.topology is not None
+    secret = node.secret
+    node.topology = structs.replace(node.topology, cluster=name, secret=b"")
+    assert len(node.secret) == len(secret) == 32 and node.secret != secret
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Put(key=b"l:a", value=bytes((1 << 20) + 1)),
+        Put(key=b"s:a", value=b"v", expires_ms=1),
+        Change(key=b"a", how="set", given=(bytes((1 << 20) + 1), 0)),
+        Get(key=b"s:a", at_least=1),
+    ],
+)
+def test_what_a_bucket_does_not_take_is_refused(town: Town, call: Any):
+    answer = town.ask("n1", call)
+    assert isinstance(answer, Failure) and answer.code == "wrong-kind"
+
+
+def test_siblings_are_bounded_by_bytes():
+    make = lambda me, store, dice: Node(me, store, dice, structs.replace(KNOBS, siblings_bytes=100))  # noqa: E731
+    town = Town(spare=0, make=make)
+    first = town.owners(b"s:a")[0]
+    assert isinstance(town.ask(first, Put(key=b"s:a", value=bytes(80))), Wrote)
+    answer = town.ask(first, Put(key=b"s:a", value=bytes(81)))
+    assert isinstance(answer, Failure) and answer.code == "too-many-siblings"
+
+
+def test_a_topology_of_another_cluster_is_not_adopted(town: Town):
+    node = town.node("n1")
+    assert node.topology is not None
+    foreign = structs.replace(node.topology, cluster="another")
+    effects = node.step(node.now, Message("n2", m.Envelope("another", 1, m.Adopt(5, foreign))))
+    assert not [body for _, body, _ in effects.sends if isinstance(body.body, m.Adopted)]

@@ -42,8 +42,6 @@ class Membership:
         self.peers: dict[str, _Peer] = {}
         self._round: Iterator[str] = iter(())
         self._refuted = 0
-        self._seq = 0
-        self._asked_for: dict[int, tuple[str, int]] = {}  # seq of our ping on behalf → who asked, its own seq
 
     def start(self) -> None:
         self.changed()

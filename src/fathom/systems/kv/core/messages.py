@@ -255,8 +255,6 @@ class Gained(_Body, frozen=True, array_like=True, gc=False, tag=31):
 class Join(_Body, frozen=True, array_like=True, gc=False, tag=22):
     """A new node asks for the topology."""
 
-    node: str
-
 
 Body: TypeAlias = (
     Read | Found | Merge | Merged | Vote | Voted | Forward | Forwarded | Ping | Ack

@@ -30,13 +30,13 @@ class Rebuild:
 
     def start(self) -> None:
         node = self._node
-        if not self._running and node.topology is not None and (not node.identity.whole or node.replica.torn):
+        if not self._running and node.topology is not None and (not node.identity.votes or node.replica.torn):
             self._running = True
             node.flows.begin(self._run())
 
     def forgot(self) -> None:
         """A record was found torn: what was promised for it is lost."""
-        self._node.identity.renew(whole=self._node.identity.whole)
+        self._node.identity.renew(whole=self._node.identity.votes)
         self.start()
 
     def _run(self) -> Flow:
@@ -62,19 +62,19 @@ class Rebuild:
                 for who, its in reply.noted:
                     node.identity.note(who, its)
             if known > incarnation:
-                node.identity.renew(whole=node.identity.whole, above=known)
+                node.identity.renew(whole=node.identity.votes, above=known)
             elif len(noted) == len(others):
-                done = (yield from self._all_slots()) if not node.identity.whole else (yield from self._torn(torn))
+                done = (yield from self._all_slots()) if not node.identity.votes else (yield from self._torn(torn))
                 if done and node.identity.incarnation == incarnation and node.topology is topology:
                     self._came_through(torn)
-                    if node.identity.whole and not node.replica.torn:
+                    if node.identity.votes and not node.replica.torn:
                         self._running = False
                         return
             yield Pause(node.knobs.ping_ms)
 
     def _came_through(self, torn: list[bytes]) -> None:
         node = self._node
-        if not node.identity.whole:
+        if not node.identity.votes:
             node.identity.is_whole()
             node.count("rebuilt a disk")
         for key in torn:
@@ -92,7 +92,7 @@ class Rebuild:
     def gained(self, epoch: int) -> bool:
         """Whether this node has all of the slots that it gains in this epoch; if not, it begins to fetch them."""
         node = self._node
-        if not node.identity.whole or node.replica.torn:
+        if not node.identity.votes or node.replica.torn:
             return False
         if self._has != epoch and self._gaining != epoch:
             self._gaining = epoch
@@ -126,26 +126,14 @@ class Rebuild:
         return (yield from self._torn([epoch_key(topology.epoch + 1)]))
 
     def _pages(self, who: str, slots: tuple[int, ...]) -> Flow:
-        node, after = self._node, b""
-        while slots:
-            asked = slots
-            replies = yield Ask(
-                [who],
-                lambda id, asked=asked, after=after: m.Fetch(id, asked, after),
-                lambda r: len(r) == 1,
-                node.knobs.deadline_ms,
-            )
-            page = replies.get(who)
-            if not isinstance(page, m.Page) or not page.votes:
-                return False
-            if not all([node.replica.take(key, record, inherit=True) for key, record in page.records]):
-                return False
-            for slot, ballot in page.floors:
-                node.replica.raise_floor(slot, ballot)
-            if page.slot < 0:
-                return True
-            slots, after = slots[slots.index(page.slot) :], page.after
-        return True
+        return (yield from self._node.repair.pages(who, slots, self._taken))
+
+    def _taken(self, page: m.Page) -> bool:
+        replica = self._node.replica
+        taken = page.votes and all([replica.take(key, record, inherit=True) for key, record in page.records])
+        for slot, ballot in page.floors:
+            replica.raise_floor(slot, ballot)
+        return taken
 
     def _torn(self, keys: list[bytes]) -> Flow:
         node = self._node

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from fathom.blocks.ballots import Register
@@ -22,6 +22,7 @@ __all__ = ["Repair"]
 
 GROUPS = 64  # of slots, at the first level: 256 slots each
 IN_GROUP = SLOTS // GROUPS
+SLOTS_AT_ONCE = 64  # of which the records of both are held in memory
 
 
 class Repair:
@@ -32,7 +33,6 @@ class Repair:
         self._turn = 0
         self._common: dict[str, frozenset[int]] = {}
         self._of: Topology | None = None
-        self.exchanges = self.differing = 0
 
     def start(self) -> None:
         self._node.flows.begin(self._run())
@@ -99,11 +99,11 @@ class Repair:
 
     def fetch(self, sender: str, asked: m.Fetch) -> None:
         """Give a page of what lies here in some slots; what cannot be believed is put aside, and not given."""
-        node, records, newest = self._node, list[tuple[bytes, Record]](), 0
+        node, records, newest, size = self._node, list[tuple[bytes, Record]](), 0, 0
         for at, raw in self._lying(asked.slots, asked.after):
             records.append((at[2:], unpack(raw)))
-            newest = max(newest, node.replica.after(at[2:]))
-            if len(records) == node.knobs.fetch_records:
+            newest, size = max(newest, node.replica.after(at[2:])), size + len(raw)
+            if len(records) == node.knobs.fetch_records or size >= node.knobs.fetch_bytes:
                 slot = int.from_bytes(at[:2], "big")
                 node.send(sender, m.Page(asked.id, tuple(records), slot, at[2:], node.identity.votes), newest)
                 return
@@ -140,34 +140,44 @@ class Repair:
     def exchange(self, peer: str) -> Flow:
         """Compare with one peer and bring both to what they know together; True if they were the same."""
         node, topology = self._node, self._node.topology
-        self.exchanges += 1
         coarse = yield from self._differ(peer, 0, ())
         if not coarse:
             return coarse is not None
         fine = yield from self._differ(peer, 1, coarse)
         if not fine or node.topology is not topology:
             return fine is not None
-        self.differing += len(fine)
         node.count("repaired a slot")
-        theirs: dict[bytes, Record] = {}
-        slots, after = fine, b""
-        while True:
+        for at in range(0, len(fine), SLOTS_AT_ONCE):
+            slots, theirs = fine[at : at + SLOTS_AT_ONCE], dict[bytes, Record]()
+
+            def taken(page: m.Page, theirs: dict[bytes, Record] = theirs) -> bool:
+                theirs.update(page.records)
+                return True
+
+            if not (yield from self.pages(peer, slots, taken)) or node.topology is not topology:
+                return False
+            if not (yield from self._bring(peer, slots, theirs)):
+                return False
+        return False
+
+    def pages(self, who: str, slots: tuple[int, ...], taken: Callable[[m.Page], bool]) -> Flow:
+        """Fetch what another has in some slots, page by page; False if it did not tell all, or a page was not taken."""
+        after = b""
+        while slots:
             asked = slots
             replies = yield Ask(
-                [peer],
+                [who],
                 lambda id, asked=asked, after=after: m.Fetch(id, asked, after),
                 lambda r: len(r) == 1,
-                node.knobs.deadline_ms,
+                self._node.knobs.deadline_ms,
             )
-            page = replies.get(peer)
-            if not isinstance(page, m.Page):
+            page = replies.get(who)
+            if not isinstance(page, m.Page) or not taken(page):
                 return False
-            theirs.update(page.records)
             if page.slot < 0:
                 break
             slots, after = slots[slots.index(page.slot) :], page.after
-        yield from self._bring(peer, fine, theirs)
-        return False
+        return True
 
     def _differ(self, peer: str, level: int, groups: tuple[int, ...]) -> Flow:
         node = self._node
@@ -198,8 +208,11 @@ class Repair:
                     after=node.replica.after(key),
                 )
                 answer = replies.get(peer)
+                if answer is None:  # it has fallen silent
+                    return False
                 if isinstance(answer, m.Merged) and not answer.ok and isinstance(mine, Register):
                     unsettled.append(key)
         for key in dict.fromkeys(unsettled):
             node.count("settled a register in a round")
             yield from node.coordinator.registers.settle(key)
+        return True

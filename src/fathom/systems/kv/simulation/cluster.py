@@ -56,7 +56,7 @@ class Cluster:
     ) -> None:
         self.world, self.network = world, Network(world)
         members = tuple(Member(node=f"n{at + 1}", rack=f"r{at % racks}") for at in range(nodes))
-        self.founding = Topology(cluster="sim", epoch=1, members=members, buckets=BUCKETS, vnodes=16)
+        self.founding = Topology(cluster="sim", epoch=1, members=members, buckets=BUCKETS, vnodes=16, secret=b"sim")
         make = make or (lambda me, store, dice: Node(me, store, dice, KNOBS))
         self.hosts: dict[str, Host] = {}
         self.founders = [member.node for member in members]

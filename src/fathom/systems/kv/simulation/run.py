@@ -58,7 +58,7 @@ def simulate(
     }
     names = [f"c{n}" for n in range(CLIENTS)]
     clients = [Client(name, cluster, story, world.dice(f"client/{name}"), keys, ops // CLIENTS) for name in names]
-    schedule = _schedule(seed, cluster, names) if faults is True else list(faults or ())
+    schedule = _schedule(seed, cluster) if faults is True else list(faults or ())
     loose = Faults(world, cluster.network, cluster.hosts, may=lambda fault: _may(cluster, fault))
     loose.loose(schedule)
     operator = Operator(cluster, world.dice("operator"), world.dice("changes").randrange(3) if reshaped else 0)
@@ -72,9 +72,7 @@ def simulate(
         host.start()
     healing = world.now_ns
     world.run(world.now_ns + 2 * S)
-    while (
-        left := [*differing(cluster), *([] if operator.done else ["the operator's command is not done"])]
-    ) and world.now_ns < healing + HEAL_MS * MS:
+    while (left := [*differing(cluster), *operator.left]) and world.now_ns < healing + HEAL_MS * MS:
         world.run(world.now_ns + S)
     healed_s = (world.now_ns - healing) / S
     last = Client("final", cluster, story, world.dice("final"), keys, 0)
@@ -102,7 +100,7 @@ def simulate(
     )
 
 
-def _schedule(seed: int, cluster: Cluster, clients: list[str]) -> list[Fault]:
+def _schedule(seed: int, cluster: Cluster) -> list[Fault]:
     bounds = Bounds(
         nodes=tuple(cluster.hosts),
         until_ms=RUN_MS,
