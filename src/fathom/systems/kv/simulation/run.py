@@ -55,7 +55,7 @@ def simulate(
     keys = {
         kind: [prefix + f"{kind}{n}".encode() for n in range(KEYS)]
         for kind, prefix in (("cas", b""), ("siblings", b"s:"), ("lww", b"l:"), ("sloppy", b"z:"))
-    }
+    } | {"count": [b"count"], "text": [b"text"]}
     names = [f"c{n}" for n in range(CLIENTS)]
     clients = [Client(name, cluster, story, world.dice(f"client/{name}"), keys, ops // CLIENTS) for name in names]
     schedule = _schedule(seed, cluster) if faults is True else list(faults or ())
@@ -76,7 +76,7 @@ def simulate(
         world.run(world.now_ns + S)
     healed_s = (world.now_ns - healing) / S
     last = Client("final", cluster, story, world.dice("final"), keys, 0)
-    for key in keys["cas"]:
+    for key in (*keys["cas"], *keys["count"], *keys["text"]):
         last.looks(key)
         world.run(world.now_ns + S)
     for host in cluster.hosts.values():

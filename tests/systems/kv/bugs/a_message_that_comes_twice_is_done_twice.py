@@ -1,0 +1,13 @@
+"""A request that the network doubled is carried out for each copy (a retried increment that counts twice)."""
+
+from fathom.systems.kv.core.node import Node
+
+
+def seed(node: Node) -> None:
+    coordinator, forwarded = node.coordinator, node.coordinator.forwarded
+
+    def forgets(sender, asked):  # type: ignore[no-untyped-def]
+        coordinator._forwards.clear()
+        forwarded(sender, asked)
+
+    coordinator.forwarded = forgets  # type: ignore[method-assign]
