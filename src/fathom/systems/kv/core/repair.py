@@ -133,7 +133,7 @@ class Repair:
         while True:
             yield Pause(node.knobs.repair_ms // 2 + node.dice.randrange(node.knobs.repair_ms))
             peers = [who for who in node.membership.peers if node.membership.answers(who) and self.common(who)]
-            if peers and node.identity.votes:
+            if peers and node.identity.votes and node.membership.knows_the_time:
                 self._turn += 1
                 yield from self.exchange(sorted(peers)[self._turn % len(peers)])
 

@@ -198,6 +198,10 @@ class Replica:
 
     def merge(self, sender: str, asked: m.Merge) -> None:
         node = self._node
+        if not node.membership.knows_the_time:
+            node.count("knew no time yet")
+            node.send(sender, m.Merged(asked.id, False))
+            return
         if node.wall_ms - asked.born_ms > node.knobs.grace_ms // 2:
             node.count("refused what was too long under way")
             node.send(sender, m.Merged(asked.id, False))
@@ -254,6 +258,9 @@ class Replica:
         node = self._node
         if isinstance(ask, Look):
             return True
+        if not node.membership.knows_the_time:
+            node.count("knew no time yet")
+            return False
         try:
             node.clock.merge(ask.ballot.number if isinstance(ask, Prepare) else ask.next.number, node.wall_ms)
         except TooFarAhead:
