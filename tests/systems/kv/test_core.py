@@ -293,3 +293,46 @@ def test_a_topology_of_another_cluster_is_not_adopted(town: Town):
     foreign = structs.replace(node.topology, cluster="another")
     effects = node.step(node.now, Message("n2", m.Envelope("another", 1, m.Adopt(5, foreign))))
     assert not [body for _, body, _ in effects.sends if isinstance(body.body, m.Adopted)]
+
+
+def _graves(town: Town, keys: list[bytes]) -> None:
+    for key in keys:
+        assert isinstance(town.ask("n1", Put(key=key, value=None)), Wrote)
+
+
+def test_many_tombstones_are_collected_together(town: Town):
+    keys = [b"l:{a}%d" % at for at in range(40)]
+    _graves(town, keys)
+    first = town.owners(keys[0])[0]
+    town.run(2 * KNOBS.grace_ms + 6 * KNOBS.deadline_ms)
+    assert town.node(first).counts["collected a tombstone"] == len(keys)
+    assert all(not town.cluster.records(name) for name in town.owners(keys[0]))
+
+
+def test_a_tombstone_is_not_called_collected_before_every_owner_says_so(town: Town):
+    key = b"l:a"
+    first, second, _ = town.owners(key)
+    town.node(second).graves.drop = lambda sender, asked: None  # type: ignore[method-assign]
+    _graves(town, [key])
+    town.run(3 * KNOBS.grace_ms)
+    assert "collected a tombstone" not in town.node(first).counts
+
+
+def test_the_tombstone_of_a_register_goes_and_what_was_promised_stays(town: Town):
+    assert isinstance(town.ask("n1", Change(key=b"a", how="set", given=(b"v", 0))), Wrote)
+    version = town.ask("n1", Change(key=b"a", how="delete")).version
+    town.run(3 * KNOBS.grace_ms)
+    assert all(b"a" not in town.cluster.records(name) for name in town.cluster.members)
+    again = town.ask("n2", Change(key=b"a", how="set", given=(b"w", 0)))
+    assert again.version > version and town.ask("n3", Get(key=b"a")).values == (b"w",)
+
+
+def test_a_clock_that_is_not_yet_held_to_others_is_not_asked(town: Town):
+    host = town.cluster.hosts["n1"]
+    host.clock.step(3_600_000)
+    for name in ("n3", "n4", "n5"):
+        town.cluster.network.cut(name, "n1")
+    town.restart("n1")
+    town.run(2_000)
+    assert not town.node("n1").membership.knows_the_time, "two of five may both be wrong"
+    assert town.node("n1").clock.last >> 16 < host.clock.now().wall_ms - 3_000_000
