@@ -33,7 +33,7 @@ def test_a_cluster_keeps_its_promises_through_every_fault(first: int):
 
 @pytest.mark.slow
 def test_without_faults_nothing_fails_and_nothing_has_to_be_repaired():
-    report = simulate(1, faults=False)
+    report = simulate(1, faults=False, reshaped=False)
     assert not report.broken and report.ok == report.ops and not report.codes
 
 

@@ -18,7 +18,7 @@ from ..core.records import Record, digest_of, unpack
 from ..core.replica import MOD
 from ..core.topology import Bucket, Member, Topology
 
-__all__ = ["BUCKETS", "KNOBS", "Cluster"]
+__all__ = ["BUCKETS", "HOSTS", "KNOBS", "Cluster"]
 
 BUCKETS = (
     Bucket(prefix=b"", semantics="cas"),
@@ -36,7 +36,8 @@ KNOBS = Knobs(
     hint_ttl_ms=1_000,
     grace_ms=2_500,
 )
-WALL_MS = 1_800_000_000_000  # when the world begins, as the nodes believe
+NODES, SPARE = 5, 2
+HOSTS = tuple(f"n{at + 1}" for at in range(NODES + SPARE))
 
 Make = Callable[[str, Store, Random], Node]
 
@@ -48,8 +49,8 @@ class Cluster:
         self,
         world: World,
         *,
-        nodes: int = 5,
-        spare: int = 2,
+        nodes: int = NODES,
+        spare: int = SPARE,
         racks: int = 3,
         make: Make | None = None,
         lies: bool = False,

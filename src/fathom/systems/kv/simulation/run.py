@@ -44,11 +44,15 @@ def simulate(
     *,
     ops: int = 500,
     faults: bool | list[Fault] = True,
-    reshaped: bool = False,
+    reshaped: bool = True,
     make: Make | None = None,
     lies: bool = False,
 ) -> Report:
-    """Run a seed to its end. `faults`: drawn from the seed, none, or a schedule of before; `make`: other nodes."""
+    """Run a seed to its end.
+
+    `faults`: drawn from the seed, none, or a schedule of before. `reshaped`: nodes are let go and others come
+    meanwhile. `make`: other nodes.
+    """
     world = World(seed)
     cluster = Cluster(world, make=make, lies=lies)
     story, counts = Story(), dict[str, int]()
