@@ -11,10 +11,12 @@ from fathom.blocks.linearizable import check
 from fathom.history import Op, Outcome
 
 from ..core.records import Last, Record, Siblings, digest_of
-from .cluster import Cluster
+from .cluster import KNOBS, Cluster
 from .people import Story
 
 __all__ = ["differing", "judged"]
+
+APART_S = 4 * KNOBS.ahead_ms / 1_000  # no two nodes that keep time as they must are so far from each other
 
 
 def differing(cluster: Cluster) -> list[str]:
@@ -63,6 +65,7 @@ def judged(cluster: Cluster, story: Story) -> list[str]:
             record = _record(cluster, key)
             said += _siblings(key, ops, story, record) if semantics == "siblings" else _last(key, ops, story, record)
             said += _told(key, ops)
+            said += _ordered(key, ops, story) if semantics == "lww" else []
             if semantics == "lww" and not cluster.topology.bucket(key).sloppy:
                 said += _stale(key, ops, story)
     return said + _dots(cluster)
@@ -129,6 +132,17 @@ def _stale(key: bytes, ops: list[Op], story: Story) -> list[str]:
         if story.stamps.get(op.index, 0) < known and not _collected(op, wrote, known, story):
             said.append(f"{op.caller} was told {op.answer!r} of {key!r}, which is older than what was acknowledged")
     return said
+
+
+def _ordered(key: bytes, ops: list[Op], story: Story) -> list[str]:
+    """Return the writes that lost to one acknowledged long before: clocks are held together, so stamps tell time."""
+    wrote = [op for op in ops if op.call == "store" and op.outcome is Outcome.OK]
+    return [
+        f"{later.asked!r} of {key!r} was written {later.start_s - (was.end_s or 0):.1f} s after {was.asked!r}, and lost"
+        for was in wrote
+        for later in wrote
+        if later.start_s > (was.end_s or 0) + APART_S and story.stamps[later.index] < story.stamps[was.index]
+    ]
 
 
 def _collected(op: Op, wrote: list[Op], known: int, story: Story) -> bool:
