@@ -9,17 +9,19 @@ import msgspec
 import pytest
 
 from fathom.blocks import dotted
+from fathom.blocks.linearizable import check
 from fathom.blocks.slots import slot_of
 from fathom.history import Op, Outcome
 from fathom.sim.world import World
 from fathom.systems.kv.core.node import Node
 from fathom.systems.kv.core.records import Last, Record, Siblings, pack
+from fathom.systems.kv.simulation import judge
 from fathom.systems.kv.simulation.cluster import Cluster
-from fathom.systems.kv.simulation.judge import differing, judged
+from fathom.systems.kv.simulation.judge import APART_S, differing, judged
 from fathom.systems.kv.simulation.people import Story
 
 OK, FAILED, UNKNOWN = Outcome.OK, Outcome.FAILED, Outcome.UNKNOWN
-LAST, SIBLINGS, REGISTER = b"l:k", b"s:k", b"k"
+LAST, SIBLINGS, REGISTER, COUNTER, TEXT = b"l:k", b"s:k", b"k", b"counter", b"text"
 
 
 class Told:
@@ -47,11 +49,12 @@ class Told:
         *,
         stamp: int = 0,
         over: frozenset[bytes] = frozenset(),
+        caller: str = "c",
     ) -> None:
         """Tell of one operation after those before it."""
         index = len(self.story.ops)
         self.story.ops.append(
-            Op(index=index, caller="c", call=call, asked=asked, answer=answer, outcome=outcome, start_s=index,
+            Op(index=index, caller=caller, call=call, asked=asked, answer=answer, outcome=outcome, start_s=index,
                end_s=index + 0.5)
         )  # fmt: skip
         self.story.keys[index] = key
@@ -148,7 +151,7 @@ def risen(told: Told) -> None:
 
 
 def invented(told: Told) -> None:
-    told.op(SIBLINGS, "look")
+    told.op(SIBLINGS, "look", answer=())
     told.lay(SIBLINGS, siblings(b"1"))
 
 
@@ -187,6 +190,61 @@ def twice(told: Told) -> None:
     told.lay(SIBLINGS, siblings(b"2"), *others)
 
 
+def listed(told: Told) -> None:
+    told.op(REGISTER, "list", answer=(REGISTER,))
+
+
+def counted_twice(told: Told) -> None:
+    told.op(COUNTER, "count", answer=1)
+    told.op(COUNTER, "count", answer=1)
+
+
+def counted_back(told: Told) -> None:
+    told.op(COUNTER, "count", answer=2)
+    told.op(COUNTER, "count", answer=1)
+
+
+def counted_too_far(told: Told) -> None:
+    told.op(COUNTER, "count", answer=1)
+    told.op(COUNTER, "count", outcome=UNKNOWN)
+    told.op(COUNTER, "read", answer="3", caller="final")
+
+
+def appended_twice(told: Told) -> None:
+    told.op(TEXT, "text", "a;", answer=2)
+    told.op(TEXT, "read", answer="a;a;", caller="final")
+
+
+def appended_elsewhere(told: Told) -> None:
+    told.op(TEXT, "text", "a;", answer=4)
+    told.op(TEXT, "read", answer="a;b;", caller="final")
+
+
+def appended_though_refused(told: Told) -> None:
+    told.op(TEXT, "text", "a;", outcome=FAILED)
+    told.op(TEXT, "read", answer="a;", caller="final")
+
+
+def told_of_nothing(told: Told) -> None:
+    told.op(LAST, "store", "1", outcome=FAILED)
+    told.op(LAST, "get", answer="1")
+
+
+def told_too_late(told: Told) -> None:
+    told.op(LAST, "store", "1", stamp=1)
+    told.op(LAST, "store", "2", stamp=2)
+    told.op(LAST, "get", answer="1", stamp=1)
+    told.lay(LAST, last(b"2", 2))
+
+
+def outdone(told: Told) -> None:
+    told.op(LAST, "store", "1", stamp=9)
+    for _ in range(int(APART_S) + 2):
+        told.op(LAST, "get", answer="1", stamp=9)
+    told.op(LAST, "store", "2", stamp=2)
+    told.lay(LAST, last(b"1", 9))
+
+
 @pytest.mark.parametrize(
     ("so", "sentence"),
     [
@@ -200,6 +258,16 @@ def twice(told: Told) -> None:
         (exchanged, f"'2' of {LAST!r} has the stamp of another write"),
         (never, f"'2' of {LAST!r} was never written, or refused"),
         (twice, f"of {SIBLINGS!r} was used twice"),
+        (listed, "b'k' was listed, and nobody wrote it"),
+        (counted_twice, f"{COUNTER!r} was counted to 1 twice"),
+        (counted_back, f"{COUNTER!r} was counted to 2 before somebody began who was told less"),
+        (counted_too_far, f"{COUNTER!r} is 3 after 1 that were done, and 1 that may have been"),
+        (appended_twice, f"'a' was appended to {TEXT!r} twice"),
+        (appended_elsewhere, f"'a;' was appended to {TEXT!r}, and is not where it was said to end"),
+        (appended_though_refused, f"'a;' was refused, and is in {TEXT!r}"),
+        (told_of_nothing, f"c was told '1' of {LAST!r}, which was never written, or refused"),
+        (told_too_late, f"c was told '1' of {LAST!r}, which is older than what was acknowledged"),
+        (outdone, "s after '1', and lost"),
     ],
 )
 def test_what_broke_a_promise_is_said(so: Callable[[Told], None], sentence: str):
@@ -207,6 +275,14 @@ def test_what_broke_a_promise_is_said(so: Callable[[Told], None], sentence: str)
     so(told)
     said = judged(told.cluster, told.story)
     assert said and all(sentence in one for one in said)
+
+
+def test_what_could_not_be_searched_is_not_called_well(monkeypatch: pytest.MonkeyPatch):
+    told = Told()
+    stale(told)
+    monkeypatch.setattr(judge, "check", lambda ops: check(ops, budget=0))
+    (said,) = judged(told.cluster, told.story)
+    assert f"whether {REGISTER!r} is linearizable cannot be told" in said
 
 
 def test_a_story_that_is_well_breaks_nothing():

@@ -17,10 +17,13 @@ from fathom.engines.rocks_folder import restore
 from fathom.engines.rocks_tuning import MEMTABLE_BYTES_MIN, Tuning
 from fathom.errors import FathomError
 from fathom.systems.kv.core.calls import Change, Failure, Found, Get, Put, Wrote
+from fathom.systems.kv.core.messages import Envelope, Merge
 from fathom.systems.kv.core.node import Knobs
+from fathom.systems.kv.core.records import Last
 from fathom.systems.kv.core.topology import Bucket, Topology
 from fathom.systems.kv.core.topology import Member as Named
 from fathom.systems.kv.service.member import Member, living
+from fathom.systems.kv.service.peers import FRAME_BYTES_MAX, HELLO_BYTES_MAX, HELLO_S, UNKNOWN_MAX, Peers
 
 from .wire import until
 
@@ -244,6 +247,54 @@ async def test_nonsense_ends_its_connection_and_nothing_else(town: Town, said: b
             assert await reader.read() == b""
     writer.close()
     assert isinstance(await one.ask(Put(key=b"l:a", value=b"1")), Wrote)
+
+
+async def test_a_greeting_is_short(town: Town) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", town.members["n1"].port)
+    writer.write((HELLO_BYTES_MAX + 1).to_bytes(4, "big"))
+    async with asyncio.timeout(HELLO_S / 2):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_who_does_not_say_who_it_is_keeps_nobody_else_out_for_long(town: Town) -> None:
+    port = town.members["n1"].port
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(UNKNOWN_MAX)]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(HELLO_S / 2):
+        assert await reader.read() == b"", "there are too many already"
+    for _, other in (*silent, (reader, writer)):
+        other.close()
+    assert isinstance(await town.members["n1"].ask(Put(key=b"l:a", value=b"1")), Wrote)
+
+
+async def test_a_message_that_is_too_long_is_lost_and_its_connection_is_not() -> None:
+    peers = Peers("n1", "town", lambda sender, body: None, lambda who: None)
+    peers.send("n2", Envelope("town", 1, Merge(1, b"l:a", Last(1, "n1", bytes(FRAME_BYTES_MAX)), 0)))
+    assert peers.lost == 1
+    await peers.close()
+
+
+async def test_without_a_token_only_this_host_is_let_in(tmp_path: Path) -> None:
+    with pytest.raises(FathomError, match="without a token"):
+        async with living(tmp_path / "n9", "n9", cluster="town", tuning=SMALL, host="0.0.0.0"):
+            pass
+
+
+async def test_a_message_that_cannot_be_sent_ends_the_life_and_leaves_nobody_waiting(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = town.members["n1"]
+
+    def send(to: str, body: Any) -> None:
+        raise ValueError("it cannot be written down")
+
+    monkeypatch.setattr(one._driver._network, "send", send)
+    async with asyncio.timeout(20):
+        answer = await one.ask(Put(key=b"l:a", value=b"1"))
+        with pytest.raises(ValueError, match="written down"):
+            await asyncio.shield(one.ended)
+    assert isinstance(answer, Failure)
 
 
 async def test_a_store_that_nobody_holds_any_more_can_be_opened(town: Town, tmp_path: Path) -> None:

@@ -23,17 +23,7 @@ def _bug(name: str) -> Any:
 
 
 SEEDS, AT_ONCE = 100, 10
-TELLING = (
-    0,
-    2,
-    3,
-    7,
-    10,
-    12,
-    22,
-    168,
-    206,
-)  # have shown a bug before, so they come first
+TELLING = (0, 2, 3, 7, 10, 12, 22, 60, 168, 206)  # have shown a bug before, so they come first
 SEARCHED = (*TELLING, *range(200))
 BUGS = sorted(module.name for module in pkgutil.iter_modules(bugs.__path__))
 
@@ -49,7 +39,7 @@ def test_a_cluster_keeps_its_promises_through_every_fault(first: int):
 
 @pytest.mark.slow
 def test_without_faults_nothing_fails_and_nothing_has_to_be_repaired():
-    report = simulate(1, faults=False)
+    report = simulate(1, faults=False, reshaped=False)
     assert not report.broken and report.ok == report.ops and not report.codes
 
 

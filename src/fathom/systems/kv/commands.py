@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from fathom.errors import FathomError
-from fathom.sim.schedule import Fault, printed, read
+from fathom.sim.schedule import KINDS, Fault, printed, read
 
 __all__ = ["app"]
 
@@ -33,7 +33,7 @@ def app() -> None:
     show_default=True,
     help="What goes wrong; FILE is a schedule as JSON.",
 )
-@click.option("--reshape", is_flag=True, help="Let nodes go and others come meanwhile: not yet right in every world.")
+@click.option("--reshape/--no-reshape", default=True, show_default=True, help="Let nodes go and others come meanwhile.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each world.")
 def simulate(seed: int, seeds: int, ops: int, faults: str, reshape: bool, as_json: bool) -> None:
     """Run a whole cluster in one thread, break what can break, heal it, and say which promise did not hold.
@@ -61,15 +61,42 @@ def simulate(seed: int, seeds: int, ops: int, faults: str, reshape: bool, as_jso
 
 
 def _read(file: Path) -> list[Fault]:
+    from .simulation.cluster import HOSTS
+
     try:
-        return read(file.read_bytes())
+        schedule = read(file.read_bytes())
+        wrong = next(filter(None, (_wrong(fault, HOSTS) for fault in schedule)), "")
     except (OSError, msgspec.MsgspecError) as fault:
+        schedule, wrong = [], str(fault)
+    if wrong:
         raise FathomError(
             f"{file} is no schedule of faults",
-            why=str(fault),
+            why=wrong,
             fix="give one that a broken seed has printed, or say drawn, or none",
-        ) from None
+        )
+    return schedule
+
+
+def _wrong(fault: Fault, hosts: tuple[str, ...]) -> str:
+    """Return why these worlds know no such fault, or nothing."""
+    if fault.what not in KINDS:
+        return f"there is no fault {fault.what!r}; there are {', '.join(KINDS)}"
+    many = KINDS[fault.what].whom
+    nodes = fault.whom[:many] if many > 0 else fault.whom
+    strangers = [name for name in nodes if name not in hosts]
+    if strangers:
+        return f"there is no node {strangers[0]!r}; there are {', '.join(hosts)}"
+    wanted = many + (fault.what == "rot")  # and the family that rots
+    if many >= 0 and len(fault.whom) != wanted:
+        return f"{fault.what!r} wants {wanted} names, and was given {len(fault.whom)}"
+    if fault.at_ms < 0 or fault.for_ms < 0:
+        return "a fault begins and lasts for no less than 0 ms"
+    return ""
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except FathomError as told:
+        click.echo(str(told), err=True)
+        raise SystemExit(told.code) from None

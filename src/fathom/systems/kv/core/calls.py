@@ -50,15 +50,11 @@ class Put(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="put")
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="change"):
-    """Change a key of a `cas` bucket in one step that nobody comes between; `how` and `given` are of `changed`.
-
-    `op`: an id that the client made, so that a change asked for again is done once; without one every ask is a new one.
-    """
+    """Change a key of a `cas` bucket in one step that nobody comes between; `how` and `given` are of `changed`."""
 
     key: bytes
-    how: Literal["set", "add", "replace", "delete", "swap", "increment", "append", "expire", "touch"]
+    how: Literal["set", "add", "replace", "delete", "swap", "increment", "append", "expire"]
     given: tuple[Any, ...] = ()
-    op: OpId | None = None
 
 
 class Scan(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="scan"):

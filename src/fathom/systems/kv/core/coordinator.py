@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fathom.blocks import dotted
@@ -11,9 +12,9 @@ from fathom.blocks.slots import SLOTS, slot_of
 from . import messages as m
 from .calls import Call, Change, Failure, Found, Get, Put, Reshape, Scan, Scanned, Within, Wrote, current
 from .flows import Ask, Flow, More, Replies
-from .records import Last, Record, Siblings, content_of, merged
+from .records import Last, Record, Siblings, content_of, merged, unpack
 from .registers import Registers
-from .replica import spot
+from .replica import scan_all, spot
 from .topology import SYSTEM, Bucket, Owners, Topology
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Coordinator"]
 
 KEY_BYTES_MAX = 1_024
+FLOWS_MAX = 10_000  # conversations: some go on when their request is answered
+FORWARDS_MAX, FORWARD_KEPT = 100_000, 10  # how many are known as heard, and for how many deadlines
 
 
 class Asked(NamedTuple):
@@ -39,6 +42,7 @@ class Coordinator:
         self._node = node
         self.registers = Registers(node, self)
         self.waiting = 0
+        self._forwards: OrderedDict[tuple[str, int], int] = OrderedDict()  # who forwarded what → until when it is known
 
     def changed(self) -> None:
         self.registers.changed()
@@ -53,14 +57,20 @@ class Coordinator:
         self._begin(Asked(id, "", node.now.mono_ms + left_ms), call, forward=True)
 
     def forwarded(self, sender: str, asked: m.Forward) -> None:
-        left = min(max(1, asked.left_ms), self._node.knobs.deadline_ms)
-        self._begin(Asked(asked.id, sender, self._node.now.mono_ms + left), asked.call, forward=False)
+        node, heard = self._node, self._forwards
+        while heard and (len(heard) > FORWARDS_MAX or next(iter(heard.values())) <= node.now.mono_ms):
+            heard.popitem(last=False)
+        if (sender, asked.id) in heard:  # a message may come twice
+            return node.count("was forwarded the same request again")
+        heard[sender, asked.id] = node.now.mono_ms + FORWARD_KEPT * node.knobs.deadline_ms
+        left = min(max(1, asked.left_ms), node.knobs.deadline_ms)
+        return self._begin(Asked(asked.id, sender, node.now.mono_ms + left), asked.call, forward=False)
 
     def _begin(self, asked: Asked, call: Call, *, forward: bool) -> None:
         node, topology = self._node, self._node.topology
         if topology is None:
             return self.tell(asked, Failure(code="unavailable", says="this node does not know its cluster yet"))
-        if self.waiting >= node.knobs.requests_max:
+        if self.waiting >= node.knobs.requests_max or node.flows.running >= FLOWS_MAX:
             return self.tell(asked, Failure(code="busy", says="too many requests are waiting here: ask again later"))
         if isinstance(call, Scan):
             return self._scan(asked, call, topology)
@@ -75,9 +85,9 @@ class Coordinator:
             return self.tell(asked, Failure(code="unavailable", says="this node has not heard of any other yet"))
         bucket = topology.bucket(call.key)
         owners = topology.owners_of(call.key)
-        if not isinstance(call, Get) and (isinstance(call, Change)) != (bucket.semantics == "cas"):
-            says = f"keys of this bucket are {bucket.semantics}"
-            return self.tell(asked, Failure(code="wrong-kind", says=says))
+        wrong = self._wrong(call, bucket)
+        if wrong:
+            return self.tell(asked, Failure(code="wrong-kind", says=wrong))
         if forward and not isinstance(call, Get):
             first = self._better(owners, bucket)
             if first is not None:
@@ -94,6 +104,21 @@ class Coordinator:
         else:
             node.flows.begin(self._get(asked, call, bucket, owners))
         return None
+
+    def _wrong(self, call: Get | Put | Change, bucket: Bucket) -> str:
+        """Return why a bucket does not take a call, or nothing."""
+        most = self._node.knobs.value_max
+        if isinstance(call, Get):
+            told = bucket.semantics != "siblings" or not call.at_least
+            return "" if told else "what is older is not known of siblings: give the context back instead"
+        if isinstance(call, Change) != (bucket.semantics == "cas"):
+            return f"keys of this bucket are {bucket.semantics}"
+        given = call.given if isinstance(call, Change) else (call.value,)
+        if any(isinstance(value, bytes) and len(value) > most for value in given):
+            return f"a value has at most {most:,} bytes"
+        if isinstance(call, Put) and call.expires_ms and bucket.semantics == "siblings":
+            return "siblings do not expire"
+        return ""
 
     def _better(self, owners: Owners, bucket: Bucket) -> str | None:
         """Return who should coordinate a write: a register's first owner, so that proposers do not meet; of siblings
@@ -113,16 +138,16 @@ class Coordinator:
         answer = replies[to].answer if to in replies else self.late(f"{to} did not answer in time")
         self.done(asked, answer)
 
-    def done(self, asked: Asked, answer: Any, after: int = 0) -> None:
+    def done(self, asked: Asked, answer: Any) -> None:
         self.waiting -= 1
-        self.tell(asked, answer, after)
+        self.tell(asked, answer)
 
-    def tell(self, asked: Asked, answer: Any, after: int = 0) -> None:
+    def tell(self, asked: Asked, answer: Any) -> None:
         node = self._node
         if asked.by:
-            node.send(asked.by, m.Forwarded(asked.id, answer), after)
+            node.send(asked.by, m.Forwarded(asked.id, answer))
         else:
-            node.answer(asked.id, answer, after)
+            node.answer(asked.id, answer)
 
     @staticmethod
     def late(says: str) -> Failure:
@@ -138,7 +163,7 @@ class Coordinator:
         w, pw = call.w or bucket.w, call.pw or bucket.pw
         reachable = [who for who in owners.all if node.membership.answers(who)]
         stand_ins = self._stand_ins(key, owners, bucket) if bucket.sloppy else {}
-        if not owners.enough([*reachable, *stand_ins.values()], w) or not owners.enough(reachable, pw):
+        if not owners.enough([*reachable, *stand_ins], w) or not owners.enough(reachable, pw):
             says = f"{len(reachable)} of {len(owners.all)} owners can be reached; {max(w, pw)} are asked for"
             return self.done(asked, Failure(code="unavailable", says=says))
         record = self._written(call, bucket, owners)
@@ -151,7 +176,7 @@ class Coordinator:
             self.left(asked),
             after=max(node.stamped, node.replica.after(key) if isinstance(record, Siblings) else 0),
             also={
-                who: (lambda id, owner=owner: m.Merge(id, key, record, born_ms, owner))
+                who: (lambda id, owner=owner, record=record: m.Merge(id, key, record, born_ms, owner))
                 for owner, who in stand_ins.items()
             },
         )
@@ -205,6 +230,9 @@ class Coordinator:
         if len(new) > node.knobs.siblings_max:
             says = f"the key would have {len(new)} siblings: read it, and write what they are together"
             return Failure(code="too-many-siblings", says=says)
+        if sum(map(len, new.values())) > max(node.knobs.siblings_bytes, len(call.value)):
+            says = f"siblings have at most {node.knobs.siblings_bytes:,} bytes: read them, and write one in their place"
+            return Failure(code="too-many-siblings", says=says)
         record = Siblings(new.encode())
         # Here first, and durable before another has it: who mints a later dot says that it knows of all before.
         node.replica.take(key, record)
@@ -227,21 +255,21 @@ class Coordinator:
         spared = len(owners.now) - max(r, pr) if owners.now == owners.then else 0
         first, spare = sooner[: len(sooner) - spared], sooner[len(sooner) - spared :]
 
-        def enough(replies: Replies) -> bool:
+        def answered(replies: Replies) -> bool:
             said = _votes(replies)
             if not owners.enough(said, pr):
                 return False
             return owners.enough(said, r) or (bool(fallbacks) and len(said) >= r)
+
+        def enough(replies: Replies) -> bool:
+            return answered(replies) and _version(_together(_votes(replies))) >= call.at_least
 
         ask = Ask(
             first, lambda id: m.Read(id, key), enough, self.left(asked), (*spare, *fallbacks), node.knobs.hedge_ms
         )
         replies = yield ask
         known = _together(_votes(replies))
-        if enough(replies) and _version(known) < call.at_least:
-            replies = yield More(ask, node.knobs.hedge_ms)
-            known = _together(_votes(replies))
-        if not enough(replies):
+        if not answered(replies):
             self.done(
                 asked, Failure(code="unavailable", says=f"{len(_votes(replies))} of {r} replicas answered in time")
             )
@@ -311,25 +339,29 @@ class Coordinator:
         """List what lies here of slots whose first owner this node is."""
         node = self._node
         keys: list[bytes] = []
-        slot, after = call.slot, call.after
-        while slot < SLOTS and len(keys) < call.limit:
+        torn: list[bytes] = []
+        slot, after, left = call.slot, call.after, node.knobs.scan_bytes
+        while slot < SLOTS and len(keys) < call.limit and left > 0:
             if slot not in node.replica.sums or topology.owners(slot, topology.n_max).now[0] != node.me:
                 slot, after = slot + 1, b""
                 continue
             first = spot(slot) + after + b"\0" if after else spot(slot)
-            pairs = node.scan("data", first, spot(slot + 1), call.limit - len(keys))
-            keys += [at[2:] for at, _ in pairs if self._there(at[2:])]
-            if len(pairs) < call.limit - len(keys) or not pairs:
-                slot, after = slot + 1, b""
+            for at, raw in scan_all(node, "data", first, spot(slot + 1), corrupt=torn.append):
+                after, left = at[2:], left - len(raw)
+                if self._there(after, unpack(raw)):
+                    keys.append(after)
+                if len(keys) == call.limit or left <= 0:
+                    break
             else:
-                after = pairs[-1][0][2:]
+                slot, after = slot + 1, b""
+        for at in torn:
+            node.replica.quarantine(at[2:])
         self.tell(asked, Scanned(keys=tuple(keys), slot=-1 if slot >= SLOTS else slot, after=after))
 
-    def _there(self, key: bytes) -> bool:
-        record, _ = self._node.replica.seen(key)
+    def _there(self, key: bytes, record: Record) -> bool:
         if isinstance(record, Register):
             return current(content_of(record.value), self._node.wall_ms) is not None
-        return record is not None and bool(self._found(key, record, 0).values)
+        return bool(self._found(key, record, 0).values)
 
 
 def _ok(reply: Any) -> bool:

@@ -78,10 +78,10 @@ class Pause:
 
 
 class Flows:
-    """All conversations that this node is in the middle of; at most `most`, so that memory is bounded."""
+    """All conversations that this node is in the middle of; requests are refused while there are too many."""
 
-    def __init__(self, node: Node, most: int = 10_000) -> None:
-        self._node, self.most = node, most
+    def __init__(self, node: Node) -> None:
+        self._node = node
         self._ids = node.dice.getrandbits(48)  # a late reply to an earlier life must not pass for one to this
         self._asks: dict[int, Ask] = {}
         self._waiting: dict[int, tuple[Flow, Callable[[Replies], bool]]] = {}  # by the ask's id
@@ -141,13 +141,13 @@ class Flows:
             self._node.timers.after(wish.ms, self._go_on, flow, None)
 
     def _ask(self, flow: Flow, ask: Ask) -> None:
+        if not (ask.to or ask.also or ask.spare):
+            self._go_on(flow, ask.replies)
+            return
         self._ids += 1
         ask.id = self._ids
         self._asks[ask.id] = ask
         self._waiting[ask.id] = flow, ask.enough
-        if not ask.to and not ask.spare:
-            self._resume(ask, flow)
-            return
         ask.asked.update(ask.to, ask.also)
         ask.of = self._node.topology
         timers = self._node.timers
@@ -177,7 +177,7 @@ class Flows:
 
     def _late(self, id: int) -> None:
         ask, waiting = self._asks.get(id), self._waiting.get(id)
-        if ask is None:
+        if ask is None or self._node.timers.now_ms < ask.until_ms:  # more time was given since
             return
         if waiting is not None:
             self._resume(ask, waiting[0])

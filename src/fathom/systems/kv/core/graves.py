@@ -8,6 +8,7 @@ Cassandra's and ScyllaDB's resurrections in the dossier.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from fathom.blocks import dotted
@@ -18,6 +19,7 @@ from . import messages as m
 from .calls import current
 from .flows import Ask, Flow, Pause
 from .records import Last, Record, content_of, digest_of
+from .topology import Topology
 
 if TYPE_CHECKING:
     from .node import Node
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Graves", "is_tombstone"]
 
 SEEN_MAX = 100_000
+PAGE = 64  # tombstones that are asked for at a time
 
 
 def is_tombstone(record: Record, wall_ms: int) -> bool:
@@ -42,6 +45,7 @@ class Graves:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._seen: dict[bytes, tuple[int, int]] = {}  # key → when it was first seen, and its digest
+        self._due: dict[bytes, bytes] = {}  # key → its digest, when it is old enough
         self._busy = False
 
     def look(self, key: bytes, record: Record) -> None:
@@ -51,9 +55,9 @@ class Graves:
             topology is None
             or topology.owners_of(key).now[0] != node.me
             or topology.then
-            or isinstance(record, Register)
+            or not node.membership.knows_the_time
         ):
-            return  # a register's tombstone stays: forgotten too early, a late proposer would find nothing where it was
+            return
         if not is_tombstone(record, node.wall_ms):
             self._seen.pop(key, None)
             return
@@ -62,44 +66,76 @@ class Graves:
         if known != digest or key not in self._seen:
             if len(self._seen) < SEEN_MAX:
                 self._seen[key] = now_ms, digest
-        elif now_ms - since >= node.knobs.grace_ms and not self._busy:
-            self._busy = True
-            node.flows.begin(self._collect(key, digest.to_bytes(16, "big")))
+        elif now_ms - since >= node.knobs.grace_ms:
+            self._due[key] = digest.to_bytes(16, "big")
+            if not self._busy:
+                self._busy = True
+                node.flows.begin(self._collect())
 
-    def _collect(self, key: bytes, digest: bytes) -> Flow:
-        node, topology = self._node, self._node.topology
-        assert topology is not None
-        owners, nodes, wait_ms = topology.owners_of(key).all, topology.nodes, node.knobs.deadline_ms
-        for again in (False, True):
-            if again:
-                yield Pause(2 * wait_ms)
-            replies = yield Ask(nodes, lambda id: m.Rests(id, key), lambda r: len(r) == len(nodes), wait_ms)
-            same = all(replies[who].digest == digest for who in owners if who in replies)
-            if len(replies) < len(nodes) or not same or any(reply.hints for reply in replies.values()):
-                break
-        else:
-            if node.topology is topology:
-                dropped = yield Ask(
-                    owners, lambda id: m.Drop(id, key, digest), lambda r: len(r) == len(owners), wait_ms
-                )
-                if all(reply.ok for reply in dropped.values()):
-                    node.count("collected a tombstone")
-                    self._seen.pop(key, None)
+    def _collect(self) -> Flow:
+        node = self._node
+        while self._due:
+            topology, page = node.topology, dict(islice(self._due.items(), PAGE))
+            for key in page:
+                del self._due[key]
+            assert topology is not None
+            for again in (False, True):
+                if again and page:
+                    yield Pause(2 * node.knobs.deadline_ms)
+                page = yield from self._rest_everywhere(page, topology)
+            for key, digest in page.items():
+                if node.topology is topology:
+                    yield from self._drop(key, digest, topology.owners_of(key).all)
         self._busy = False
 
+    def _rest_everywhere(self, page: dict[bytes, bytes], topology: Topology) -> Flow:
+        """Return those of some tombstones that every owner has, and of which no member keeps a hint."""
+        nodes, keys = topology.nodes, tuple(page)
+        replies = yield Ask(
+            nodes if keys else (),
+            lambda id: m.Rests(id, keys),
+            lambda r: len(r) == len(nodes),
+            self._node.knobs.deadline_ms,
+        )
+        if len(replies) < len(nodes):
+            return {}
+        return {
+            key: digest
+            for at, (key, digest) in enumerate(page.items())
+            if all(replies[who].digests[at] == digest for who in topology.owners_of(key).all)
+            and not any(reply.hints[at] for reply in replies.values())
+        }
+
+    def _drop(self, key: bytes, digest: bytes, owners: tuple[str, ...]) -> Flow:
+        node = self._node
+        dropped = yield Ask(
+            owners, lambda id: m.Drop(id, key, digest), lambda r: len(r) == len(owners), node.knobs.deadline_ms
+        )
+        if len(dropped) == len(owners) and all(reply.ok for reply in dropped.values()):
+            node.count("collected a tombstone")
+            self._seen.pop(key, None)
+
     def rests(self, sender: str, asked: m.Rests) -> None:
-        """Say what lies here under a key, and whether anything is kept for somebody else."""
-        node, key = self._node, asked.key
-        record, votes = node.replica.seen(key)
-        digest = digest_of(key, record) if record is not None and votes else 0
-        hints = node.hints.any_of(key)
-        node.send(sender, m.Rested(asked.id, digest.to_bytes(16, "big"), hints), node.replica.after(key))
+        """Say what lies here under some keys, and of which anything is kept for somebody else."""
+        node, digests, after = self._node, list[bytes](), 0
+        for key in asked.keys:
+            record, votes = node.replica.seen(key)
+            digest = digest_of(key, record) if record is not None and votes else 0
+            digests.append(digest.to_bytes(16, "big"))
+            after = max(after, node.replica.after(key))
+        hints = tuple(node.hints.of(key) is not None for key in asked.keys)
+        node.send(sender, m.Rested(asked.id, tuple(digests), hints), after)
 
     def drop(self, sender: str, asked: m.Drop) -> None:
         """Forget a tombstone that is still the same."""
         node, key = self._node, asked.key
         record, votes = node.replica.seen(key)
-        ok = votes and record is not None and digest_of(key, record).to_bytes(16, "big") == asked.digest
+        ok = (
+            votes
+            and record is not None
+            and is_tombstone(record, node.wall_ms)  # what has expired there has not here, where a clock is behind
+            and digest_of(key, record).to_bytes(16, "big") == asked.digest
+        )
         if ok and record is not None:
             if isinstance(record, Register):
                 node.replica.raise_floor(slot_of(key), record.promised)

@@ -43,13 +43,8 @@ class Identity:
         self._node = node
         self.incarnation = 0
         self.life = 0
-        self.whole = False  # whether this node knows all that it ever acknowledged
+        self.votes = False  # whether this node knows all that it ever acknowledged, and counts when it says so
         self.voter = Voter(node.me, 0)
-
-    @property
-    def votes(self) -> bool:
-        """Whether this node counts when it says what it knows."""
-        return self.whole
 
     def start(self) -> None:
         node = self._node
@@ -57,7 +52,7 @@ class Identity:
         if raw is not None:
             node.topology = _decode_topology(raw)
         self.incarnation = _read(node.get("meta", b"incarnation"))
-        self.whole = node.get("meta", b"whole") is not None
+        self.votes = node.get("meta", b"whole") is not None
         self.life = _read(node.get("meta", b"life")) + 1
         node.write("meta", b"life", _number(self.life))
         if not self.incarnation:
@@ -77,13 +72,13 @@ class Identity:
         """Begin a new incarnation, above all that anybody may know of; return its ticket."""
         node = self._node
         self.incarnation = max(self.incarnation, above, node.now.wall_ms) + 1
-        self.whole = whole
+        self.votes = whole
         self.voter = Voter(node.me, self.incarnation, (who for who in self.voter.noted if who[0] != node.me))
         node.write("meta", b"whole", b"1" if whole else None)
         return node.write("meta", b"incarnation", _number(self.incarnation))
 
     def is_whole(self) -> None:
-        self.whole = True
+        self.votes = True
         self._node.write("meta", b"whole", b"1")
 
     def rejoins(self, sender: str, asked: m.Rejoin) -> None:

@@ -42,8 +42,6 @@ class Membership:
         self.peers: dict[str, _Peer] = {}
         self._round: Iterator[str] = iter(())
         self._refuted = 0
-        self._seq = 0
-        self._asked_for: dict[int, tuple[str, int]] = {}  # seq of our ping on behalf → who asked, its own seq
 
     def start(self) -> None:
         self.changed()
@@ -90,8 +88,12 @@ class Membership:
 
     @property
     def knows_the_time(self) -> bool:
-        """Whether another has shown its clock in this life, or there is no other."""
-        return not self.peers or any(peer.heard_ms for peer in self.peers.values())
+        """Whether more than half of the members, this one too, have shown their clocks in this life.
+
+        Of fewer the middle may be that of clocks that ran away; a stamp from the future stays for good.
+        """
+        shown = 1 + sum(peer.heard_ms > 0 for peer in self.peers.values())
+        return 2 * shown > 1 + len(self.peers)
 
     def _show(self, peer: _Peer, wall_ms: int) -> None:
         peer.heard_ms = self._node.now.mono_ms or 1

@@ -202,18 +202,18 @@ class Page(_Body, frozen=True, array_like=True, gc=False, tag=21):
 
 
 class Rests(_Body, frozen=True, array_like=True, gc=False, tag=24):
-    """What lies there under this key, and do you keep a hint of it?"""
+    """What lies there under these keys, and do you keep hints of them?"""
 
     id: int
-    key: bytes
+    keys: tuple[bytes, ...]
 
 
 class Rested(_Body, frozen=True, array_like=True, gc=False, tag=25):
-    """The digest of what lies here; zeros, if nothing does or this node does not know."""
+    """The digests of what lies here; zeros, where nothing does or this node does not know."""
 
     id: int
-    digest: bytes
-    hints: bool
+    digests: tuple[bytes, ...]
+    hints: tuple[bool, ...]
 
 
 class Drop(_Body, frozen=True, array_like=True, gc=False, tag=26):
@@ -254,8 +254,6 @@ class Gained(_Body, frozen=True, array_like=True, gc=False, tag=31):
 
 class Join(_Body, frozen=True, array_like=True, gc=False, tag=22):
     """A new node asks for the topology."""
-
-    node: str
 
 
 Body: TypeAlias = (

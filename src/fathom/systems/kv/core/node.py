@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import deque
 from typing import Any
@@ -40,11 +41,14 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     repair_ms: int = 2_000  # between two exchanges with another replica
     scrub_ms: int = 500  # between two pages that are read to find what has rotted
     fetch_records: int = 64  # in a page
+    fetch_bytes: int = 1 << 20  # and so many, with one record more
+    scan_bytes: int = 8 << 20  # that are read for a page of keys
     hints_max: int = 10_000  # kept for one owner
     hint_ttl_ms: int = 3 * 3_600_000
     hints_per_round: int = 64
     grace_ms: int = 24 * 3_600_000  # of a tombstone: longer than a hint may live
     siblings_max: int = 32
+    siblings_bytes: int = 8 << 20  # of them together: a message holds them, and those of others
     value_max: int = 1 << 20
     requests_max: int = 4_000
     ahead_ms: int = 500  # how far ahead of the others a clock may be
@@ -120,7 +124,7 @@ class Node:
             return
         if topology is None:
             if kind is m.Ping:  # somebody knows us; ask what there is
-                self.send(sender, m.Join(self.me))
+                self.send(sender, m.Join())
             return
         if kind is m.Join:
             self.send(sender, m.Tell(topology))
@@ -135,7 +139,7 @@ class Node:
                     self.count("refused an older epoch")
                     return
             else:
-                self.send(sender, m.Join(self.me))
+                self.send(sender, m.Join())
         handler = _HEARERS.get(kind)
         if handler is None:
             self.flows.reply(getattr(body, "id", 0), sender, body)
@@ -197,7 +201,9 @@ class Node:
     @property
     def secret(self) -> bytes:
         """What a context token is sealed with: one of another cluster says nothing here."""
-        return self.topology.cluster.encode() if self.topology is not None else b""
+        if self.topology is None:
+            return b""
+        return hashlib.blake2b(self.topology.secret or self.topology.cluster.encode(), digest_size=32).digest()
 
     @property
     def wall_ms(self) -> int:
@@ -250,7 +256,7 @@ class Node:
         return effects
 
 
-_NEEDS_TO_KNOW = frozenset({m.Read, m.Merge, m.Vote, m.Forward})
+_NEEDS_TO_KNOW = frozenset({m.Read, m.Merge, m.Vote, m.Forward, m.Rejoin})
 _HEARERS: dict[type, Any] = {
     m.Read: lambda node, sender, body: node.replica.read(sender, body),
     m.Merge: lambda node, sender, body: node.replica.merge(sender, body),

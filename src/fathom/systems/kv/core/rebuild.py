@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import messages as m
 from .flows import Ask, Flow, Pause
+from .topology import epoch_key
 
 if TYPE_CHECKING:
     from .node import Node
@@ -29,13 +30,13 @@ class Rebuild:
 
     def start(self) -> None:
         node = self._node
-        if not self._running and node.topology is not None and (not node.identity.whole or node.replica.torn):
+        if not self._running and node.topology is not None and (not node.identity.votes or node.replica.torn):
             self._running = True
             node.flows.begin(self._run())
 
     def forgot(self) -> None:
         """A record was found torn: what was promised for it is lost."""
-        self._node.identity.renew(whole=self._node.identity.whole)
+        self._node.identity.renew(whole=self._node.identity.votes)
         self.start()
 
     def _run(self) -> Flow:
@@ -43,6 +44,9 @@ class Rebuild:
         while True:
             topology, incarnation = node.topology, node.identity.incarnation
             assert topology is not None
+            if not node.membership.knows_the_time:  # a clock that is behind would refuse what the others tell
+                yield Pause(node.knobs.ping_ms)
+                continue
             torn = sorted(node.replica.torn)
             others = self._others()
             noted = yield Ask(
@@ -58,19 +62,19 @@ class Rebuild:
                 for who, its in reply.noted:
                     node.identity.note(who, its)
             if known > incarnation:
-                node.identity.renew(whole=node.identity.whole, above=known)
+                node.identity.renew(whole=node.identity.votes, above=known)
             elif len(noted) == len(others):
-                done = (yield from self._all_slots()) if not node.identity.whole else (yield from self._torn(torn))
+                done = (yield from self._all_slots()) if not node.identity.votes else (yield from self._torn(torn))
                 if done and node.identity.incarnation == incarnation and node.topology is topology:
                     self._came_through(torn)
-                    if node.identity.whole and not node.replica.torn:
+                    if node.identity.votes and not node.replica.torn:
                         self._running = False
                         return
             yield Pause(node.knobs.ping_ms)
 
     def _came_through(self, torn: list[bytes]) -> None:
         node = self._node
-        if not node.identity.whole:
+        if not node.identity.votes:
             node.identity.is_whole()
             node.count("rebuilt a disk")
         for key in torn:
@@ -88,7 +92,7 @@ class Rebuild:
     def gained(self, epoch: int) -> bool:
         """Whether this node has all of the slots that it gains in this epoch; if not, it begins to fetch them."""
         node = self._node
-        if not node.identity.whole or node.replica.torn:
+        if not node.identity.votes or node.replica.torn:
             return False
         if self._has != epoch and self._gaining != epoch:
             self._gaining = epoch
@@ -117,36 +121,26 @@ class Rebuild:
             common = topology.slots_of(node.me) & topology.slots_before(who)
             if common and not (yield from self._pages(who, tuple(sorted(common)))):
                 return False
-        return True
+        # What was promised for the next epoch is no slot's. Later ones nobody had begun when the others noted this
+        # incarnation, and votes for earlier ones are refused by whoever knows this one.
+        return (yield from self._torn([epoch_key(topology.epoch + 1)]))
 
     def _pages(self, who: str, slots: tuple[int, ...]) -> Flow:
-        node, after = self._node, b""
-        while slots:
-            asked = slots
-            replies = yield Ask(
-                [who],
-                lambda id, asked=asked, after=after: m.Fetch(id, asked, after),
-                lambda r: len(r) == 1,
-                node.knobs.deadline_ms,
-            )
-            page = replies.get(who)
-            if not isinstance(page, m.Page) or not page.votes:
-                return False
-            for key, record in page.records:
-                node.replica.take(key, record, inherit=True)
-            for slot, ballot in page.floors:
-                node.replica.raise_floor(slot, ballot)
-            if page.slot < 0:
-                return True
-            slots, after = slots[slots.index(page.slot) :], page.after
-        return True
+        return (yield from self._node.repair.pages(who, slots, self._taken))
+
+    def _taken(self, page: m.Page) -> bool:
+        replica = self._node.replica
+        taken = page.votes and all([replica.take(key, record, inherit=True) for key, record in page.records])
+        for slot, ballot in page.floors:
+            replica.raise_floor(slot, ballot)
+        return taken
 
     def _torn(self, keys: list[bytes]) -> Flow:
         node = self._node
         for key in keys:
             topology = node.topology
             assert topology is not None
-            others = [who for who in topology.owners_of(key).now if who != node.me]
+            others = [who for who in self._others() if who in topology.owners_of(key).now]
             replies = yield Ask(
                 others,
                 lambda id, key=key: m.Read(id, key),
@@ -156,6 +150,6 @@ class Rebuild:
             if len(replies) < len(others) or not all(reply.votes for reply in replies.values()):
                 return False
             for reply in replies.values():
-                if reply.record is not None:
-                    node.replica.take(key, reply.record, inherit=True)
+                if reply.record is not None and not node.replica.take(key, reply.record, inherit=True):
+                    return False
         return True

@@ -49,8 +49,8 @@ class Siblings(msgspec.Struct, frozen=True, array_like=True, tag="s", gc=False):
 
 
 class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a register holds. `version` is the number of the ballot that made it: never used again, also for a key that
-    was deleted and forgotten. `count` counts changes; `ops` are the last of them, the newest at the end."""
+    """What a register holds. `version` is the number of the ballot that made it, or more: it only grows.
+    `count` counts changes; `ops` are the last of them, the newest at the end."""
 
     count: int
     version: int

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fathom.blocks.ballots import Accept, Agreed, Chosen, Disagreed, Prepare, Proposer, Reading
 
 from . import messages as m
-from .calls import Change, Failure, Found, Get, Unchanged, Wrote, changed, current
+from .calls import Change, Failure, Found, Get, Unchanged, changed, current
 from .flows import Ask, Flow, Pause, Replies
 from .records import Content, OpId, content_of, packed
 from .topology import Owners
@@ -65,14 +65,9 @@ class _Turn:
         if self._call is None:
             self._answer = self._found
             return value
-        if self._call.op is not None:
-            op = self._call.op
-            if op in content.ops:
-                node.count("was asked for the same change again")
-                self._answer = lambda kept: Wrote(version=kept.version)
-                return value
         try:
-            new, answer = changed(self._call, content, op, number, node.wall_ms, node.knobs.value_max)
+            version = max(number, content.version + 1)  # two proposers may have the same number
+            new, answer = changed(self._call, content, op, version, node.wall_ms, node.knobs.value_max)
         except Unchanged as nothing:
             said = nothing.answer
             self._answer = lambda kept: said
@@ -141,8 +136,7 @@ class Registers:
             if self._coordinator.left(asked) <= 0:
                 self._coordinator.done(asked, Failure(code="busy", says="others changed this key until time was up"))
             else:
-                answer, after = yield from self.rounds(asked, key, change)
-                self._coordinator.done(asked, answer, after)
+                self._coordinator.done(asked, (yield from self.rounds(asked, key, change)))
             line = self._lines[key]
             if not line:
                 del self._lines[key]
@@ -161,15 +155,15 @@ class Registers:
             if isinstance(then, Chosen):
                 if node.topology is topology:
                     self._keep(key, proposer)
-                return turn.answer(then.value), 0
+                return turn.answer(then.value)
             self._forget(key)
             node.count("met another proposer, or too few acceptors")
             yield Pause(1 + node.dice.randrange(backoff))
             backoff = min(backoff * 2, 16 * node.knobs.backoff_ms)
         if turn.may_be_done:
             says = "it was proposed, and whether a majority took it is not known"
-            return Failure(code="timeout", says=says, unknown=True), 0
-        return Failure(code="unavailable", says="no majority of the owners could be had in time"), 0
+            return Failure(code="timeout", says=says, unknown=True)
+        return Failure(code="unavailable", says="no majority of the owners could be had in time")
 
     def _round(self, asked: Asked, key: bytes, owners: Owners, proposer: Proposer, turn: _Turn) -> Flow:
         node, to, topology = self._node, owners.all, self._node.topology

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from fathom.blocks.ballots import Register
@@ -12,7 +12,7 @@ from fathom.blocks.slots import SLOTS, slot_of
 from . import messages as m
 from .flows import Ask, Flow, Pause
 from .records import Record, digest_of, unpack
-from .replica import MOD, PAGE, scan_all, spot
+from .replica import MOD, PAGE_FIRST, next_limit, scan_all, spot
 from .topology import Topology
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = ["Repair"]
 
 GROUPS = 64  # of slots, at the first level: 256 slots each
 IN_GROUP = SLOTS // GROUPS
+SLOTS_AT_ONCE = 64  # of which the records of both are held in memory
 
 
 class Repair:
@@ -32,7 +33,6 @@ class Repair:
         self._turn = 0
         self._common: dict[str, frozenset[int]] = {}
         self._of: Topology | None = None
-        self.exchanges = self.differing = 0
 
     def start(self) -> None:
         self._node.flows.begin(self._run())
@@ -40,13 +40,13 @@ class Repair:
 
     def _scrub(self) -> Flow:
         """Read all that lies here, a page at a time, round and round: what has rotted is found before it is missed."""
-        node, first = self._node, b""
+        node, first, limit = self._node, b"", PAGE_FIRST
         while True:
             yield Pause(node.knobs.scrub_ms)
             try:
-                pairs = node.scan("data", first, None, PAGE)
+                pairs = node.scan("data", first, None, limit)
             except Corrupt as broken:
-                node.replica.quarantine(broken.key[2:])
+                self._quarantine(broken.key)
                 continue
             mine = node.topology.slots_of(node.me) if node.topology is not None and not node.topology.then else None
             for at, raw in pairs:
@@ -55,7 +55,14 @@ class Repair:
                     node.replica.keep(at[2:], None, unpack(raw))
                     continue
                 node.graves.look(at[2:], unpack(raw))
-            first = pairs[-1][0] + b"\0" if len(pairs) == PAGE else b""
+            if len(pairs) == limit:
+                first, limit = pairs[-1][0] + b"\0", next_limit(pairs)
+            else:
+                first, limit = b"", PAGE_FIRST
+                node.replica.look_after()
+
+    def _quarantine(self, at: bytes) -> None:
+        self._node.replica.quarantine(at[2:])
 
     def common(self, peer: str) -> frozenset[int]:
         """Return the slots that this node and a peer both keep."""
@@ -92,11 +99,11 @@ class Repair:
 
     def fetch(self, sender: str, asked: m.Fetch) -> None:
         """Give a page of what lies here in some slots; what cannot be believed is put aside, and not given."""
-        node, records, newest = self._node, list[tuple[bytes, Record]](), 0
+        node, records, newest, size = self._node, list[tuple[bytes, Record]](), 0, 0
         for at, raw in self._lying(asked.slots, asked.after):
             records.append((at[2:], unpack(raw)))
-            newest = max(newest, node.replica.after(at[2:]))
-            if len(records) == node.knobs.fetch_records:
+            newest, size = max(newest, node.replica.after(at[2:])), size + len(raw)
+            if len(records) == node.knobs.fetch_records or size >= node.knobs.fetch_bytes:
                 slot = int.from_bytes(at[:2], "big")
                 node.send(sender, m.Page(asked.id, tuple(records), slot, at[2:], node.identity.votes), newest)
                 return
@@ -108,7 +115,7 @@ class Repair:
 
     def _lying(self, slots: tuple[int, ...], after: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield what lies in some slots, in order; of many slots with one walk over all that lies between."""
-        node, corrupt = self._node, self._node.replica.quarantine
+        node, corrupt = self._node, self._quarantine
         first = spot(slots[0]) + after + b"\0" if after else spot(slots[0])
         if len(slots) > SLOTS // GROUPS:
             wanted = frozenset(slots)
@@ -126,41 +133,51 @@ class Repair:
         while True:
             yield Pause(node.knobs.repair_ms // 2 + node.dice.randrange(node.knobs.repair_ms))
             peers = [who for who in node.membership.peers if node.membership.answers(who) and self.common(who)]
-            if peers and node.identity.votes:
+            if peers and node.identity.votes and node.membership.knows_the_time:
                 self._turn += 1
                 yield from self.exchange(sorted(peers)[self._turn % len(peers)])
 
     def exchange(self, peer: str) -> Flow:
         """Compare with one peer and bring both to what they know together; True if they were the same."""
         node, topology = self._node, self._node.topology
-        self.exchanges += 1
         coarse = yield from self._differ(peer, 0, ())
         if not coarse:
             return coarse is not None
         fine = yield from self._differ(peer, 1, coarse)
         if not fine or node.topology is not topology:
             return fine is not None
-        self.differing += len(fine)
         node.count("repaired a slot")
-        theirs: dict[bytes, Record] = {}
-        slots, after = fine, b""
-        while True:
+        for at in range(0, len(fine), SLOTS_AT_ONCE):
+            slots, theirs = fine[at : at + SLOTS_AT_ONCE], dict[bytes, Record]()
+
+            def taken(page: m.Page, theirs: dict[bytes, Record] = theirs) -> bool:
+                theirs.update(page.records)
+                return True
+
+            if not (yield from self.pages(peer, slots, taken)) or node.topology is not topology:
+                return False
+            if not (yield from self._bring(peer, slots, theirs)):
+                return False
+        return False
+
+    def pages(self, who: str, slots: tuple[int, ...], taken: Callable[[m.Page], bool]) -> Flow:
+        """Fetch what another has in some slots, page by page; False if it did not tell all, or a page was not taken."""
+        after = b""
+        while slots:
             asked = slots
             replies = yield Ask(
-                [peer],
+                [who],
                 lambda id, asked=asked, after=after: m.Fetch(id, asked, after),
                 lambda r: len(r) == 1,
-                node.knobs.deadline_ms,
+                self._node.knobs.deadline_ms,
             )
-            page = replies.get(peer)
-            if not isinstance(page, m.Page):
+            page = replies.get(who)
+            if not isinstance(page, m.Page) or not taken(page):
                 return False
-            theirs.update(page.records)
             if page.slot < 0:
                 break
             slots, after = slots[slots.index(page.slot) :], page.after
-        yield from self._bring(peer, fine, theirs)
-        return False
+        return True
 
     def _differ(self, peer: str, level: int, groups: tuple[int, ...]) -> Flow:
         node = self._node
@@ -178,7 +195,7 @@ class Repair:
             if not node.replica.take(key, record) and isinstance(record, Register):
                 unsettled.append(key)
         for slot in slots:
-            for at, raw in list(scan_all(node, "data", spot(slot), spot(slot + 1), corrupt=node.replica.quarantine)):
+            for at, raw in list(scan_all(node, "data", spot(slot), spot(slot + 1), corrupt=self._quarantine)):
                 key, mine = at[2:], unpack(raw)
                 their = theirs.get(key)
                 if digest_of(key, mine) == (0 if their is None else digest_of(key, their)):
@@ -191,8 +208,11 @@ class Repair:
                     after=node.replica.after(key),
                 )
                 answer = replies.get(peer)
+                if answer is None:  # it has fallen silent
+                    return False
                 if isinstance(answer, m.Merged) and not answer.ok and isinstance(mine, Register):
                     unsettled.append(key)
         for key in dict.fromkeys(unsettled):
             node.count("settled a register in a round")
             yield from node.coordinator.registers.settle(key)
+        return True

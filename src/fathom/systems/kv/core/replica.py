@@ -19,17 +19,22 @@ from .topology import SYSTEM
 if TYPE_CHECKING:
     from .node import Node
 
-__all__ = ["Replica", "place", "scan_all", "spot"]
+__all__ = ["Replica", "next_limit", "place", "scan_all", "spot"]
 
 MOD = 1 << 128
 _encode = msgspec.msgpack.Encoder().encode
 _decode_ballot = msgspec.msgpack.Decoder(Ballot).decode
-PAGE = 256
+PAGE, PAGE_FIRST = 256, 16  # pairs that are read at a time, at most and at first
+PAGE_BYTES = 1 << 20
 
 
 def place(key: bytes) -> bytes:
     """Return where a key lies in the store: behind its slot, so that a slot is one stretch of it."""
     return slot_of(key).to_bytes(2, "big") + key
+
+
+def _where(key: bytes) -> tuple[str, bytes]:
+    return ("system", key) if key.startswith(SYSTEM) else ("data", place(key))
 
 
 def spot(slot: int) -> bytes:
@@ -47,11 +52,33 @@ class Replica:
         self.torn: set[bytes] = set()  # keys of which this node has forgotten what it knew
 
     def start(self) -> None:
-        self.torn = {key for key, _ in scan_all(self._node, "torn")}
-        for key, value in scan_all(self._node, "floors"):
+        node, lost = self._node, list[bytes]()
+        self.torn = {key for key, _ in scan_all(node, "torn", corrupt=lost.append)}
+        for key in lost:  # of what this node has forgotten what it knew is itself forgotten
+            node.write("torn", key, None)
+        for key, value in scan_all(node, "floors", corrupt=lost.append):
             self.floors[int.from_bytes(key, "big")] = _decode_ballot(value)
-        for key, value in scan_all(self._node, "slots"):
+        if lost:
+            node.identity.renew(whole=False)
+        lost = []
+        for key, value in scan_all(node, "slots", corrupt=lost.append):
             self.sums[int.from_bytes(key, "big")] = int.from_bytes(value, "big")
+        for key in lost:
+            self._count_anew(int.from_bytes(key, "big"))
+
+    def look_after(self) -> None:
+        """Read again what is small and not read otherwise, so that what has rotted is found before it is missed."""
+        node, lost = self._node, list[bytes]()
+        for _ in scan_all(node, "slots", corrupt=lost.append):
+            pass
+        for key in lost:
+            slot = int.from_bytes(key, "big")
+            self._sum(slot, self.sums.get(slot, 0))
+        lost = []
+        for _ in scan_all(node, "system", corrupt=lost.append):
+            pass
+        for key in lost:
+            self.quarantine(key)
 
     def register(self, key: bytes, record: Record | None) -> Register:
         """Return an acceptor's memory of a key; of one that was forgotten with its tombstone, a promise of the slot."""
@@ -68,7 +95,7 @@ class Replica:
     def keys(self, family: str) -> list[bytes]:
         """Return all keys of a family, also those whose value cannot be believed."""
         found: list[bytes] = []
-        for key, _ in scan_all(self._node, family, corrupt=lambda key: found.append(place(key))):
+        for key, _ in scan_all(self._node, family, corrupt=found.append):
             found.append(key)
         return found
 
@@ -86,7 +113,7 @@ class Replica:
 
     def get(self, key: bytes) -> Record | None:
         """Return the record under a key; raise `Corrupt` where what is there is not what was written."""
-        raw = self._node.get("system", key) if key.startswith(SYSTEM) else self._node.get("data", place(key))
+        raw = self._node.get(*_where(key))
         return None if raw is None else unpack(raw)
 
     def after(self, key: bytes) -> int:
@@ -112,18 +139,24 @@ class Replica:
     def quarantine(self, key: bytes) -> None:
         """Put aside what is not what was written: this node has forgotten the key, and does not vote on it until it
         has learnt from all other owners what there was; see `rebuild.py`."""
-        node, slot = self._node, slot_of(key)
         self._forget(key)
-        total = 0
-        for at, raw in scan_all(node, "data", spot(slot), spot(slot + 1), skip=place(key), corrupt=self._forget):
+        if not key.startswith(SYSTEM):
+            self._count_anew(slot_of(key), skip=place(key))
+        self._node.rebuild.forgot()
+
+    def _count_anew(self, slot: int, *, skip: bytes | None = None) -> None:
+        """Take the digest of a slot from its records; put aside what is not what was written."""
+        torn, total = list[bytes](), 0
+        for at, raw in scan_all(self._node, "data", spot(slot), spot(slot + 1), skip=skip, corrupt=torn.append):
             total += digest_of(at[2:], unpack(raw))
+        for at in torn:
+            self._forget(at[2:])
         self._sum(slot, total % MOD)
-        node.rebuild.forgot()
 
     def _forget(self, key: bytes) -> None:
         node = self._node
         node.count("quarantined a corrupt record")
-        node.write("data", place(key), None)
+        node.write(*_where(key), None)
         self._unsynced[key] = node.write("torn", key, b"")
         self.torn.add(key)
 
@@ -142,8 +175,17 @@ class Replica:
 
     def read(self, sender: str, asked: m.Read) -> None:
         node = self._node
-        record, votes = self.seen(asked.key)
-        node.send(sender, m.Found(asked.id, record, votes), self.after(asked.key))
+        key, topology = asked.key, node.topology
+        record, votes = self.seen(key)
+        if topology is not None and node.me not in topology.owners_of(key).all:  # it stands in for one: hints count
+            hint = node.hints.of(key)
+            if hint is not None:
+                record = merged(record, hint)
+        node.send(sender, m.Found(asked.id, record, votes), self.after(key))
+
+    def wrote(self, key: bytes, ticket: int) -> None:
+        """What is told of a key waits for this ticket."""
+        self._unsynced[key] = ticket
 
     def seen(self, key: bytes) -> tuple[Record | None, bool]:
         """Return the record under a key, and whether this node may vote on it."""
@@ -156,6 +198,10 @@ class Replica:
 
     def merge(self, sender: str, asked: m.Merge) -> None:
         node = self._node
+        if not node.membership.knows_the_time:
+            node.count("knew no time yet")
+            node.send(sender, m.Merged(asked.id, False))
+            return
         if node.wall_ms - asked.born_ms > node.knobs.grace_ms // 2:
             node.count("refused what was too long under way")
             node.send(sender, m.Merged(asked.id, False))
@@ -212,6 +258,9 @@ class Replica:
         node = self._node
         if isinstance(ask, Look):
             return True
+        if not node.membership.knows_the_time:
+            node.count("knew no time yet")
+            return False
         try:
             node.clock.merge(ask.ballot.number if isinstance(ask, Prepare) else ask.next.number, node.wall_ms)
         except TooFarAhead:
@@ -220,32 +269,42 @@ class Replica:
         return True
 
 
+def next_limit(pairs: list[tuple[bytes, bytes]]) -> int:
+    """Return how many pairs to read next, if they are as large as those before."""
+    size = sum(len(value) for _, value in pairs)
+    return max(1, min(PAGE, 2 * len(pairs), len(pairs) * PAGE_BYTES // max(1, size)))
+
+
 def scan_all(
     node: Node,
     family: str,
     first: bytes = b"",
     last: bytes | None = None,
     *,
+    limit: int = PAGE_FIRST,
     skip: bytes | None = None,
     corrupt: Callable[[bytes], None] | None = None,
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Yield all pairs of a stretch but one; `corrupt` is told the key of each record that cannot be believed."""
+    """Yield all pairs of a stretch but one; `corrupt` is told the key of each value that cannot be believed.
+
+    It is read by pages of about `PAGE_BYTES`: `limit` are in the first, of which nobody knows how large they are.
+    """
     while True:
         broken = None
         try:
-            pairs = node.scan(family, first, last, PAGE)
+            pairs = node.scan(family, first, last, limit)
         except Corrupt as error:
             if corrupt is None:
                 raise
             broken = error.key
-            pairs = node.scan(family, first, broken, PAGE)
+            pairs = node.scan(family, first, broken, limit)
         yield from (pair for pair in pairs if pair[0] != skip)
-        if len(pairs) == PAGE:
-            first = pairs[-1][0] + b"\0"
+        if len(pairs) == limit:
+            first, limit = pairs[-1][0] + b"\0", next_limit(pairs)
         elif broken is None:
             return
         else:
             if broken != skip:
                 assert corrupt is not None
-                corrupt(broken[2:])
+                corrupt(broken)
             first = broken + b"\0"

@@ -77,7 +77,7 @@ class Reshaping:
         """Have the next epoch decided and take it; False, and answered, if that fails. It may be another's."""
         node = self._node
         change = Change(key=epoch_key(step.epoch), how="add", given=(_encode(step), 0))
-        answer, _ = yield from node.coordinator.registers.rounds(node.coordinator.soon(), change.key, change)
+        answer = yield from node.coordinator.registers.rounds(node.coordinator.soon(), change.key, change)
         if not isinstance(answer, Wrote):
             node.coordinator.done(asked, answer)
             return False
@@ -114,6 +114,9 @@ class Reshaping:
 
     def adopt(self, sender: str, asked: m.Adopt) -> None:
         node = self._node
+        if node.topology is not None and node.topology.cluster != asked.topology.cluster:
+            node.count("of another cluster")
+            return
         node.identity.told(asked.topology)
         if node.topology is not None and node.topology.epoch >= asked.topology.epoch:
             node.send(sender, m.Adopted(asked.id), node.so_far)

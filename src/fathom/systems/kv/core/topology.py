@@ -82,6 +82,7 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     then: tuple[Member, ...] = ()  # the members after the change that is under way
     vnodes: int = 64
     buckets: tuple[Bucket, ...] = (Bucket(),)
+    secret: bytes = b""  # drawn when the cluster is founded: contexts are sealed with it
 
     @cached_property
     def nodes(self) -> tuple[str, ...]:

@@ -94,16 +94,17 @@ class Driver:
 
     def _step(self, event: Event) -> None:
         try:
+            if isinstance(event, Synced):
+                self._release(event.ticket)
             effects = self._node.step(self._now(), event)
             if effects.batch:
                 self._disk.apply(effects.batch)
+            self._let(effects)
         except DiskFull as full:
             self._fail(full)
         except Exception as fault:
             log.exception("the node cannot go on")
             self._fail(fault)
-        else:
-            self._let(effects)
 
     def _let(self, effects: Effects) -> None:
         durable = self._durable
@@ -132,6 +133,9 @@ class Driver:
         self._step(TICK)
 
     def _synced(self, ticket: int) -> None:
+        self._step(Synced(ticket))
+
+    def _release(self, ticket: int) -> None:
         self._durable = ticket
         held, self._held = self._held, []
         for one in held:
@@ -142,7 +146,6 @@ class Driver:
                 self._network.send(whom, what)
             else:
                 self._answer(whom, what)
-        self._step(Synced(ticket))
 
     def _answer(self, id: int, answer: Any) -> None:
         asked = self._asked.pop(id, None)

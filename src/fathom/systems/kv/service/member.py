@@ -1,7 +1,8 @@
-"""A member of a cluster as it runs: its disk, its protocol and its links to the others, for as long as a block."""
+"""A member of a cluster as it runs: its disk, its protocol and its connections to the others, as long as a block."""
 
 from __future__ import annotations
 
+import ipaddress
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -98,6 +99,12 @@ async def living(
     where others listen, if the topology does not. Raises FathomError: the folder is another node's or in use, or the
     disk is ill; the life that a disk ends is over by `Member.ended`.
     """
+    if not token and not _is_loopback(host):
+        raise FathomError(
+            f"{me} would listen at {host} without a token",
+            why="whoever reaches it could speak as any member",
+            fix="give all members the same token, or let them listen at 127.0.0.1",
+        )
     await _prepare(folder, me, cluster, tuning, founding)
     async with Rocks.open(folder, cluster=cluster, families=FAMILIES, tuning=tuning) as store:
         node = Node(me, store, random.Random(seed), knobs)
@@ -118,6 +125,13 @@ async def living(
         finally:
             driver.stop()
             await peers.close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def _prepare(folder: Path, me: str, cluster: str, tuning: Tuning, founding: Topology | None) -> None:

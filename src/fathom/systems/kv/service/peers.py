@@ -19,7 +19,8 @@ __all__ = ["FRAME_BYTES_MAX", "Hello", "Peers"]
 log = logging.getLogger("fathom.kv")
 
 PROTOCOL = 1
-FRAME_BYTES_MAX = 32 << 20
+FRAME_BYTES_MAX, HELLO_BYTES_MAX = 32 << 20, 4_096
+UNKNOWN_MAX = 64  # connections that have not said who they are
 WAITING_BYTES_MAX = 64 << 20  # for one peer; what comes beyond is lost, as on a bad line
 HELLO_S = 5.0
 AGAIN_S = (0.05, 1.0)  # between two attempts to reach a peer: at first, at most
@@ -62,6 +63,7 @@ class Peers:
         self._lines: dict[str, _Line] = {}
         self._server: asyncio.Server | None = None
         self._taking: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._unknown = 0
         self.lost = 0
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
@@ -87,6 +89,10 @@ class Peers:
             line = self._lines[to] = _Line(asyncio.get_running_loop().create_task(self._keep_up(to)))
         frame = bytearray(4)
         _encode_into(body, frame, 4)
+        if len(frame) - 4 > FRAME_BYTES_MAX:  # it would end the connection, and be sent again over the next
+            log.warning("%s lost a message of %s bytes to %s", self.me, f"{len(frame):,}", to)
+            self.lost += 1
+            return
         frame[:4] = (len(frame) - 4).to_bytes(4, "big")
         if line.bytes + len(frame) > WAITING_BYTES_MAX:
             self.lost += 1
@@ -144,8 +150,9 @@ class Peers:
         assert task is not None
         self._taking[task] = writer
         try:
-            async with asyncio.timeout(HELLO_S):
-                hello = _decode_hello(await self._frame(reader))
+            if self._unknown >= UNKNOWN_MAX:
+                return
+            hello = await self._said(reader)
             if not self._may(hello):
                 log.warning("%s turned away %r of cluster %r", self.me, hello.node, hello.cluster)
                 return
@@ -160,6 +167,14 @@ class Peers:
             with contextlib.suppress(Exception):
                 writer.close()
 
+    async def _said(self, reader: asyncio.StreamReader) -> Hello:
+        self._unknown += 1
+        try:
+            async with asyncio.timeout(HELLO_S):
+                return _decode_hello(await self._frame(reader, HELLO_BYTES_MAX))
+        finally:
+            self._unknown -= 1
+
     def _may(self, hello: Hello) -> bool:
         return (
             hello.protocol == PROTOCOL
@@ -168,10 +183,10 @@ class Peers:
         )
 
     @staticmethod
-    async def _frame(reader: asyncio.StreamReader) -> bytes:
+    async def _frame(reader: asyncio.StreamReader, most: int = FRAME_BYTES_MAX) -> bytes:
         length = int.from_bytes(await reader.readexactly(4), "big")
-        if length > FRAME_BYTES_MAX:
-            raise ValueError(f"a frame of {length:,} bytes; at most {FRAME_BYTES_MAX:,}")
+        if length > most:
+            raise ValueError(f"a frame of {length:,} bytes; at most {most:,}")
         return await reader.readexactly(length)
 
 

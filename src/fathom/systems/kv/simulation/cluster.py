@@ -18,7 +18,7 @@ from ..core.records import Record, digest_of, unpack
 from ..core.replica import MOD
 from ..core.topology import Bucket, Member, Topology
 
-__all__ = ["BUCKETS", "KNOBS", "Cluster"]
+__all__ = ["BUCKETS", "HOSTS", "KNOBS", "Cluster"]
 
 BUCKETS = (
     Bucket(prefix=b"", semantics="cas"),
@@ -36,7 +36,8 @@ KNOBS = Knobs(
     hint_ttl_ms=1_000,
     grace_ms=2_500,
 )
-WALL_MS = 1_800_000_000_000  # when the world begins, as the nodes believe
+NODES, SPARE = 5, 2
+HOSTS = tuple(f"n{at + 1}" for at in range(NODES + SPARE))
 
 Make = Callable[[str, Store, Random], Node]
 
@@ -48,15 +49,15 @@ class Cluster:
         self,
         world: World,
         *,
-        nodes: int = 5,
-        spare: int = 2,
+        nodes: int = NODES,
+        spare: int = SPARE,
         racks: int = 3,
         make: Make | None = None,
         lies: bool = False,
     ) -> None:
         self.world, self.network = world, Network(world)
         members = tuple(Member(node=f"n{at + 1}", rack=f"r{at % racks}") for at in range(nodes))
-        self.founding = Topology(cluster="sim", epoch=1, members=members, buckets=BUCKETS, vnodes=16)
+        self.founding = Topology(cluster="sim", epoch=1, members=members, buckets=BUCKETS, vnodes=16, secret=b"sim")
         make = make or (lambda me, store, dice: Node(me, store, dice, KNOBS))
         self.hosts: dict[str, Host] = {}
         self.founders = [member.node for member in members]
@@ -103,9 +104,11 @@ class Cluster:
     def sums(self, name: str) -> dict[int, int]:
         """Return the digest of each slot as a node keeps it."""
         disk = self.hosts[name].disk
-        return {
-            int.from_bytes(at, "big"): int.from_bytes(disk.get("slots", at) or b"", "big") for at in disk.keys("slots")
-        }
+        found: dict[int, int] = {}
+        for at in disk.keys("slots"):
+            with contextlib.suppress(Corrupt):
+                found[int.from_bytes(at, "big")] = int.from_bytes(disk.get("slots", at) or b"", "big")
+        return found
 
     def rebuilt_sums(self, name: str) -> dict[int, int]:
         """Return the digest of each slot as it comes out of the records."""

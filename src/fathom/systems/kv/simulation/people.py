@@ -9,12 +9,13 @@ from fathom.history import Op, Outcome
 from fathom.sim.host import Gone
 from fathom.sim.world import MS, S
 
-from ..core.calls import Change, Failure, Found, Get, Put, Reshape, Reshaped, Wrote
+from ..core.calls import Change, Failure, Found, Get, Put, Reshape, Reshaped, Scan, Scanned, Wrote
 from ..core.topology import Member
 from .cluster import Cluster
 
 __all__ = ["Client", "Operator", "Story"]
 
+WEIGHTS = (50, 30, 20, 10, 6, 6, 3)  # of what is asked
 PATIENCE_MS = 700  # longer than the deadline of a request
 
 
@@ -50,9 +51,11 @@ class Client:
             self.done = True
             return
         self._left -= 1
-        kind = self._dice.choices(("cas", "siblings", "lww", "sloppy"), (5, 3, 2, 1))[0]
-        key = self._dice.choice(self._keys[kind])
-        getattr(self, f"_{'lww' if kind == 'sloppy' else kind}")(key)
+        kind = self._dice.choices(("cas", "siblings", "lww", "sloppy", "count", "text", "list"), WEIGHTS)[0]
+        if kind == "list":
+            self._ask(Scan(limit=100), "list", None, b"")
+        else:
+            getattr(self, f"_{'lww' if kind == 'sloppy' else kind}")(self._dice.choice(self._keys[kind]))
 
     # What is asked ---------------------------------------------------------------------------------------------------
 
@@ -95,6 +98,13 @@ class Client:
             value = None if self._dice.random() < 0.1 else self._value()
             self._ask(Put(key=key, value=value), "store", value and value.decode(), key)
 
+    def _count(self, key: bytes) -> None:
+        self._ask(Change(key=key, how="increment", given=(1,)), "count", None, key)
+
+    def _text(self, key: bytes) -> None:
+        text = self._value() + b";"
+        self._ask(Change(key=key, how="append", given=(text,)), "text", text.decode(), key)
+
     def looks(self, key: bytes) -> None:
         """Read a register once more, when all is over."""
         self._ask(Get(key=key), "read", None, key)
@@ -131,7 +141,7 @@ class Client:
             index=index, caller=op.caller, call=op.call, asked=op.asked, answer=said, start_s=op.start_s,
             end_s=world.now_ns / S, outcome=outcome,
         )  # fmt: skip
-        if isinstance(answer, Wrote) and answer.version:
+        if isinstance(answer, Wrote | Found) and answer.version:
             story.stamps[index] = answer.version
         rest_ms = 60 if outcome is Outcome.OK else 250  # who was turned away does not come again at once
         world.at(self._dice.randrange(1, rest_ms) * MS, self._next)
@@ -154,6 +164,10 @@ class Client:
             return Outcome.OK, value and value.decode()
         if op.call == "cas":
             return Outcome.OK, bool(answer.result)
+        if op.call in ("count", "text"):
+            return Outcome.OK, answer.result
+        if isinstance(answer, Scanned):
+            return Outcome.OK, answer.keys
         return Outcome.OK, None
 
 

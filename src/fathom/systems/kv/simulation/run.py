@@ -44,21 +44,25 @@ def simulate(
     *,
     ops: int = 500,
     faults: bool | list[Fault] = True,
-    reshaped: bool = False,
+    reshaped: bool = True,
     make: Make | None = None,
     lies: bool = False,
 ) -> Report:
-    """Run a seed to its end. `faults`: drawn from the seed, none, or a schedule of before; `make`: other nodes."""
+    """Run a seed to its end.
+
+    `faults`: drawn from the seed, none, or a schedule of before. `reshaped`: nodes are let go and others come
+    meanwhile. `make`: other nodes.
+    """
     world = World(seed)
     cluster = Cluster(world, make=make, lies=lies)
     story, counts = Story(), dict[str, int]()
     keys = {
         kind: [prefix + f"{kind}{n}".encode() for n in range(KEYS)]
         for kind, prefix in (("cas", b""), ("siblings", b"s:"), ("lww", b"l:"), ("sloppy", b"z:"))
-    }
+    } | {"count": [b"count"], "text": [b"text"]}
     names = [f"c{n}" for n in range(CLIENTS)]
     clients = [Client(name, cluster, story, world.dice(f"client/{name}"), keys, ops // CLIENTS) for name in names]
-    schedule = _schedule(seed, cluster, names) if faults is True else list(faults or ())
+    schedule = _schedule(seed, cluster) if faults is True else list(faults or ())
     loose = Faults(world, cluster.network, cluster.hosts, may=lambda fault: _may(cluster, fault))
     loose.loose(schedule)
     operator = Operator(cluster, world.dice("operator"), world.dice("changes").randrange(3) if reshaped else 0)
@@ -72,13 +76,11 @@ def simulate(
         host.start()
     healing = world.now_ns
     world.run(world.now_ns + 2 * S)
-    while (
-        left := [*differing(cluster), *([] if operator.done else ["the operator's command is not done"])]
-    ) and world.now_ns < healing + HEAL_MS * MS:
+    while (left := [*differing(cluster), *operator.left]) and world.now_ns < healing + HEAL_MS * MS:
         world.run(world.now_ns + S)
     healed_s = (world.now_ns - healing) / S
     last = Client("final", cluster, story, world.dice("final"), keys, 0)
-    for key in keys["cas"]:
+    for key in (*keys["cas"], *keys["count"], *keys["text"]):
         last.looks(key)
         world.run(world.now_ns + S)
     for host in cluster.hosts.values():
@@ -102,12 +104,12 @@ def simulate(
     )
 
 
-def _schedule(seed: int, cluster: Cluster, clients: list[str]) -> list[Fault]:
+def _schedule(seed: int, cluster: Cluster) -> list[Fault]:
     bounds = Bounds(
         nodes=tuple(cluster.hosts),
         until_ms=RUN_MS,
         down=2,
-        rot=("data",),
+        rot=("data", "hints", "slots", "system"),
         without=("full",),
         sizes={"step": (-3_600_000, 3_600_000)},
     )

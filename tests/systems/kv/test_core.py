@@ -1,0 +1,338 @@
+"""One node's protocol, stepped through what a seed shows only now and then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from fathom.blocks.machine import Message
+from fathom.blocks.slots import slot_of
+from fathom.sim.world import MS, World
+from fathom.systems.kv.core import messages as m
+from fathom.systems.kv.core.calls import Change, Failure, Found, Get, Put, Scan, Scanned, Wrote
+from fathom.systems.kv.core.flows import Ask, More
+from fathom.systems.kv.core.node import Node
+from fathom.systems.kv.core.records import Last, content_of
+from fathom.systems.kv.core.registers import _Turn
+from fathom.systems.kv.core.replica import place
+from fathom.systems.kv.core.topology import epoch_key
+from fathom.systems.kv.simulation.cluster import KNOBS, Cluster
+from fathom.systems.kv.simulation.judge import differing
+
+
+class Town:
+    """A cluster in a world without faults, and somebody who asks it one thing after another."""
+
+    def __init__(self, **how: Any) -> None:
+        self.world = World(1)
+        self.cluster = Cluster(self.world, **how)
+        self.run(1_500)
+
+    def run(self, ms: int) -> None:
+        self.world.run(self.world.now_ns + ms * MS)
+
+    def node(self, name: str) -> Node:
+        machine = self.cluster.hosts[name].machine
+        assert isinstance(machine, Node)
+        return machine
+
+    def ask(self, name: str, call: Any, ms: int = 1_000) -> Any:
+        told: list[Any] = []
+        self.cluster.hosts[name].ask(call, told.append)
+        for _ in range(ms):
+            self.run(1)
+            if told:
+                return told[0]
+        raise AssertionError("no answer")
+
+    def restart(self, name: str) -> None:
+        self.cluster.hosts[name].crash()
+        self.cluster.hosts[name].start()
+
+    def owners(self, key: bytes) -> tuple[str, ...]:
+        return self.cluster.topology.owners_of(key).all
+
+
+@pytest.fixture
+def town() -> Town:
+    return Town(spare=0)
+
+
+def test_a_node_whose_clock_is_behind_votes_only_with_all_that_others_have(town: Town):
+    keys = [b"l:%d" % at for at in range(8)]
+    name = town.owners(keys[0])[0]
+    host, other = town.cluster.hosts[name], town.owners(keys[0])[1]
+    host.clock.step(-1_500)
+    host.wipe()
+    for key in keys:
+        assert isinstance(town.ask(other, Put(key=key, value=b"v")), Wrote)
+    host.start()
+    mine = {key for key in keys if name in town.owners(key)}
+    for _ in range(5_000):
+        town.run(1)
+        if town.node(name).identity.votes:
+            break
+    assert mine <= town.cluster.records(name).keys()
+
+
+def test_a_rebuilt_node_knows_what_was_promised_for_the_next_epoch(town: Town):
+    key = epoch_key(2)
+    change = Change(key=key, how="add", given=(b"decided", 0))
+    node = town.node("n1")
+    node.flows.begin(node.coordinator.registers.rounds(node.coordinator.soon(), key, change))
+    town.ask("n1", Get(key=b"a"))  # so that the node is stepped
+    town.run(200)
+    host = town.cluster.hosts["n2"]
+    assert host.disk.keys("system") == [key]
+    host.wipe()
+    host.start()
+    town.run(5_000)
+    assert town.node("n2").identity.votes and host.disk.keys("system") == [key]
+
+
+def test_who_stands_in_tells_what_it_keeps_for_another(town: Town):
+    key = b"z:a"
+    first, second, third = town.owners(key)
+    for name in (first, second):
+        town.cluster.hosts[name].crash()
+    town.run(3_000)  # until they are given up
+    wrote = town.ask(third, Put(key=key, value=b"v"))
+    assert isinstance(wrote, Wrote) and wrote.fallbacks
+    town.cluster.hosts[third].crash()
+    town.run(3_000)
+    reader = next(name for name in town.cluster.members if name not in town.owners(key))
+    found = town.ask(reader, Get(key=key, r=1))
+    assert isinstance(found, Found) and found.values == (b"v",)
+
+
+def test_a_listing_puts_aside_what_has_rotted_and_goes_on(town: Town):
+    key = b"l:a"
+    first = town.owners(key)[0]
+    assert isinstance(town.ask(first, Put(key=key, value=b"v")), Wrote)
+    assert town.cluster.hosts[first].disk.corrupt("data", place(key))
+    assert isinstance(town.ask(first, Scan(limit=10)), Scanned)
+    town.run(3_000)
+    assert town.ask(first, Scan(limit=10)).keys == (key,)
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+@pytest.mark.parametrize("family", ["hints", "slots", "system", "data", "torn"])
+def test_rot_in_any_family_is_survived(town: Town, family: str, restarted: bool):
+    for at in range(4):
+        assert isinstance(town.ask("n1", Put(key=b"l:%d" % at, value=b"v")), Wrote)
+    host = town.cluster.hosts["n1"]
+    batch = {
+        "hints": ("hints", b"n2\0l:0", bytes(8) + (host.disk.get("data", host.disk.keys("data")[0]) or b"")),
+        "system": ("system", epoch_key(2), host.disk.get("data", host.disk.keys("data")[0])),
+        "torn": ("torn", b"l:0", b""),
+    }.get(family)
+    if batch is not None:
+        host.crash()
+        host.disk.apply([batch])
+        town.run(50)
+        host.disk.crash()
+        if not restarted:
+            host.start()
+    key = host.disk.keys(family)[0]
+    assert host.disk.corrupt(family, key)
+    if restarted:
+        town.restart("n1")
+    town.run(12_000)
+    assert differing(town.cluster) == []
+    for key in host.disk.keys(family):
+        host.disk.get(family, key)
+    assert isinstance(town.ask("n1", Get(key=b"l:0")), Found)
+
+
+def test_a_listing_ends_its_page_by_bytes_and_goes_on_where_it_was():
+    town = Town(spare=0, make=lambda me, store, dice: Node(me, store, dice, structs.replace(KNOBS, scan_bytes=100)))
+    keys = [b"l:{a}%d" % at for at in range(6)]
+    first = town.owners(keys[0])[0]
+    for key in keys:
+        assert isinstance(town.ask(first, Put(key=key, value=bytes(80))), Wrote)
+    found, page = list[bytes](), Scanned(keys=(), slot=0, after=b"")
+    while page.slot >= 0:
+        page = town.ask(first, Scan(slot=page.slot, after=page.after))
+        assert len(page.keys) <= 2
+        found += page.keys
+    assert found == sorted(keys)
+
+
+def test_a_page_for_another_replica_ends_by_bytes_too(town: Town):
+    keys = [b"l:{a}%d" % at for at in range(6)]
+    first, second, _ = town.owners(keys[0])
+    for key in keys:
+        assert isinstance(town.ask(first, Put(key=key, value=bytes(400_000))), Wrote)
+    town.run(100)
+    pages, slot = list[m.Page](), slot_of(keys[0])
+    node = town.node(second)
+
+    def taken(page: m.Page) -> bool:
+        pages.append(page)
+        return True
+
+    node.flows.begin(node.repair.pages(first, (slot,), taken))
+    town.run(200)
+    assert [len(page.records) for page in pages] == [3, 3, 0]
+
+
+def test_a_request_that_is_forwarded_twice_is_done_once(town: Town):
+    first, second, _ = town.owners(b"n")
+    asked = m.Forward(77, Change(key=b"n", how="increment", given=(1,)), 400)
+    for _ in range(2):
+        town.cluster.network.send(second, first, m.Envelope("sim", 1, asked))
+    town.run(500)
+    assert town.ask(first, Get(key=b"n")).values == (b"1",)
+
+
+def test_no_version_is_given_twice():
+    town = Town(spare=0)
+    turn = _Turn(town.node("n1"), Change(key=b"a", how="set", given=(b"1", 0)))
+    value = turn.change(None, 7)
+    other = _Turn(town.node("n2"), Change(key=b"a", how="set", given=(b"2", 0)))
+    assert content_of(other.change(value, 7)).version > content_of(value).version
+
+
+def test_who_asks_for_what_it_has_seen_is_not_turned_away_before_all_were_asked(town: Town):
+    key = b"l:a"
+    one, two, three = town.owners(key)
+    wrote = town.ask(one, Put(key=key, value=b"old"))
+    node = town.node(three)
+    new = Last(wrote.version + 1, three, b"new")
+    node.replica.take(key, new)
+    town.ask(three, Get(key=b"l:other"))  # so that it is written
+    for reader in (one, two):
+        town.node(reader).membership.sooner = lambda nodes: (one, two, three)  # type: ignore[method-assign]
+        found = town.ask(reader, Get(key=key, at_least=new.stamp))
+        assert isinstance(found, Found) and found.values == (b"new",)
+
+
+def test_more_time_for_the_rest_of_the_replies_is_not_cut_short(town: Town):
+    node, later = town.node("n1"), list[int]()
+    town.cluster.network.cut("n1", "n3")
+
+    def flow() -> Any:
+        ask = Ask(["n2", "n3"], lambda id: m.Read(id, b"l:a"), lambda r: len(r) == 1, 300)
+        yield ask
+        began = node.now.mono_ms
+        yield More(ask, 700)
+        later.append(node.now.mono_ms - began)
+
+    node.flows.begin(flow())
+    town.run(1_500)
+    assert later and later[0] >= 700
+
+
+def test_a_question_to_nobody_is_not_kept(town: Town):
+    node = town.node("n1")
+    before = len(node.flows._asks)
+
+    def flow() -> Any:
+        assert (yield Ask([], lambda id: m.Read(id, b"l:a"), lambda r: True, 50)) == {}
+
+    node.flows.begin(flow())
+    assert len(node.flows._asks) == before
+
+
+def test_who_falls_silent_is_not_brought_one_record_after_another(town: Town):
+    key = b"l:{a}0"
+    one, two, _ = town.owners(key)
+    node = town.node(one)
+    for at in range(20):
+        node.replica.take(b"l:{a}%d" % at, Last(node.stamp(), one, b"v"))
+    town.ask(one, Get(key=b"l:other"))
+    town.cluster.hosts[two].crash()
+    done: list[int] = []
+
+    def flow() -> Any:
+        yield from node.repair._bring(two, (slot_of(key),), {})
+        done.append(1)
+
+    node.flows.begin(flow())
+    town.run(2 * KNOBS.deadline_ms)
+    assert done
+
+
+def test_contexts_are_sealed_with_what_only_the_cluster_knows():
+    town, name = Town(spare=0), "c" * 100
+    node = town.node("n1")
+    assert node.topology is not None
+    secret = node.secret
+    node.topology = structs.replace(node.topology, cluster=name, secret=b"")
+    assert len(node.secret) == len(secret) == 32 and node.secret != secret
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Put(key=b"l:a", value=bytes((1 << 20) + 1)),
+        Put(key=b"s:a", value=b"v", expires_ms=1),
+        Change(key=b"a", how="set", given=(bytes((1 << 20) + 1), 0)),
+        Get(key=b"s:a", at_least=1),
+    ],
+)
+def test_what_a_bucket_does_not_take_is_refused(town: Town, call: Any):
+    answer = town.ask("n1", call)
+    assert isinstance(answer, Failure) and answer.code == "wrong-kind"
+
+
+def test_siblings_are_bounded_by_bytes():
+    make = lambda me, store, dice: Node(me, store, dice, structs.replace(KNOBS, siblings_bytes=100))  # noqa: E731
+    town = Town(spare=0, make=make)
+    first = town.owners(b"s:a")[0]
+    assert isinstance(town.ask(first, Put(key=b"s:a", value=bytes(80))), Wrote)
+    answer = town.ask(first, Put(key=b"s:a", value=bytes(81)))
+    assert isinstance(answer, Failure) and answer.code == "too-many-siblings"
+
+
+def test_a_topology_of_another_cluster_is_not_adopted(town: Town):
+    node = town.node("n1")
+    assert node.topology is not None
+    foreign = structs.replace(node.topology, cluster="another")
+    effects = node.step(node.now, Message("n2", m.Envelope("another", 1, m.Adopt(5, foreign))))
+    assert not [body for _, body, _ in effects.sends if isinstance(body.body, m.Adopted)]
+
+
+def _graves(town: Town, keys: list[bytes]) -> None:
+    for key in keys:
+        assert isinstance(town.ask("n1", Put(key=key, value=None)), Wrote)
+
+
+def test_many_tombstones_are_collected_together(town: Town):
+    keys = [b"l:{a}%d" % at for at in range(40)]
+    _graves(town, keys)
+    first = town.owners(keys[0])[0]
+    town.run(2 * KNOBS.grace_ms + 6 * KNOBS.deadline_ms)
+    assert town.node(first).counts["collected a tombstone"] == len(keys)
+    assert all(not town.cluster.records(name) for name in town.owners(keys[0]))
+
+
+def test_a_tombstone_is_not_called_collected_before_every_owner_says_so(town: Town):
+    key = b"l:a"
+    first, second, _ = town.owners(key)
+    town.node(second).graves.drop = lambda sender, asked: None  # type: ignore[method-assign]
+    _graves(town, [key])
+    town.run(3 * KNOBS.grace_ms)
+    assert "collected a tombstone" not in town.node(first).counts
+
+
+def test_the_tombstone_of_a_register_goes_and_what_was_promised_stays(town: Town):
+    assert isinstance(town.ask("n1", Change(key=b"a", how="set", given=(b"v", 0))), Wrote)
+    version = town.ask("n1", Change(key=b"a", how="delete")).version
+    town.run(3 * KNOBS.grace_ms)
+    assert all(b"a" not in town.cluster.records(name) for name in town.cluster.members)
+    again = town.ask("n2", Change(key=b"a", how="set", given=(b"w", 0)))
+    assert again.version > version and town.ask("n3", Get(key=b"a")).values == (b"w",)
+
+
+def test_a_clock_that_is_not_yet_held_to_others_is_not_asked(town: Town):
+    host = town.cluster.hosts["n1"]
+    host.clock.step(3_600_000)
+    for name in ("n3", "n4", "n5"):
+        town.cluster.network.cut(name, "n1")
+    town.restart("n1")
+    town.run(2_000)
+    assert not town.node("n1").membership.knows_the_time, "two of five may both be wrong"
+    assert town.node("n1").clock.last >> 16 < host.clock.now().wall_ms - 3_000_000
