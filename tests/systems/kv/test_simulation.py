@@ -101,7 +101,6 @@ RARE = (
     "quarantined a corrupt record",
     "rebuilt a disk",
     "refused a ballot from the future",
-    "refused a stamp from the future",
     "refused what was too long under way",
     "repaired a slot",
     "repaired by reading",

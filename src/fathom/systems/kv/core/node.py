@@ -73,6 +73,7 @@ class Node:
         self.reshaping = Reshaping(self)
         self.counts: dict[str, int] = {}
         self.now = Now(0, 0)
+        self._ahead_ms: int | None = None  # the wall clock before the monotonic one
         self._batch: list[Write] = []
         self._fresh: dict[tuple[str, bytes], bytes | None] = {}  # what this step's batch says, to be read in it
         self._sends: list[tuple[str, Any, int]] = []
@@ -87,7 +88,7 @@ class Node:
 
     def step(self, now: Now, event: Event) -> Effects:
         """Take one event; see `blocks/machine.py` for what a driver promises."""
-        self.now, self.timers.now_ms = now, now.mono_ms
+        self.now, self.timers.now_ms = self._onward(now), now.mono_ms
         kind = type(event)
         if kind is Message:
             self._hear(event.sender, event.body)  # type: ignore[union-attr]
@@ -104,6 +105,17 @@ class Node:
         self.timers.ring()
         self._to_itself()
         return self._effects()
+
+    def _onward(self, now: Now) -> Now:
+        """Return the time without the steps that the wall clock took back in this life, if they were no small ones.
+
+        When most clocks step back, all that was stamped before would be of the future for as long, and refused.
+        """
+        ahead_ms = now.wall_ms - now.mono_ms
+        if self._ahead_ms is not None and ahead_ms < self._ahead_ms - self.knobs.ahead_ms:
+            return Now(now.mono_ms, now.mono_ms + self._ahead_ms)
+        self._ahead_ms = ahead_ms
+        return now
 
     def _start(self) -> None:
         self.identity.start()

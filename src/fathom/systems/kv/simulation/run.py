@@ -109,7 +109,7 @@ def _schedule(seed: int, cluster: Cluster) -> list[Fault]:
         nodes=tuple(cluster.hosts),
         until_ms=RUN_MS,
         down=2,
-        rot=("data", "hints", "slots", "system"),
+        rot=("data", "data", "hints", "slots", "system"),
         without=("full",),
         sizes={"step": (-3_600_000, 3_600_000)},
     )
