@@ -40,7 +40,7 @@ def main() -> None:
 
         uvloop.run(_serve(sys.argv[2], json.loads(sys.stdin.read())))
         return
-    asked = parser(__doc__ or "").parse_args()
+    asked = parser(__doc__ or "", seconds=1.0).parse_args()
     found = asyncio.run(compare(small=asked.small, rounds=asked.rounds, seconds=asked.seconds))
     print(found["says"])
     if asked.json:

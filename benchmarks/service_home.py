@@ -30,7 +30,7 @@ POSTS = 20
 def main() -> None:
     import uvloop
 
-    asked = parser(__doc__ or "").parse_args()
+    asked = parser(__doc__ or "", seconds=1.0).parse_args()
     found = uvloop.run(compare(small=asked.small, rounds=asked.rounds, seconds=asked.seconds))
     print(found["says"])
     if asked.json:

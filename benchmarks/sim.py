@@ -9,7 +9,6 @@ the trace's by noting the same again; the world's is the rest. CPU seconds of on
 
 from __future__ import annotations
 
-import argparse
 import gc
 import importlib.util
 import json
@@ -22,6 +21,7 @@ from random import Random
 from types import ModuleType
 from typing import Any
 
+from benchmarks.timeline_world import parser
 from fathom.blocks.machine import Message, Now
 from fathom.sim.disk import Disk
 from fathom.sim.trace import Trace
@@ -32,11 +32,8 @@ SMALL_OPS, SMALL_SEEDS = 50, 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--small", action="store_true", help="a few calls, to see that it runs")
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    found = compare(SMALL_OPS, SMALL_SEEDS) if asked.small else compare(OPS, SEEDS)
+    asked = parser((__doc__ or "").partition("\n")[0], rounds=SEEDS).parse_args()
+    found = compare(SMALL_OPS, SMALL_SEEDS) if asked.small else compare(OPS, asked.rounds)
     print(found["says"])
     if asked.json:
         print(json.dumps(found))

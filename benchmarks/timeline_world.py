@@ -132,8 +132,9 @@ def parser(says: str, **defaults: float) -> argparse.ArgumentParser:
     """Return what every benchmark understands."""
     it = argparse.ArgumentParser(description=says)
     it.add_argument("--small", action="store_true", help="a moment's run that only shows that all of it works")
-    it.add_argument("--rounds", type=int, default=int(defaults.get("rounds", 15)), help="pairs of segments")
-    it.add_argument("--seconds", type=float, default=defaults.get("seconds", 1.0), help="of each segment")
+    it.add_argument("--rounds", type=int, default=int(defaults.get("rounds", 15)), help="how often all is measured")
+    if "seconds" in defaults:
+        it.add_argument("--seconds", type=float, default=defaults["seconds"], help="of each segment")
     it.add_argument("--json", action="store_true", help="print the figures as JSON too")
     return it
 

@@ -261,3 +261,15 @@ def test_a_token_stays_small_and_a_write_with_it_takes_less_never_more():
     assert all(state.context()[actor] == counter for actor, counter in context.items())
     after, _ = state.update(context, Actor("b", 1), b"w")
     assert after.values() == [b"w"]
+
+
+def test_a_token_is_taken_back_also_where_names_are_long_and_numbers_large():
+    state = EMPTY
+    for node in range(ACTORS_MAX):
+        state, _ = state.update(state.context(), Actor(f"{node:060}", 2**62), b"v", above=2**62)
+    token = state.token(b"k")
+    assert len(token) <= TOKEN_BYTES_MAX
+    context = context_of(token, b"k")
+    assert TOKEN_BYTES_MAX // 100 < len(context) < ACTORS_MAX
+    after, _ = state.update(context, Actor("b", 1), b"w")
+    assert after.values() == [b"w"], "the value that is there was left out, and not one that is gone"

@@ -86,3 +86,17 @@ async def test_nobody_can_wait_for_a_write_that_was_not_made():
     with pytest.raises(ValueError, match="ticket 1 is not made"):
         await commits.wait(1)
     await commits.close()
+
+
+async def test_who_is_cancelled_while_closing_waits_for_the_thread_and_holds_nobody_up():
+    disk = Disk()
+    commits = GroupCommit(disk.sync, synced=lambda ticket: None, failed=pytest.fail)
+    commits.write()
+    await begun(disk)
+    closing = asyncio.ensure_future(commits.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    asyncio.get_running_loop().call_later(0.01, disk.ends.put, None)  # a loop that is held up never gets here
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert commits._thread is not None and not commits._thread.is_alive() and commits.durable == 1

@@ -467,3 +467,17 @@ async def test_fifty_runs_killed_at_fifty_random_moments_leave_nothing(caches: P
     assert len([seen for _, seen in ends if seen >= 5]) >= 15, "too few were killed when engines were up"
     assert any(seen > 10 for _, seen in ends), "none was killed with a PostgreSQL among its engines"
     assert not unfinished(caches)
+
+
+async def test_a_keeper_that_never_ends_its_sweeping_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(keeper_module, "SWEPT_S", 0.05)
+    ours, theirs = socket.socketpair()
+    with theirs, subprocess.Popen(["sleep", "3600"]) as process:  # noqa: ASYNC220
+        try:
+            keeper = Keeper(process, *await asyncio.open_unix_connection(sock=ours))
+            theirs.sendall(b'{"event": "sweeping"}\n')
+            async with asyncio.timeout(5):
+                await keeper._end()
+            assert process.returncode == -signal.SIGKILL
+        finally:
+            process.kill()

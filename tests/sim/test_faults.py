@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fathom.blocks.shrink import shrink
 from fathom.sim.faults import Faults
 from fathom.sim.schedule import KINDS, Bounds, Fault, Schedule, draw, printed, read
-from fathom.sim.shrink import shrink
 from fathom.sim.world import MS
 from tests.sim.register import NEVER, Few, Hasty, Register, Town
 
@@ -135,26 +135,6 @@ def test_a_fault_may_be_forbidden_by_what_is_seen_and_a_system_may_have_its_own(
     assert seen == ["begun", "ended"]
     town.world.run(10 * MS)
     assert not town.hosts["n2"].process.paused, "a fault began after all was healed"
-
-
-failing = st.frozensets(st.integers(0, 11), min_size=1, max_size=4)
-
-
-@given(st.lists(failing, min_size=1, max_size=3), failing)
-def test_what_shrinking_leaves_fails_and_not_without_any_one_of_it(parts: list[frozenset[int]], hides: frozenset[int]):
-    def fails(kept: list[int]) -> bool:
-        there = set(kept)
-        return any(part <= there for part in parts) and (not hides <= there or there == set(range(12)))
-
-    kept = shrink(fails, range(12))
-    assert fails(kept) and kept == sorted(kept)
-    assert not any(fails([other for other in kept if other != one]) for one in kept)
-
-
-def test_shrinking_stops_after_its_tries():
-    asked: list[int] = []
-    kept = shrink(lambda kept: not asked.append(len(kept)) and 7 in kept and 3 in kept, range(100), tries=5)
-    assert {3, 7} <= set(kept) and len(asked) <= 6
 
 
 def broken(machine: type[Register], seeds: range, *, lies: bool = False) -> list[int]:

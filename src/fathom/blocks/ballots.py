@@ -39,7 +39,6 @@ __all__ = [
     "Refused",
     "Register",
     "Voter",
-    "both",
     "inherited",
     "majority",
 ]
@@ -207,15 +206,6 @@ def majority(nodes: Collection[str]) -> Quorum:
     """
     members = frozenset(nodes)
     return lambda answered: 2 * len(members.intersection(answered)) > len(members)
-
-
-def both(old: Quorum, new: Quorum) -> Quorum:
-    """Return the quorum that is one in both: what holds while one set of acceptors hands over to another.
-
-    A proposer belongs to one quorum. Who changes it begins with a new proposer, and acceptors that have heard of the
-    change take nothing from an old one.
-    """
-    return lambda answered: old(answered) and new(answered)
 
 
 class Chosen(NamedTuple):

@@ -11,6 +11,7 @@ An actor is a node *and its incarnation*: a node that lost its memory begins a n
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
@@ -162,13 +163,12 @@ class Siblings:
     def token(self, key: bytes, secret: bytes = b"") -> bytes:
         """Return the context as a token for a reader of this key. See `context_of`.
 
-        It is bounded: of more actors than `ACTORS_MAX` it names those that still have a value here, then the latest
-        incarnations. Who writes with what is left out overwrites less, never more.
+        It is bounded: of more actors than `ACTORS_MAX`, or than `TOKEN_BYTES_MAX` hold, it names those that still have
+        a value here, then the latest incarnations. Who writes with what is left out overwrites less, never more.
         """
-        known = self.entries
-        if len(known) > ACTORS_MAX:
-            known = sorted(known, key=lambda it: (not it[2], -it[0].incarnation, it[0].node))[:ACTORS_MAX]
-        body = _VERSION + _encode(sorted((*actor, last) for actor, last, _ in known))
+        known = sorted(self.entries, key=lambda it: (not it[2], -it[0].incarnation, it[0].node))[:ACTORS_MAX]
+        while len(body := _body(known)) > TOKEN_BYTES_MAX - _CHECK_BYTES:
+            known.pop()
         return _check(body, key, secret) + body
 
 
@@ -193,7 +193,7 @@ def context_of(token: bytes, key: bytes, secret: bytes = b"") -> dict[Actor, int
     check, body = token[:_CHECK_BYTES], token[_CHECK_BYTES:]
     if len(token) > TOKEN_BYTES_MAX:
         raise BadToken(f"a context has at most {TOKEN_BYTES_MAX:,} bytes, not {len(token):,}")
-    if check != _check(body, key, secret):
+    if not hmac.compare_digest(check, _check(body, key, secret)):
         raise BadToken("this context is damaged, or of another key or cluster")
     if body[:1] != _VERSION:
         raise BadToken(f"a context of version {body[0]} is not known here")
@@ -204,6 +204,10 @@ def context_of(token: bytes, key: bytes, secret: bytes = b"") -> dict[Actor, int
     if len(known) > ACTORS_MAX or any(not 0 < last <= _COUNTER_MAX for _, _, last in known):
         raise BadToken("this context names too many actors, or numbers that nobody uses")
     return {Actor(node, incarnation): last for node, incarnation, last in known}
+
+
+def _body(entries: list[_Entry]) -> bytes:
+    return _VERSION + _encode(sorted((*actor, last) for actor, last, _ in entries))
 
 
 def _check(body: bytes, key: bytes, secret: bytes) -> bytes:

@@ -6,7 +6,7 @@ __all__ = ["EPOCH_MS", "SCATTER_BITS", "Ids", "scattered"]
 
 EPOCH_MS = 1_767_225_600_000  # 2026-01-01; 41 bits of milliseconds last until 2095
 WORKER_BITS, SEQUENCE_BITS = 4, 8
-_LOW_BITS = SCATTER_BITS = WORKER_BITS + SEQUENCE_BITS  # below the milliseconds
+SCATTER_BITS = WORKER_BITS + SEQUENCE_BITS  # below the milliseconds
 WORKERS = 1 << WORKER_BITS
 SEQUENCES = 1 << SEQUENCE_BITS
 
@@ -43,23 +43,23 @@ class Ids:
             self._sequence += 1
         else:
             self._ms, self._sequence = self._ms + 1, 0
-        return self._ms << _LOW_BITS | self.worker << SEQUENCE_BITS | self._sequence
+        return self._ms << SCATTER_BITS | self.worker << SEQUENCE_BITS | self._sequence
 
     def pass_over(self, other: int) -> None:
         """Mint only above this id from now on, whoever minted it."""
-        ms = other >> _LOW_BITS
+        ms = other >> SCATTER_BITS
         if other > 0 and ms >= self._ms:
             self._ms, self._sequence = ms + 1, -1
 
     @staticmethod
     def first_of(now_ms: int) -> int:
         """Return the least id that can be minted in a millisecond."""
-        return max(0, now_ms - EPOCH_MS) << _LOW_BITS
+        return max(0, now_ms - EPOCH_MS) << SCATTER_BITS
 
     @staticmethod
     def at_ms(minted: int) -> int:
         """Return the Unix time in milliseconds that an id was minted at."""
-        return (minted >> _LOW_BITS) + EPOCH_MS
+        return (minted >> SCATTER_BITS) + EPOCH_MS
 
 
 def scattered(now_ms: int, drawn: int, *, above: int = 0) -> int:

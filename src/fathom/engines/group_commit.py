@@ -62,13 +62,13 @@ class GroupCommit:
         await future
 
     async def close(self) -> None:
-        """Make durable what is not yet, and end the thread."""
+        """Make durable what is not yet, and end the thread: that is waited for also by who is cancelled, once."""
         try:
             await self.wait(self.made)
         finally:
             self._asked.put(None)
             if self._thread:
-                self._thread.join()
+                await asyncio.shield(asyncio.to_thread(self._thread.join))
 
     # ------------------------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,8 @@ __all__ = ["Child", "Keeper", "free_port"]
 
 PROCESS = Path(keeper_process.__file__)
 START_S = 10.0  # Python alone needs 0.03 s; a machine under full load, much more
-END_S = keeper_process.SWEEP_S + 6.0  # for its processes to end; a large data set takes its time to delete
+END_S = keeper_process.SWEEP_S + 6.0  # for its processes to end
+SWEPT_S = 120.0  # and then for its folders to go: a large data set takes its time to delete
 
 
 class Keeper:
@@ -96,7 +97,8 @@ class Keeper:
             self._writer.write(b'{"do": "end"}\n')
             async with asyncio.timeout(END_S):
                 await asyncio.wait([self._listening, self._sweeping], return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait([self._listening])
+            async with asyncio.timeout(SWEPT_S):
+                await asyncio.wait([self._listening])
             await asyncio.to_thread(self._process.wait, END_S)
         except (TimeoutError, subprocess.TimeoutExpired):
             self._process.kill()

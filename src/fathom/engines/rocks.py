@@ -25,7 +25,6 @@ __all__ = ["Durability", "Rocks"]
 Durability = Literal["fsync", "none"]
 
 STAMP_BYTES = 4
-FULL = ("No space left", "File too large", "Disk quota exceeded")
 
 
 class Family(NamedTuple):
@@ -168,7 +167,8 @@ class Rocks:
         """Apply a batch, at once and whole; return its ticket.
 
         Raises `DiskFull`, having changed nothing; a batch that only deletes may use the reserve. After any other
-        error (EngineError) nobody knows, and nothing is written any more: open the store anew.
+        error (EngineError), also that of a disk that was full all the same, nobody knows, and nothing is written any
+        more: open the store anew.
         """
         if trouble := self._closed or self._broken:
             raise trouble
@@ -256,11 +256,6 @@ class Rocks:
             Checkpoint(self._db).create_checkpoint(str(folder / DB))
             await asyncio.to_thread(finish, folder, self._folder)
 
-    def stalling(self) -> bool:
-        """Whether RocksDB holds writes up because merging is behind: a time to refuse work, as each `apply` waits."""
-        value = self._db.property_int_value
-        return bool(value("rocksdb.is-write-stopped") or value("rocksdb.actual-delayed-write-rate"))
-
     async def counters(self) -> dict[str, int]:
         """Return RocksDB's own counters since it was opened, and what it holds now (see `rocks_tuning`)."""
         found = tallies(self._options.get_statistics() or "")
@@ -343,6 +338,4 @@ def _trouble(fault: Exception, what: str, folder: Path) -> Exception:
         return EngineError(what, why=said, fix=fix)
     if "/LOCK:" in said:
         return EngineBusy(what, why="another one has it open", fix="end that one, or name another folder")
-    if any(words in said for words in FULL):
-        return DiskFull(f"{what}: {said}")
     return EngineError(what, why=said, fix="see the disk; then open the store anew")

@@ -29,8 +29,7 @@ class Clock:
 
     def now(self) -> Now:
         """Return what the clocks show."""
-        passed_ns = self._world.now_ns - self._seen_ns
-        passed_ns += passed_ns * self.drift_ppm // PPM
+        passed_ns = self._passed_ns()
         return Now((self._mono_ns + passed_ns) // MS, (self._wall_ns + passed_ns) // MS)
 
     def step(self, by_ms: int) -> None:
@@ -50,14 +49,16 @@ class Clock:
     def wait_ns(self, mono_ms: int) -> int:
         """Return the world's nanoseconds until the monotonic clock shows `mono_ms`, at the drift it has now; 0 if it
         is past."""
-        passed_ns = self._world.now_ns - self._seen_ns
-        passed_ns += passed_ns * self.drift_ppm // PPM
-        left_ns = mono_ms * MS - self._mono_ns - passed_ns
+        left_ns = mono_ms * MS - self._mono_ns - self._passed_ns()
         return 0 if left_ns <= 0 else -(-left_ns * PPM // (PPM + self.drift_ppm)) + 1
 
-    def _catch_up(self) -> None:
+    def _passed_ns(self) -> int:
+        """Return what these clocks count since both were noted."""
         passed_ns = self._world.now_ns - self._seen_ns
-        passed_ns += passed_ns * self.drift_ppm // PPM
+        return passed_ns + passed_ns * self.drift_ppm // PPM
+
+    def _catch_up(self) -> None:
+        passed_ns = self._passed_ns()
         self._seen_ns = self._world.now_ns
         self._mono_ns += passed_ns
         self._wall_ns += passed_ns

@@ -1,4 +1,4 @@
-"""A disk that loses what was not synced, tears its tail, fills up, rots and comes back empty."""
+"""A disk that loses what was not synced, fills up, rots and comes back empty."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Disk:
 
     A batch is visible at once. One sync is under way at a time and covers every batch that was made before it began
     (group commit); `synced(ticket)` is called when it is done. Tickets count from 1 since the last crash. A crash
-    keeps all synced batches and, as the dice will, some of those after them in order; the first that is not kept may
-    be torn (half of it reached the disk), and its checksum lets the whole of it be dropped, as RocksDB does with the
-    tail of its log. What a restart finds is durable, as a log that was replayed and flushed.
+    keeps all synced batches and, as the dice will, some of those after them in order, each of them whole: no batch is
+    ever torn here, as RocksDB drops what is torn at the tail of its log (`tests/engines` tears it). What a restart
+    finds is durable, as a log that was replayed and flushed.
 
     `lies` is for controls: a sync is then reported at once, while the data still takes its time, as with a disk
     that acknowledges a flush out of its cache, or a driver that forgot the fsync.
@@ -173,8 +173,6 @@ class Disk:
             self._used -= _take_back(self._undo.pop())
         if lost:
             self._world.reached("a crash took back batches")
-            if self._dice.getrandbits(1):
-                self._world.reached("a torn batch was dropped whole")
         if keep:
             self._world.reached("a crash kept batches that were not synced")
         self._begin()

@@ -53,11 +53,6 @@ class Network:
         self._troubled = False
         self.weather = weather or Weather()
 
-    @property
-    def names(self) -> list[str]:
-        """The names that receive, in the order in which they joined."""
-        return list(self._receive)
-
     def join(self, name: str, receive: Receive) -> None:
         """Let messages to `name` end in `receive(sender, body)`."""
         self._receive[name] = receive

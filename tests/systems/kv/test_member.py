@@ -169,6 +169,7 @@ async def test_what_was_asked_of_a_life_that_ends_is_unknown(town: Town) -> None
     assert isinstance(answer, Failure) and answer.unknown
     late = await one.ask(Get(key=b"a"))
     assert isinstance(late, Failure) and not late.unknown
+    assert not one._driver._asked, "nobody will answer any more, so nobody is kept"
 
 
 async def test_a_disk_that_takes_nothing_more_ends_the_life_and_the_others_go_on(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from fathom.errors import FathomError
 from fathom.systems.kv.core.calls import Change, Get
 from fathom.systems.kv.core.node import Knobs
 from fathom.systems.kv.doors import resp
+from fathom.systems.kv.doors.resp import door as door_module
+from fathom.systems.kv.doors.resp import scanning
+from fathom.systems.kv.doors.resp.glob import matcher
+from fathom.systems.kv.doors.resp.limits import MATCHED_BYTES_MAX
 
 from .memory import MemoryStore, one_node, some_nodes
 from .wire import Failed, Wire, packed, until
@@ -78,7 +84,7 @@ async def test_commands_on_different_keys_go_side_by_side_and_are_answered_in_or
 
 
 async def test_two_commands_on_one_key_take_effect_in_their_order(held):
-    slow, wire, _ = held
+    slow, wire, door = held
     wire.send("SET a 1", "APPEND a 2", "GET a")
     await slow.has(1)
     await turns()
@@ -90,6 +96,7 @@ async def test_two_commands_on_one_key_take_effect_in_their_order(held):
     await slow.has(3)
     slow.let_go()
     assert [await wire.reply() for _ in range(3)] == [b"OK", 2, b"12"]
+    assert door.commands == 3, "who waits for its turn is one command, however often it is looked at"
 
 
 async def test_reads_of_one_key_that_came_together_are_asked_once(held):
@@ -127,6 +134,29 @@ async def test_what_has_several_steps_goes_alone(held):
     await slow.has(4)
     slow.let_go()
     assert [await wire.reply() for _ in range(4)] == [b"OK", [b"1", None], b"OK", b"PONG"]
+
+
+async def test_a_key_gets_its_expiry_in_one_step(held):
+    slow, wire, _ = held
+    until = 9_999_999_999_999
+    wire.send(f"PEXPIREAT a {until}", f"GETEX b PXAT {until}", "GETEX c PERSIST")
+    await slow.has(3)
+    assert slow.asked == [
+        Change(key=key, how="expire", given=(at,)) for key, at in ((b"a", until), (b"b", until), (b"c", 0))
+    ]
+    slow.let_go()
+    assert [await wire.reply() for _ in range(3)] == [0, None, None]
+
+
+async def test_what_is_asked_together_ends_with_who_asked(held):
+    slow, wire, door = held
+    wire.send("MGET {t}a {t}b {t}c")
+    await slow.has(3)
+    (asker,) = door._tasks
+    asker.cancel()
+    await asyncio.wait([asker])
+    await turns()
+    assert all(waiting.cancelled() for waiting in slow.held)
 
 
 async def test_no_more_commands_are_under_way_than_the_bound(held):
@@ -207,6 +237,17 @@ async def test_a_client_that_does_not_read_is_not_read_from(store: MemoryStore):
             assert await wire.reply() == value
 
 
+@pytest.mark.slow
+async def test_a_client_that_does_not_read_for_long_is_let_go(store: MemoryStore):
+    limits = resp.Limits(stalled_s=0.05, output_bytes_max=10_000)
+    async with resp.opened(store, limits=limits) as door, Wire.to(door.port) as wire:
+        await wire.ask(("SET", "k", b"v" * (1 << 20)))
+        wire.reader._limit = 1  # pyright: ignore[reportAttributeAccessIssue]: read nothing unless asked
+        wire.send(*["GET k"] * 50)
+        await until(lambda: not door.connections)
+        assert door.evicted == 1
+
+
 async def test_a_reply_of_many_keys_is_bounded(store: MemoryStore):
     async with resp.opened(store, limits=SMALL) as door, Wire.to(door.port) as wire:
         for n in range(4):
@@ -236,7 +277,66 @@ async def test_who_says_nothing_for_long_is_let_go(store: MemoryStore):
         assert door.evicted == 1
 
 
+def key_that_counts() -> tuple[list[int], bytes]:
+    steps = [0]
+
+    class Counted(bytes):
+        def __getitem__(self, at: Any) -> Any:
+            steps[0] += 1
+            return super().__getitem__(at)
+
+        def __iter__(self) -> Any:
+            for char in super().__iter__():
+                steps[0] += 1
+                yield char
+
+    return steps, Counted(b"a" * 1_024)
+
+
+@pytest.mark.parametrize("pattern", [b"*" + b"a" * 512 + b"b", b"*" + b"?" * 512 + b"b", b"*[ab]" * 200 + b"b"])
+def test_a_key_costs_a_step_a_byte_whatever_the_pattern(pattern: bytes):
+    steps, key = key_that_counts()
+    assert not matcher(pattern)(key) and steps[0] <= 1_024
+
+
+async def test_matching_many_long_keys_lets_others_have_their_turn(wire: Wire, door: resp.Door):
+    keys = [b"a" * 1_000 + b"%d" % n for n in range(100)]
+    await wire.ask(*(("SET", key, "v") for key in keys))
+    (connection,) = door.connections
+    scan, turns = scanning.scan(connection, [b"SCAN", b"0", b"MATCH", b"*9", b"COUNT", b"1000"]), 0
+    while True:
+        try:
+            scan.send(None)
+        except StopIteration as told:
+            assert told.value.count(b"a" * 1_000) == 10
+            break
+        turns += 1
+    assert turns == 100_190 // MATCHED_BYTES_MAX == 3
+
+
+async def test_patterns_and_names_that_are_too_many_or_too_long_are_refused(wire: Wire):
+    long = "a" * 1_025
+    assert "1,025 bytes: at most 1,024" in await wire.ask(f"SCAN 0 MATCH {long}")
+    assert "at most 1,024 bytes" in await wire.ask(f"CONFIG GET {long}")
+    assert "at most 1,024 bytes" in await wire.ask(("CONFIG", "GET", *["a"] * 600))
+    for about in ("INFO", "DOCS"):
+        assert "at most 1,024 commands" in await wire.ask(("COMMAND", about, *["get"] * 1_025))
+
+
 # Who may come in -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+async def test_elsewhere_than_on_loopback_no_door_opens_without_tls_and_a_token(store: MemoryStore, token: str | None):
+    with pytest.raises(FathomError, match=r"may not listen on 0\.0\.0\.0 without TLS"):
+        async with resp.opened(store, host="0.0.0.0", token=token):
+            pass
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with pytest.raises(FathomError, match="without an operator's token"):
+        async with resp.opened(store, host="0.0.0.0", ssl=context):
+            pass
+    async with resp.opened(store, host="0.0.0.0", token=TOKEN, ssl=context) as door:
+        assert door.port
 
 
 @pytest.fixture
@@ -321,3 +421,35 @@ async def test_a_door_that_closes_answers_what_is_under_way():
         assert await wire.reply() == b"OK" and await wire.ends()
         await closing
     store.stop()
+
+
+@pytest.mark.slow
+async def test_a_door_that_closes_lets_what_it_has_answered_be_read(store: MemoryStore):
+    value = b"v" * (1 << 20)
+    async with resp.opened(store) as door, Wire.to(door.port) as wire:
+        await wire.ask(("SET", "k", value))
+        wire.reader._limit = 1  # pyright: ignore[reportAttributeAccessIssue]: read nothing unless asked
+        wire.send(*["GET k"] * 50)
+        (connection,) = door.connections
+        await until(lambda: connection.stalled_s)
+        answered = door.commands - 1
+        closing = asyncio.ensure_future(door.close())
+        await until(lambda: door._closing)
+        await turns()
+        for _ in range(answered):
+            assert await wire.reply() == value
+        assert await wire.ends()
+        await closing
+
+
+async def test_who_does_not_read_does_not_hold_up_a_door_that_closes(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(door_module, "DRAIN_S", 0.01)
+    slow = Held(store)
+    async with resp.opened(slow) as door, Wire.to(door.port) as wire:
+        wire.send("SET a 1")
+        await slow.has(1)
+        await door.close()
+        await until(lambda: not door.connections)
+        assert not door._tasks and slow.held[0].cancelled()

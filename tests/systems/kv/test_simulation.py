@@ -90,7 +90,6 @@ RARE = (
     "a message was lost",
     "a message was sent into a cut",
     "a paused process had much to catch up with",
-    "a torn batch was dropped whole",
     "came back",
     "collected a tombstone",
     "denied a suspicion",

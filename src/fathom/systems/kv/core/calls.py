@@ -11,6 +11,8 @@ from .records import Content, OpId
 from .topology import Member
 
 __all__ = [
+    "KEY_BYTES_MAX",
+    "VALUE_BYTES_MAX",
     "Answer",
     "Call",
     "Change",
@@ -27,6 +29,9 @@ __all__ = [
     "Wrote",
     "changed",
 ]
+
+KEY_BYTES_MAX = 1_024
+VALUE_BYTES_MAX = 1 << 20  # unless the node's knob says less or more
 
 
 class Get(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="get"):
@@ -184,8 +189,8 @@ def changed(
         if before is None:
             raise Unchanged(Wrote(version=content.version, result=0))
         value, expires, result = before, given[0], 1
-        if expires == content.expires_ms:
-            raise Unchanged(Wrote(version=content.version, result=0))
+        if expires == content.expires_ms:  # to set what is set is done; to take away what is not there is not
+            raise Unchanged(Wrote(version=content.version, result=int(bool(expires)), before=before))
     new = content.then(version, value, expires, op)
     return new, lambda kept: Wrote(version=kept.version, result=result, before=before)
 

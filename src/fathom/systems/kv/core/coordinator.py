@@ -10,7 +10,21 @@ from fathom.blocks.ballots import Register
 from fathom.blocks.slots import SLOTS, slot_of
 
 from . import messages as m
-from .calls import Call, Change, Failure, Found, Get, Put, Reshape, Scan, Scanned, Within, Wrote, current
+from .calls import (
+    KEY_BYTES_MAX,
+    Call,
+    Change,
+    Failure,
+    Found,
+    Get,
+    Put,
+    Reshape,
+    Scan,
+    Scanned,
+    Within,
+    Wrote,
+    current,
+)
 from .flows import Ask, Flow, More, Replies
 from .records import Last, Record, Siblings, content_of, merged, unpack
 from .registers import Registers
@@ -22,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "Coordinator"]
 
-KEY_BYTES_MAX = 1_024
 FLOWS_MAX = 10_000  # conversations: some go on when their request is answered
 FORWARDS_MAX, FORWARD_KEPT = 100_000, 10  # how many are known as heard, and for how many deadlines
 

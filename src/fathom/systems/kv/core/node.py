@@ -13,6 +13,7 @@ from fathom.blocks.clocks import HybridClock
 from fathom.blocks.machine import Effects, Event, Message, Now, Request, Start, Store, Synced, Write
 
 from . import messages as m
+from .calls import VALUE_BYTES_MAX
 from .coordinator import Coordinator
 from .flows import Flows
 from .graves import Graves
@@ -49,7 +50,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     grace_ms: int = 24 * 3_600_000  # of a tombstone: longer than a hint may live
     siblings_max: int = 32
     siblings_bytes: int = 8 << 20  # of them together: a message holds them, and those of others
-    value_max: int = 1 << 20
+    value_max: int = VALUE_BYTES_MAX
     requests_max: int = 4_000
     ahead_ms: int = 500  # how far ahead of the others a clock may be
 

@@ -73,13 +73,13 @@ class Driver:
 
     def ask(self, call: Call | Within) -> asyncio.Future[Any]:
         """Take a client's request; the node keeps the time, so an answer always comes, often at once."""
-        self._next_id += 1
         answer: asyncio.Future[Any] = self._loop.create_future()
-        self._asked[self._next_id] = answer
         if self.ended.done():
             answer.set_result(Failure(code="unavailable", says="this node has ended"))
-        else:
-            self._step(Request(self._next_id, call))
+            return answer
+        self._next_id += 1
+        self._asked[self._next_id] = answer
+        self._step(Request(self._next_id, call))
         return answer
 
     def received(self, sender: str, body: Any) -> None:

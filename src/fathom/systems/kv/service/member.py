@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +13,7 @@ from fathom.blocks.machine import Batch
 from fathom.engines.rocks import Rocks
 from fathom.engines.rocks_tuning import Tuning
 from fathom.errors import FathomError
+from fathom.web.listen import Listen
 
 from ..core.calls import Answer, Call, Within
 from ..core.identity import founded
@@ -99,7 +99,7 @@ async def living(
     where others listen, if the topology does not. Raises FathomError: the folder is another node's or in use, or the
     disk is ill; the life that a disk ends is over by `Member.ended`.
     """
-    if not token and not _is_loopback(host):
+    if not token and not Listen(host=host).loopback:
         raise FathomError(
             f"{me} would listen at {host} without a token",
             why="whoever reaches it could speak as any member",
@@ -125,13 +125,6 @@ async def living(
         finally:
             driver.stop()
             await peers.close()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def _prepare(folder: Path, me: str, cluster: str, tuning: Tuning, founding: Topology | None) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterable
+from itertools import islice
 from typing import Any
 
 from ...core.calls import Call, Change, Failure, Found, Get, Wrote
 from .command import Answer, Store
+from .limits import AT_ONCE, TRIES_MAX
 from .replies import failed, wrong
 
 __all__ = ["Begun", "answered", "begun", "changed_all", "rest", "swapped", "together"]
 
 log = logging.getLogger(__name__)
-AT_ONCE = 64
-TRIES_MAX = 16
 
 
 class Begun:
@@ -73,16 +73,11 @@ async def answered(store: Store, call: Call) -> Answer:
 
 async def together(store: Store, calls: Iterable[Call]) -> AsyncIterator[Answer]:
     """Ask many, some at a time, and yield the answers in order. Each is one by itself."""
-    batch: list[tuple[bool, Any]] = []
-    for call in calls:
-        done, result = begun(store.ask(call))
-        batch.append((done, result if done else asyncio.ensure_future(rest(result))))
-        if len(batch) == AT_ONCE:
-            for done, result in batch:
-                yield result if done else await result
-            batch = []
-    for done, result in batch:
-        yield result if done else await result
+    waiting = iter(calls)
+    while asked := [begun(store.ask(call)) for call in islice(waiting, AT_ONCE)]:
+        late = iter(await asyncio.gather(*(rest(result) for done, result in asked if not done)))
+        for done, result in asked:
+            yield result if done else next(late)
 
 
 async def changed_all(store: Store, calls: list[Call]) -> list[Wrote] | bytes:

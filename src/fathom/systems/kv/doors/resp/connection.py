@@ -136,6 +136,11 @@ class Connection(Session, asyncio.Protocol):
         self._ended = True
         self._waiting.clear()
 
+    def leaves(self) -> None:
+        """Take nothing more; close when what was begun is answered, and that has left."""
+        self.ends()
+        self._pace()
+
     def evict(self) -> None:
         self._transport.abort()
 
@@ -180,6 +185,7 @@ class Connection(Session, asyncio.Protocol):
                             pending.append(turn)  # it was asked for when both had come
                             continue
                         waiting.appendleft(args)
+                        left += 1
                         break
                     say = say or command.say
                     coroutine = ask(planned)
@@ -197,6 +203,7 @@ class Connection(Session, asyncio.Protocol):
                     if pending:
                         planned.close()
                         waiting.appendleft(args)
+                        left += 1
                         break
                     done, result = begun(_guarded(planned))
                     if not done:

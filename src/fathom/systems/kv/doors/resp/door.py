@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import ssl as tls
 import time
@@ -10,15 +11,17 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from fathom.web.listen import Listen, Tls
+
 from .command import Store
 from .connection import Connection
-from .limits import Limits
+from .limits import DRAIN_S, Limits
 from .placement import Placement
 from .scanning import Cursors
 
 __all__ = ["Door", "opened"]
 
-DRAIN_S = 2.0
+SHOWN = Tls(cert="", key="")  # stands for a certificate that an SSL context has already
 
 
 class Door:
@@ -36,6 +39,7 @@ class Door:
         self._tasks: set[asyncio.Task[None]] = set()
         self._placement = Placement(store, store.topology)
         self._closing = False
+        self._empty = asyncio.Event()
 
     @property
     def placement(self) -> Placement:
@@ -54,10 +58,13 @@ class Door:
             self.rejected += 1
             return False
         self.connections[connection] = None
+        self._empty.clear()
         return True
 
     def left(self, connection: Connection) -> None:
         self.connections.pop(connection, None)
+        if not self.connections:
+            self._empty.set()
 
     def under_way(self, request: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(request)
@@ -77,14 +84,17 @@ class Door:
                     connection.evict()
 
     async def close(self) -> None:
-        """Let what is under way be answered, for a moment; what is not by then, nobody is told of."""
+        """Let what is under way be answered, and be read, for a moment; what is not by then, nobody is told of."""
         self._closing = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=DRAIN_S)
+        for connection in list(self.connections):
+            connection.leaves()
+        if self.connections:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await self._empty.wait()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # replies leave in the turn after their answers
         for connection in list(self.connections):
             connection.evict()
 
@@ -100,7 +110,11 @@ async def opened(
     cluster: bool = False,
     ssl: tls.SSLContext | None = None,
 ) -> AsyncIterator[Door]:
-    """Open the door of a node to Redis clients; `door.port` tells where it is when any would do."""
+    """Open the door of a node to Redis clients; `door.port` tells where it is when any would do.
+
+    Raises FathomError: elsewhere than on loopback, a token and TLS are needed.
+    """
+    Listen(host=host, port=port, tls=SHOWN if ssl is not None else None, token=token).check()
     door = Door(store, limits or Limits(), token, cluster=cluster)
     server = await door.loop.create_server(door.connection, host, port, ssl=ssl, backlog=1_024)
     door.host, door.port = server.sockets[0].getsockname()[:2]

@@ -91,8 +91,11 @@ def _ttl(answer_of: Callable[[int, int], int]) -> Callable[[Session, Words, Any]
 def _expire(name: str, unit: bytes) -> Callable[[Session, Words], Any]:
     def plan(client: Session, args: Words) -> Any:
         """EXPIRE key time [NX | XX | GT | LT]."""
-        until = expires_ms(client, name, unit, args[2], past=True)
-        return _until(client, args[1], until, _condition(args[3:]))
+        key, until = args[1], expires_ms(client, name, unit, args[2], past=True)
+        condition = _condition(args[3:])
+        if client.semantics(key) != "cas":
+            raise Wrong(f"ERR the expiry of a key that is {client.semantics(key)} is set when it is written")
+        return _until(client, key, until, condition) if condition else Change(key=key, how="expire", given=(until,))
 
     return plan
 
@@ -122,12 +125,10 @@ async def _until(client: Session, key: bytes, until: int, condition: frozenset[b
             return Wrote(result=0)
         return Wrote(result=1) if until == old else (found.values[0], until)
 
-    if client.semantics(key) != "cas":
-        raise Wrong(f"ERR the expiry of a key that is {client.semantics(key)} is set when it is written")
-    return _flag(await swapped(client.store, key, new))
+    return _flag(client, [], await swapped(client.store, key, new))
 
 
-def _flag(answer: Any) -> bytes:
+def _flag(client: Session, args: Words, answer: Any) -> bytes:
     return b":%d\r\n" % bool(answer.result) if type(answer) is Wrote else failed(answer)
 
 
@@ -150,7 +151,9 @@ def _read(name: str, say: Any, says: str, since: str = "1.0.0") -> Command:
 
 
 def _expiring(name: str, unit: bytes, says: str, since: str) -> Command:
-    return Command(name=name, arity=-3, plan=_expire(name, unit), says=says, flags=WRITE, keys=ONE, since=since)
+    return Command(
+        name=name, arity=-3, plan=_expire(name, unit), say=_flag, says=says, flags=WRITE, keys=ONE, since=since
+    )
 
 
 COMMANDS = (
@@ -171,7 +174,7 @@ COMMANDS = (
     _expiring("pexpire", b"PX", "Lets a key expire in some milliseconds.", "2.6.0"),
     _expiring("expireat", b"EXAT", "Lets a key expire at a time in Unix seconds.", "1.2.0"),
     _expiring("pexpireat", b"PXAT", "Lets a key expire at a time in Unix milliseconds.", "2.6.0"),
-    Command(name="persist", arity=2, plan=persist, say=lambda client, args, answer: _flag(answer),
+    Command(name="persist", arity=2, plan=persist, say=_flag,
             says="Lets a key stay for good.", flags=WRITE, keys=ONE, since="2.2.0"),
     Command(name="keys", arity=2, plan=keys, says="Is refused: use SCAN.", flags=("readonly",)),
 )  # fmt: skip

@@ -8,9 +8,10 @@ least once, some of it perhaps twice, which is what SCAN promises.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from fathom.blocks.slots import SLOTS, slot_of
@@ -19,7 +20,8 @@ from ...core.calls import Scan, Scanned
 from .asked import SYNTAX, integer
 from .asking import answered
 from .command import Command, Store
-from .glob import matcher
+from .glob import Fits, matcher
+from .limits import CURSORS_MAX, MATCHED_BYTES_MAX, PAGE_MAX
 from .replies import Wrong, encoded, failed
 
 if TYPE_CHECKING:
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "Cursors", "counted"]
 
 POSITION_BITS = 48
-PAGE_MAX = 1_000
-KNOWN_MAX = 1_024
-PATTERN_BYTES_MAX = 1_024
 
 Words = list[bytes]
 
@@ -48,7 +47,7 @@ class Cursors:
         number = slot << POSITION_BITS | _position(after)
         self._known[number] = after
         self._known.move_to_end(number)
-        if len(self._known) > KNOWN_MAX:
+        if len(self._known) > CURSORS_MAX:
             self._known.popitem(last=False)
         return number
 
@@ -104,21 +103,31 @@ def scan(client: Session, args: Words) -> Any:
             raise Wrong(SYNTAX)
     if count < 1:
         raise Wrong(SYNTAX)
-    if len(pattern) > PATTERN_BYTES_MAX:
-        raise Wrong(f"ERR the pattern has {len(pattern):,} bytes: at most {PATTERN_BYTES_MAX:,} are taken")
-    return _scan(client, int(args[1]), pattern, min(count, PAGE_MAX), kind)
+    return _scan(client, int(args[1]), matcher(pattern), min(count, PAGE_MAX), kind)
 
 
-async def _scan(client: Session, number: int, pattern: bytes, count: int, kind: bytes) -> bytes:
+async def _scan(client: Session, number: int, fits: Fits, count: int, kind: bytes) -> bytes:
     cursors = client.door.cursors
     slot, after = await cursors.place(client.store, number)
     page = await answered(client.store, Scan(slot=slot, after=after, limit=count))
     if type(page) is not Scanned:
         return failed(page)
-    fits = matcher(pattern)
-    keys = [key for key in page.keys if fits(key)] if kind == b"string" else []
+    keys = await _fitting(page.keys, fits) if kind == b"string" else []
     cursor = 0 if page.slot < 0 else cursors.number(page.slot, page.after)
     return encoded([b"%d" % cursor, keys], client.version)
+
+
+async def _fitting(keys: Iterable[bytes], fits: Fits) -> list[bytes]:
+    found: list[bytes] = []
+    size = 0
+    for key in keys:
+        size += len(key)
+        if size > MATCHED_BYTES_MAX:
+            size = 0
+            await asyncio.sleep(0)
+        if fits(key):
+            found.append(key)
+    return found
 
 
 async def counted(store: Store, most: int | None = None) -> int:

@@ -13,6 +13,7 @@ from .asked import integer
 from .clients import REDIS_VERSION
 from .command import Command
 from .glob import matcher
+from .limits import COUNTED_MAX, PATTERN_BYTES_MAX
 from .replies import OK, Status, Text, Wrong, bulk
 from .scanning import counted
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "about_commands"]
 
 Words = list[bytes]
-COUNTED_MAX = 10_000  # keys that INFO counts: whoever wants them all asks DBSIZE
 
 
 def ping(client: Session, args: Words) -> bytes:
@@ -57,6 +57,8 @@ def config_get(client: Session, args: Words) -> dict[str, str]:
         "save": "",
         "timeout": str(int(limits.idle_s)),
     }
+    if sum(len(pattern) + 1 for pattern in args[2:]) > PATTERN_BYTES_MAX:
+        raise Wrong(f"ERR patterns of at most {PATTERN_BYTES_MAX:,} bytes are taken at once")
     fits = [matcher(pattern.lower()) for pattern in args[2:]]
     return {name: value for name, value in known.items() if any(fit(name.encode()) for fit in fits)}
 
@@ -142,16 +144,21 @@ _SECTIONS = {
 def about_commands(known: dict[str, Command]) -> Command:
     """Return COMMAND itself, which tells of all others."""
 
+    def named(client: Session, words: Words) -> list[str]:
+        if len(words) > client.limits.keys_max:
+            raise Wrong(
+                f"ERR at most {client.limits.keys_max:,} commands are told of at once: these are {len(words):,}"
+            )
+        return [word.decode("utf-8", "replace").lower() for word in words] or list(known)
+
     def every(client: Session, args: Words) -> Any:
         return [_about(command) for command in known.values()]
 
     def some(client: Session, args: Words) -> Any:
-        names = [arg.decode("utf-8", "replace").lower() for arg in args[2:]] or list(known)
-        return [_about(known[name]) if name in known else None for name in names]
+        return [_about(known[name]) if name in known else None for name in named(client, args[2:])]
 
     def docs(client: Session, args: Words) -> Any:
-        names = [arg.decode("utf-8", "replace").lower() for arg in args[2:]] or list(known)
-        return {name: _docs(known[name]) for name in names if name in known}
+        return {name: _docs(known[name]) for name in named(client, args[2:]) if name in known}
 
     seconds = (
         _second("command|count", 2, lambda client, args: len(known), "Counts the commands."),

@@ -174,22 +174,12 @@ def getex(client: Session, args: Words) -> Any:
         return Get(key=args[1])
     option = args[2].upper()
     if option == b"PERSIST" and len(args) == 3:
-        return _getex(client, args, 0)
-    if option not in UNITS or len(args) != 4:
+        until = 0
+    elif option in UNITS and len(args) == 4:
+        until = expires_ms(client, "getex", option, args[3])
+    else:
         raise Wrong(SYNTAX)
-    return _getex(client, args, expires_ms(client, "getex", option, args[3]))
-
-
-async def _getex(client: Session, args: Words, until: int) -> bytes:
-    def new(found: Found) -> Any:
-        there[:] = found.values
-        return (found.values[0], until) if found.values and found.expires_ms != until else found
-
-    there: list[bytes] = []
-    answer = await swapped(client.store, args[1], new)
-    if type(answer) is Wrote:
-        answer = Found(values=tuple(there))
-    return value_of(client, args, answer)
+    return Change(key=args[1], how="expire", given=(until,)), _before
 
 
 def append(client: Session, args: Words) -> Change:
