@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 
 import msgspec
 
@@ -105,15 +106,51 @@ def simulate(
 
 
 def _schedule(seed: int, cluster: Cluster) -> list[Fault]:
+    """Draw what goes wrong: of everything a little, or in some seeds less of that, and one thing again and again."""
+    dice, names = cluster.world.dice("schedule"), tuple(cluster.hosts)
+    more = {1: _wipes, 3: _restarts}.get(seed % 5)
     bounds = Bounds(
-        nodes=tuple(cluster.hosts),
+        nodes=names,
         until_ms=RUN_MS,
+        count=(0, 5) if more else (4, 16),
         down=2,
+        repair_ms=800,
         rot=("data", "data", "hints", "slots", "system"),
         without=("full",),
         sizes={"step": (-3_600_000, 3_600_000)},
     )
-    return draw(seed, bounds)
+    schedule = [*draw(seed, bounds), *_rots(dice, names), *(more(dice, names) if more else ())]
+    return sorted(schedule, key=lambda fault: fault.at_ms)
+
+
+def _rots(dice: Random, names: tuple[str, ...]) -> list[Fault]:
+    return [
+        Fault(dice.randrange(1_000, RUN_MS), "rot", (dice.choice(names), "data"), size=dice.randrange(1_000))
+        for _ in range(dice.randrange(4))
+    ]
+
+
+def _wipes(dice: Random, names: tuple[str, ...]) -> list[Fault]:
+    """Take one disk after another, each as soon as all are whole again (see `_may`), and crash others in between."""
+    schedule, at_ms = list[Fault](), 700
+    while at_ms < RUN_MS:
+        what = dice.choice(("wipe", "wipe", "crash"))
+        schedule.append(Fault(at_ms, what, (dice.choice(names),), for_ms=dice.randrange(20, 300)))
+        at_ms += dice.randrange(50, 250)
+    return schedule
+
+
+def _restarts(dice: Random, names: tuple[str, ...]) -> list[Fault]:
+    """Let nodes live short lives, into which comes late what others had answered to the life before."""
+    schedule = list[Fault]()
+    for name in dice.sample(names, 2):
+        others, at_ms = [other for other in names if other != name], dice.randrange(500, 1_000)
+        while at_ms < RUN_MS:
+            for other in dice.sample(others, 2):
+                schedule.append(Fault(at_ms, "clog", (other, name), for_ms=dice.randrange(600, 1_000)))
+            schedule.append(Fault(at_ms + dice.randrange(50, 300), "crash", (name,), for_ms=20))
+            at_ms += dice.randrange(500, 900)
+    return schedule
 
 
 def _may(cluster: Cluster, fault: Fault) -> bool:
