@@ -4,7 +4,7 @@ import pytest
 
 from fathom.systems.kv.core.node import Node
 
-breaks = "was never written, or refused"
+breaks = "the world stopped"
 
 
 def seed(node: Node, patch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,9 @@ class Coordinator:
             says = f"a key has at most {KEY_BYTES_MAX:,} bytes, and does not begin with {SYSTEM!r}"
             return self.tell(asked, Failure(code="wrong-kind", says=says))
         if not node.membership.knows_the_time:
-            return self.tell(asked, Failure(code="unavailable", says="this node does not know yet what time it is for the others"))
+            return self.tell(
+                asked, Failure(code="unavailable", says="this node does not know yet what time it is for the others")
+            )
         bucket = topology.bucket(call.key)
         owners = topology.owners_of(call.key)
         wrong = self._wrong(call, bucket)

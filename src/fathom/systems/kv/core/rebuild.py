@@ -3,7 +3,8 @@
 An empty disk, a restored backup and a torn record are one thing: a promise may be lost, and a value that was
 acknowledged. So the node takes a new incarnation, has every other owner note it (nobody builds any more on what the
 old one promised), takes over what all of them have, and votes again. What it missed was kept by at least one of them:
-a write has W owners, and no more than N - W may forget at a time.
+a write has W owners, and no more than N - W may forget at a time. Where more did (a disk is gone, and copying the rest
+shows that another's copy has rotted), waiting brings nothing: what the others have is all that there is.
 """
 
 from __future__ import annotations
@@ -131,6 +132,8 @@ class Rebuild:
     def _taken(self, page: m.Page) -> bool:
         replica = self._node.replica
         taken = page.votes and all([replica.take(key, record, inherit=True) for key, record in page.records])
+        for key in page.forgot:  # then so has this node
+            replica.knows_no_more(key)
         for slot, ballot in page.floors:
             replica.raise_floor(slot, ballot)
         return taken
@@ -147,8 +150,10 @@ class Rebuild:
                 lambda r, others=others: len(r) == len(others),
                 node.knobs.deadline_ms,
             )
-            if len(replies) < len(others) or not all(reply.votes for reply in replies.values()):
+            if len(replies) < len(others) or not all(reply.votes or reply.forgot for reply in replies.values()):
                 return False
+            if not all(reply.votes for reply in replies.values()):
+                node.count("more than one had forgotten a key")
             for reply in replies.values():
                 if reply.record is not None and not node.replica.take(key, reply.record, inherit=True):
                     return False

@@ -89,9 +89,17 @@ class Cluster:
         return list(self.topology.nodes)
 
     def whole(self, name: str) -> bool:
-        """Whether a node knows all that it ever acknowledged, and says so."""
+        """Whether a node knows all that it ever acknowledged, and says so; what has rotted it may not know yet."""
         machine = self.hosts[name].machine
-        return isinstance(machine, Node) and machine.identity.votes and not machine.replica.torn
+        if not isinstance(machine, Node) or not machine.identity.votes or machine.replica.torn:
+            return False
+        disk = self.hosts[name].disk
+        try:
+            return all(
+                disk.get(of, key) is not None for of in ("data", "hints", "slots", "system") for key in disk.keys(of)
+            )
+        except Corrupt:
+            return False
 
     def records(self, name: str) -> dict[bytes, Record]:
         """Return all that lies on a node's disk, and can be believed."""

@@ -67,23 +67,16 @@ def simulate(
     loose = Faults(world, cluster.network, cluster.hosts, may=lambda fault: _may(cluster, fault))
     loose.loose(schedule)
     operator = Operator(cluster, world.dice("operator"), world.dice("changes").randrange(3) if reshaped else 0)
-    operator.begin()
-    for client in clients:
-        client.begin()
-    while not all(client.done for client in clients) and world.now_ns < 10 * RUN_MS * MS:
-        world.run(world.now_ns + 100 * MS)
-    loose.heal()
-    for host in cluster.hosts.values():
-        host.start()
-    healing = world.now_ns
-    world.run(world.now_ns + 2 * S)
-    while (left := [*differing(cluster), *operator.left]) and world.now_ns < healing + HEAL_MS * MS:
-        world.run(world.now_ns + S)
-    healed_s = (world.now_ns - healing) / S
     last = Client("final", cluster, story, world.dice("final"), keys, 0)
-    for key in (*keys["cas"], *keys["count"], *keys["text"]):
-        last.looks(key)
-        world.run(world.now_ns + S)
+    try:
+        _lived(world, clients, operator)
+        loose.heal()
+        left, healed_s = _healed(world, cluster, operator)
+        for key in (*keys["cas"], *keys["count"], *keys["text"]):
+            last.looks(key)
+            world.run(world.now_ns + S)
+    except Exception as error:
+        left, healed_s = [f"the world stopped: {error!r:.300}, {', '.join(getattr(error, '__notes__', ()))}"], 0.0
     for host in cluster.hosts.values():
         if isinstance(host.machine, Node):
             for what, many in host.machine.counts.items():
@@ -103,6 +96,25 @@ def simulate(
         counts=dict(sorted(counts.items())),
         reached=dict(sorted(world.counters.items())),
     )
+
+
+def _lived(world: World, clients: list[Client], operator: Operator) -> None:
+    operator.begin()
+    for client in clients:
+        client.begin()
+    while not all(client.done for client in clients) and world.now_ns < 10 * RUN_MS * MS:
+        world.run(world.now_ns + 100 * MS)
+
+
+def _healed(world: World, cluster: Cluster, operator: Operator) -> tuple[list[str], float]:
+    """Wait until all replicas agree; return what still differs when that takes too long, and how long it took."""
+    for host in cluster.hosts.values():
+        host.start()
+    healing = world.now_ns
+    world.run(world.now_ns + 2 * S)
+    while (left := [*differing(cluster), *operator.left]) and world.now_ns < healing + HEAL_MS * MS:
+        world.run(world.now_ns + S)
+    return left, (world.now_ns - healing) / S
 
 
 def _schedule(seed: int, cluster: Cluster) -> list[Fault]:
