@@ -106,7 +106,7 @@ class Rebuild:
         gains, done = topology.slots_of(node.me) - topology.slots_before(node.me), True
         for who in self._others():
             theirs = gains & topology.slots_before(who)
-            if theirs and not (yield from self._pages(who, tuple(sorted(theirs)))):
+            if theirs and not (yield from node.repair.pages(who, tuple(sorted(theirs)), self._gained)):
                 done = False
         if done and node.topology is topology:
             self._has = epoch
@@ -120,20 +120,23 @@ class Rebuild:
         assert topology is not None
         for who in self._others():
             common = topology.slots_of(node.me) & topology.slots_before(who)
-            if common and not (yield from self._pages(who, tuple(sorted(common)))):
+            if common and not (yield from node.repair.pages(who, tuple(sorted(common)), self._taken)):
                 return False
         # What was promised for the next epoch is no slot's. Later ones nobody had begun when the others noted this
         # incarnation, and votes for earlier ones are refused by whoever knows this one.
         return (yield from self._torn([epoch_key(topology.epoch + 1)]))
 
-    def _pages(self, who: str, slots: tuple[int, ...]) -> Flow:
-        return (yield from self._node.repair.pages(who, slots, self._taken))
+    def _gained(self, page: m.Page) -> bool:
+        return self._inherits(page) and not page.forgot  # it will know again soon
 
     def _taken(self, page: m.Page) -> bool:
+        for key in page.forgot:  # then so has this node
+            self._node.replica.knows_no_more(key)
+        return self._inherits(page)
+
+    def _inherits(self, page: m.Page) -> bool:
         replica = self._node.replica
         taken = page.votes and all([replica.take(key, record, inherit=True) for key, record in page.records])
-        for key in page.forgot:  # then so has this node
-            replica.knows_no_more(key)
         for slot, ballot in page.floors:
             replica.raise_floor(slot, ballot)
         return taken

@@ -168,4 +168,4 @@ def _restarts(dice: Random, names: tuple[str, ...]) -> list[Fault]:
 def _may(cluster: Cluster, fault: Fault) -> bool:
     """What a node has lost must be known to the others: nobody else is missing, or not whole, when it is hurt."""
     kind = KINDS[fault.what]
-    return not kind.hurt or (not cluster.topology.then and all(cluster.whole(name) for name in cluster.members))
+    return not kind.hurt or all(cluster.whole(name) for name in cluster.members)
