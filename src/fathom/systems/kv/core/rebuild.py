@@ -156,7 +156,7 @@ class Rebuild:
             if len(replies) < len(others) or not all(reply.votes or reply.forgot for reply in replies.values()):
                 return False
             if not all(reply.votes for reply in replies.values()):
-                node.count("more than one had forgotten a key")
+                node.count("another had forgotten it as well")
             for reply in replies.values():
                 if reply.record is not None and not node.replica.take(key, reply.record, inherit=True):
                     return False
