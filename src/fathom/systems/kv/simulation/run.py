@@ -6,20 +6,21 @@ from collections import Counter
 from random import Random
 
 import msgspec
+from msgspec import structs
 
 from fathom.history import Outcome
 from fathom.sim.faults import Faults
 from fathom.sim.schedule import KINDS, Bounds, Fault, draw
 from fathom.sim.world import MS, S, World
 
-from ..core.node import Node
-from .cluster import Cluster, Make
+from ..core.node import Knobs, Node
+from .cluster import KNOBS, SPARE, Cluster, Make
 from .judge import differing, judged
 from .people import Client, Operator, Story
 
 __all__ = ["Report", "simulate"]
 
-CLIENTS, KEYS = 8, 4
+CLIENTS, KEYS, MOVES = 8, 4, 4
 RUN_MS, HEAL_MS = 6_000, 60_000
 
 
@@ -55,7 +56,7 @@ def simulate(
     meanwhile. `make`: other nodes.
     """
     world = World(seed)
-    cluster = Cluster(world, make=make, lies=lies)
+    cluster = Cluster(world, make=make, lies=lies, knobs=_knobs(seed, world.dice("knobs")))
     story, counts = Story(), dict[str, int]()
     keys = {
         kind: [prefix + f"{kind}{n}".encode() for n in range(KEYS)]
@@ -66,11 +67,13 @@ def simulate(
     schedule = _schedule(seed, cluster) if faults is True else list(faults or ())
     loose = Faults(world, cluster.network, cluster.hosts, may=lambda fault: _may(cluster, fault))
     loose.loose(schedule)
-    operator = Operator(cluster, world.dice("operator"), world.dice("changes").randrange(3) if reshaped else 0)
+    changes = MOVES if seed % 10 == 4 else world.dice("changes").randrange(3)
+    operator = Operator(cluster, world.dice("operator"), changes if reshaped else 0)
     last = Client("final", cluster, story, world.dice("final"), keys, 0)
     try:
         _lived(world, clients, operator)
         loose.heal()
+        operator.last()
         left, healed_s = _healed(world, cluster, operator)
         for key in (*keys["cas"], *keys["count"], *keys["text"]):
             last.looks(key)
@@ -120,7 +123,7 @@ def _healed(world: World, cluster: Cluster, operator: Operator) -> tuple[list[st
 def _schedule(seed: int, cluster: Cluster) -> list[Fault]:
     """Draw what goes wrong: of everything a little, or in some seeds less of that, and one thing again and again."""
     dice, names = cluster.world.dice("schedule"), tuple(cluster.hosts)
-    more = {1: _wipes, 3: _restarts}.get(seed % 5)
+    more = {1: _wipes, 3: _restarts, 4: _partings}.get(seed % 5)
     bounds = Bounds(
         nodes=names,
         until_ms=RUN_MS,
@@ -133,6 +136,15 @@ def _schedule(seed: int, cluster: Cluster) -> list[Fault]:
     )
     schedule = [*draw(seed, bounds), *_rots(dice, names), *(more(dice, names) if more else ())]
     return sorted(schedule, key=lambda fault: fault.at_ms)
+
+
+def _knobs(seed: int, dice: Random) -> Knobs:
+    """Turn what must not matter: rounds may last longer than it takes to rebuild a disk; members change soon."""
+    if seed % 5 == 1:
+        return structs.replace(KNOBS, ping_ms=100, ack_ms=30, deadline_ms=dice.choice((400, 1_500)))
+    if seed % 10 == 4:
+        return structs.replace(KNOBS, deadline_ms=200)
+    return structs.replace(KNOBS, deadline_ms=dice.choice((200, 400, 1_500)), repair_ms=dice.choice((400, 700, 2_000)))
 
 
 def _rots(dice: Random, names: tuple[str, ...]) -> list[Fault]:
@@ -149,6 +161,16 @@ def _wipes(dice: Random, names: tuple[str, ...]) -> list[Fault]:
         what = dice.choice(("wipe", "wipe", "crash"))
         schedule.append(Fault(at_ms, what, (dice.choice(names),), for_ms=dice.randrange(20, 300)))
         at_ms += dice.randrange(50, 250)
+    return schedule
+
+
+def _partings(dice: Random, names: tuple[str, ...]) -> list[Fault]:
+    """Let some not hear of others, again and again: those who come not of those who were there, for one."""
+    schedule, at_ms = list[Fault](), 700
+    while at_ms < RUN_MS:
+        what, whom = dice.choice((("cut", dice.sample(names, 2)), ("split", names[-SPARE:])))
+        schedule.append(Fault(at_ms, what, tuple(whom), for_ms=dice.randrange(200, 500)))
+        at_ms += dice.randrange(500, 1_500)
     return schedule
 
 
