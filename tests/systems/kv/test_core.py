@@ -412,3 +412,26 @@ def test_who_sees_to_a_tombstone_no_longer_does_not_remember_it(town: Town):
     rest = tuple(member for member in node.topology.members if member.node != first)
     node.identity.told(structs.replace(node.topology, epoch=2, members=rest))
     assert not node.graves._seen
+
+
+def test_who_has_forgotten_does_not_do_without_one_who_leaves(town: Town):
+    key = b"l:a"
+    one, two, three = town.owners(key)
+    hosts = town.cluster.hosts
+    hosts[three].crash()
+    assert isinstance(town.ask(one, Put(key=key, value=b"v")), Wrote)
+    town.run(100)
+    hosts[two].crash()
+    hosts[one].wipe()
+    hosts[three].start()
+    topology = town.cluster.topology
+    rest = tuple(member for member in topology.members if member.node != two)
+    for name in topology.nodes:
+        if name not in (one, two):
+            town.node(name).identity.told(structs.replace(topology, epoch=2, then=rest))
+    hosts[one].start()
+    town.run(4_000)
+    assert not town.node(three).membership.answers(two) and not town.node(one).identity.votes
+    hosts[two].start()
+    town.run(4_000)
+    assert town.node(one).identity.votes and town.ask(three, Get(key=key)).values == (b"v",)

@@ -84,9 +84,15 @@ class Rebuild:
                 node.count("healed a torn record")
 
     def _others(self) -> list[str]:
-        """Return all other members but those that leave and are down: what they had, enough others have as well."""
+        """Return all other members; who leaves and is down is done without, if this node has forgotten nothing.
+
+        What one of the owners had, enough others have as well; what two had, perhaps nobody else.
+        """
         node, topology = self._node, self._node.topology
         assert topology is not None
+        forgot = not node.identity.votes or bool(node.replica.torn)
+        if forgot and any(member.node == node.me for member in topology.members):  # who comes has nothing to forget
+            return [who for who in topology.nodes if who != node.me]
         staying = {member.node for member in (topology.then or topology.members)}
         return [who for who in topology.nodes if who != node.me and (who in staying or node.membership.answers(who))]
 
