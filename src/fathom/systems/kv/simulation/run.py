@@ -77,7 +77,7 @@ def simulate(
         left, healed_s = _healed(world, cluster, operator)
         for key in (*keys["cas"], *keys["count"], *keys["text"]):
             last.looks(key)
-            world.run(world.now_ns + S)
+            world.run(world.now_ns + S // 2)
     except Exception as error:
         left, healed_s = [f"the world stopped: {error!r:.300}, {', '.join(getattr(error, '__notes__', ()))}"], 0.0
     for host in cluster.hosts.values():
@@ -144,7 +144,7 @@ def _knobs(seed: int, dice: Random) -> Knobs:
         return structs.replace(KNOBS, ping_ms=100, ack_ms=30, deadline_ms=dice.choice((400, 1_500)))
     if seed % 10 == 4:
         return structs.replace(KNOBS, deadline_ms=200)
-    return structs.replace(KNOBS, deadline_ms=dice.choice((200, 400, 1_500)), repair_ms=dice.choice((400, 700, 2_000)))
+    return structs.replace(KNOBS, deadline_ms=dice.choice((200, 400, 1_500)), repair_ms=dice.choice((400, 700, 1_000)))
 
 
 def _rots(dice: Random, names: tuple[str, ...]) -> list[Fault]:
