@@ -29,7 +29,7 @@ def _report(seed: int) -> Report:
 
 
 SEEDS, AT_ONCE = 100, 10
-TELLING = (0, 1, 3, 4, 6, 7, 8, 14, 45)  # have shown a bug before, so they come first
+TELLING = (0, 1, 2, 4, 7, 13, 20, 38)  # have shown a bug before, so they come first
 SEARCHED = (*TELLING, *range(200))
 BUGS = sorted(module.name for module in pkgutil.iter_modules(bugs.__path__))
 
