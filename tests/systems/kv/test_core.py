@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from fathom.blocks import dotted
 from fathom.blocks.machine import Message
 from fathom.blocks.slots import slot_of
 from fathom.sim.world import MS, World
@@ -14,7 +15,7 @@ from fathom.systems.kv.core import messages as m
 from fathom.systems.kv.core.calls import Change, Failure, Found, Get, Put, Scan, Scanned, Wrote
 from fathom.systems.kv.core.flows import Ask, More
 from fathom.systems.kv.core.node import Node
-from fathom.systems.kv.core.records import Last, content_of
+from fathom.systems.kv.core.records import Last, Siblings, content_of
 from fathom.systems.kv.core.registers import _Turn
 from fathom.systems.kv.core.replica import place
 from fathom.systems.kv.core.topology import epoch_key
@@ -336,3 +337,101 @@ def test_a_clock_that_is_not_yet_held_to_others_is_not_asked(town: Town):
     town.run(2_000)
     assert not town.node("n1").membership.knows_the_time, "two of five may both be wrong"
     assert town.node("n1").clock.last >> 16 < host.clock.now().wall_ms - 3_000_000
+
+
+def test_two_clocks_that_ran_away_are_not_the_time_though_three_were_heard(town: Town):
+    host = town.cluster.hosts["n1"]
+    for name, ms in (("n1", 1_500_000), ("n2", 2_400_000)):
+        town.cluster.hosts[name].clock.step(ms)
+    for name in ("n4", "n5"):
+        town.cluster.network.cut(name, "n1")
+    town.restart("n1")
+    town.run(2_000)
+    node = town.node("n1")
+    assert sum(peer.heard_ms > 0 for peer in node.membership.peers.values()) == 2
+    assert not node.membership.knows_the_time
+    assert isinstance(town.ask("n1", Change(key=b"a", how="set", given=(b"v", 0))), Failure)
+    town.cluster.network.heal_all()
+    town.run(1_000)
+    assert node.membership.knows_the_time
+    assert isinstance(town.ask("n1", Change(key=b"a", how="set", given=(b"v", 0))), Wrote)
+    assert node.clock.last >> 16 < host.clock.now().wall_ms - 1_000_000
+
+
+def test_clocks_of_which_no_two_agree_are_held_to_their_middle_once_all_are_heard(town: Town):
+    for at, name in enumerate(town.cluster.members):
+        town.cluster.hosts[name].clock.step(at * 10_000)
+    town.restart("n1")
+    town.run(2_000)
+    assert isinstance(town.ask("n1", Put(key=b"l:a", value=b"v")), Wrote)
+
+
+def test_a_disk_is_rebuilt_though_the_copy_of_another_has_rotted(town: Town):
+    key = b"l:a"
+    one, two, three = town.owners(key)
+    assert isinstance(town.ask(one, Put(key=key, value=b"v")), Wrote)
+    town.run(100)
+    town.cluster.hosts[one].wipe()
+    assert town.cluster.hosts[two].disk.corrupt("data", place(key))
+    town.cluster.hosts[one].start()
+    town.run(5_000)
+    assert differing(town.cluster) == []
+    assert all(key in town.cluster.records(name) for name in (one, two, three))
+
+
+def _actors(town: Town, name: str, key: bytes) -> set[dotted.Actor]:
+    record = town.cluster.records(name)[key]
+    assert isinstance(record, Siblings)
+    return set(dotted.Siblings.decode(record.state).context())
+
+
+def test_what_is_known_of_an_incarnation_that_is_over_goes_in_time(town: Town):
+    key = b"s:a"
+    one, two, _ = town.owners(key)
+    assert isinstance(town.ask(one, Put(key=key, value=b"old")), Wrote)
+    town.run(100)
+    town.cluster.hosts[one].wipe()
+    town.cluster.hosts[one].start()
+    town.run(3_000)
+    read = town.ask(one, Get(key=key))
+    assert isinstance(town.ask(one, Put(key=key, value=b"new", context=read.context)), Wrote)
+    assert len(_actors(town, two, key)) == 2
+    town.run(3 * KNOBS.grace_ms)
+    alive = dotted.Actor(one, town.node(one).identity.incarnation)
+    assert [_actors(town, name, key) for name in town.owners(key)] == [{alive}] * 3
+    assert town.ask(two, Get(key=key)).values == (b"new",) and differing(town.cluster) == []
+
+
+def test_who_sees_to_a_tombstone_no_longer_does_not_remember_it(town: Town):
+    key = b"l:a"
+    _graves(town, [key])
+    first = town.owners(key)[0]
+    town.run(KNOBS.grace_ms // 2)
+    node = town.node(first)
+    assert key in node.graves._seen and node.topology is not None
+    rest = tuple(member for member in node.topology.members if member.node != first)
+    node.identity.told(structs.replace(node.topology, epoch=2, members=rest))
+    assert not node.graves._seen
+
+
+def test_who_has_forgotten_does_not_do_without_one_who_leaves(town: Town):
+    key = b"l:a"
+    one, two, three = town.owners(key)
+    hosts = town.cluster.hosts
+    hosts[three].crash()
+    assert isinstance(town.ask(one, Put(key=key, value=b"v")), Wrote)
+    town.run(100)
+    hosts[two].crash()
+    hosts[one].wipe()
+    hosts[three].start()
+    topology = town.cluster.topology
+    rest = tuple(member for member in topology.members if member.node != two)
+    for name in topology.nodes:
+        if name not in (one, two):
+            town.node(name).identity.told(structs.replace(topology, epoch=2, then=rest))
+    hosts[one].start()
+    town.run(4_000)
+    assert not town.node(three).membership.answers(two) and not town.node(one).identity.votes
+    hosts[two].start()
+    town.run(4_000)
+    assert town.node(one).identity.votes and town.ask(three, Get(key=key)).values == (b"v",)

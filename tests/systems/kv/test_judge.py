@@ -305,3 +305,10 @@ def test_a_tombstone_may_have_gone():
     told.op(LAST, "store", "1", stamp=1)
     told.op(LAST, "store", None, stamp=2)
     assert judged(told.cluster, told.story) == []
+
+
+def test_a_deletion_of_the_same_moment_may_have_won():
+    told = Told()
+    told.op(LAST, "store", "1", stamp=1)
+    told.op(LAST, "store", None, stamp=1)
+    assert judged(told.cluster, told.story) == []

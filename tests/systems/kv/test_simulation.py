@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from random import Random
@@ -13,7 +14,7 @@ from fathom.blocks.machine import Store
 from fathom.sim.counters import Counters
 from fathom.systems.kv.core.node import Node
 from fathom.systems.kv.simulation.cluster import KNOBS
-from fathom.systems.kv.simulation.run import simulate
+from fathom.systems.kv.simulation.run import Report, simulate
 
 from . import bugs
 
@@ -22,8 +23,13 @@ def _bug(name: str) -> Any:
     return importlib.import_module(f"{bugs.__name__}.{name}")
 
 
+@functools.cache
+def _report(seed: int) -> Report:
+    return simulate(seed)
+
+
 SEEDS, AT_ONCE = 100, 10
-TELLING = (0, 2, 3, 7, 10, 12, 22, 60, 168, 206)  # have shown a bug before, so they come first
+TELLING = (0, 1, 2, 4, 7, 13, 20, 38)  # have shown a bug before, so they come first
 SEARCHED = (*TELLING, *range(200))
 BUGS = sorted(module.name for module in pkgutil.iter_modules(bugs.__path__))
 
@@ -32,7 +38,7 @@ BUGS = sorted(module.name for module in pkgutil.iter_modules(bugs.__path__))
 @pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
 def test_a_cluster_keeps_its_promises_through_every_fault(first: int):
     for seed in range(first, first + AT_ONCE):
-        report = simulate(seed)
+        report = _report(seed)
         assert not report.broken, (seed, report.broken[:3])
         assert report.ops >= 500
 
@@ -81,6 +87,7 @@ def test_a_disk_that_only_says_it_has_synced_is_noticed():
 
 
 RARE = (
+    "a corrupt value was read",
     "a corrupt value was scanned",
     "a crash came between a write and its acknowledgement",
     "a crash kept batches that were not synced",
@@ -93,29 +100,36 @@ RARE = (
     "came back",
     "collected a tombstone",
     "denied a suspicion",
+    "fault: wipe",
+    "forgot all that it had kept as an earlier member",
+    "found an unfinished change of its own",
     "healed a torn record",
     "kept a hint",
+    "knew no time yet",
     "let a hint expire",
+    "let go of what others keep now",
     "met another proposer, or too few acceptors",
+    "one sync made many batches durable",
     "quarantined a corrupt record",
     "rebuilt a disk",
-    "refused a ballot from the future",
+    "refused an older epoch",
     "refused what was too long under way",
     "repaired a slot",
     "repaired by reading",
     "replayed a hint",
     "settled a register in a round",
+    "was forwarded the same request again",
     "was given up",
     "was suspected",
-)  # "found an unfinished change of its own" comes once in so many seeds
+)
 
 
 @pytest.mark.slow
 def test_rare_states_are_reached():
     reached = Counters()
-    for seed in range(30):
-        report = simulate(seed, ops=200)
+    for seed in range(SEEDS):
+        report = _report(seed)
         reached.update(report.reached)
         reached.update(report.counts)
     print(reached.table())
-    assert not reached.missed(RARE, times=1)
+    assert not reached.missed(RARE, times=10)

@@ -8,7 +8,7 @@ from fathom.sim.schedule import Fault
 from fathom.systems.kv.core.node import Node
 from fathom.systems.kv.core.records import Content
 
-breaks = "is not linearizable"
+breaks = "twice"
 
 
 def faults(seed: int) -> list[Fault]:

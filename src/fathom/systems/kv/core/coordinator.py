@@ -6,30 +6,15 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fathom.blocks import dotted
-from fathom.blocks.ballots import Register
-from fathom.blocks.slots import SLOTS, slot_of
+from fathom.blocks.slots import slot_of
 
 from . import messages as m
-from .calls import (
-    KEY_BYTES_MAX,
-    Call,
-    Change,
-    Failure,
-    Found,
-    Get,
-    Put,
-    Reshape,
-    Scan,
-    Scanned,
-    Within,
-    Wrote,
-    current,
-)
+from .calls import KEY_BYTES_MAX, Call, Change, Failure, Found, Get, Put, Reshape, Scan, Within, Wrote
 from .flows import Ask, Flow, More, Replies
-from .records import Last, Record, Siblings, content_of, merged, unpack
+from .listing import listed
+from .records import Last, Record, Siblings, merged
 from .registers import Registers
-from .replica import scan_all, spot
-from .topology import SYSTEM, Bucket, Owners, Topology
+from .topology import SYSTEM, Bucket, Owners
 
 if TYPE_CHECKING:
     from .node import Node
@@ -86,7 +71,7 @@ class Coordinator:
         if self.waiting >= node.knobs.requests_max or node.flows.running >= FLOWS_MAX:
             return self.tell(asked, Failure(code="busy", says="too many requests are waiting here: ask again later"))
         if isinstance(call, Scan):
-            return self._scan(asked, call, topology)
+            return self.tell(asked, listed(node, call, topology))
         if isinstance(call, Reshape):
             self.waiting += 1
             node.flows.begin(node.reshaping.take(asked, call))
@@ -95,7 +80,9 @@ class Coordinator:
             says = f"a key has at most {KEY_BYTES_MAX:,} bytes, and does not begin with {SYSTEM!r}"
             return self.tell(asked, Failure(code="wrong-kind", says=says))
         if not node.membership.knows_the_time:
-            return self.tell(asked, Failure(code="unavailable", says="this node has not heard of any other yet"))
+            return self.tell(
+                asked, Failure(code="unavailable", says="this node does not know yet what time it is for the others")
+            )
         bucket = topology.bucket(call.key)
         owners = topology.owners_of(call.key)
         wrong = self._wrong(call, bucket)
@@ -345,36 +332,6 @@ class Coordinator:
     def soon(self) -> Asked:
         """Somebody whom nobody waits for, and who has the usual time."""
         return Asked(0, self._node.me, self._node.now.mono_ms + self._node.knobs.deadline_ms)
-
-    # Listing ---------------------------------------------------------------------------------------------------------
-
-    def _scan(self, asked: Asked, call: Scan, topology: Topology) -> None:
-        """List what lies here of slots whose first owner this node is."""
-        node = self._node
-        keys: list[bytes] = []
-        torn: list[bytes] = []
-        slot, after, left = call.slot, call.after, node.knobs.scan_bytes
-        while slot < SLOTS and len(keys) < call.limit and left > 0:
-            if slot not in node.replica.sums or topology.owners(slot, topology.n_max).now[0] != node.me:
-                slot, after = slot + 1, b""
-                continue
-            first = spot(slot) + after + b"\0" if after else spot(slot)
-            for at, raw in scan_all(node, "data", first, spot(slot + 1), corrupt=torn.append):
-                after, left = at[2:], left - len(raw)
-                if self._there(after, unpack(raw)):
-                    keys.append(after)
-                if len(keys) == call.limit or left <= 0:
-                    break
-            else:
-                slot, after = slot + 1, b""
-        for at in torn:
-            node.replica.quarantine(at[2:])
-        self.tell(asked, Scanned(keys=tuple(keys), slot=-1 if slot >= SLOTS else slot, after=after))
-
-    def _there(self, key: bytes, record: Record) -> bool:
-        if isinstance(record, Register):
-            return current(content_of(record.value), self._node.wall_ms) is not None
-        return bool(self._found(key, record, 0).values)
 
 
 def _ok(reply: Any) -> bool:

@@ -1,5 +1,7 @@
 """Tombstones go when every owner has them and nobody keeps anything older: then nothing can bring the key back.
 
+So goes, from the siblings of a key, what is known of an incarnation that is over: when none of its values is left.
+
 Three things could: an owner that never heard of the deletion (all are asked, and must answer the same), a hint (all
 members are asked whether they keep one), and a message that is still under way (asked twice, with time between; and
 what is older than half a tombstone's grace is refused wherever it arrives). See BUG-222 of the guides, and Riak's,
@@ -18,7 +20,7 @@ from fathom.blocks.slots import slot_of
 from . import messages as m
 from .calls import current
 from .flows import Ask, Flow, Pause
-from .records import Last, Record, content_of, digest_of
+from .records import Last, Record, Siblings, content_of, digest_of
 from .topology import Topology
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def is_tombstone(record: Record, wall_ms: int) -> bool:
 
 
 class Graves:
-    """The first owner of a key sees to its tombstone. How old it is counts from when this life first saw it."""
+    """The first owner of a key sees to what may go. How old that is counts from when this life first saw it."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -48,8 +50,27 @@ class Graves:
         self._due: dict[bytes, bytes] = {}  # key → its digest, when it is old enough
         self._busy = False
 
+    def changed(self) -> None:
+        """Let go of what another sees to in the new topology."""
+        node, topology = self._node, self._node.topology
+        assert topology is not None
+        self._seen = {key: seen for key, seen in self._seen.items() if topology.owners_of(key).now[0] == node.me}
+
+    def _left(self, record: Record) -> Record | None:
+        """Return what must stay of a record once every owner has it: perhaps all."""
+        node = self._node
+        if is_tombstone(record, node.wall_ms):
+            return None
+        if isinstance(record, Siblings) and node.topology is not None:
+            entries = dotted.Siblings.decode(record.state).entries
+            members, voter = node.topology.by_name, node.identity.voter
+            kept = tuple(it for it in entries if it[2] or (it[0].node in members and not voter.gone((it[0],))))
+            if len(kept) < len(entries):
+                return Siblings(dotted.Siblings(kept).encode())
+        return record
+
     def look(self, key: bytes, record: Record) -> None:
-        """Note a tombstone that lies here, and begin to collect it when it is old enough."""
+        """Note what lies here and may go, and begin to collect it when it is old enough."""
         node, topology = self._node, self._node.topology
         if (
             topology is None
@@ -58,7 +79,7 @@ class Graves:
             or not node.membership.knows_the_time
         ):
             return
-        if not is_tombstone(record, node.wall_ms):
+        if self._left(record) is record:
             self._seen.pop(key, None)
             return
         digest, now_ms = digest_of(key, record), node.now.mono_ms
@@ -127,17 +148,15 @@ class Graves:
         node.send(sender, m.Rested(asked.id, tuple(digests), hints), after)
 
     def drop(self, sender: str, asked: m.Drop) -> None:
-        """Forget a tombstone that is still the same."""
+        """Forget what may go of a record that is still the same."""
         node, key = self._node, asked.key
         record, votes = node.replica.seen(key)
-        ok = (
-            votes
-            and record is not None
-            and is_tombstone(record, node.wall_ms)  # what has expired there has not here, where a clock is behind
-            and digest_of(key, record).to_bytes(16, "big") == asked.digest
-        )
-        if ok and record is not None:
-            if isinstance(record, Register):
+        ok = False
+        if votes and record is not None and digest_of(key, record).to_bytes(16, "big") == asked.digest:
+            left = self._left(record)  # what has expired there has not here, where a clock is behind
+            ok = left is not record
+            if ok and isinstance(record, Register):
                 node.replica.raise_floor(slot_of(key), record.promised)
-            node.replica.keep(key, None, record)
+            if ok:
+                node.replica.keep(key, left, record)
         node.send(sender, m.Dropped(asked.id, ok), node.so_far)

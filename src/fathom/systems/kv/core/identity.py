@@ -116,6 +116,7 @@ class Identity:
         node.write("meta", b"node", node.me.encode())
         node.membership.changed()
         node.coordinator.changed()
+        node.graves.changed()
         node.rebuild.start()
 
 

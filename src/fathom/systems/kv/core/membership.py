@@ -76,24 +76,32 @@ class Membership:
 
         A clock that ran away would else give stamps that nobody takes, and one that stays behind would take nobody's.
         """
-        node = self._node
-        shown = [peer.ahead_ms for peer in self.peers.values() if peer.heard_ms]
-        if not shown:
+        node, shown = self._node, self._shown(wall_ms)
+        if len(shown) == 1:
             return wall_ms
         mono_ms, most = node.now.mono_ms, node.knobs.ahead_ms
-        shown.append(wall_ms - mono_ms)
-        shown.sort()
         middle = mono_ms + shown[(len(shown) - 1) // 2]  # of two the lower: a stamp from the future stays for good
         return max(middle - most, min(wall_ms, middle + most))
 
     @property
     def knows_the_time(self) -> bool:
-        """Whether more than half of the members, this one too, have shown their clocks in this life.
+        """Whether more than half of all members, this one perhaps too, have shown the same time in this life.
 
-        Of fewer the middle may be that of clocks that ran away; a stamp from the future stays for good.
+        While others are missing, the middle of those that were heard may be that of clocks that ran away, and a stamp
+        from the future stays for good. Where every member was heard, all nodes see the same middle, whatever it is.
         """
-        shown = 1 + sum(peer.heard_ms > 0 for peer in self.peers.values())
-        return 2 * shown > 1 + len(self.peers)
+        shown, members = self._shown(self._node.now.wall_ms), 1 + len(self.peers)
+        if len(shown) == members:
+            return True
+        more = members // 2  # than one of them
+        return any(last - first <= self._node.knobs.ahead_ms for first, last in zip(shown, shown[more:], strict=False))
+
+    def _shown(self, wall_ms: int) -> list[int]:
+        """Return how far the wall clocks that are known are before our monotonic one, in order, ours among them."""
+        shown = [peer.ahead_ms for peer in self.peers.values() if peer.heard_ms]
+        shown.append(wall_ms - self._node.now.mono_ms)
+        shown.sort()
+        return shown
 
     def _show(self, peer: _Peer, wall_ms: int) -> None:
         peer.heard_ms = self._node.now.mono_ms or 1

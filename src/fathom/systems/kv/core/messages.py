@@ -62,11 +62,13 @@ class Read(_Body, frozen=True, array_like=True, gc=False, tag=1):
 
 
 class Found(_Body, frozen=True, array_like=True, gc=False, tag=2):
-    """`votes`: whether it counts. A node that is being rebuilt does not know what it forgot; a corrupt copy neither."""
+    """`votes`: whether it counts. A node that is being rebuilt does not know what it forgot; a corrupt copy neither,
+    and `forgot` says that it is only this one."""
 
     id: int
     record: Record | None
     votes: bool = True
+    forgot: bool = False
 
 
 class Merge(_Body, frozen=True, array_like=True, gc=False, tag=3):
@@ -191,14 +193,16 @@ class Fetch(_Body, frozen=True, array_like=True, gc=False, tag=20):
 
 
 class Page(_Body, frozen=True, array_like=True, gc=False, tag=21):
-    """A page of records. `slot` and `after` say where the next begins; slot -1: that was all."""
+    """A page of records. `slot` and `after` say where the next begins; slot -1: that was all. With the last page come
+    the floors of the slots that were asked for, and the keys there of which this node has forgotten what it knew."""
 
     id: int
     records: tuple[tuple[bytes, Record], ...]
     slot: int
     after: bytes
     votes: bool
-    floors: tuple[tuple[int, Ballot], ...] = ()  # of the slots that were asked for, with the last page
+    floors: tuple[tuple[int, Ballot], ...] = ()
+    forgot: tuple[bytes, ...] = ()
 
 
 class Rests(_Body, frozen=True, array_like=True, gc=False, tag=24):

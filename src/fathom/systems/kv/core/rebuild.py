@@ -3,7 +3,8 @@
 An empty disk, a restored backup and a torn record are one thing: a promise may be lost, and a value that was
 acknowledged. So the node takes a new incarnation, has every other owner note it (nobody builds any more on what the
 old one promised), takes over what all of them have, and votes again. What it missed was kept by at least one of them:
-a write has W owners, and no more than N - W may forget at a time.
+a write has W owners, and no more than N - W may forget at a time. Where more did (a disk is gone, and copying the rest
+shows that another's copy has rotted), waiting brings nothing: what the others have is all that there is.
 """
 
 from __future__ import annotations
@@ -83,9 +84,15 @@ class Rebuild:
                 node.count("healed a torn record")
 
     def _others(self) -> list[str]:
-        """Return all other members but those that leave and are down: what they had, enough others have as well."""
+        """Return all other members; who leaves and is down is done without, if this node has forgotten nothing.
+
+        What one of the owners had, enough others have as well; what two had, perhaps nobody else.
+        """
         node, topology = self._node, self._node.topology
         assert topology is not None
+        forgot = not node.identity.votes or bool(node.replica.torn)
+        if forgot and any(member.node == node.me for member in topology.members):  # who comes has nothing to forget
+            return [who for who in topology.nodes if who != node.me]
         staying = {member.node for member in (topology.then or topology.members)}
         return [who for who in topology.nodes if who != node.me and (who in staying or node.membership.answers(who))]
 
@@ -105,7 +112,7 @@ class Rebuild:
         gains, done = topology.slots_of(node.me) - topology.slots_before(node.me), True
         for who in self._others():
             theirs = gains & topology.slots_before(who)
-            if theirs and not (yield from self._pages(who, tuple(sorted(theirs)))):
+            if theirs and not (yield from node.repair.pages(who, tuple(sorted(theirs)), self._gained)):
                 done = False
         if done and node.topology is topology:
             self._has = epoch
@@ -119,16 +126,21 @@ class Rebuild:
         assert topology is not None
         for who in self._others():
             common = topology.slots_of(node.me) & topology.slots_before(who)
-            if common and not (yield from self._pages(who, tuple(sorted(common)))):
+            if common and not (yield from node.repair.pages(who, tuple(sorted(common)), self._taken)):
                 return False
         # What was promised for the next epoch is no slot's. Later ones nobody had begun when the others noted this
         # incarnation, and votes for earlier ones are refused by whoever knows this one.
         return (yield from self._torn([epoch_key(topology.epoch + 1)]))
 
-    def _pages(self, who: str, slots: tuple[int, ...]) -> Flow:
-        return (yield from self._node.repair.pages(who, slots, self._taken))
+    def _gained(self, page: m.Page) -> bool:
+        return self._inherits(page) and not page.forgot  # it will know again soon
 
     def _taken(self, page: m.Page) -> bool:
+        for key in page.forgot:  # then so has this node
+            self._node.replica.knows_no_more(key)
+        return self._inherits(page)
+
+    def _inherits(self, page: m.Page) -> bool:
         replica = self._node.replica
         taken = page.votes and all([replica.take(key, record, inherit=True) for key, record in page.records])
         for slot, ballot in page.floors:
@@ -147,8 +159,10 @@ class Rebuild:
                 lambda r, others=others: len(r) == len(others),
                 node.knobs.deadline_ms,
             )
-            if len(replies) < len(others) or not all(reply.votes for reply in replies.values()):
+            if len(replies) < len(others) or not all(reply.votes or reply.forgot for reply in replies.values()):
                 return False
+            if not all(reply.votes for reply in replies.values()):
+                node.count("another had forgotten it as well")
             for reply in replies.values():
                 if reply.record is not None and not node.replica.take(key, reply.record, inherit=True):
                     return False

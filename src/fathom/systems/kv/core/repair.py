@@ -107,11 +107,11 @@ class Repair:
                 slot = int.from_bytes(at[:2], "big")
                 node.send(sender, m.Page(asked.id, tuple(records), slot, at[2:], node.identity.votes), newest)
                 return
-        torn = any(slot_of(key) in asked.slots for key in node.replica.torn)
         wanted = frozenset(asked.slots)
+        torn = tuple(sorted(key for key in node.replica.torn if slot_of(key) in wanted))
         floors = tuple((slot, ballot) for slot, ballot in sorted(node.replica.floors.items()) if slot in wanted)
-        votes = node.identity.votes and not torn
-        node.send(sender, m.Page(asked.id, tuple(records), -1, b"", votes, floors), max(newest, node.so_far))
+        last = m.Page(asked.id, tuple(records), -1, b"", node.identity.votes, floors, torn)
+        node.send(sender, last, max(newest, node.so_far))
 
     def _lying(self, slots: tuple[int, ...], after: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield what lies in some slots, in order; of many slots with one walk over all that lies between."""

@@ -157,7 +157,11 @@ class Replica:
         node = self._node
         node.count("quarantined a corrupt record")
         node.write(*_where(key), None)
-        self._unsynced[key] = node.write("torn", key, b"")
+        self.knows_no_more(key)
+
+    def knows_no_more(self, key: bytes) -> None:
+        """Do not vote on a key until it is healed."""
+        self._unsynced[key] = self._node.write("torn", key, b"")
         self.torn.add(key)
 
     def healed(self, key: bytes) -> None:
@@ -181,7 +185,8 @@ class Replica:
             hint = node.hints.of(key)
             if hint is not None:
                 record = merged(record, hint)
-        node.send(sender, m.Found(asked.id, record, votes), self.after(key))
+        forgot = key in self.torn and node.identity.votes
+        node.send(sender, m.Found(asked.id, record, votes, forgot), self.after(key))
 
     def wrote(self, key: bytes, ticket: int) -> None:
         """What is told of a key waits for this ticket."""

@@ -18,7 +18,7 @@ from ..core.records import Record, digest_of, unpack
 from ..core.replica import MOD
 from ..core.topology import Bucket, Member, Topology
 
-__all__ = ["BUCKETS", "HOSTS", "KNOBS", "Cluster"]
+__all__ = ["BUCKETS", "HOSTS", "KNOBS", "SPARE", "Cluster"]
 
 BUCKETS = (
     Bucket(prefix=b"", semantics="cas"),
@@ -54,11 +54,19 @@ class Cluster:
         racks: int = 3,
         make: Make | None = None,
         lies: bool = False,
+        knobs: Knobs = KNOBS,
     ) -> None:
         self.world, self.network = world, Network(world)
         members = tuple(Member(node=f"n{at + 1}", rack=f"r{at % racks}") for at in range(nodes))
         self.founding = Topology(cluster="sim", epoch=1, members=members, buckets=BUCKETS, vnodes=16, secret=b"sim")
-        make = make or (lambda me, store, dice: Node(me, store, dice, KNOBS))
+        born = make or (lambda me, store, dice: Node(me, store, dice, KNOBS))
+
+        def make_node(me: str, store: Store, dice: Random) -> Node:
+            node = born(me, store, dice)
+            if node.knobs is KNOBS:  # whoever makes other nodes need not know what is turned in this world
+                node.knobs = knobs
+            return node
+
         self.hosts: dict[str, Host] = {}
         self.founders = [member.node for member in members]
         for name in (*self.founders, *(f"n{nodes + at + 1}" for at in range(spare))):
@@ -66,7 +74,7 @@ class Cluster:
                 world,
                 self.network,
                 name,
-                lambda store, dice, name=name: make(name, store, dice),
+                lambda store, dice, name=name: make_node(name, store, dice),
                 clock=Clock(world),
                 lies=lies,
             )
@@ -89,9 +97,17 @@ class Cluster:
         return list(self.topology.nodes)
 
     def whole(self, name: str) -> bool:
-        """Whether a node knows all that it ever acknowledged, and says so."""
+        """Whether a node knows all that it ever acknowledged, and says so; what has rotted it may not know yet."""
         machine = self.hosts[name].machine
-        return isinstance(machine, Node) and machine.identity.votes and not machine.replica.torn
+        if not isinstance(machine, Node) or not machine.identity.votes or machine.replica.torn:
+            return False
+        disk = self.hosts[name].disk
+        try:
+            return all(
+                disk.get(of, key) is not None for of in ("data", "hints", "slots", "system") for key in disk.keys(of)
+            )
+        except Corrupt:
+            return False
 
     def records(self, name: str) -> dict[bytes, Record]:
         """Return all that lies on a node's disk, and can be believed."""

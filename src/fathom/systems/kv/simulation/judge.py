@@ -181,7 +181,11 @@ def _last(key: bytes, ops: list[Op], story: Story, record: Record | None) -> lis
         return []
     newest = max(acknowledged, key=lambda op: story.stamps[op.index])
     if not isinstance(record, Last):  # a tombstone goes in the end
-        deleted = [op for op in stores if op.asked is None and (op is newest or op.outcome is Outcome.UNKNOWN)]
+        deleted = any(
+            op.outcome is Outcome.UNKNOWN or story.stamps.get(op.index) == story.stamps[newest.index]  # perhaps a tie
+            for op in stores
+            if op.asked is None
+        )
         return [] if deleted else [f"{key!r} was written, acknowledged, and there is nothing"]
     if record.stamp < story.stamps[newest.index]:
         return [f"{key!r} holds a write that is older than the acknowledged {newest.asked!r}"]

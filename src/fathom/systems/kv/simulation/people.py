@@ -176,12 +176,17 @@ class Operator:
 
     def __init__(self, cluster: Cluster, dice: Random, changes: int) -> None:
         self._cluster, self._dice, self._left = cluster, dice, changes
+        self._every_ms = 300 if changes > 2 else 3_000
         self._wanted: tuple[Member, ...] = ()
         self.done = changes == 0
 
     def begin(self) -> None:
         if not self.done:
             self._cluster.world.at(self._dice.randrange(500, 3_000) * MS, self._next)
+
+    def last(self) -> None:
+        """Begin nothing more; what is under way is seen to its end."""
+        self._left = 0
 
     @property
     def left(self) -> list[str]:
@@ -196,13 +201,15 @@ class Operator:
             self._left -= 1
             spare = [name for name in self._cluster.hosts if name not in topology.nodes]
             members = list(topology.members)
-            members.pop(self._dice.randrange(len(members)))
-            if spare:
-                members.append(Member(node=self._dice.choice(spare), rack=f"r{self._dice.randrange(3)}"))
+            for _ in range(self._dice.choice((1, 2))):
+                members.pop(self._dice.randrange(len(members)))
+                if spare:
+                    come = spare.pop(self._dice.randrange(len(spare)))
+                    members.append(Member(node=come, rack=f"r{self._dice.randrange(3)}"))
             self._wanted = tuple(sorted(members, key=lambda member: member.node))
         whom = self._cluster.hosts[self._dice.choice([member.node for member in topology.members])]
         whom.ask(Reshape(members=topology.then or self._wanted), self._told, client="operator")
-        self._cluster.world.at(3_000 * MS, self._next)
+        self._cluster.world.at(self._every_ms * MS, self._next)
 
     def _told(self, answer: Any) -> None:
         if isinstance(answer, Reshaped) and answer.done:
