@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fathom.blocks import dotted
 from fathom.blocks.ballots import Register
+from fathom.blocks.clocks import TooFarAhead, stamp_of
 from fathom.blocks.slots import SLOTS, slot_of
 
 from . import messages as m
@@ -187,7 +188,7 @@ class Coordinator:
     def _written(self, call: Put, bucket: Bucket, owners: Owners) -> Record | Failure:
         node, key = self._node, call.key
         if bucket.semantics == "lww":
-            return Last(node.stamp(), node.me, call.value, call.expires_ms)
+            return self._last(call)
         try:
             context = dotted.context_of(call.context, key, node.secret) if call.context else {}
         except dotted.BadToken as error:
@@ -210,9 +211,21 @@ class Coordinator:
         node.replica.take(key, record)
         return record
 
+    def _last(self, call: Put) -> Record | Failure:
+        """Return the next write; it outdoes what its writer had read, on whichever node and by whatever clock."""
+        node = self._node
+        if node.knobs.stamps == "wall":
+            return Last(stamp_of(node.now.wall_ms), node.me, call.value, call.expires_ms)
+        if call.context:
+            try:
+                node.clock.merge(int.from_bytes(call.context, "big"), node.wall_ms)
+            except TooFarAhead as error:
+                return Failure(code="bad-context", says=str(error))
+        return Last(node.stamp(), node.me, call.value, call.expires_ms)
+
     def _put_answer(self, record: Record, key: bytes, fallbacks: int) -> Wrote:
         if isinstance(record, Last):
-            return Wrote(version=record.stamp, fallbacks=fallbacks)
+            return Wrote(version=record.stamp, context=_context(record), fallbacks=fallbacks)
         assert isinstance(record, Siblings)
         state = dotted.Siblings.decode(record.state)
         return Wrote(context=state.token(key, self._node.secret) if len(state) <= 1 else b"", fallbacks=fallbacks)
@@ -295,7 +308,10 @@ class Coordinator:
         if isinstance(record, Last):
             gone = record.value is None or (record.expires_ms and record.expires_ms <= node.wall_ms)
             values = () if gone else (record.value or b"",)
-            return Found(values=values, version=record.stamp, expires_ms=record.expires_ms, fallbacks=fallbacks)
+            context, stamp = _context(record), record.stamp
+            return Found(
+                values=values, context=context, version=stamp, expires_ms=record.expires_ms, fallbacks=fallbacks
+            )
         if isinstance(record, Siblings):
             state = dotted.Siblings.decode(record.state)
             return Found(values=tuple(state.values()), context=state.token(key, self._node.secret), fallbacks=fallbacks)
@@ -346,6 +362,11 @@ def _together(said: dict[str, Record | None]) -> Record | None:
         if record is not None:
             known = merged(known, record)
     return known
+
+
+def _context(record: Last) -> bytes:
+    """Return what a writer gives back so that its write outdoes this one."""
+    return record.stamp.to_bytes(8, "big")
 
 
 def _version(record: Record | None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -48,6 +48,9 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     value_max: int = 1 << 20
     requests_max: int = 4_000
     ahead_ms: int = 500  # how far ahead of the others a clock may be
+    stamps: Literal["hybrid", "wall"] = "hybrid"  # of last write wins; wall: a control, which loses writes
+    detection: Literal["timeout", "phi"] = "timeout"  # who did not answer is suspected: at once, or when that is odd
+    phi: float = 8.0  # minus the logarithm of how improbable a silence is that is odd
 
 
 class Node:
