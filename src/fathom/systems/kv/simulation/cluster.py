@@ -53,10 +53,12 @@ class Cluster:
         racks: int = 3,
         make: Make | None = None,
         lies: bool = False,
+        founding: Topology | None = None,
     ) -> None:
         self.world, self.network = world, Network(world)
         members = tuple(Member(node=f"n{at + 1}", rack=f"r{at % racks}") for at in range(nodes))
-        self.founding = Topology(cluster="sim", epoch=1, members=members, buckets=BUCKETS, vnodes=16)
+        self.founding = founding or Topology(cluster="sim", epoch=1, members=members, buckets=BUCKETS, vnodes=16)
+        members = self.founding.members
         make = make or (lambda me, store, dice: Node(me, store, dice, KNOBS))
         self.hosts: dict[str, Host] = {}
         self.founders = [member.node for member in members]
