@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Coordinator"]
 
 KEY_BYTES_MAX = 1_024
+STAMP_BYTES = 8
 
 
 class Asked(NamedTuple):
@@ -217,6 +218,8 @@ class Coordinator:
         if node.knobs.stamps == "wall":
             return Last(stamp_of(node.now.wall_ms), node.me, call.value, call.expires_ms)
         if call.context:
+            if len(call.context) != STAMP_BYTES:
+                return Failure(code="bad-context", says="this was not told to whoever read the key")
             try:
                 node.clock.merge(int.from_bytes(call.context, "big"), node.wall_ms)
             except TooFarAhead as error:
@@ -366,7 +369,7 @@ def _together(said: dict[str, Record | None]) -> Record | None:
 
 def _context(record: Last) -> bytes:
     """Return what a writer gives back so that its write outdoes this one."""
-    return record.stamp.to_bytes(8, "big")
+    return record.stamp.to_bytes(STAMP_BYTES, "big")
 
 
 def _version(record: Record | None) -> int:

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from random import Random
+from typing import Any, NamedTuple, TypeAlias
 
 from fathom.blocks.machine import Store
+from fathom.sim.host import Gone
 from fathom.sim.world import MS, S, World
 
+from ..core.calls import Call, Failure, Found, Wrote
 from ..core.node import Node
 from ..core.topology import Member
 from ..decisions import Founding
 from ..simulation.cluster import Cluster
 
-__all__ = ["Town"]
+__all__ = ["Answered", "Session", "Town", "ok", "refused"]
 
 NODES, RACKS = 5, 3
+PATIENCE_MS = 1_500  # of a client: longer than the deadline of a request
+
+
+class Answered(NamedTuple):
+    """What a client was told, or a `Gone`, or nothing in time; and when it had asked and was answered."""
+
+    answer: Any
+    asked_s: float
+    until_s: float
+
+    @property
+    def took_ms(self) -> float:
+        return 1_000 * (self.until_s - self.asked_s)
+
+
+Session: TypeAlias = Generator["float | tuple[str, Call]", Any, None]
+
+
+def ok(answer: Any) -> bool:
+    return isinstance(answer, Found | Wrote)
+
+
+def refused(answer: Any) -> bool:
+    """Whether nothing was done, and nothing will be."""
+    return answer is Gone.REFUSED or (isinstance(answer, Failure) and not answer.unknown)
 
 
 class Town(Cluster):
@@ -44,6 +73,35 @@ class Town(Cluster):
         """Return how often something happened to those that are alive."""
         return sum(node.counts.get(what, 0) for node in self.nodes.values())
 
+    def live(self, name: str, session: Session) -> None:
+        """Let a client live: it yields a node and what it asks of it, and is sent what came, or milliseconds to rest.
+
+        A client stands beside the node that it asks: where nodes are cut off from each other, it is not from its own.
+        """
+
+        def go_on(answered: Answered | None = None) -> None:
+            try:
+                wanted = session.send(answered)
+            except StopIteration:
+                return
+            if isinstance(wanted, tuple):
+                ask(*wanted)
+            else:
+                self.world.at(round(wanted * MS), go_on)
+
+        def ask(node: str, call: Call) -> None:
+            asked_s, told = self.now_s, list[Any]()
+
+            def hear(answer: Any) -> None:
+                if not told:
+                    told.append(answer)
+                    go_on(Answered(answer, asked_s, self.now_s))
+
+            self.hosts[node].ask(call, hear, client=name)
+            self.world.at(PATIENCE_MS * MS, hear, None)
+
+        self.world.at(0, go_on)
+
     def starve(self, name: str, mean_ms: float) -> None:
         """Let each event of a node wait for its CPU."""
         self.hosts[name].process.starve(round(mean_ms * MS))
@@ -54,3 +112,9 @@ class Town(Cluster):
             for other in (name for name in self.hosts if name not in some):
                 self.network.cut(one, other)
                 self.network.cut(other, one)
+
+    def heal(self) -> None:
+        """Join what was cut, and start what is dead."""
+        self.network.heal_all()
+        for host in self.hosts.values():
+            host.start()
