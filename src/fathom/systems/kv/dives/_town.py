@@ -6,10 +6,11 @@ from collections.abc import Generator
 from random import Random
 from typing import Any, NamedTuple, TypeAlias
 
-from fathom.blocks.machine import Store
+from fathom.blocks.machine import Message, Store
 from fathom.sim.host import Gone
 from fathom.sim.world import MS, S, World
 
+from ..core import messages as m
 from ..core.calls import Call, Failure, Found, Wrote
 from ..core.node import Node
 from ..core.topology import Member
@@ -19,6 +20,7 @@ from ..simulation.cluster import Cluster
 __all__ = ["Answered", "Session", "Town", "ok", "refused"]
 
 NODES, RACKS = 5, 3
+ABOUT_MEMBERS = m.Ping, m.Ack, m.PingFor, m.Reached
 PATIENCE_MS = 1_500  # of a client: longer than the deadline of a request
 
 
@@ -54,7 +56,12 @@ class Town(Cluster):
             return Node(name, store, dice, founding.knobs)
 
         members = [Member(node=f"n{at + 1}", rack=f"r{at % RACKS}") for at in range(NODES)]
-        super().__init__(World(seed), spare=0, make=make, founding=founding.topology("town", members))
+        self.messages = 0  # that concern keys: not those that ask who is there
+        super().__init__(World(seed, watch=self._see), spare=0, make=make, founding=founding.topology("town", members))
+
+    def _see(self, at_ns: int, what: str, whom: str, about: Any) -> None:
+        if isinstance(about, Message) and not isinstance(about.body.body, ABOUT_MEMBERS):
+            self.messages += 1
 
     def until(self, second: float) -> None:
         """Let the world go on until then."""

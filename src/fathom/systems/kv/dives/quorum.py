@@ -1,0 +1,120 @@
+"""How many replicas must say yes: what fails when nodes are dead, and what do readers miss that was acknowledged?
+
+Five nodes in three racks, in a simulated world. Six clients write keys of their own, read at once by way of another
+node what they wrote, and then something older that they wrote. After two seconds some nodes die; fifteen seconds later
+they come back with all they had, and the clients go on for ten more. A read is stale if it shows less than its own
+client had been told is kept. Each number is over three worlds; what had no answer in time counts as failed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from random import Random
+from statistics import fmean
+from typing import Any
+
+from fathom.lab.dive import Dive, sweep
+
+from ..core.calls import Get, Put
+from ..decisions import WEAK, Founding
+from ..decisions.quorum import Quorum as Counting
+from ._town import Answered, Session, Town, ok
+
+WORLDS, CLIENTS, KEYS = 3, 6, 50
+BEGIN_S, DIE_S, BACK_S, OVER_S = 3, 5, 20, 30
+MORTAL, LIVING = ("n5", "n4"), ("n1", "n2", "n3")
+
+
+class Quorum(Dive[Any]):
+    """Four ways to count, with nobody dead, with one node, and with two."""
+
+    decision = Counting
+    dead: int = sweep(0, 1, 2)
+    counts = "asked", "writes_failed", "reads_failed", "stale", "write_ms", "read_ms"
+
+    async def trial(self, approach: Counting, turn) -> dict[str, float]:
+        founding = approach.shape(Founding().with_weak(semantics="lww"))
+        tally = _Tally()
+        for _ in range(WORLDS):
+            _passes(f"{turn.dice.getrandbits(64)}", founding, turn.dead, tally)
+        return {
+            "asked": tally.writes + tally.reads,
+            "writes_failed": tally.writes_failed / tally.writes,
+            "reads_failed": tally.reads_failed / tally.reads,
+            "stale": tally.stale / tally.reads,
+            "write_ms": fmean(tally.write_ms),
+            "read_ms": fmean(tally.read_ms),
+        }
+
+    def predict(self, found):
+        for dead in (0, 1, 2):
+            majority, every = found("majority", dead=dead), found("write-all", dead=dead)
+            yield (
+                f"where reads and writes must meet nothing is stale, with {dead} dead",
+                majority.stale.equals(0) & every.stale.equals(0),
+            )
+            yield f"one and one shows readers what is old, with {dead} dead", found("one-and-one", dead=dead).stale > 0
+        one = {name: found(name, dead=1) for name in ("majority", "write-all")}
+        yield "with one node dead a majority fails in less than one of a hundred writes", (
+            one["majority"].writes_failed < 0.01
+        )
+        yield "and writing to all in more than one of five", one["write-all"].writes_failed > 0.2
+        strict, loose = found("majority", dead=2), found("sloppy", dead=2)
+        yield "with two dead a majority fails in more than one of twenty writes", strict.writes_failed > 0.05
+        yield "stand-ins save four in five of these", loose.writes_failed < strict.writes_failed / 5
+        yield "and then what is read and what was written need not meet, though R + W > N", loose.stale > 0
+        yield "to write to all takes longer than to one", (
+            found("write-all", dead=0).write_ms > found("one-and-one", dead=0).write_ms
+        )
+
+
+@dataclasses.dataclass
+class _Tally:
+    """What was asked and what came, over some worlds."""
+
+    writes: int = 0
+    reads: int = 0
+    writes_failed: int = 0
+    reads_failed: int = 0
+    stale: int = 0
+    write_ms: list[float] = dataclasses.field(default_factory=list)
+    read_ms: list[float] = dataclasses.field(default_factory=list)
+
+
+def _passes(seed: str, founding: Founding, dead: int, tally: _Tally) -> None:
+    town = Town(seed, founding)
+    town.until(BEGIN_S)
+    for at in range(CLIENTS):
+        town.live(f"client-{at}", _client(town, at, Random(f"{seed}/{at}"), tally))
+    town.until(DIE_S)
+    for name in MORTAL[:dead]:
+        town.hosts[name].crash()
+    town.until(BACK_S)
+    town.heal()
+    town.until(OVER_S + 2)
+
+
+def _client(town: Town, at: int, dice: Random, tally: _Tally) -> Session:
+    keys = [WEAK + f"{at}/{number}".encode() for number in range(KEYS)]
+    known: dict[bytes, int] = {}  # key → the version that this client was told is kept
+    while town.now_s < OVER_S:
+        yield dice.uniform(10, 80)
+        there = [*LIVING, *(MORTAL if town.now_s > BACK_S + 0.1 or town.now_s < DIE_S - 0.1 else ())]
+        first, second, third = dice.sample(there, 3)
+        key = dice.choice(keys)
+        wrote: Answered = yield first, Put(key=key, value=b"%d" % tally.writes)
+        tally.writes += 1
+        if ok(wrote.answer):
+            known[key] = wrote.answer.version
+            tally.write_ms.append(wrote.took_ms)
+        else:
+            tally.writes_failed += 1
+        for node, again in ((second, key), (third, dice.choice(keys))):
+            if again in known:
+                read: Answered = yield node, Get(key=again)
+                tally.reads += 1
+                if ok(read.answer):
+                    tally.stale += read.answer.version < known[again]
+                    tally.read_ms.append(read.took_ms)
+                else:
+                    tally.reads_failed += 1
