@@ -140,7 +140,7 @@ class Coordinator:
         w, pw = call.w or bucket.w, call.pw or bucket.pw
         reachable = [who for who in owners.all if node.membership.answers(who)]
         stand_ins = self._stand_ins(key, owners, bucket) if bucket.sloppy else {}
-        if not owners.enough([*reachable, *stand_ins.values()], w) or not owners.enough(reachable, pw):
+        if not owners.enough([*reachable, *stand_ins], w) or not owners.enough(reachable, pw):
             says = f"{len(reachable)} of {len(owners.all)} owners can be reached; {max(w, pw)} are asked for"
             return self.done(asked, Failure(code="unavailable", says=says))
         record = self._written(call, bucket, owners)

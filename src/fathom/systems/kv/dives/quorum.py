@@ -1,7 +1,7 @@
 """How many replicas must say yes: what fails when nodes are dead, and what do readers miss that was acknowledged?
 
-Five nodes in three racks, in a simulated world. Six clients write keys of their own, read at once by way of another
-node what they wrote, and then something older that they wrote. After two seconds some nodes die; fifteen seconds later
+Five nodes in three racks, in a simulated world. Six clients come by again and again, whether or not they were answered
+before: they write a key of their own, read at once by way of another node what they wrote, and then something older. After two seconds some nodes die; fifteen seconds later
 they come back with all they had, and the clients go on for ten more. A read is stale if it shows less than its own
 client had been told is kept. Each number is over three worlds; what had no answer in time counts as failed.
 """
@@ -85,7 +85,7 @@ def _passes(seed: str, founding: Founding, dead: int, tally: _Tally) -> None:
     town = Town(seed, founding)
     town.until(BEGIN_S)
     for at in range(CLIENTS):
-        town.live(f"client-{at}", _client(town, at, Random(f"{seed}/{at}"), tally))
+        town.live(f"client-{at}", _Client(town, at, Random(f"{seed}/{at}"), tally).comes_by())
     town.until(DIE_S)
     for name in MORTAL[:dead]:
         town.hosts[name].crash()
@@ -94,27 +94,42 @@ def _passes(seed: str, founding: Founding, dead: int, tally: _Tally) -> None:
     town.until(OVER_S + 2)
 
 
-def _client(town: Town, at: int, dice: Random, tally: _Tally) -> Session:
-    keys = [WEAK + f"{at}/{number}".encode() for number in range(KEYS)]
-    known: dict[bytes, int] = {}  # key → the version that this client was told is kept
-    while town.now_s < OVER_S:
-        yield dice.uniform(10, 80)
-        there = [*LIVING, *(MORTAL if town.now_s > BACK_S + 0.1 or town.now_s < DIE_S - 0.1 else ())]
-        first, second, third = dice.sample(there, 3)
-        key = dice.choice(keys)
+class _Client:
+    """Writes one of its keys after the other, so that no two of its writes of a key are under way at once."""
+
+    def __init__(self, town: Town, at: int, dice: Random, tally: _Tally) -> None:
+        self._town, self._dice, self._tally = town, dice, tally
+        self._keys = [WEAK + f"{at}/{number}".encode() for number in range(KEYS)]
+        self._known: dict[bytes, int] = {}  # key → the version that this client was told is kept
+
+    def comes_by(self) -> Session:
+        while self._town.now_s < OVER_S:
+            for key in self._keys:
+                yield self._dice.uniform(10, 80)
+                self._town.live(key.decode(), self._asks(key))
+
+    def _asks(self, key: bytes) -> Session:
+        tally, first, second, third = self._tally, *self._dice.sample(self._there, 3)
         wrote: Answered = yield first, Put(key=key, value=b"%d" % tally.writes)
         tally.writes += 1
         if ok(wrote.answer):
-            known[key] = wrote.answer.version
+            self._known[key] = wrote.answer.version
             tally.write_ms.append(wrote.took_ms)
         else:
             tally.writes_failed += 1
-        for node, again in ((second, key), (third, dice.choice(keys))):
-            if again in known:
+        for node, again in ((second, key), (third, self._dice.choice(self._keys))):
+            if again in self._known:
+                known = self._known[again]
                 read: Answered = yield node, Get(key=again)
                 tally.reads += 1
                 if ok(read.answer):
-                    tally.stale += read.answer.version < known[again]
+                    tally.stale += read.answer.version < known
                     tally.read_ms.append(read.took_ms)
                 else:
                     tally.reads_failed += 1
+
+    @property
+    def _there(self) -> list[str]:
+        """Return whom a client asks: nobody of whom it has heard that it is dead, or has just come back."""
+        away = DIE_S - 0.1 < self._town.now_s < BACK_S + 1
+        return [*LIVING, *(() if away else MORTAL)]
