@@ -11,8 +11,8 @@ import pytest
 
 from fathom.blocks.slots import SLOTS
 from fathom.design import System
-from fathom.systems.kv.core.topology import PLACEMENTS, Member, Topology
 from fathom.systems.kv import decisions
+from fathom.systems.kv.core.topology import PLACEMENTS, Member, Topology
 from fathom.systems.kv.decisions import Founding, Shaping, founding_of
 
 KV = System("kv", Path(decisions.__file__).parents[1], "fathom.systems.kv")

@@ -39,7 +39,8 @@ class Get(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="get")
 
 
 class Put(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="put"):
-    """Write a key of a `lww` or `siblings` bucket; with no value, delete it. `context`: what the writer had read."""
+    """Write a key of a `lww` or `siblings` bucket; with no value, delete it. What the writer had read says `context`,
+    and of a `lww` key `at_least`: its version, which the write outdoes on whichever node and by whatever clock."""
 
     key: bytes
     value: bytes | None
@@ -47,6 +48,7 @@ class Put(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="put")
     expires_ms: int = 0
     w: int | None = None
     pw: int | None = None
+    at_least: int = 0
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="change"):

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Coordinator"]
 
 KEY_BYTES_MAX = 1_024
-STAMP_BYTES = 8
 
 
 class Asked(NamedTuple):
@@ -217,18 +216,16 @@ class Coordinator:
         node = self._node
         if node.knobs.stamps == "wall":
             return Last(stamp_of(node.now.wall_ms), node.me, call.value, call.expires_ms)
-        if call.context:
-            if len(call.context) != STAMP_BYTES:
-                return Failure(code="bad-context", says="this was not told to whoever read the key")
+        if call.at_least:
             try:
-                node.clock.merge(int.from_bytes(call.context, "big"), node.wall_ms)
+                node.clock.merge(call.at_least, node.wall_ms)
             except TooFarAhead as error:
-                return Failure(code="bad-context", says=str(error))
+                return Failure(code="unavailable", says=f"this node's clock is behind: {error}")
         return Last(node.stamp(), node.me, call.value, call.expires_ms)
 
     def _put_answer(self, record: Record, key: bytes, fallbacks: int) -> Wrote:
         if isinstance(record, Last):
-            return Wrote(version=record.stamp, context=_context(record), fallbacks=fallbacks)
+            return Wrote(version=record.stamp, fallbacks=fallbacks)
         assert isinstance(record, Siblings)
         state = dotted.Siblings.decode(record.state)
         return Wrote(context=state.token(key, self._node.secret) if len(state) <= 1 else b"", fallbacks=fallbacks)
@@ -311,10 +308,7 @@ class Coordinator:
         if isinstance(record, Last):
             gone = record.value is None or (record.expires_ms and record.expires_ms <= node.wall_ms)
             values = () if gone else (record.value or b"",)
-            context, stamp = _context(record), record.stamp
-            return Found(
-                values=values, context=context, version=stamp, expires_ms=record.expires_ms, fallbacks=fallbacks
-            )
+            return Found(values=values, version=record.stamp, expires_ms=record.expires_ms, fallbacks=fallbacks)
         if isinstance(record, Siblings):
             state = dotted.Siblings.decode(record.state)
             return Found(values=tuple(state.values()), context=state.token(key, self._node.secret), fallbacks=fallbacks)
@@ -365,11 +359,6 @@ def _together(said: dict[str, Record | None]) -> Record | None:
         if record is not None:
             known = merged(known, record)
     return known
-
-
-def _context(record: Last) -> bytes:
-    """Return what a writer gives back so that its write outdoes this one."""
-    return record.stamp.to_bytes(STAMP_BYTES, "big")
 
 
 def _version(record: Record | None) -> int:

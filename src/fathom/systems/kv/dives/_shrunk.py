@@ -27,7 +27,7 @@ class Shrunk:
     def __init__(self, store: Rocks, dice: Random) -> None:
         self._store, self._dice = store, dice
         self.written = 0
-        self.file_bytes_most = 0
+        self.file_bytes: list[int] = []  # from time to time, while it was written to
 
     async def write(self, keys: int, times: int) -> None:
         """Write as often as `times` for each key, in no order."""
@@ -36,7 +36,7 @@ class Shrunk:
             self._store.apply([(FAMILY, _key(2 * n), self._dice.randbytes(VALUE_BYTES)) for n in numbers])
             self.written += BATCH
             if at % BATCH == 0:
-                self.file_bytes_most = max(self.file_bytes_most, (await self.counters())["file_bytes"])
+                self.file_bytes.append((await self.counters())["file_bytes"])
                 await asyncio.sleep(0)
 
     async def load(self, keys: int) -> None:

@@ -116,8 +116,10 @@ class _World:
             known: Found = read.answer
             self.siblings_most = max(self.siblings_most, len(known.values))
             yield dice.uniform(1, 50)
-            wrote: Answered = yield dice.choice(side), Put(key=key, value=value, context=known.context)
-            self._tell(name, "put", [key, value, known.context], wrote)
+            call = Put(key=key, value=value, context=known.context, at_least=known.version)
+            wrote: Answered = yield dice.choice(side), call
+            terms = {"at_least": known.version} if known.version else {}
+            self._tell(name, "put", [key, value, known.context, 0, terms], wrote)
             if not refused(wrote.answer):
                 self._over.update(known.values)
             if ok(wrote.answer):

@@ -29,6 +29,7 @@ class Repair(Dive[Any]):
     """Each of three ways alone, and all together."""
 
     decision = Mending
+    trial_s = 5.0
     keeper: str = sweep("lives", "dies")
     counts = "stale", "stale_after_2_s", "stale_after_10_s", "stale_after_60_s", "equal_after_s"
 
@@ -52,7 +53,10 @@ class Repair(Dive[Any]):
                 read.stale_after_60_s > read.stale / 2,
             )
             yield f"digests find all within half a minute, when the keeper {keeper}", digests.equal_after_s < 30
-            yield f"all together have mended it within ten seconds, when the keeper {keeper}", together.equal_after_s < 10
+            yield (
+                f"all together have mended it within ten seconds, when the keeper {keeper}",
+                together.equal_after_s < 10,
+            )
 
 
 ANSWERS = "hints", "read-repair", "merkle", "all"

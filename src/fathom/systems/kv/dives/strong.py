@@ -54,8 +54,9 @@ class Strong(Dive[Any]):
         yield "sixteen who read, add and write lose over half of what they counted", many.lost > many.acknowledged / 2
         agreed = found("caspaxos", clients=1)
         yield "to add one by Paxos takes no longer than to read and to write", agreed.add_ms < 1.1 * alone.add_ms
-        yield "with sixteen at once it takes longer, since one waits for another", (
-            found("caspaxos", clients=16).add_ms > agreed.add_ms
+        yield (
+            "with sixteen at once it takes longer, since one waits for another",
+            (found("caspaxos", clients=16).add_ms > agreed.add_ms),
         )
 
 
@@ -104,7 +105,7 @@ class _World:
         if self._paxos:
             return Change(key=KEY, how="increment", given=(1,)), 0.0
         number = _number(read)
-        return Put(key=KEY, value=b"%d" % (number + 1), context=read.answer.context), read.took_ms
+        return Put(key=KEY, value=b"%d" % (number + 1), at_least=read.answer.version), read.took_ms
 
     def _look(self) -> Session:
         read: Answered = yield "n1", Get(key=KEY, r=3) if not self._paxos else Get(key=KEY)

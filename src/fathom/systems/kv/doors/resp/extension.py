@@ -30,20 +30,21 @@ def _found(client: Session, args: Words, answer: Any) -> bytes:
 
 
 def put(client: Session, args: Words) -> Put:
-    """KV.PUT key value CONTEXT context [W n] [PW n]."""
+    """KV.PUT key value CONTEXT context [W n] [PW n] [SINCE version]."""
     return _put(args[1], args[2], args[3:])
 
 
 def delete(client: Session, args: Words) -> Put:
-    """KV.DEL key CONTEXT context [W n] [PW n]."""
+    """KV.DEL key CONTEXT context [W n] [PW n] [SINCE version]."""
     return _put(args[1], None, args[2:])
 
 
 def _put(key: bytes, value: bytes | None, words: Words) -> Put:
     if words[0].upper() != b"CONTEXT":
         raise Wrong(f"{SYNTAX}: CONTEXT comes first, with what KV.GET gave, or '' for a writer who has read nothing")
-    asked = _options(words[2:], {b"W": 0, b"PW": 0})
-    return Put(key=key, value=value, context=words[1], w=asked[b"W"] or None, pw=asked[b"PW"] or None)
+    asked = _options(words[2:], {b"W": 0, b"PW": 0, b"SINCE": 0})
+    w, pw, since = (asked[option] for option in (b"W", b"PW", b"SINCE"))
+    return Put(key=key, value=value, context=words[1], w=w or None, pw=pw or None, at_least=since)
 
 
 def _wrote(client: Session, args: Words, answer: Any) -> bytes:
