@@ -1,4 +1,4 @@
-"""A real store on a disk, its memtable so small that a few megabytes make levels, as gigabytes do with the usual one."""
+"""A real store on a disk, whose memtable is so small that a few megabytes make the levels that gigabytes usually do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["VALUE_BYTES", "Shrunk", "shrunk"]
 FAMILY = "data"
 VALUE_BYTES = 200
 BATCH = 50  # writes in one batch
-CALM_S, LOOK_S = 120.0, 0.1  # until merging has come to an end; RocksDB tells nobody when, so it is asked
+CALM_S, LOOK_S = 120.0, 0.05  # until merging has come to an end; RocksDB tells nobody when, so it is asked
 
 
 class Shrunk:
@@ -26,18 +26,17 @@ class Shrunk:
 
     def __init__(self, store: Rocks, dice: Random) -> None:
         self._store, self._dice = store, dice
-        self.written = 0
-        self.file_bytes: list[int] = []  # from time to time, while it was written to
+        self.file_bytes: list[int] = []  # each time that it was calm
 
     async def write(self, keys: int, times: int) -> None:
-        """Write as often as `times` for each key, in no order."""
-        for at in range(keys * times // BATCH):
-            numbers = [self._dice.randrange(keys) for _ in range(BATCH)]
-            self._store.apply([(FAMILY, _key(2 * n), self._dice.randbytes(VALUE_BYTES)) for n in numbers])
-            self.written += BATCH
-            if at % BATCH == 0:
-                self.file_bytes.append((await self.counters())["file_bytes"])
-                await asyncio.sleep(0)
+        """Write as often as `times` for each key, in no order. Each time what is to be merged is, before it goes on:
+        else it would show how far merging lags behind whoever writes as fast as they can."""
+        for _ in range(times):
+            for _ in range(keys // BATCH):
+                numbers = [self._dice.randrange(keys) for _ in range(BATCH)]
+                self._store.apply([(FAMILY, _key(2 * n), self._dice.randbytes(VALUE_BYTES)) for n in numbers])
+            await self.calm()
+            self.file_bytes.append((await self.counters())["file_bytes"])
 
     async def load(self, keys: int) -> None:
         """Write each key once, in no order."""
@@ -51,7 +50,7 @@ class Shrunk:
         """Return when nothing is merged any more."""
         before, still = -1, 0
         async with asyncio.timeout(CALM_S):
-            while still < 5:  # several looks: the next merge is chosen by another thread
+            while still < 3:  # several looks: the next merge is chosen by another thread
                 await asyncio.sleep(LOOK_S)
                 now = await self.counters()
                 done = now["compaction_written_bytes"] + now["flushed_bytes"]

@@ -1,4 +1,4 @@
-"""Many write one key at once, and half of the cluster is cut off for a while: what of all that was acknowledged is left?
+"""Many write one key at once, half of the cluster is cut off for a while: what of all that was acknowledged is left?
 
 Five nodes in a simulated world; one replica is enough to read and to write, so that both sides of the cut go on. Ten
 clients read a key, think, and write a new value that takes the place of what they read. Every node's wall clock is off

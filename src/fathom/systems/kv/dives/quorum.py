@@ -1,9 +1,10 @@
 """How many replicas must say yes: what fails when nodes are dead, and what do readers miss that was acknowledged?
 
 Five nodes in three racks, in a simulated world. Six clients come by again and again, whether or not they were answered
-before: they write a key of their own, read at once by way of another node what they wrote, and then something older. After two seconds some nodes die; fifteen seconds later
-they come back with all they had, and the clients go on for ten more. A read is stale if it shows less than its own
-client had been told is kept. Each number is over two worlds; what had no answer in time counts as failed.
+before: they write a key of their own, read at once by way of another node what they wrote, and then something older.
+After two seconds some nodes die; fifteen seconds later they come back with all they had, and the clients go on for ten
+more. A read is stale if it shows less than its own client had been told is kept. Each number is over two worlds; what
+had no answer in time counts as failed.
 """
 
 from __future__ import annotations

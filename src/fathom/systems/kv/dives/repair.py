@@ -1,4 +1,4 @@
-"""A replica was cut off while others wrote: how soon has it everything, if the one who kept hints for it is there, or not?
+"""A replica was cut off while others wrote: how soon has it everything, with or without the one who kept hints for it?
 
 Five nodes in a simulated world. One of them is cut off for ten seconds, meanwhile 300 keys are written, all by way of
 one other node: so that one keeps all hints. When the cut is healed, readers read three keys in ten again and again. In
