@@ -1,9 +1,9 @@
 """Which of the three amplifications is paid: writing each byte again, keeping old ones, or looking in many files?
 
 A real RocksDB whose memtable is a thousandth of the usual one, so that a few megabytes fall into levels as gigabytes
-would. Each key is written ten times, in no order, and each time merging comes to its end. Space is the bytes in
-files beside those of what is wanted: in the mean over the last five times, and at its most. Then keys are read. There is
-no Bloom filter here: with one a reader of a single key is hardly told what the other would cost (see the dive `bloom`),
+would. Each key is written ten times, in no order, and each time merging comes to its end. Space is the bytes in files
+beside those of what is wanted: in the mean over the last five times, and at its most. Then keys are read. There is no
+Bloom filter here: with one a reader of a single key is hardly told what the other would cost (see the dive `bloom`),
 while who lists keys in order never is helped. Merging happens in threads of RocksDB's own, so another run counts a
 little differently.
 """
