@@ -78,6 +78,14 @@ class MemoryStore:
         """Whether this node has heard of others, so that it may take requests."""
         return self._node.membership.knows_the_time
 
+    @property
+    def sums(self) -> Any:
+        return self._node.replica.sums
+
+    @property
+    def owing(self) -> int:
+        return sum(self._node.hints.held.values())
+
     def alive(self, node: str) -> bool:
         return self._node.membership.alive(node)
 
