@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from random import Random
+
 import msgspec
 
 from fathom.blocks.slots import slot_of

@@ -1,4 +1,4 @@
-"""A member of a cluster as it runs: its disk, its protocol and its connections to the others, for as long as a block."""
+"""A member of a cluster as it runs: its disk, its protocol and its connections to the others."""
 
 from __future__ import annotations
 

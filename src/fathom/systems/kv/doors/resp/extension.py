@@ -104,9 +104,11 @@ def _command(name: str, arity: int, plan: Any, say: Any, says: str, flags: tuple
 
 
 COMMANDS = (
-    _command("kv.get", -2, get, _found, "Returns all values of a key, their context, its version, when it expires, and how many answers were no owners'.",
+    _command("kv.get", -2, get, _found, "Returns all values of a key, their context, its version, its expiry, and "
+             "how many of those who answered are no owners.",
              ("readonly", "fast")),
-    _command("kv.put", -5, put, _wrote, "Writes over what a context says was read; returns a context, a version, and how many who have it are no owners.",
+    _command("kv.put", -5, put, _wrote, "Writes over what a context says was read; returns a context, a version, and "
+             "how many of those who have it are no owners.",
              ("write", "denyoom")),
     _command("kv.del", -4, delete, _wrote, "Deletes what a context says was read.", ("write",)),
     _command("kv.cas", -4, cas, _swapped, "Sets a value if the key still has this version; returns 1 or 0, the version "
