@@ -83,8 +83,9 @@ class Member:
         return self._node.membership.alive(node)
 
     async def ask(self, call: Call | Within, *, deadline_ms: int | None = None) -> Answer:
-        timed = deadline_ms is not None and not isinstance(call, Within)
-        return await self._driver.ask(Within(call, deadline_ms) if timed else call)
+        if deadline_ms is not None and not isinstance(call, Within):
+            call = Within(call, deadline_ms)
+        return await self._driver.ask(call)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
-from ...core.calls import Call, Failure, Found, Scanned, Within, Wrote
+from ...core.calls import Answer, Call, Within
 from ...core.topology import Topology
 from .replies import Wrong
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Command", "Plan", "Say", "Store", "arity_fault", "unknown_command"]
 
-Answer: TypeAlias = Found | Wrote | Scanned | Failure
 Say: TypeAlias = Callable[["Session", list[bytes], Any], bytes]
 Plan: TypeAlias = Callable[["Session", list[bytes]], Any]
 
