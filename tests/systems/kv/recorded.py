@@ -1,4 +1,4 @@
-"""A simulated run as the history that its clients would have kept: the same verbs, arguments and answers as plain JSON."""
+"""A simulated run as the history that its clients would have kept: the same verbs, arguments and answers."""
 
 from __future__ import annotations
 

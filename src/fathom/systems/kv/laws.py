@@ -314,8 +314,10 @@ def no_acknowledged_write_is_lost(history: History) -> Iterable[Broken]:
             newest = max(done, key=lambda call: call.version, default=None)
             if newest is None or _expires(calls):
                 continue
-            gone = not look.values and not look.version  # a deletion is forgotten in the end
-            if look.version < newest.version and not (gone and newest.value is None):
+            # A deletion is forgotten in the end: also one that nobody knows of, and that may have come last.
+            gone = not look.values and not look.version
+            deletions = [call for call in calls if call.value is None and call.op.outcome is Outcome.UNKNOWN]
+            if look.version < newest.version and not (gone and (newest.value is None or deletions)):
                 says = f"{key!r} was written as version {newest.version}, and version {look.version} is there"
                 yield _broken(law, says, newest, look, key=key)
             elif look.version == newest.version and look.values != ([] if newest.value is None else [newest.value]):
