@@ -79,7 +79,7 @@ class Cluster:
 
     async def missed(self, name: str) -> None:
         """Wait until the others believe that one is gone."""
-        await until(lambda: not any(one.alive(name) for one in self.members.values()))
+        await until(lambda: not any(one._node.membership.answers(name) for one in self.members.values()))
 
     async def close(self) -> None:
         for name in list(self._lives):

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec import structs
 
 from fathom.errors import FathomError, Refusal
 from fathom.history import laws_of, tried
@@ -139,17 +140,18 @@ async def test_a_swap_whose_answer_is_lost_is_known_by_its_id(cluster: Cluster):
         assert kv.counts["sent again"] >= 1
 
 
-async def test_a_client_that_knows_an_old_topology_is_sent_on(cluster: Cluster):
-    async with connected(cluster.seeds) as kv:
-        door = kv._routes.owners(b"l:a", first=True)[0]
-        line = await door.line(0)
-        wrong = next(
-            key for n in range(1_000)
-            if (key := b"l:%d" % n) and line is not None and cluster.founding.owners_of(key).now[0]
-            != cluster.founding.owners_of(b"l:a").now[0]
-        )  # fmt: skip
-        await kv.put(wrong, b"1")
-        assert (await kv.get(wrong)).values == [b"1"]
+async def test_a_client_that_knows_an_old_topology_is_sent_on(tmp_path: Path):
+    async with running(tmp_path, ("n1", "n2", "n3", "n4", "n5")) as cluster, connected(cluster.seeds) as kv:
+        old = structs.replace(cluster.founding, epoch=0, vnodes=1)
+        kv._routes.topology = old
+        keys = [b"l:%d" % n for n in range(100)]
+        strange = [key for key in keys if old.owners_of(key).now[0] not in cluster.founding.owners_of(key).now]
+        assert strange
+        await kv.put(strange[0], b"1")
+        assert kv.counts["moved"] == 1 and kv._routes.topology == cluster.founding
+        for key in keys:
+            await kv.put(key, b"1")
+        assert kv.counts["moved"] == 1, "it was told of all at once"
 
 
 async def test_the_budget_ends_what_would_be_sent_for_ever(cluster: Cluster):
@@ -172,7 +174,7 @@ async def test_a_token_is_asked_for_and_a_wrong_one_refused(tmp_path: Path):
             assert (await kv.change(b"a", Set(value=b"1"))).done
             assert not (await kv.change(b"b", Delete())).done
         for token in ("wrong", None):
-            with pytest.raises(FathomError, match="none of .* tells of a cluster"):
+            with pytest.raises(FathomError, match="tells of a cluster"):
                 async with connected(cluster.seeds, token=token):
                     pass
 

@@ -111,7 +111,8 @@ BAD = {
     "an increment counts twice": (ONCE, Told().change("n", "increment", {}, **UNKNOWN).get("n", "2", version=2)),
     "a sibling is lost": (LOST, Told().put("s", "a", context="1").put("s", "b").get("s", "b", context="2", final=True)),
     "a sibling is lost to a writer who had not read it": (LOST, Told().put("s", "a", context="1")
-        .get("s", "a", context="1").put("s", "b").put("s", "c", over="1", context="3").get("s", "c", context="3", final=True)),
+        .get("s", "a", context="1").put("s", "b").put("s", "c", over="1", context="3")
+        .get("s", "c", context="3", final=True)),
     "the newest is lost": (LOST, Told().put("l", "a", version=1).put("l", "b", version=2)
         .get("l", "a", version=1, final=True)),
     "a version with another value": (LOST, Told().put("l", "a", version=1).get("l", "b", version=1, final=True)),
