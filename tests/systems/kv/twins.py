@@ -61,6 +61,7 @@ class Twins:
         self.model, self.service = Body(model), Body(service)
         self.dice = random.Random(seed)
         self.seed, self.asked = seed, list[str]()
+        self.replicas = 3  # of a key: so many may be asked for
 
     async def ask(self, says: str, key: bytes, ask: Ask) -> Any:
         """Ask both; return what the model said."""
@@ -115,7 +116,8 @@ class Twins:
         return self.dice.choice([0, 0, 0, FAR_MS, PAST_MS])
 
     async def get(self, key: bytes) -> None:
-        terms = self.dice.choice([USUAL, USUAL, Terms(r=3), Terms(r=2, pr=2), Terms(deadline_ms=5_000)])
+        many = self.replicas
+        terms = self.dice.choice([USUAL, USUAL, Terms(r=many), Terms(r=many, pr=many), Terms(deadline_ms=5_000)])
         await self.ask(f"get {key!r} {terms}", key, lambda body: body.kv.get(key, terms))
 
     async def put(self, key: bytes) -> None:
@@ -124,7 +126,8 @@ class Twins:
         expires_ms = self.expires_ms() if key[:1] != b"s" or self.dice.random() < 0.05 else 0
         if value is None:
             expires_ms = 0
-        terms = self.dice.choice([USUAL, USUAL, Terms(w=3), Terms(w=2, pw=2)])
+        many = self.replicas
+        terms = self.dice.choice([USUAL, USUAL, Terms(w=many), Terms(w=many, pw=many)])
         await self.ask(
             f"put {key!r} {value!r} with context {ago} ago, until {expires_ms} {terms}",
             key,
@@ -148,6 +151,7 @@ class Twins:
                 lambda body: Swap(value=value, version=body.version(key, ago), expires_ms=until_ms),
                 lambda body: Swap(value=value, was=was),
                 lambda body: Delete(),
+                lambda body: Delete(version=body.version(key, ago)),
                 lambda body: Increment(by=by),
                 lambda body: Append(value=value),
                 lambda body: Expire(expires_ms=until_ms),
@@ -160,6 +164,7 @@ class Twins:
         ask: Ask = self.dice.choice(
             [
                 lambda body: body.kv.get(key, terms),
+                lambda body: body.kv.bucket(b""),
                 lambda body: body.kv.put(b"l:0", big),
                 lambda body: body.kv.change(b"c:0", Set(value=big)),
                 lambda body: body.kv.put(b"s:0", b"x", b"nonsense"),

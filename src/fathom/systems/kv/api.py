@@ -131,7 +131,9 @@ class Swap(_Change, frozen=True, kw_only=True, omit_defaults=True, tag="swap"):
 
 
 class Delete(_Change, frozen=True, kw_only=True, omit_defaults=True, tag="delete"):
-    """Let there be no such key."""
+    """Let there be no such key; with a version, if it still has that."""
+
+    version: int | None = None
 
 
 class Increment(_Change, frozen=True, kw_only=True, omit_defaults=True, tag="increment"):
@@ -222,6 +224,10 @@ class Kv(Protocol):
 
     async def scan(self, after: str = "", limit: int = 100) -> Page:
         """List keys. What is there from the first page to the last is listed once; what comes or goes, perhaps."""
+        ...
+
+    async def bucket(self, key: bytes) -> Bucket:
+        """Tell what is promised of a key."""
         ...
 
     async def topology(self) -> Layout:

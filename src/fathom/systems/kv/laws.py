@@ -179,9 +179,9 @@ def _step(call: Asked, made: dict[int, str | None]) -> Step | None:
     if call.known:
         if call.answer.get("done"):
             return Swap(before, _left(call))
-        if call.how in ("add", "swap"):
+        if call.how in ("add", "swap", "delete"):
             return Saw(before)
-        return Saw(None) if call.how in ("replace", "delete") else None
+        return Saw(None) if call.how == "replace" else None
     match call.how:
         case "set" | "replace":
             return Put(call.value)

@@ -78,6 +78,8 @@ def checked_change(bucket: Bucket, change: Change) -> None:
         _value(change.was)
         if change.version is not None and not (0 <= change.version <= INT_MAX and change.was is None):
             raise Refusal("invalid", "a swap names a version that somebody was told, or what was there, not both")
+    if isinstance(change, Delete) and change.version is not None and not 0 <= change.version <= INT_MAX:
+        raise Refusal("invalid", "a version is one that somebody was told")
     if isinstance(change, Increment) and abs(change.by) > INT_MAX:
         raise Refusal("invalid", "numbers have 64 bits")
 
@@ -178,8 +180,8 @@ class KvModel:
             case Swap(value=value, version=version, was=was, expires_ms=expires_ms):
                 if (version != one.version) if version is not None else (was != before):
                     return no
-            case Delete():
-                if before is None:
+            case Delete(version=version):
+                if (before is None) if version is None else (version != one.version):
                     return no
                 value, expires_ms = None, 0
             case Increment(by=by):
@@ -204,6 +206,9 @@ class KvModel:
         there += [key for key, siblings in self._several.items() if siblings.values]
         left = sorted(key for key in there if key.hex() > after)
         return Page(keys=left[:limit], after=left[limit - 1].hex() if len(left) > limit else "")
+
+    async def bucket(self, key: bytes) -> Bucket:
+        return self._checked(key, USUAL)
 
     async def topology(self) -> Layout:
         return Layout(cluster="model", epoch=1, places=[Place(node="model")], buckets=self._buckets)

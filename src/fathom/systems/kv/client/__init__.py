@@ -107,6 +107,9 @@ class Client:
         self._look()
         return await listed(self._routes, after, limit)
 
+    async def bucket(self, key: bytes) -> Bucket:
+        return self._bucket(key, USUAL)
+
     async def topology(self) -> Layout:
         try:
             await self._routes.refresh()
@@ -162,6 +165,8 @@ class Client:
                 words = ("SWAP", "NOTHING", b"", change.value)
             case Swap(was=bytes(was)):
                 words = ("SWAP", "VALUE", was, change.value)
+            case Delete(version=int(version)):
+                words = ("DELETE", "IF", version)
             case Delete():
                 words = ("DELETE",)
             case Increment(by=by):
@@ -172,7 +177,7 @@ class Client:
                 raise Refusal("invalid", f"a {type(change).__name__} is no change")
         if isinstance(change, Set | Add | Replace | Swap) and change.expires_ms:
             words += ("PXAT", change.expires_ms)
-        again = isinstance(change, Swap) and change.version is not None
+        again = isinstance(change, Swap | Delete) and change.version is not None
         if not again:
             return Question(key, "KV.CHANGE", key, *words)
         self._ops += 1

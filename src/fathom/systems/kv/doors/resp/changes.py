@@ -25,7 +25,8 @@ def change(client: Session, args: Words) -> Any:
     """KV.CHANGE key HOW [PXAT ms] [WITHIN ms] [OP number name].
 
     HOW is SET value, ADD value (if there is none), REPLACE value (if there is one), SWAP VERSION version value,
-    SWAP VALUE old value, SWAP NOTHING '' value, DELETE, INCREMENT by, APPEND bytes or EXPIRE ms (Unix time; 0: never).
+    SWAP VALUE old value, SWAP NOTHING '' value, DELETE [IF version], INCREMENT by, APPEND bytes or EXPIRE ms (Unix
+    time; 0: never).
     """
     how = args[2].upper().decode("ascii", "replace")
     takes = TAKES.get(how)
@@ -35,8 +36,12 @@ def change(client: Session, args: Words) -> Any:
     if len(words) >= 3 and words[-3].upper() == b"OP":
         op = (integer(words[-2]), _name(words[-1]))
         words = words[:-3]
-    asked = options(words, "WITHIN", *(("PXAT",) if how in EXPIRING else ()))
-    call = Change(key=args[1], how=how.lower(), given=_given(how, given, asked.get("PXAT", 0)), op=op)  # type: ignore[arg-type]
+    also = ("PXAT",) if how in EXPIRING else ("IF",) if how == "DELETE" else ()
+    asked = options(words, "WITHIN", *also)
+    told = _given(how, given, asked.get("PXAT", 0))
+    if "IF" in asked:  # a swap for nothing
+        how, told = "SWAP", (asked["IF"], None, 0)
+    call = Change(key=args[1], how=how.lower(), given=told, op=op)  # type: ignore[arg-type]
     return within(call, asked)
 
 
