@@ -68,7 +68,8 @@ class Told:
 ONE_STEP, ONCE, LOST = "a_key_changes_in_one_step", "an_increment_counts_once", "no_acknowledged_write_is_lost"
 RETURNS, NOBODY, BACK = "no_deleted_value_returns", "nothing_is_read_that_nobody_wrote", "a_session_never_goes_back"
 OLDER = "who_names_a_version_reads_nothing_older"
-UNKNOWN, FAILED = {"outcome": Outcome.UNKNOWN, "end_s": None}, {"outcome": Outcome.FAILED}
+UNKNOWN: dict[str, Any] = {"outcome": Outcome.UNKNOWN, "end_s": None}
+FAILED: dict[str, Any] = {"outcome": Outcome.FAILED}
 
 
 def done(version: int, before: str | None = None, **more: Any) -> dict[str, Any]:

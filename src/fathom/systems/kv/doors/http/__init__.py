@@ -14,14 +14,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from fathom.web.app import Door, api
+from fathom.web.app import api
 from fathom.web.limits import Limits, Rate
-from fathom.web.listen import Listen, Tls
+from fathom.web.listen import App, Listen, Tls
 from fathom.web.server import listening
 
 from ...api import VALUE_BYTES_MAX
 from .local import Local, Served
-from .routes import handlers
+from .routes import UNDER, handlers
 
 if TYPE_CHECKING:
     from ..resp import Store
@@ -34,9 +34,9 @@ LIMITS = Limits(
 )
 
 
-def app(service: Served, choices: Any = None, settings: Any = None, *, limits: Limits = LIMITS) -> Door:
+def app(service: Served, choices: Any = None, settings: Any = None, *, limits: Limits = LIMITS) -> App:
     """Return the ASGI application that serves the store, or one node of it, over HTTP."""
-    return api(
+    door = api(
         "kv",
         "1",
         handlers(service),
@@ -44,6 +44,16 @@ def app(service: Served, choices: Any = None, settings: Any = None, *, limits: L
         metrics=settings.metrics if settings is not None else None,
         says="A replicated key-value store: what it acknowledged it keeps, and what it cannot promise it says.",
     )
+
+    async def keyed(scope: Any, receive: Any, send: Any) -> None:
+        """Find the route without the key, whose bytes may look like part of an address; the raw path keeps them."""
+        if scope["type"] == "http":
+            for under in UNDER:
+                if scope.get("raw_path", b"").startswith(under.encode()):
+                    scope = {**scope, "path": f"{under}key"}
+        await door(scope, receive, send)
+
+    return keyed
 
 
 @asynccontextmanager

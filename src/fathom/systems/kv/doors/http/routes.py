@@ -19,8 +19,9 @@ from fathom.web.app import Visit
 from ...api import Add, Change, Changed, Delete, Found, Layout, Set, Swap, Terms, Written
 from .local import Served
 
-__all__ = ["handlers"]
+__all__ = ["UNDER", "handlers"]
 
+UNDER = ("/kv/", "/changes/")  # what comes after is a key
 CONTEXT = "kv-context"
 CONTEXT_CHARS_MAX = 16_384
 _TAG = re.compile(r'"(\d{1,19})"')
@@ -55,7 +56,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def handlers(kv: Served) -> list[Any]:
-    @get("/kv/{key:path}", operation_id="get", tags=["keys"])
+    @get("/kv/{key:str}", operation_id="get", tags=["keys"])
     async def read(
         request: Asker, r: Count = None, pr: Owners = None, deadline_ms: Deadline = None, at_least: Version = 0
     ) -> Response[Told]:
@@ -68,7 +69,7 @@ def handlers(kv: Served) -> list[Any]:
         told = Told(found.values, found.version, found.expires_ms, found.fallbacks)
         return Response(told, headers=headers)
 
-    @put("/kv/{key:path}", operation_id="put", tags=["keys"])
+    @put("/kv/{key:str}", operation_id="put", tags=["keys"])
     async def write(
         request: Asker,
         data: JSONBody[Value],
@@ -97,7 +98,7 @@ def handlers(kv: Served) -> list[Any]:
         wrote = await kv.put(key, data.value, _context(context), data.expires_ms, terms)
         return Response(wrote, headers=_headers(wrote))
 
-    @delete("/kv/{key:path}", operation_id="delete", tags=["keys"], status_code=200)
+    @delete("/kv/{key:str}", operation_id="delete", tags=["keys"], status_code=200)
     async def remove(
         request: Asker,
         w: Count = None,
@@ -117,7 +118,7 @@ def handlers(kv: Served) -> list[Any]:
         wrote = await kv.put(key, None, _context(context), 0, terms)
         return Response(wrote, headers=_headers(wrote))
 
-    @post("/changes/{key:path}", operation_id="change", tags=["keys"], status_code=200)
+    @post("/changes/{key:str}", operation_id="change", tags=["keys"], status_code=200)
     async def change(request: Asker, data: JSONBody[Change], deadline_ms: Deadline = None) -> Response[Changed]:
         """Change a key in one step that nobody comes between; the answer says whether its condition held."""
         changed = await kv.change(_key(request, b"/changes/"), data, Terms(deadline_ms=deadline_ms))
@@ -133,7 +134,7 @@ def handlers(kv: Served) -> list[Any]:
 
 def _key(request: Asker, under: bytes) -> bytes:
     """Return the key that the path says, byte for byte."""
-    raw = request.scope.get("raw_path") or request.scope["path"].encode()
+    raw = request.scope["raw_path"]
     if not raw.startswith(under):  # a prefix that is itself encoded, or a way round
         raise Refusal("not-found", "nothing lies at this address")
     return unquote_to_bytes(raw[len(under) :])
