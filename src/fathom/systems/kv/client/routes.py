@@ -73,7 +73,7 @@ class Door:
                 line = await Line.to(self.address, self._tls)
                 if self._token is not None:
                     await line.ask("AUTH", self._token)
-                raw, down = await line.ask("KV.TOPOLOGY")
+                raw, down = await line.ask("KV.ROUTES")
         except BaseException as error:
             if line is not None:
                 line.close()
@@ -172,7 +172,7 @@ class Routes:
         try:
             line = await door.line(0)
             async with asyncio.timeout(CONNECT_S):
-                raw, down = await line.ask("KV.TOPOLOGY")
+                raw, down = await line.ask("KV.ROUTES")
         except (Unsent, Lost, Error, TimeoutError) as error:
             door.fails()
             raise Unsent(str(error) or f"{door.address} did not answer within {CONNECT_S:g} s") from None

@@ -24,8 +24,8 @@ PAGE_MAX = 1_000
 _encode = msgspec.json.Encoder().encode
 
 
-def topology(client: Session, args: Words) -> Any:
-    """KV.TOPOLOGY: the newest, as JSON, and the names of those of whom nobody hears."""
+def routes(client: Session, args: Words) -> Any:
+    """KV.ROUTES: the newest topology, as JSON, and the names of those of whom nobody hears."""
     client.of_cluster = True
     store, newest = client.store, client.placement.topology
     return [_encode(newest), [node for node in newest.nodes if node != store.me and not store.alive(node)]]
@@ -56,7 +56,9 @@ def _command(name: str, arity: int, plan: Any, says: str) -> Command:
 
 
 COMMANDS = (
-    _command("kv.topology", 1, topology, "Tells who is in the cluster, what its buckets promise, and who is down."),
+    _command(
+        "kv.routes", 1, routes, "Tells a client of the cluster whom to ask: the topology as JSON, and who is down."
+    ),
     _command("kv.scan", 4, scan, "Lists keys of which this node is the first owner, a page at a time."),
     _command("kv.sums", 1, sums, "Tells digests of what lies here, by which replicas are compared."),
 )
