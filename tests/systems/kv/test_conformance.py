@@ -28,7 +28,7 @@ def now_ms() -> int:
 async def test_it_answers_as_the_model_does(tmp_path: Path, seed: int):
     async with running(tmp_path) as cluster, connected(cluster.seeds, deadline_ms=10_000, seed=seed) as kv:
         buckets = (await kv.topology()).buckets
-        twins = Twins(KvModel(now_ms, buckets), kv, seed)
+        twins = Twins(KvModel(now_ms, buckets), kv, seed, buckets)
         for step in range(STEPS):
             await twins.step()
             if step % 100 == 99:
@@ -72,7 +72,7 @@ class Forgetful(KvModel):
 
 @pytest.mark.parametrize("wrong", [Unread, Immortal, Blind, Forgetful])
 async def test_a_body_that_answers_otherwise_is_noticed(wrong: type[KvModel]):
-    twins = Twins(KvModel(now_ms, KINDS), wrong(now_ms, KINDS), 1)
+    twins = Twins(KvModel(now_ms, KINDS), wrong(now_ms, KINDS), 1, KINDS)
     with pytest.raises(AssertionError, match="seed 1"):
         for _ in range(STEPS):
             await twins.step()
@@ -80,7 +80,7 @@ async def test_a_body_that_answers_otherwise_is_noticed(wrong: type[KvModel]):
 
 
 async def test_two_models_agree():
-    twins = Twins(KvModel(now_ms, KINDS), KvModel(now_ms, KINDS), 1)
+    twins = Twins(KvModel(now_ms, KINDS), KvModel(now_ms, KINDS), 1, KINDS)
     for _ in range(STEPS):
         await twins.step()
     await twins.listed()

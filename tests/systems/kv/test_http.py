@@ -187,7 +187,7 @@ async def test_over_http_it_answers_as_the_model_does():
     try:
         async with http.opened(store, token=TOKEN, limits=QUICK) as url:
             kv = HttpKv(url, TOKEN)
-            twins = Twins(KvModel(now_ms, KINDS), kv, 5)
+            twins = Twins(KvModel(now_ms, KINDS), kv, 5, KINDS)
             twins.replicas = 1
             for _ in range(400):
                 await twins.step()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fathom.errors import Refusal
@@ -12,6 +12,7 @@ from fathom.systems.kv.api import (
     VALUE_BYTES_MAX,
     Add,
     Append,
+    Bucket,
     Change,
     Delete,
     Expire,
@@ -26,7 +27,6 @@ from fathom.systems.kv.api import (
 
 FAR_MS = 4_102_444_800_000  # the year 2100
 PAST_MS = 1_000
-KEYS = [b"%b%d" % (prefix, n) for prefix in (b"c:", b"s:", b"l:", b"z:") for n in range(4)]
 ODD = [b"", b"k" * 1_025, b"\0fathom\0epoch/1", b"\xff\0 \r\n", b"{c:0}"]
 
 
@@ -57,8 +57,12 @@ Ask = Callable[[Body], Awaitable[Any]]
 
 
 class Twins:
-    def __init__(self, model: Kv, service: Kv, seed: int) -> None:
+    """`buckets` are those of both; of each some keys are asked for. `late`: reads may be behind what was written."""
+
+    def __init__(self, model: Kv, service: Kv, seed: int, buckets: Sequence[Bucket], *, late: bool = False) -> None:
         self.model, self.service = Body(model), Body(service)
+        self.kinds = {bucket.prefix + b"k%d" % n: bucket.semantics for bucket in buckets for n in range(4)}
+        self.keys, self.late = list(self.kinds), late
         self.dice = random.Random(seed)
         self.seed, self.asked = seed, list[str]()
         self.replicas = 3  # of a key: so many may be asked for
@@ -97,17 +101,22 @@ class Twins:
 
     async def step(self) -> None:
         dice = self.dice
-        key = dice.choice(KEYS) if dice.random() < 0.97 else dice.choice(ODD)
-        kind = key[:1]
+        key = dice.choice(self.keys) if dice.random() < 0.97 else dice.choice(ODD)
         what = dice.random()
+        if self.late:
+            await self.service.kv.settled()
         if what < 0.3:
             await self.get(key)
         elif what < 0.33:
             await self.nonsense(key)
-        elif (kind in (b"s", b"l", b"z")) ^ (dice.random() < 0.02):
+        elif (self.kinds.get(key, "cas") != "cas") ^ (dice.random() < 0.02):
             await self.put(key)
         else:
             await self.change(key)
+
+    def key_of(self, semantics: str) -> bytes:
+        """Return a key that promises this, or any where none does."""
+        return next((key for key, kind in self.kinds.items() if kind == semantics), self.keys[0])
 
     def value(self) -> bytes:
         return self.dice.choice([b"", b"7", b"-3", b"a" * self.dice.randrange(60), self.dice.randbytes(8)])
@@ -123,7 +132,7 @@ class Twins:
     async def put(self, key: bytes) -> None:
         ago = self.dice.choice([0, 1, 1, 1, 2, 4])
         value = None if self.dice.random() < 0.15 else self.value()
-        expires_ms = self.expires_ms() if key[:1] != b"s" or self.dice.random() < 0.05 else 0
+        expires_ms = self.expires_ms() if self.kinds.get(key) != "siblings" or self.dice.random() < 0.05 else 0
         if value is None:
             expires_ms = 0
         many = self.replicas
@@ -160,22 +169,25 @@ class Twins:
 
     async def nonsense(self, key: bytes) -> None:
         big = b"v" * (VALUE_BYTES_MAX + 1)
+        lww, cas, siblings = map(self.key_of, ("lww", "cas", "siblings"))
+        another = self.keys[self.keys.index(siblings) - 1]
         terms = self.dice.choice([Terms(r=0), Terms(w=-1), Terms(deadline_ms=0), Terms(at_least=-1)])
         ask: Ask = self.dice.choice(
             [
                 lambda body: body.kv.get(key, terms),
                 lambda body: body.kv.bucket(b""),
-                lambda body: body.kv.put(b"l:0", big),
-                lambda body: body.kv.change(b"c:0", Set(value=big)),
-                lambda body: body.kv.put(b"s:0", b"x", b"nonsense"),
-                lambda body: body.kv.put(b"s:0", b"x", body.context(b"s:1", 1) or b"nonsense"),
-                lambda body: body.kv.change(b"c:1", Swap(value=b"x", version=2**64)),
-                lambda body: body.kv.change(b"c:1", Expire(expires_ms=-1)),
+                lambda body: body.kv.put(lww, big),
+                lambda body: body.kv.change(cas, Set(value=big)),
+                lambda body: body.kv.put(siblings, b"x", b"nonsense"),
+                lambda body: body.kv.put(siblings, b"x", body.context(another, 1) or b"nonsense"),
+                lambda body: body.kv.change(cas, Swap(value=b"x", version=2**64)),
+                lambda body: body.kv.change(cas, Expire(expires_ms=-1)),
                 lambda body: body.kv.scan("nonsense", 0),
             ]
         )
-        answer = await self.ask(f"nonsense {key!r}", b"", ask)
-        assert isinstance(answer, Refusal)
+        if self.kinds[siblings] == "siblings" and self.kinds[cas] == "cas":
+            answer = await self.ask(f"nonsense {key!r}", b"", ask)
+            assert isinstance(answer, Refusal)
 
     async def listed(self) -> None:
         """Compare all keys, page by page."""
