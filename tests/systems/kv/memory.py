@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from typing import Any
 
 from fathom.blocks.machine import Event, Message, Now, Request, Start, Synced, Tick
-from fathom.systems.kv.core.calls import Call
+from fathom.systems.kv.core.calls import Call, Within
 from fathom.systems.kv.core.identity import founded
 from fathom.systems.kv.core.node import Knobs, Node
 from fathom.systems.kv.core.topology import Bucket, Member, Topology
@@ -78,10 +78,18 @@ class MemoryStore:
         """Whether this node has heard of others, so that it may take requests."""
         return self._node.membership.knows_the_time
 
+    @property
+    def sums(self) -> Any:
+        return self._node.replica.sums
+
+    @property
+    def owing(self) -> int:
+        return sum(self._node.hints.held.values())
+
     def alive(self, node: str) -> bool:
         return self._node.membership.alive(node)
 
-    async def ask(self, call: Call, *, deadline_ms: int | None = None) -> Any:
+    async def ask(self, call: Call | Within, *, deadline_ms: int | None = None) -> Any:
         id = next(self._ids)
         self._answers[id] = None
         self.step(Request(id, call))

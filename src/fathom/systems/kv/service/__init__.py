@@ -1,0 +1,113 @@
+"""The store as a service: its nodes, founded with what the decisions want of them, and a client that asks them."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fathom.engines import redis_client
+from fathom.engines.redis_client import RedisClient
+from fathom.errors import EXIT_BROKE, FathomError, Refusal
+
+from ..client import Client, connected
+from ..core.topology import Topology
+
+if TYPE_CHECKING:
+    from fathom.web.choices import Choices
+
+__all__ = ["Stores", "open"]
+
+SERVES_S = 30.0
+PROBE = b"fathom"  # any key will do: it is only read
+
+Found = Callable[[Sequence[RedisClient], Topology | None], Awaitable[Topology]]
+
+
+class Node(Protocol):
+    """A node as an engine: where its Redis door is, and a client of it while it is connected."""
+
+    @property
+    def where(self) -> str: ...
+
+    @property
+    def client(self) -> RedisClient: ...
+
+
+class Stores(Protocol):
+    """What the service stands on."""
+
+    @property
+    def nodes(self) -> Sequence[Node]: ...
+
+
+@asynccontextmanager
+async def open(
+    stores: Stores, choices: Choices | None = None, *, found: Found | None = None, **how: Any
+) -> AsyncIterator[Client]:
+    """Serve the store for the length of a block, founding the cluster if all of its nodes are empty.
+
+    `choices` say what it is founded with. A cluster that was founded otherwise is refused: data lies where its
+    placement says, in the form that its semantics give it. `how`: see `client.connected`.
+    """
+    wanted = _wanted(choices)
+    topology = await (found or _founder())([node.client for node in stores.nodes], wanted)
+    if wanted is not None:
+        _same(topology, wanted)
+    places = [redis_client.Address.parse(node.where) for node in stores.nodes]
+    seeds = [f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}" for place in places]
+    tls = ssl.create_default_context() if places[0].tls else None
+    async with connected(seeds, token=places[0].password, tls=tls, **how) as client:
+        await _serves(client)
+        yield client
+
+
+def _founder() -> Found:
+    from .founding import found  # pyright: ignore[reportMissingImports,reportUnknownVariableType]
+
+    return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def _wanted(choices: Choices | None) -> Topology | None:
+    """Return what the answers want of a topology, without members."""
+    if choices is None:
+        return None
+    from ..decisions import founding_of  # pyright: ignore[reportMissingImports,reportUnknownVariableType]
+
+    answers = [choices.serving(decision) for decision in choices.chosen]
+    return founding_of(answers).topology("", ())  # pyright: ignore[reportUnknownVariableType,reportUnknownMemberType]
+
+
+def _same(topology: Topology, wanted: Topology) -> None:
+    """Raise FathomError unless a cluster is as it is wanted, whoever its members are."""
+    differ = [
+        field
+        for field in Topology.__struct_fields__
+        if field not in ("cluster", "epoch", "members", "then") and getattr(topology, field) != getattr(wanted, field)
+    ]
+    if differ:
+        raise FathomError(
+            f"the cluster '{topology.cluster}' was founded with other {' and '.join(differ)}",
+            why="what lies there would be looked for elsewhere, or read as something else",
+            fix="open it with the choices that it was founded with, or found another on empty folders",
+        )
+
+
+async def _serves(client: Client) -> None:
+    """Return when a key can be read: nodes that have just begun must hear of each other first."""
+    until_s = asyncio.get_running_loop().time() + SERVES_S
+    while True:
+        try:
+            await client.get(PROBE)
+            return
+        except (Refusal, TimeoutError) as not_yet:
+            if asyncio.get_running_loop().time() > until_s:
+                raise FathomError(
+                    f"the store does not serve after {SERVES_S:g} s",
+                    why=str(not_yet),
+                    fix="see each node: fathom kv members",
+                    code=EXIT_BROKE,
+                ) from None
+        await asyncio.sleep(0.02)  # nobody tells when enough of them are there
