@@ -45,6 +45,11 @@ class Member:
         return self._node.topology
 
     @property
+    def known(self) -> Topology | None:
+        """The same, or None while it knows none."""
+        return self._node.topology
+
+    @property
     def knows(self) -> bool:
         """Whether this node has heard of others in this life, so that it takes requests."""
         return self._node.topology is not None and self._node.membership.knows_the_time

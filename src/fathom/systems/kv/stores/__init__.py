@@ -1,0 +1,22 @@
+"""What the store stands on: nodes, each a process of its own with a disk of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .nodes import Node
+
+__all__ = ["Node", "Stores"]
+
+
+@dataclass
+class Stores:
+    """The nodes of one cluster, founded by the service that finds all of them empty."""
+
+    n1: Node
+    n2: Node
+    n3: Node
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(vars(self).values())
