@@ -1,4 +1,4 @@
-"""A node for as long as its process: it waits for a cluster, lives as its member, and begins anew when it is founded."""
+"""A node for as long as its process: it waits for a cluster, is founded, lives as a member, and begins anew."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ import msgspec
 from fathom.engines.rocks_tuning import Tuning
 from fathom.errors import EXIT_BROKE, FathomError
 
-from ..core.calls import Answer, Call
 from ..core.node import Knobs
 from ..core.topology import Topology
 from .founding import check
@@ -49,7 +48,7 @@ class Home:
     token: str = ""
     tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None
     knobs: Knobs | None = None
-    tuning: Tuning = Tuning()
+    tuning: Tuning = field(default_factory=Tuning)
     seed: int | None = None
     known: dict[str, tuple[str, int]] = field(default_factory=dict)
 
@@ -69,7 +68,7 @@ class Resident:
     A life ends and another begins; those who ask meanwhile are told so. What ends it for good: `lasting`.
     """
 
-    ask: Callable[..., Awaitable[Answer]]
+    ask: Callable[..., Awaitable[Any]]  # of the life that is
 
     def __init__(self, home: Home) -> None:
         self.home, self.me = home, home.node

@@ -109,10 +109,10 @@ class Node(Engine):
             )
         self._version = f"Fathom kv {info.get('version', '0')}"
 
-    async def _info(self, section: str, within_s: float = 10.0) -> dict[str, str]:
-        """Return a section of INFO. It takes a connection of its own, so that it works beside any client."""
+    async def _info(self, *sections: str, within_s: float = 10.0) -> dict[str, str]:
+        """Return sections of INFO. It takes a connection of its own, so that it works beside any client."""
         async with RedisClient.open(self.where, within_s=within_s, deadline_s=max(0.05, min(2.0, within_s))) as client:
-            said = await client("INFO", section)
+            said = await client("INFO", *sections)
         return dict(line.split(":", 1) for line in said.decode().splitlines() if ":" in line)
 
     @property
@@ -133,15 +133,21 @@ class Node(Engine):
         """Return what it has counted since it started: commands (`cmd`), and what its store has done and holds.
 
         `keys_written`, `bytes_written`, `wal_syncs` (the fsyncs), `file_bytes` and the rest of `Rocks.counters`, and by
-        name what is rare in the protocol. What others wrote at this node counts too.
+        name what is rare in the protocol. What others wrote at this node counts too. Everybody's commands count: this
+        look costs AUTH, CLIENT, SELECT, PING and INFO, which show in the next.
         """
-        stats, store = await self._info("stats"), await self._info("store")
-        counted = {name: int(count) for name, count in store.items() if count.lstrip("-").isdigit()}
-        return counted | {
-            "cmd": int(stats["total_commands_processed"]),
-            "rejected": int(stats["total_error_replies"]),
-            "connections": int(stats["total_connections_received"]),
-        }
+        info = await self._info("stats", "store")
+        counted = {name: int(count) for name, count in info.items() if count.isdigit()}
+        return {COUNTERS.get(name, name): count for name, count in counted.items()}
+
+
+COUNTERS = {  # its own: our name
+    "total_commands_processed": "cmd",
+    "total_error_replies": "rejected",
+    "total_connections_received": "connections",
+    "rejected_connections": "turned_away",
+    "evicted_clients": "evicted",
+}
 
 
 class OwnNode(Node, Killable, Pausable):

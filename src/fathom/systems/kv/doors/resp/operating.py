@@ -13,7 +13,7 @@ from fathom.errors import FathomError
 from ...core.calls import Failure, Reshape, Reshaped
 from ...core.topology import Member, Topology
 from .command import Command
-from .replies import OK, Error, Wrong, failed
+from .replies import OK, Error, Wrong, bulk, failed
 
 if TYPE_CHECKING:
     from .session import Session
@@ -51,7 +51,7 @@ def node(client: Session, args: Words) -> dict[str, Any]:
 
 
 def topology(client: Session, args: Words) -> bytes:
-    return msgspec.json.encode(client.placement.topology)
+    return bulk(msgspec.json.encode(client.placement.topology))
 
 
 def members(client: Session, args: Words) -> list[dict[str, Any]]:
