@@ -136,10 +136,9 @@ async def test_a_node_of_one_cluster_is_not_founded_into_another(nodes: list[Own
             raw = msgspec.json.encode(of_nodes([await described(theirs)]))
             with pytest.raises(RedisError, match="of a cluster already"):
                 await first("KV.FOUND", raw)
-        async with nodes[0].connected() as first, Node.start(keeper, name="n5") as fifth:
-            async with fifth.connected() as empty:
-                with pytest.raises(FathomError, match="cannot be one cluster"):
-                    await found([theirs, empty])
+        async with Node.start(keeper, name="n5") as fifth, fifth.connected() as empty:
+            with pytest.raises(FathomError, match="cannot be one cluster"):
+                await found([theirs, empty])
 
 
 async def test_a_node_that_waits_says_so_and_takes_nothing(nodes: list[OwnNode]):

@@ -12,10 +12,10 @@ import signal
 import ssl
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import msgspec
 
@@ -31,6 +31,9 @@ from . import resp
 __all__ = ["Authority", "Spec", "home_of", "main", "run", "serving"]
 
 log = logging.getLogger("fathom.kv.node")
+
+Ready: TypeAlias = Callable[[dict[str, Any]], None]
+Meanwhile: TypeAlias = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 
 CLOSE_S = 10.0  # for all of the ending; then the process ends as it stands, which loses nothing
 
@@ -88,15 +91,18 @@ def main() -> None:
         sys.exit(EXIT_BROKE)
 
 
-def run(spec: Spec, ready: Callable[[dict[str, Any]], None]) -> None:
-    """Let a node live until a signal; `ready` is told where it is. Raises FathomError."""
+def run(spec: Spec, ready: Ready, meanwhile: Meanwhile | None = None) -> None:
+    """Let a node live until a signal. Raises FathomError.
+
+    `ready` is told where it is; `meanwhile` too, and may then do something beside it: if that fails, the node ends.
+    """
     try:
         import uvloop
     except ImportError:  # it has no wheel for every platform; the system's own loop serves too, more slowly
-        asyncio.run(_live(spec, ready))
+        asyncio.run(_live(spec, ready, meanwhile))
         return
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_live(spec, ready))
+        runner.run(_live(spec, ready, meanwhile))
 
 
 def _read(raw: bytes) -> Spec:
@@ -110,7 +116,7 @@ def _read(raw: bytes) -> Spec:
         ) from None
 
 
-async def _live(spec: Spec, ready: Callable[[dict[str, Any]], None]) -> None:
+async def _live(spec: Spec, ready: Ready, meanwhile: Meanwhile | None) -> None:
     loop, ending = asyncio.get_running_loop(), asyncio.Event()
 
     def end() -> None:
@@ -122,15 +128,18 @@ async def _live(spec: Spec, ready: Callable[[dict[str, Any]], None]) -> None:
     async with serving(spec) as resident:
         gc.collect()
         gc.freeze()  # what serves for good need not be looked at again and again
-        ready({"ready": True, "pid": os.getpid(), **resident.facts()})
-        over = asyncio.create_task(resident.lasting())
-        told = asyncio.create_task(ending.wait())
-        await asyncio.wait({over, told}, return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        if over.done():
-            await over
-        over.cancel()
-        await asyncio.gather(over, told, return_exceptions=True)
+        facts = resident.facts()
+        ready({"ready": True, "pid": os.getpid(), **facts})
+        lasting = [resident.lasting(), ending.wait(), *([meanwhile(facts)] if meanwhile is not None else [])]
+        tasks = [asyncio.ensure_future(one) for one in lasting]
+        while not ending.is_set():
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                tasks.remove(task)
+                await task  # the life has ended, or what was done meanwhile failed
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         log.info("ending")
 
 

@@ -18,7 +18,7 @@ from fathom.errors import FathomError
 
 from ..core.topology import Bucket, Member, Topology
 
-__all__ = ["check", "described", "found", "of_nodes"]
+__all__ = ["check", "described", "found", "member_of", "of_nodes"]
 
 VNODES_MAX = 1_024
 MEMBERS_MAX = 256
@@ -59,6 +59,11 @@ async def described(client: RedisClient) -> dict[str, Any]:
     return {**words, "epoch": int(words["epoch"]), "incarnation": int(words["incarnation"])}
 
 
+def member_of(facts: dict[str, Any]) -> Member:
+    """Return a node as a member, out of what it says of itself."""
+    return msgspec.convert({word: facts[word] for word in ("node", "rack", "peer", "resp", "http")}, Member)
+
+
 def of_nodes(facts: Iterable[dict[str, Any]], wanted: Topology | None = None) -> Topology:
     """Return the topology with which these nodes can begin; all but its cluster and members is as in `wanted`."""
     nodes = list(facts)
@@ -69,8 +74,7 @@ def of_nodes(facts: Iterable[dict[str, Any]], wanted: Topology | None = None) ->
             why=f"they were started for {', '.join(sorted(clusters)) or 'none'}",
             fix="start all of them with the same --cluster",
         )
-    words = ("node", "rack", "peer", "resp", "http")
-    members = sorted((Member(**{word: fact[word] for word in words}) for fact in nodes), key=lambda it: it.node)
+    members = sorted(map(member_of, nodes), key=lambda member: member.node)
     like = wanted or Topology(cluster="", epoch=1, members=())
     return msgspec.structs.replace(like, cluster=clusters.pop(), epoch=1, members=tuple(members), then=())
 
