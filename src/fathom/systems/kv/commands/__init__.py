@@ -12,6 +12,7 @@ from fathom.sim.schedule import Fault, printed, read
 
 from .members import add, found, members, remove, restore, snapshot
 from .node import node
+from .torture import torture
 
 __all__ = ["app"]
 
@@ -74,5 +75,5 @@ def _read(file: Path) -> list[Fault]:
         ) from None
 
 
-for command in (node, found, members, add, remove, snapshot, restore):
+for command in (node, found, members, add, remove, snapshot, restore, torture):
     app.add_command(command)
