@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Node", "OwnNode"]
 
-PROCESS = "fathom.systems.kv.doors.node"  # by its name: whoever starts a process need not know what is in it
+PROCESS = ("-m", "fathom.systems.kv.doors.node")  # by its name: who starts a process need not know what is in it
 START_S = 60.0  # a log that was not written out is read first
 STOP_S = 12.0  # a little more than the node allows itself
 KEPT = "ports.json"  # beside its disk, which may be lost: the ports at which the others know it
@@ -221,7 +221,7 @@ class OwnNode(Node, Killable, Pausable):
     async def _spawn(self) -> dict[str, str]:
         """Start its process; return what it says when its doors are open. Raises `_Taken`, FathomError."""
         self._child = child = await self._keeper.spawn(
-            [sys.executable, "-P", "-m", PROCESS],
+            [sys.executable, "-P", *PROCESS],
             name=self._name,
             cores=self._cores,
             stdin=json.dumps(self._spec).encode(),  # not arguments: those are for everyone to read

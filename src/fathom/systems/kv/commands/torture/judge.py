@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+from itertools import pairwise
 
 from fathom.blocks.linearizable import Model, Put, Saw, SawOther, Step, Swap, check
 from fathom.blocks.verdict import Answer
@@ -101,8 +101,4 @@ REGISTERS = Model(None, _means)
 def gaps(acknowledged_s: list[float], until_s: float) -> list[tuple[float, float]]:
     """Return the stretches in which no write was acknowledged to anybody, the longest first: from, how long."""
     times = [0.0, *sorted(acknowledged_s), until_s]
-    return sorted(((a, b - a) for a, b in zip(times, times[1:], strict=False)), key=lambda gap: -gap[1])
-
-
-def shown(value: Any) -> str:
-    return "nothing" if value is None else str(value)
+    return sorted(((a, b - a) for a, b in pairwise(times)), key=lambda gap: -gap[1])

@@ -1,8 +1,8 @@
 """People who ask a cluster while it is broken: unmodified clients of Redis Cluster, and a history of what they did.
 
-Each has a client of its own, which is told not to send a command again that may have been done (`Retry(NoBackoff(), 0)`):
-who counts or compares must ask so of any Redis. What a client then raises tells what became of the command, by its
-first word; a connection that broke, or time that ran out, is *unknown*.
+Each has a client of its own, which is told not to send a command again that may have been done: who counts or compares
+must ask that of it with any Redis. What a client then raises tells what became of the command, by its first word; a
+connection that broke, or time that ran out, is *unknown*.
 """
 
 from __future__ import annotations
