@@ -99,5 +99,3 @@ def test_what_is_read_in_the_end_is_all_that_was_written_to_stay():
 def test_a_gap_is_where_nobody_had_a_write_acknowledged():
     assert gaps([1.0, 1.5, 4.0], 4.5)[0] == (1.5, 2.5)
     assert gaps([], 3.0)[0] == (0.0, 3.0)
-
-

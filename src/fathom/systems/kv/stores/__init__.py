@@ -16,7 +16,10 @@ class Stores:
     n1: Node
     n2: Node
     n3: Node
+    n4: Node | None = None
+    n5: Node | None = None
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        return tuple(vars(self).values())
+        """Those that there are."""
+        return tuple(node for node in (self.n1, self.n2, self.n3, self.n4, self.n5) if node is not None)

@@ -50,7 +50,8 @@ class Node(Engine):
 
     @classmethod
     def at(cls, url: str) -> Node:
-        """Return the node at `redis://:token@host:port`, or `rediss://…` where it has TLS."""
+        """Return the node at `redis://:token@host:port` or host:port, or at `rediss://…` where it has TLS."""
+        url = url if "://" in url else f"redis://{url}"
         Address.parse(url)
         return Node(url)
 
