@@ -45,9 +45,13 @@ def told(report: Report) -> str:
     lines = [
         f"seed {report.seed}: {asked} in {report.lasted_s:.0f} s; {report.acknowledged:,} writes acknowledged",
         "done to it: " + (", ".join(f"{count} x {what}" for what, count in sorted(kinds.items())) or "nothing"),
-        f"longest write gap: {report.gap_s:.2f} s, from {report.gap_from_s:.1f} s on"
-        + (f" ({', '.join(report.gap_during)})" if report.gap_during else ""),
+        *(
+            f"{'longest write gap' if not at else '         then one'}: {gap.lasts_s:.2f} s, from {gap.from_s:.1f} s on"
+            + (f" ({', '.join(gap.during)})" if gap.during else "")
+            for at, gap in enumerate(report.gaps)
+        ),
         f"longest that one client waited for a write: {report.person_gap_s:.2f} s",
+        "not ok: " + (", ".join(f"{count:,} x {why}" for why, count in report.errors.items()) or "nothing"),
         *(f"{'held' if not report.broken else 'tried'}: {law} ({count:,})" for law, count in report.tried.items()),
         *(f"trouble: {says}" for says in report.troubles),
         *(f"BROKEN: {says}" for says in report.broken),

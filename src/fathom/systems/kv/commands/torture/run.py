@@ -22,11 +22,12 @@ from .harm import HEAVY, LIGHT, Harm, Tormentor, all_well
 from .judge import gaps, judged, wanted
 from .people import Cluster, Log, Person, client_of
 
-__all__ = ["Plan", "Report", "torture"]
+__all__ = ["Gap", "Plan", "Report", "torture"]
 
 BUCKETS = (Bucket(), Bucket(prefix=b"l:", semantics="lww"))
 FINAL_TRIES = 200
 MINUTE_S = 60.0
+GAPS = 3
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +42,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     knobs: dict[str, int] = {}
 
 
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch in which no write was acknowledged to anybody, and what was broken then."""
+
+    from_s: float
+    lasts_s: float
+    during: tuple[str, ...]
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked and done, and which promises did not hold."""
 
@@ -53,9 +62,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: int  # writes
     harms: tuple[Harm, ...]
     troubles: tuple[str, ...]  # what could not be done to the nodes, or healed
-    gap_s: float  # the longest in which no write was acknowledged to anybody
-    gap_from_s: float
-    gap_during: tuple[str, ...]
+    gaps: tuple[Gap, ...]  # the longest in which no write was acknowledged to anybody
     person_gap_s: float  # the longest that any one of the people waited for a write
     tried: dict[str, int]
     broken: tuple[str, ...]
@@ -76,8 +83,7 @@ async def torture(plan: Plan, *, record: Path | None = None, says: Callable[[str
         await _founded(nodes)
         cluster, log = Cluster([node.address for node in nodes], nodes[0].token), Log()
         says(f"{plan.nodes} nodes are up; {plan.people} people ask them for {plan.minutes:g} minutes")
-        harms, troubles = await _tortured(plan, nodes, cluster, log)
-        lasted_s = log.now()
+        harms, troubles, lasted_s = await _tortured(plan, nodes, cluster, log)
         says(f"{len(log.ops):,} operations; healing, and reading what there is")
         try:
             await all_well(nodes)
@@ -89,8 +95,7 @@ async def torture(plan: Plan, *, record: Path | None = None, says: Callable[[str
     if record is not None:
         _write(record, ops, there)
     broken, tried = judged(ops, there)
-    gap_from_s, gap_s = gaps(log.acknowledged_s, lasted_s)[0]
-    during = [f"{harm.what} of {harm.node}" for harm in harms if _touches(harm, gap_from_s, gap_s)]
+    longest = tuple(_gap(harms, from_s, lasts_s) for from_s, lasts_s in gaps(log.acknowledged_s, lasted_s)[:GAPS])
     return Report(
         seed=plan.seed,
         lasted_s=lasted_s,
@@ -101,9 +106,7 @@ async def torture(plan: Plan, *, record: Path | None = None, says: Callable[[str
         acknowledged=len(log.acknowledged_s),
         harms=tuple(sorted(harms, key=lambda harm: harm.from_s)),
         troubles=tuple(troubles),
-        gap_s=gap_s,
-        gap_from_s=gap_from_s,
-        gap_during=tuple(during),
+        gaps=longest,
         person_gap_s=_person_gap(ops, lasted_s),
         tried=tried,
         broken=tuple(broken),
@@ -117,7 +120,10 @@ async def _founded(nodes: list[OwnNode]) -> None:
     await all_well(nodes)
 
 
-async def _tortured(plan: Plan, nodes: list[OwnNode], cluster: Cluster, log: Log) -> tuple[list[Harm], list[str]]:
+async def _tortured(
+    plan: Plan, nodes: list[OwnNode], cluster: Cluster, log: Log
+) -> tuple[list[Harm], list[str], float]:
+    """Let people ask and tormentors break; return what was done, what could not be, and when all was over."""
     ended, free = asyncio.Event(), {node.name for node in nodes}
     tormentors = [
         Tormentor(nodes, free, kinds, f"{plan.seed}/{which}", log.now)
@@ -133,8 +139,10 @@ async def _tortured(plan: Plan, nodes: list[OwnNode], cluster: Cluster, log: Log
             for one in (*people, *tormentors):
                 tasks.create_task(one.live(ended))
             await asyncio.sleep(plan.minutes * MINUTE_S)
+            lasted_s = log.now()
             ended.set()
-    return [harm for one in tormentors for harm in one.done], [says for one in tormentors for says in one.failed]
+    harms = [harm for one in tormentors for harm in one.done]
+    return harms, [says for one in tormentors for says in one.failed], lasted_s
 
 
 async def _found(cluster: Cluster, keys: list[str]) -> dict[str, str | None]:
@@ -168,15 +176,16 @@ async def _read(client: Any, key: str) -> str | None:
     )
 
 
-def _touches(harm: Harm, from_s: float, lasts_s: float) -> bool:
-    return harm.from_s <= from_s + lasts_s and harm.healed_s >= from_s
+def _gap(harms: list[Harm], from_s: float, lasts_s: float) -> Gap:
+    touching = [harm for harm in harms if harm.from_s <= from_s + lasts_s and harm.healed_s >= from_s]
+    return Gap(from_s=from_s, lasts_s=lasts_s, during=tuple(f"{harm.what} of {harm.node}" for harm in touching))
 
 
 def _person_gap(ops: list[Any], until_s: float) -> float:
     last: dict[str, float] = {}
     longest = 0.0
     for op in ops:
-        if op.call in ("once", "newest", "count", "write") and op.acknowledged:
+        if op.call in ("once", "newest", "count", "write") and op.acknowledged and op.end_s <= until_s:
             longest = max(longest, op.end_s - last.get(op.caller, 0.0))
             last[op.caller] = op.end_s
     return max([longest, *(until_s - end_s for end_s in last.values())])
