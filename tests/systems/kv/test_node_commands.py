@@ -121,6 +121,11 @@ async def test_a_client_is_no_operator(machines: Machines):
 async def test_a_node_refuses_what_it_must_not_be(machines: Machines, tmp_path: Path):
     alone = ["node", tmp_path / "x", "--name", "n1", "--port", free_port(), "--peer-port", free_port()]
     assert "without TLS" in await machines.ask(*alone, "--listen", "0.0.0.0", fails=True)
+    certified = ["--tls-cert", machines.cert, "--tls-key", machines.key, *machines.shown]
+    assert "--advertise" in await machines.ask(*alone, "--listen", "0.0.0.0", *certified, fails=True)
+    await (await machines.start("n1")).kill()
+    words = ["node", tmp_path / "n1", "--name", "n1", "--cluster", "other", "--port", free_port()]
+    assert "belongs to another cluster" in await machines.ask(*words, "--peer-port", free_port(), fails=True)
     assert "not complete" in await machines.ask(*alone, "--tls-cert", machines.cert, fails=True)
     assert "no knob" in await machines.ask(*alone, "--set", "pong_ms=3", fails=True)
     assert "no name of a node" in await machines.ask("node", tmp_path / "x", "--name", "../n1", fails=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fathom.engines.engine import EngineError
 from fathom.engines.keeper import Keeper
 from fathom.engines.redis_client import RedisError
 from fathom.errors import FathomError
@@ -103,6 +105,30 @@ async def test_a_node_that_was_founded_is_not_founded_again_though_it_is_empty(n
         assert (await described(second))["state"] in ("waiting", "rebuilding")
         await nodes[0].restart()
         await member(second)
+
+
+async def test_nobody_founds_while_a_node_does_not_answer_but_a_cluster_that_there_is_is_found(nodes: list[OwnNode]):
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(node.connected(deadline_s=0.5)) for node in nodes]
+        await nodes[2].kill()
+        with pytest.raises(EngineError):
+            await found(clients)
+        assert [(await described(client))["state"] for client in clients[:2]] == ["waiting", "waiting"]
+    await nodes[2].restart()
+    await founded(nodes)
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(node.connected(deadline_s=0.5)) for node in nodes]
+        await nodes[0].kill()
+        assert (await found(clients)).nodes == ("n1", "n2", "n3")
+
+
+async def test_a_node_that_is_asked_to_end_ends_in_order(nodes: list[OwnNode]):
+    await founded(nodes)
+    async with cluster_client(nodes) as client:
+        await client.set("a", 1)
+    assert nodes[0]._child is not None
+    await nodes[0]._child.signal(signal.SIGTERM)
+    assert await nodes[0]._child.wait() == 0
 
 
 async def test_a_founder_that_ends_halfway_leaves_nodes_that_wait_and_another_ends_it(nodes: list[OwnNode]):

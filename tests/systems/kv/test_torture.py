@@ -20,7 +20,7 @@ KNOBS = {"ping_ms": 100, "ack_ms": 200, "suspect_ms": 500, "repair_ms": 300}
 
 @pytest.mark.slow
 async def test_what_was_acknowledged_is_there_after_every_kind_of_harm(tmp_path: Path):
-    report = await torture(Plan(minutes=0.4, seed=5, people=6, knobs=KNOBS), record=tmp_path)
+    report = await torture(Plan(minutes=0.3, seed=5, people=6, knobs=KNOBS), record=tmp_path)
     assert not report.broken and not report.troubles, told(report)
     assert {"kill", "pause", "cut"} < {harm.what for harm in report.harms}
     assert report.acknowledged > 200 and report.unknown > 0

@@ -20,6 +20,7 @@ from typing import Any, NoReturn, TypeAlias
 import msgspec
 
 from fathom.engines.keeper import free_port
+from fathom.engines.rocks import Durability
 from fathom.engines.rocks_tuning import Tuning
 from fathom.errors import EXIT_BROKE, FathomError, nearest
 from fathom.web.listen import Listen, Tls, cannot_listen
@@ -65,6 +66,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tuning: dict[str, Any] = {}
     known: dict[str, str] = {}  # node → host:port of its peers, for one that comes to a cluster
     seed: int | None = None
+    durability: Durability = "fsync"
 
 
 def main() -> None:
@@ -148,10 +150,17 @@ async def serving(spec: Spec) -> AsyncIterator[Resident]:
     """Let a node live with its doors open, for the length of a block. Raises FathomError."""
     ports = spec.resp_port or free_port(), spec.peer_port or free_port()
     shown = Tls(cert=spec.tls.cert, key=spec.tls.key) if spec.tls is not None else None
-    listen = Listen(host=spec.host, port=ports[0], tls=shown, token=spec.operator or spec.token)
-    listen.check()
+    for token in (spec.operator or spec.token, spec.token):  # the last is what clients show
+        listen = Listen(host=spec.host, port=ports[0], tls=shown, token=token)
+        listen.check()
     context = listen.context()
     home = home_of(spec, ports[1])
+    if spec.host in ("0.0.0.0", "::") and not spec.advertised:
+        raise FathomError(
+            f"nobody can be told to come to {spec.host}",
+            why="it stands for all addresses of this machine, and others must be told one",
+            fix="say which: --advertise ADDRESS",
+        )
     async with AsyncExitStack() as open_now:
         try:
             resident = await open_now.enter_async_context(residing(home))
@@ -200,6 +209,7 @@ def home_of(spec: Spec, port: int) -> Home:
         tuning=tuning,
         known=known,
         seed=spec.seed,
+        durability=spec.durability,
     )
 
 

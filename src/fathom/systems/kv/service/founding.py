@@ -82,17 +82,23 @@ def of_nodes(facts: Iterable[dict[str, Any]], wanted: Topology | None = None) ->
 async def found(clients: Sequence[RedisClient], wanted: Topology | None = None) -> Topology:
     """Found a cluster of the nodes behind these clients, unless one of them is of a cluster; return what holds then.
 
+    All of them must answer, unless there is nothing to found. Raises EngineError, FathomError.
+
     `wanted` says what is wanted of the topology besides its members: vnodes and buckets.
     """
-    facts = await asyncio.gather(*map(described, clients))
-    begun = [at for at, fact in enumerate(facts) if fact["state"] not in ("waiting", "promised")]
+    told = await asyncio.gather(*map(described, clients), return_exceptions=True)
+    answers = [(client, fact) for client, fact in zip(clients, told, strict=True) if isinstance(fact, dict)]
+    begun = [client for client, fact in answers if fact["state"] not in ("waiting", "promised")]
     if begun:
-        topology = await _topology(clients[begun[0]])
+        topology = await _topology(begun[0])
         if topology.epoch == 1:  # perhaps its founder ended between the first that began and the last
-            left = [client for client, fact in zip(clients, facts, strict=True) if fact["state"] == "promised"]
+            left = [client for client, fact in answers if fact["state"] == "promised"]
             await asyncio.gather(*(_ask(client, topology, begin=True) for client in left))
         return topology
-    topology = of_nodes(facts, wanted)
+    for fault in told:
+        if isinstance(fault, BaseException):  # it may be of a cluster already
+            raise fault
+    topology = of_nodes((fact for _, fact in answers), wanted)
     check(topology, topology.cluster)
     await asyncio.gather(*(_ask(client, topology, begin=False) for client in clients))
     await asyncio.gather(*(_ask(client, topology, begin=True) for client in clients))

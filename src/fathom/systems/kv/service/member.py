@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fathom.blocks.machine import Batch
-from fathom.engines.rocks import Rocks
+from fathom.engines.rocks import Durability, Rocks
 from fathom.engines.rocks_tuning import Tuning
 from fathom.errors import FathomError
 
@@ -96,6 +96,7 @@ async def living(
     token: str = "",
     tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
     seed: int | None = None,
+    durability: Durability = "fsync",
 ) -> AsyncIterator[Member]:
     """Live one life of node `me` over what its folder holds.
 
@@ -104,7 +105,7 @@ async def living(
     disk is ill; the life that a disk ends is over by `Member.ended`.
     """
     await _prepare(folder, me, cluster, tuning, founding)
-    async with Rocks.open(folder, cluster=cluster, families=FAMILIES, tuning=tuning) as store:
+    async with Rocks.open(folder, cluster=cluster, families=FAMILIES, tuning=tuning, durability=durability) as store:
         node = Node(me, store, random.Random(seed), knobs)
 
         def listed(who: str) -> tuple[str, int] | None:

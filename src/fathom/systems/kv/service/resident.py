@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from fathom.engines.rocks import Durability
 from fathom.engines.rocks_tuning import Tuning
 from fathom.errors import EXIT_BROKE, FathomError
 
@@ -50,6 +51,7 @@ class Home:
     knobs: Knobs | None = None
     tuning: Tuning = field(default_factory=Tuning)
     seed: int | None = None
+    durability: Durability = "fsync"  # none: a power cut takes what it acknowledged last
     known: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -204,6 +206,7 @@ class Resident:
                 token=home.token,
                 tls=home.tls,
                 seed=home.seed,
+                durability=home.durability,
             ) as member:
                 self._life, self._port, self.ask = member, member.port, member.ask
                 self._anew = self._loop.create_future()

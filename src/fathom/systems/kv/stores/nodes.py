@@ -69,15 +69,17 @@ class Node(Engine):
         knobs: Mapping[str, int] | None = None,
         tuning: Mapping[str, Any] | None = None,
         token: str | None = None,
+        durability: str = "fsync",
         linked: bool = False,
         known: Mapping[str, str] | None = None,
     ) -> AbstractAsyncContextManager[OwnNode]:
         """Start one of our own, which waits for its cluster to be founded unless its folder holds one.
 
         `node` is what the others call it (default: the last word of `name`); `cluster` is what the nodes of one cluster
-        have in common (default: the words of `name` before that); `token` is what all nodes and clients of a
-        cluster must show (default: one that this process draws once). `linked`: other nodes reach it through a link,
-        which can be cut. `known` says where other nodes listen, for one that comes to a cluster.
+        have in common (default: the words of `name` before that); `token` is what all nodes and clients of it must show
+        (default: one that is drawn once a run). `durability` "none" leaves its log to the operating system: a power cut
+        takes what it acknowledged last. `linked`: other nodes reach it through a link, which can be cut. `known` says
+        where other nodes listen, for one that comes to a cluster.
         """
         place = folder.absolute() if folder else None
         body, _, field = name.rpartition("-")
@@ -86,6 +88,7 @@ class Node(Engine):
             "cluster": cluster or "-".join(("kv", *re.findall(r"[a-z0-9]+", body.lower()))),
             "rack": rack,
             "token": token or _own_token(keeper),
+            "durability": durability,
             "knobs": dict(knobs or {}),
             "tuning": dict(tuning or {}),
             "known": dict(known or {}),
