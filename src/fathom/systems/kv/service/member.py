@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fathom.blocks.machine import Batch
-from fathom.engines.rocks import Rocks
+from fathom.engines.rocks import Durability, Rocks
 from fathom.engines.rocks_tuning import Tuning
 from fathom.errors import FathomError
 
@@ -42,6 +42,11 @@ class Member:
                 why="it was not told of one, and found none on its disk",
                 fix="let a member of the cluster take it in",
             )
+        return self._node.topology
+
+    @property
+    def known(self) -> Topology | None:
+        """The same, or None while it knows none."""
         return self._node.topology
 
     @property
@@ -103,6 +108,7 @@ async def living(
     token: str = "",
     tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
     seed: int | None = None,
+    durability: Durability = "fsync",
 ) -> AsyncIterator[Member]:
     """Live one life of node `me` over what its folder holds.
 
@@ -111,7 +117,7 @@ async def living(
     disk is ill; the life that a disk ends is over by `Member.ended`.
     """
     await _prepare(folder, me, cluster, tuning, founding)
-    async with Rocks.open(folder, cluster=cluster, families=FAMILIES, tuning=tuning) as store:
+    async with Rocks.open(folder, cluster=cluster, families=FAMILIES, tuning=tuning, durability=durability) as store:
         node = Node(me, store, random.Random(seed), knobs)
 
         def listed(who: str) -> tuple[str, int] | None:

@@ -1,0 +1,5 @@
+"""The store's own commands, by themselves."""
+
+from . import app
+
+app()
