@@ -31,6 +31,7 @@ __all__ = [
     "no_deleted_value_returns",
     "nothing_is_read_that_nobody_wrote",
     "told",
+    "who_names_a_version_outdoes_it",
     "who_names_a_version_reads_nothing_older",
 ]
 
@@ -91,8 +92,8 @@ def _asked(op: Op) -> Asked | None:
         terms = rest[0] if rest else {}
         return Asked(op, name, "get", at_least=(terms or {}).get("at_least", 0))
     if op.call == "put":
-        value, context, *_ = (*rest, "", "")
-        return Asked(op, name, "put", _text(value), context or "")
+        value, context, _, terms = (*rest, *(None, "", 0, {})[len(rest) :])[:4]
+        return Asked(op, name, "put", _text(value), context or "", at_least=(terms or {}).get("at_least", 0))
     change = dict(rest[0])
     return Asked(op, name, change.get("type", ""), _text(change.get("value")), given=change)
 
@@ -394,6 +395,22 @@ def who_names_a_version_reads_nothing_older(history: History) -> Iterable[Broken
             if call.known and call.version < call.at_least:
                 says = f"{key!r} was shown as version {call.version} to who had seen {call.at_least}"
                 yield _broken("who_names_a_version_reads_nothing_older", says, call, key=key)
+
+
+@tries(lambda history: sum(bool(call.at_least and call.how == "put") for call in _puts(history)))
+def who_names_a_version_outdoes_it(history: History) -> Iterable[Broken]:
+    """A writer who says which version it has read makes a later one, whichever node it asks, and whatever time it is
+    there: else its write is lost, though it was acknowledged, against the very value that it takes the place of."""
+    law = "who_names_a_version_outdoes_it"
+    for call in _puts(history):
+        if call.known and call.at_least and call.version <= call.at_least:
+            says = f"{call.key!r} was written as version {call.version} by who had read version {call.at_least}"
+            yield _broken(law, says, call, key=call.key)
+
+
+def _puts(history: History) -> Iterator[Asked]:
+    for _, calls in _world(history).of("lww"):
+        yield from (call for call in calls if call.how == "put")
 
 
 # In words ------------------------------------------------------------------------------------------------------------

@@ -82,11 +82,13 @@ class Client:
         self, key: bytes, value: bytes | None, context: bytes = b"", expires_ms: int = 0, terms: Terms = USUAL
     ) -> Written:
         checked_put(self._bucket(key, terms), value, expires_ms)
-        words = _options(PXAT=expires_ms or None, W=terms.w, PW=terms.pw)
+        words = _options(W=terms.w, PW=terms.pw, SINCE=terms.at_least or None)
         if value is None:
-            question = Question(key, "KV.DEL", key, "CONTEXT", context, *_options(W=terms.w, PW=terms.pw))
+            question = Question(key, "KV.DEL", key, "CONTEXT", context, *words)
         else:
-            question = Question(key, "KV.PUT", key, value, "CONTEXT", context, *words)
+            question = Question(
+                key, "KV.PUT", key, value, "CONTEXT", context, *words, *_options(PXAT=expires_ms or None)
+            )
         context, version, fallbacks = await self._ask(question, terms)
         return Written(version=version, context=context, fallbacks=fallbacks)
 

@@ -36,6 +36,7 @@ class Conflict(Dive[Any]):
 
     decision = Deciding
     skew_ms: int = sweep(0, 100, 400)
+    weighs = ("wall-clock",)
     counts = "acknowledged", "lost", "outdone", "siblings_most"
 
     async def trial(self, approach: Deciding, turn) -> tuple[dict[str, float], History]:

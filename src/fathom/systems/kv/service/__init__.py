@@ -65,19 +65,19 @@ async def open(
 
 
 def _founder() -> Found:
-    from .founding import found  # pyright: ignore[reportMissingImports,reportUnknownVariableType]
+    from .founding import found
 
-    return found  # pyright: ignore[reportUnknownVariableType]
+    return found
 
 
 def _wanted(choices: Choices | None) -> Topology | None:
     """Return what the answers want of a topology, without members."""
     if choices is None:
         return None
-    from ..decisions import founding_of  # pyright: ignore[reportMissingImports,reportUnknownVariableType]
+    from ..decisions import founding_of
 
     answers = [choices.serving(decision) for decision in choices.chosen]
-    return founding_of(answers).topology("", ())  # pyright: ignore[reportUnknownVariableType,reportUnknownMemberType]
+    return founding_of(answers).topology("", ())
 
 
 def _same(topology: Topology, wanted: Topology) -> None:

@@ -4,12 +4,15 @@ A control: it is what many stores did first. A write may lose against the very v
 
 from __future__ import annotations
 
+from ... import laws
 from .. import Founding
 from . import Conflict
 
 
 class WallClock(Conflict):
     """Stamps of the plain wall clock of whichever node took the write."""
+
+    breaks = laws.who_names_a_version_outdoes_it
 
     def shape(self, founding: Founding) -> Founding:
         return founding.with_weak(semantics="lww").with_knobs(stamps="wall")

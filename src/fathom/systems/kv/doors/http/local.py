@@ -54,7 +54,10 @@ class Local:
         self, key: bytes, value: bytes | None, context: bytes = b"", expires_ms: int = 0, terms: Terms = USUAL
     ) -> api.Written:
         checked_put(as_told(self._checked(key, terms)), value, expires_ms)
-        call = Put(key=key, value=value, context=context, expires_ms=expires_ms, w=terms.w, pw=terms.pw)
+        call = Put(
+            key=key, value=value, context=context, expires_ms=expires_ms, w=terms.w, pw=terms.pw,
+            at_least=terms.at_least,
+        )  # fmt: skip
         wrote = await self._ask(call, terms, Wrote)
         return api.Written(version=wrote.version, context=wrote.context, fallbacks=wrote.fallbacks)
 
