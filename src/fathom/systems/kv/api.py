@@ -46,8 +46,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `r`, `w`: how many replicas must answer a read, or have a write, and `pr`, `pw` how many of those must be owners of
     the key; of a key that changes in one step a majority of its owners, whatever is said here. `deadline_ms`: when its
-    caller stops waiting. `at_least`: a version that was seen of a last-write-wins key: nothing older is read, and what is
-    written is newer.
+    caller stops waiting. `at_least`: a version that was seen of a last-write-wins key: nothing older is read, and
+    what is written is newer.
     """
 
     r: int | None = None
