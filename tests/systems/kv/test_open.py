@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +28,31 @@ nodes = pytest.importorskip("fathom.systems.kv.stores")
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-async def stores(tmp_path: Path) -> AsyncIterator[Any]:
+@asynccontextmanager
+async def started(folder: Path, **how: Any) -> AsyncIterator[Any]:
+    """Start three nodes, with these knobs and this tuning."""
     async with Keeper.open() as keeper, AsyncExitStack() as stack:
-        started = {
-            name: await stack.enter_async_context(nodes.Node.start(keeper, name=f"town-{name}", folder=tmp_path / name))
+        found = {
+            name: await stack.enter_async_context(
+                nodes.Node.start(keeper, name=f"town-{name}", folder=folder / name, **how)
+            )
             for name in ("n1", "n2", "n3")
         }
-        for node in started.values():
+        for node in found.values():
             await stack.enter_async_context(node.connected())
-        yield nodes.Stores(**started)
+        yield nodes.Stores(**found)
+
+
+@pytest.fixture
+async def stores(tmp_path: Path) -> AsyncIterator[Any]:
+    async with started(tmp_path) as stores:
+        yield stores
 
 
 async def agree(kv: Client, seed: int, *, late: bool = False) -> None:
     buckets = (await kv.topology()).buckets
     twins = Twins(KvModel(now_ms, buckets), kv, seed, buckets, late=late)
-    for _ in range(200):
+    for _ in range(120):
         await twins.step()
     await twins.listed()
 
@@ -57,11 +67,23 @@ def answers() -> list[tuple[str, str]]:
     ]
 
 
+def differing(one: Any, other: Any) -> dict[str, Any]:
+    """Return the fields in which one is not as the other."""
+    names = getattr(one, "__struct_fields__", None) or [field.name for field in fields(one)]
+    return {name: getattr(one, name) for name in names if getattr(one, name) != getattr(other, name)}
+
+
 @pytest.mark.parametrize(("question", "answer"), answers())
-async def test_with_every_answer_it_answers_as_the_model_does(stores: Any, question: str, answer: str):
-    choices = Choices(find("kv"), stores, {question: Choice(answer)})
-    async with open(stores, choices, deadline_ms=10_000, seed=2) as kv:
-        await agree(kv, 2, late=answer == "one-and-one")
+async def test_with_every_answer_it_answers_as_the_model_does(tmp_path: Path, question: str, answer: str):
+    from fathom.systems.kv.decisions import Founding  # pyright: ignore[reportMissingImports]
+
+    usual = Founding()
+    shaped = find("kv").decisions[question].approaches[answer]().shape(usual)  # pyright: ignore[reportAttributeAccessIssue]
+    how = {"knobs": differing(shaped.knobs, usual.knobs), "tuning": differing(shaped.tuning, usual.tuning)}
+    async with started(tmp_path, **how) as stores:
+        choices = Choices(find("kv"), stores, {question: Choice(answer)})
+        async with open(stores, choices, deadline_ms=10_000, seed=2) as kv:
+            await agree(kv, 2, late=answer == "one-and-one")
 
 
 async def test_it_is_founded_once_and_found_again(stores: Any):
