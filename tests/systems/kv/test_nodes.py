@@ -16,6 +16,8 @@ from fathom.engines.keeper import Keeper
 from fathom.engines.redis_client import RedisError
 from fathom.errors import FathomError
 from fathom.systems.kv.service.founding import described, found, of_nodes
+from fathom.systems.kv.service.settings import Settings
+from fathom.systems.kv.service.steward import Steward
 from fathom.systems.kv.stores.nodes import Node, OwnNode
 
 clusters = pytest.importorskip("redis.asyncio.cluster")
@@ -122,6 +124,30 @@ async def test_nobody_founds_while_a_node_does_not_answer_but_a_cluster_that_the
         assert (await found(clients)).nodes == ("n1", "n2", "n3")
 
 
+async def test_knobs_are_turned_for_good_and_a_wiped_node_still_has_them(nodes: list[OwnNode]):
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(node.connected()) for node in nodes]
+        turned = Settings(knobs={"value_max": 10}, tuning={"compaction": "universal"})
+        await found(clients, settings=turned)
+        for client in clients:
+            await member(client)
+        with pytest.raises(RedisError, match="ERR"):
+            await clients[0]("APPEND", "a", "more than ten bytes")
+        steward = Steward(clients[0])
+        await steward.turn(Settings(knobs={"value_max": 100}))
+        await member(clients[0])
+        for wrong in ({"knobs": {"value_max": "x"}}, {"knobs": {"no": 1}}, {"tuning": {"compaction": "no"}}, {"x": 1}):
+            with pytest.raises(RedisError, match="ERR"):
+                await clients[0]("KV.TURN", msgspec.json.encode(wrong))
+    await nodes[0].restart(wiped=True)
+    async with nodes[0].connected() as client:
+        settings = msgspec.json.decode(await client("KV.SETTINGS"), type=Settings)
+        assert settings.knobs["value_max"] == 100 and settings.tuning["compaction"] == "universal"
+        assert settings.knobs["ping_ms"] == KNOBS["ping_ms"], "with which it was started"
+        await member(client)
+        assert await client("APPEND", "a", "more than ten bytes") == 19
+
+
 async def test_a_node_that_is_asked_to_end_ends_in_order(nodes: list[OwnNode]):
     await founded(nodes)
     async with cluster_client(nodes) as client:
@@ -147,7 +173,7 @@ async def test_a_founder_that_ends_halfway_leaves_nodes_that_wait_and_another_en
             # The first is a member now and asks for the others; those that promised must not take what it says for
             # news to one that has forgotten: two of three would wait for each other.
             await heard_of(clients[0])
-            assert [(await described(client))["state"] for client in clients] == ["member", "promised", "promised"]
+            assert [(await described(client))["state"] for client in clients] == ["alone", "promised", "promised"]
             assert await found(clients) == wanted
             for client in clients:
                 await member(client)

@@ -17,6 +17,7 @@ from fathom.errors import FathomError
 from ..core.topology import Topology
 from ..doors import node as process
 from ..service.founding import member_of
+from ..service.settings import Settings
 from .asking import FILE, as_json, asking, read_token, token_option
 
 __all__ = ["node"]
@@ -71,7 +72,7 @@ def node(
         token=read_token(client_token_file) or operator,
         operator=operator,
         tls=_authority(tls_cert, tls_key, tls_ca),
-        knobs=_knobs(knobs),
+        settings=Settings(knobs=_knobs(knobs)),
     )
     if join is not None:
         topology = asyncio.run(_topology(join, token_file, tls_ca))
@@ -97,6 +98,7 @@ _STATES = {
     "waiting": "waiting for its cluster",
     "promised": "waiting for its cluster to begin",
     "member": "a member",
+    "alone": "a member that has heard of no other yet",
     "rebuilding": "learning from the others what it has forgotten",
 }
 
@@ -119,8 +121,8 @@ def _authority(cert: Path | None, key: Path | None, ca: Path | None) -> process.
     return process.Authority(cert=str(cert.absolute()), key=str(key.absolute()), ca=str(ca.absolute()))
 
 
-def _knobs(words: tuple[str, ...]) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _knobs(words: tuple[str, ...]) -> dict[str, bool | int | str]:
+    found: dict[str, bool | int | str] = {}
     for word in words:
         knob, equals, number = word.partition("=")
         if not equals or not number.isdigit():

@@ -21,12 +21,11 @@ import msgspec
 
 from fathom.engines.keeper import free_port
 from fathom.engines.rocks import Durability
-from fathom.engines.rocks_tuning import Tuning
-from fathom.errors import EXIT_BROKE, FathomError, nearest
+from fathom.errors import EXIT_BROKE, FathomError
 from fathom.web.listen import Listen, Tls, cannot_listen
 
-from ..core.node import Knobs
 from ..service.resident import Home, Resident, residing
+from ..service.settings import Settings
 from . import resp
 
 __all__ = ["Authority", "Spec", "home_of", "main", "run", "serving"]
@@ -62,8 +61,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     token: str | None = None  # of clients
     operator: str | None = None  # of operators and of other nodes; by default that of clients
     tls: Authority | None = None
-    knobs: dict[str, int] = {}
-    tuning: dict[str, Any] = {}
+    settings: Settings = Settings()
     known: dict[str, str] = {}  # node → host:port of its peers, for one that comes to a cluster
     seed: int | None = None
     durability: Durability = "fsync"
@@ -178,22 +176,9 @@ async def serving(spec: Spec) -> AsyncIterator[Resident]:
 def home_of(spec: Spec, port: int) -> Home:
     """Return who a node is, as its core and its disk see it. Raises FathomError."""
     try:
-        knobs = msgspec.convert(spec.knobs, Knobs)
-        tuning = msgspec.convert(spec.tuning, Tuning)
         known = {name: _address(where) for name, where in spec.known.items()}
-    except (msgspec.MsgspecError, ValueError) as unfit:
-        raise FathomError(
-            f"{spec.node} cannot be set up so",
-            why=str(unfit),
-            fix=f"knobs are {', '.join(Knobs.__struct_fields__)}; addresses are host:port",
-        ) from None
-    for name in spec.knobs:
-        if name not in Knobs.__struct_fields__:
-            raise FathomError(
-                f"there is no knob '{name}'",
-                why=f"a node has {', '.join(Knobs.__struct_fields__)}",
-                fix=nearest(name, Knobs.__struct_fields__, "leave it out"),
-            )
+    except ValueError as unfit:
+        raise FathomError(f"{spec.node} cannot find the others", why=str(unfit), fix="write host:port") from None
     return Home(
         folder=Path(spec.folder).absolute(),
         node=spec.node,
@@ -205,8 +190,7 @@ def home_of(spec: Spec, port: int) -> Home:
         peer=spec.peer,
         token=spec.operator or spec.token or "",
         tls=_contexts(spec.tls) if spec.tls is not None else None,
-        knobs=knobs,
-        tuning=tuning,
+        settings=spec.settings,
         known=known,
         seed=spec.seed,
         durability=spec.durability,

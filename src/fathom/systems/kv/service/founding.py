@@ -17,6 +17,7 @@ from fathom.engines.redis_client import RedisClient, RedisError
 from fathom.errors import FathomError
 
 from ..core.topology import Bucket, Member, Topology
+from .settings import Settings
 
 __all__ = ["check", "described", "found", "member_of", "of_nodes"]
 
@@ -79,12 +80,15 @@ def of_nodes(facts: Iterable[dict[str, Any]], wanted: Topology | None = None) ->
     return msgspec.structs.replace(like, cluster=clusters.pop(), epoch=1, members=tuple(members), then=())
 
 
-async def found(clients: Sequence[RedisClient], wanted: Topology | None = None) -> Topology:
+async def found(
+    clients: Sequence[RedisClient], wanted: Topology | None = None, settings: Settings | None = None
+) -> Topology:
     """Found a cluster of the nodes behind these clients, unless one of them is of a cluster; return what holds then.
 
     All of them must answer, unless there is nothing to found. Raises EngineError, FathomError.
 
-    `wanted` says what is wanted of the topology besides its members: vnodes and buckets.
+    `wanted` says what is wanted of the topology besides its members: vnodes and buckets; `settings`, what is turned at
+    each node before it begins.
     """
     told = await asyncio.gather(*map(described, clients), return_exceptions=True)
     answers = [(client, fact) for client, fact in zip(clients, told, strict=True) if isinstance(fact, dict)]
@@ -100,6 +104,8 @@ async def found(clients: Sequence[RedisClient], wanted: Topology | None = None) 
             raise fault
     topology = of_nodes((fact for _, fact in answers), wanted)
     check(topology, topology.cluster)
+    if settings is not None:
+        await asyncio.gather(*(_turn(client, settings) for client in clients))
     await asyncio.gather(*(_ask(client, topology, begin=False) for client in clients))
     await asyncio.gather(*(_ask(client, topology, begin=True) for client in clients))
     return topology
@@ -110,6 +116,13 @@ async def _ask(client: RedisClient, topology: Topology, *, begin: bool) -> None:
         await client("KV.FOUND", msgspec.json.encode(topology), *(("BEGIN",) if begin else ()))
     except RedisError as refused:
         raise FathomError("the cluster cannot be founded", why=str(refused), fix="see each node: KV.NODE") from None
+
+
+async def _turn(client: RedisClient, settings: Settings) -> None:
+    try:
+        await client("KV.TURN", msgspec.json.encode(settings))
+    except RedisError as refused:
+        raise FathomError("the nodes cannot be set so", why=str(refused), fix="see KV.SETTINGS") from None
 
 
 async def _topology(client: RedisClient) -> Topology:

@@ -17,13 +17,12 @@ from typing import Any
 import msgspec
 
 from fathom.engines.rocks import Durability
-from fathom.engines.rocks_tuning import Tuning
 from fathom.errors import EXIT_BROKE, FathomError
 
-from ..core.node import Knobs
 from ..core.topology import Topology
 from .founding import check
 from .member import Member, living
+from .settings import Settings
 
 __all__ = ["Home", "Resident", "residing"]
 
@@ -48,8 +47,7 @@ class Home:
     peer: str = ""  # where others are told to reach it, if that is not its own port
     token: str = ""
     tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None
-    knobs: Knobs | None = None
-    tuning: Tuning = field(default_factory=Tuning)
+    settings: Settings = field(default_factory=Settings)  # what was turned later comes over them
     seed: int | None = None
     durability: Durability = "fsync"  # none: a power cut takes what it acknowledged last
     known: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -77,6 +75,8 @@ class Resident:
         self.resp = self.http = ""  # where its doors are, once they are open
         self._life: Member
         self._mark = home.folder / MARK
+        self._turned = home.folder.with_name(f"{home.folder.name}.settings.json")
+        self.settings = _settings(self._turned).over(home.settings)
         self._promise = self._read()
         self._founding: Topology | None = None
         self._port = home.port
@@ -114,12 +114,16 @@ class Resident:
         return self.home.peer or f"{self.home.advertised or self.home.host}:{self._port}"
 
     def facts(self) -> dict[str, Any]:
-        """Return what others need to know of it before they know it."""
+        """Return what others need to know of it before they know it.
+
+        Its state is "waiting" (for a cluster), "promised", "rebuilding" (what it has forgotten), "alone" (it has heard
+        of no other in this life, and takes no requests), or "member".
+        """
         topology = self._life.known
         if topology is None:
             state = "waiting" if self._promise is None else "promised"
         else:
-            state = "member" if self._life.votes else "rebuilding"
+            state = "rebuilding" if not self._life.votes else "member" if self._life.knows else "alone"
         return {
             "node": self.me,
             "cluster": self.home.cluster,
@@ -158,14 +162,23 @@ class Resident:
                     fix="found anew, at all nodes: fathom kv found",
                 )
             self._founding = topology
-            began, self._begun = self._begun, self._loop.create_future()
-            assert began.done()
-            self._anew.set_result(None)
-            await asyncio.wait({self._begun, self._task}, return_when=asyncio.FIRST_COMPLETED)
-            if self._task.done():
-                await self._task
+            await self._begin_anew()
             await asyncio.to_thread(self._keep, None)
             self._promise = None
+
+    async def turn(self, settings: Settings) -> None:
+        """Set what these settings name, for good, and begin a new life with it: what is under way here is *unknown*.
+
+        They lie beside this node's folder: they are no part of a memory that can be lost. Raises FathomError.
+        """
+        async with self._turn:
+            wanted = settings.over(self.settings)
+            wanted.built()
+            if wanted == self.settings:
+                return
+            await asyncio.to_thread(_write, self._turned, msgspec.json.encode(wanted))
+            self.settings = wanted
+            await self._begin_anew()
 
     async def figures(self) -> dict[str, int]:
         """Return what its store has counted, and what was rare."""
@@ -184,6 +197,13 @@ class Resident:
         await self._life.store.snapshot(place)
         return place
 
+    async def _begin_anew(self) -> None:
+        self._begun = self._loop.create_future()
+        self._anew.set_result(None)
+        await asyncio.wait({self._begun, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            await self._task
+
     # Its lives -------------------------------------------------------------------------------------------------------
 
     async def lasting(self) -> None:
@@ -193,6 +213,7 @@ class Resident:
     async def _lives(self) -> None:
         home = self.home
         while True:
+            knobs, tuning = self.settings.built()
             async with living(
                 home.folder,
                 self.me,
@@ -201,8 +222,8 @@ class Resident:
                 address_of=self._address_of,
                 host=home.host,
                 port=self._port,
-                knobs=home.knobs,
-                tuning=home.tuning,
+                knobs=knobs,
+                tuning=tuning,
                 token=home.token,
                 tls=home.tls,
                 seed=home.seed,
@@ -268,6 +289,17 @@ async def residing(home: Home) -> AsyncIterator[Resident]:
         yield resident
     finally:
         await resident.end()
+
+
+def _settings(file: Path) -> Settings:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Settings)
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, msgspec.MsgspecError) as unread:
+        raise FathomError(
+            f"the settings in {file} cannot be read", why=str(unread), fix="remove the file, and turn them again"
+        ) from None
 
 
 def _ended(node: str, fault: BaseException | None) -> FathomError:

@@ -15,6 +15,7 @@ from fathom.errors import FathomError, nearest
 
 from ..core.topology import Member, Topology
 from .founding import described
+from .settings import Settings
 
 __all__ = ["Steward"]
 
@@ -64,6 +65,10 @@ class Steward:
                 fix="end its process, if the cluster is not wanted any more",
             )
         return await self._reshape(left, within_s)
+
+    async def turn(self, settings: Settings) -> None:
+        """Turn knobs of this one node, which begins a new life with them: turn one node at a time."""
+        await self._ask("KV.TURN", msgspec.json.encode(settings))
 
     async def snapshot(self, name: str) -> str:
         """Have the node leave a snapshot of itself; return where it lies on that node's machine."""

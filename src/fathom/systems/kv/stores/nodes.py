@@ -89,8 +89,7 @@ class Node(Engine):
             "rack": rack,
             "token": token or _own_token(keeper),
             "durability": durability,
-            "knobs": dict(knobs or {}),
-            "tuning": dict(tuning or {}),
+            "settings": {"knobs": dict(knobs or {}), "tuning": dict(tuning or {})},
             "known": dict(known or {}),
         }
         return OwnNode._start(keeper, name, place, cores, spec, linked=linked)

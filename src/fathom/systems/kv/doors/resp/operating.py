@@ -32,6 +32,10 @@ class Operated(Protocol):
 
     def found(self, topology: Topology, *, begin: bool) -> Awaitable[None]: ...
 
+    settings: Any
+
+    def turn(self, settings: Any) -> Awaitable[None]: ...
+
     def figures(self) -> Awaitable[dict[str, int]]: ...
 
     def snapshot(self, name: str) -> Awaitable[Path]: ...
@@ -91,6 +95,20 @@ def snapshot(client: Session, args: Words) -> Any:
     return _told(_operated(client, changes=True).snapshot(args[1].decode("utf-8", "replace")))
 
 
+def settings(client: Session, args: Words) -> bytes:
+    return bulk(msgspec.json.encode(_operated(client, changes=False).settings))
+
+
+def turn(client: Session, args: Words) -> Any:
+    """KV.TURN settings-as-JSON."""
+    operated = _operated(client, changes=True)
+    try:
+        wanted = msgspec.json.decode(args[1], type=type(operated.settings))
+    except msgspec.MsgspecError as unread:
+        raise Wrong(f"ERR these are no settings: {unread}") from None
+    return _told(operated.turn(wanted))
+
+
 async def _told(asked: Awaitable[Any]) -> Any:
     try:
         done = await asked
@@ -131,5 +149,7 @@ COMMANDS = (
     _command("kv.members", 1, members, "Tells who is in the cluster, who comes and who goes."),
     _command("kv.found", -2, found, "Has this node promise to begin with a topology, or begin with it."),
     _command("kv.reshape", -2, reshape, "Lets these be the members; given again, it goes on."),
+    _command("kv.settings", 1, settings, "Tells what was turned at this node, as JSON."),
+    _command("kv.turn", 2, turn, "Turns knobs of this node, for good; it begins a new life with them."),
     _command("kv.snapshot", 2, snapshot, "Leaves a snapshot of this node beside its folder."),
 )
