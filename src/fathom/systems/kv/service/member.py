@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from fathom.blocks.machine import Batch
 from fathom.engines.rocks import Rocks
@@ -101,7 +98,7 @@ async def living(
     where others listen, if the topology does not. Raises FathomError: the folder is another node's or in use, or the
     disk is ill; the life that a disk ends is over by `Member.ended`.
     """
-    tuning = await _prepare(folder, me, cluster, tuning, founding)
+    await _prepare(folder, me, cluster, tuning, founding)
     async with Rocks.open(folder, cluster=cluster, families=FAMILIES, tuning=tuning) as store:
         node = Node(me, store, random.Random(seed), knobs)
 
@@ -123,11 +120,8 @@ async def living(
             await peers.close()
 
 
-async def _prepare(folder: Path, me: str, cluster: str, tuning: Tuning, founding: Topology | None) -> Tuning:
-    """Have in the folder what a life begins with, and return how its disk is tuned where its cluster says so.
-
-    It is opened for itself: the tickets of a life are its own.
-    """
+async def _prepare(folder: Path, me: str, cluster: str, tuning: Tuning, founding: Topology | None) -> None:
+    """Have in the folder what a life begins with. It is opened for itself: the tickets of a life are its own."""
     async with Rocks.open(folder, cluster=cluster, families=FAMILIES, tuning=tuning) as store:
         whose, left_by = store.get("meta", b"node"), store.get("meta", b"store")
         if whose is not None and whose != me.encode():
@@ -145,7 +139,3 @@ async def _prepare(folder: Path, me: str, cluster: str, tuning: Tuning, founding
             batch.append(("meta", b"store", store.id.encode()))
         if batch:
             await store.sync(store.apply(batch))
-        raw = store.get("meta", b"topology")
-    known = {field.name for field in dataclasses.fields(Tuning)}
-    wanted = () if raw is None else msgspec.msgpack.decode(raw, type=Topology).tuning
-    return dataclasses.replace(tuning, **{name: value for name, value in wanted if name in known})
