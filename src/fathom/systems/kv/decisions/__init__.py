@@ -45,6 +45,15 @@ class Founding:
             buckets=(self.strong, self.weak),
         )
 
+    @property
+    def turned(self) -> dict[str, dict[str, Any]]:
+        """Return what each node is to be told before the cluster begins: knobs and tuning that are not the defaults."""
+        knobs, tuning = msgspec.structs.asdict(self.knobs), dataclasses.asdict(self.tuning)
+        return {
+            "knobs": _unlike(knobs, msgspec.structs.asdict(Knobs())),
+            "tuning": _unlike(tuning, dataclasses.asdict(Tuning())),
+        }
+
     # What an answer changes: each returns a founding that differs in just this.
 
     def with_strong(self, **fields: Any) -> Founding:
@@ -61,6 +70,10 @@ class Founding:
 
     def placed(self, placement: Placement, vnodes: int = 1) -> Founding:
         return dataclasses.replace(self, placement=placement, vnodes=vnodes)
+
+
+def _unlike(those: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in those.items() if value != usual[name]}
 
 
 class Shaping(Decision):
