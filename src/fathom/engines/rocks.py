@@ -68,7 +68,7 @@ class Rocks:
     def __init__(self, folder: Folder, tuning: Tuning, families: Iterable[str], free: Callable[[Path], int]) -> None:
         import rocksdict
 
-        self._folder, self.tuning = folder, tuning
+        self._folder, self._tuning = folder, tuning
         self._new_batch, self._new_bounds = rocksdict.WriteBatch, rocksdict.ReadOptions
         self._cache = tuning.cache()
         self._options = tuning.options(self._cache)
@@ -288,7 +288,7 @@ class Rocks:
         with _told("the store cannot be opened", self._folder.path):
             known = Rdict.list_cf(place, self._options) if (self._folder.db / "CURRENT").exists() else []
             names = dict.fromkeys([*known, *families])
-            options: dict[str, Options] = {name: self.tuning.options(self._cache) for name in names}
+            options: dict[str, Options] = {name: self._tuning.options(self._cache) for name in names}
             db = Rdict(place, self._options, options)
             for name in names:
                 self._families[name] = _family(db, name)
@@ -302,7 +302,7 @@ class Rocks:
 
     def _make(self, name: str) -> Family:
         with _told(f"family {name} cannot be made", self._folder.path):
-            self._db.create_column_family(name, self.tuning.options(self._cache))
+            self._db.create_column_family(name, self._tuning.options(self._cache))
             self._families[name] = family = _family(self._db, name)
         return family
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fathom.engines.rocks_tuning import MEMTABLE_BYTES_MIN, Tuning
-from fathom.sim.world import World
 from fathom.systems.kv.core.calls import Call, Failure, Found, Get, Put, Wrote
 from fathom.systems.kv.core.membership import ALIVE, DOWN
-from fathom.systems.kv.core.node import Knobs, Node
-from fathom.systems.kv.core.topology import Member
 from fathom.systems.kv.decisions import WEAK, Founding
 from fathom.systems.kv.dives._town import Answered, Session, Town
-from fathom.systems.kv.service.member import living
-from fathom.systems.kv.simulation.cluster import KNOBS, Cluster
 
 from .wire import Wire
 
 KEY = WEAK + b"cart"
-SMALL = Tuning(memtable_bytes=MEMTABLE_BYTES_MIN, reserve_bytes=0)
 LWW = Founding().with_weak(semantics="lww")
 
 
@@ -101,27 +93,6 @@ def test_a_version_from_the_future_is_refused_and_moves_no_clock():
     assert isinstance(found, Found) and found.values == (b"now",)
     again = asked(town, "n1", Put(key=KEY, value=b"again"))
     assert again.version - wrote.version < 10_000 << 16
-
-
-def test_nodes_go_by_the_knobs_that_their_cluster_was_founded_with_and_else_by_their_own():
-    members = [Member(node=f"n{at}") for at in range(3)]
-    founding = Founding().with_knobs(hints_max=7, detection="phi").topology("town", members)
-    cluster = Cluster(World("1"), spare=0, founding=founding)
-    for host in cluster.hosts.values():
-        assert isinstance(host.machine, Node)
-        knobs = host.machine.knobs
-        assert (knobs.hints_max, knobs.detection) == (7, "phi") and knobs.ping_ms == KNOBS.ping_ms != Knobs().ping_ms
-
-
-@pytest.mark.slow
-async def test_a_disk_is_tuned_as_its_cluster_was_founded(tmp_path: Path):
-    answers = Founding().with_tuning(compaction="universal", bloom_bits=0)
-    founding = answers.topology("town", [Member(node="n1")])
-    for founded in (founding, None):  # and again from what lies there
-        async with living(tmp_path / "n1", "n1", cluster="town", founding=founded, tuning=SMALL) as member:
-            tuning = member.store.tuning
-            assert (tuning.compaction, tuning.bloom_bits) == ("universal", 0)
-            assert tuning.memtable_bytes == SMALL.memtable_bytes
 
 
 async def test_a_writer_names_the_version_that_it_has_seen_over_the_wire(wire: Wire):

@@ -65,6 +65,15 @@ def test_the_defaults_together_are_what_a_cluster_is_founded_with_by_itself():
     assert topology.bucket(b"cart").semantics == "cas" and topology.bucket(b"weak:cart").semantics == "siblings"
 
 
+def test_nodes_are_told_what_is_not_as_it_is_by_itself_and_no_more():
+    assert Founding().turned == {"knobs": {}, "tuning": {}}
+    answers = [ANSWERS["compaction", "universal"], ANSWERS["detection", "phi-accrual"], ANSWERS["bloom", "none"]]
+    assert founding_of(answers).turned == {
+        "knobs": {"detection": "phi"},
+        "tuning": {"compaction": "universal", "bloom_bits": 0},
+    }
+
+
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_every_placement_gives_each_slot_three_owners_and_tells_the_same_of_each_node(placement):
     members = tuple(Member(node=f"n{at}", rack=f"r{at % 3}") for at in range(5))

@@ -55,7 +55,7 @@ class Identity:
         node = self._node
         raw = node.get("meta", b"topology")
         if raw is not None:
-            node.believe(_decode_topology(raw))
+            node.topology = _decode_topology(raw)
         self.incarnation = _read(node.get("meta", b"incarnation"))
         self.whole = node.get("meta", b"whole") is not None
         self.life = _read(node.get("meta", b"life")) + 1
@@ -116,7 +116,7 @@ class Identity:
             return
         if known is not None and _since(known, node.me) != _since(topology, node.me):
             self._forget_all()  # this node was let go meanwhile: what lies here may have been deleted since
-        node.believe(topology)
+        node.topology = topology
         node.write("meta", b"topology", _encode(topology))
         node.write("meta", b"node", node.me.encode())
         node.membership.changed()

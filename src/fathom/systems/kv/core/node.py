@@ -57,8 +57,7 @@ class Node:
     """One node's protocol for one life. `dice` are its own; `store` is what the last life left."""
 
     def __init__(self, me: str, store: Store, dice: random.Random, knobs: Knobs | None = None) -> None:
-        self.me, self.store, self.dice = me, store, dice
-        self.knobs = self._own_knobs = knobs or Knobs()
+        self.me, self.store, self.dice, self.knobs = me, store, dice, knobs or Knobs()
         self.timers, self.flows = Timers(), Flows(self)
         self.clock = HybridClock(ahead_ms_max=2 * self.knobs.ahead_ms)
         self.topology: Topology | None = None
@@ -145,11 +144,6 @@ class Node:
             self.flows.reply(getattr(body, "id", 0), sender, body)
         else:
             handler(self, sender, body)
-
-    def believe(self, topology: Topology) -> None:
-        """Go by this topology from now on, and by the knobs that its cluster was founded with."""
-        founded = {name: value for name, value in topology.knobs if name in Knobs.__struct_fields__}
-        self.topology, self.knobs = topology, msgspec.structs.replace(self._own_knobs, **founded)
 
     # What is wanted --------------------------------------------------------------------------------------------------
 

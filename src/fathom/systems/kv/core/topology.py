@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import msgspec
 
@@ -85,8 +85,6 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     placement: Placement = "vnodes"
     vnodes: int = 64
     buckets: tuple[Bucket, ...] = (Bucket(),)
-    knobs: tuple[tuple[str, Any], ...] = ()  # of every node, before its own (`node.Knobs`)
-    tuning: tuple[tuple[str, Any], ...] = ()  # of every node's disk, from its next life on
 
     @cached_property
     def nodes(self) -> tuple[str, ...]:

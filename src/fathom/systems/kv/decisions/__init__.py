@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -25,7 +25,7 @@ WEAK_BUCKET = Bucket(prefix=WEAK, semantics="siblings")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Founding:
-    """What a cluster is founded with. All of it is in its topology, and so on every node; the core is the same."""
+    """What a cluster is founded with, and what each of its nodes is started with. The core is one and the same."""
 
     strong: Bucket = STRONG_BUCKET
     weak: Bucket = WEAK_BUCKET
@@ -43,9 +43,16 @@ class Founding:
             placement=self.placement,
             vnodes=self.vnodes,
             buckets=(self.strong, self.weak),
-            knobs=tuple(_unlike(msgspec.structs.asdict(self.knobs), msgspec.structs.asdict(Knobs()))),
-            tuning=tuple(_unlike(dataclasses.asdict(self.tuning), dataclasses.asdict(Tuning()))),
         )
+
+    @property
+    def turned(self) -> dict[str, dict[str, Any]]:
+        """Return what each node is to be told before the cluster begins: knobs and tuning that are not the defaults."""
+        knobs, tuning = msgspec.structs.asdict(self.knobs), dataclasses.asdict(self.tuning)
+        return {
+            "knobs": _unlike(knobs, msgspec.structs.asdict(Knobs())),
+            "tuning": _unlike(tuning, dataclasses.asdict(Tuning())),
+        }
 
     # What an answer changes: each returns a founding that differs in just this.
 
@@ -65,8 +72,8 @@ class Founding:
         return dataclasses.replace(self, placement=placement, vnodes=vnodes)
 
 
-def _unlike(those: dict[str, Any], usual: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    return ((name, value) for name, value in those.items() if value != usual[name])
+def _unlike(those: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in those.items() if value != usual[name]}
 
 
 class Shaping(Decision):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fathom.engines import redis_client
 from fathom.engines.redis_client import RedisClient
@@ -14,6 +15,8 @@ from fathom.errors import EXIT_BROKE, FathomError, Refusal
 
 from ..client import Client, connected
 from ..core.topology import Topology
+from ..decisions import Founding, Shaping, founding_of
+from .settings import Settings
 
 if TYPE_CHECKING:
     from fathom.web.choices import Choices
@@ -53,7 +56,8 @@ async def open(
     placement says, in the form that its semantics give it. `how`: see `client.connected`.
     """
     wanted = _wanted(choices)
-    topology = await (found or _founder())([node.client for node in stores.nodes], wanted)
+    begin = found or functools.partial(_founder(), settings=_turned(choices))
+    topology = await begin([node.client for node in stores.nodes], wanted)
     if wanted is not None:
         _same(topology, wanted)
     places = [redis_client.Address.parse(node.where) for node in stores.nodes]
@@ -64,7 +68,7 @@ async def open(
         yield client
 
 
-def _founder() -> Found:
+def _founder() -> Any:
     from .founding import found
 
     return found
@@ -72,12 +76,16 @@ def _founder() -> Found:
 
 def _wanted(choices: Choices | None) -> Topology | None:
     """Return what the answers want of a topology, without members."""
-    if choices is None:
-        return None
-    from ..decisions import founding_of
+    return None if choices is None else _founding(choices).topology("", ())
 
-    answers = [choices.serving(decision) for decision in choices.chosen]
-    return founding_of(answers).topology("", ())
+
+def _turned(choices: Choices | None) -> Settings | None:
+    """Return what the answers want of each node before it begins."""
+    return None if choices is None else Settings(**_founding(choices).turned)
+
+
+def _founding(choices: Choices) -> Founding:
+    return founding_of(cast("Shaping", choices.serving(decision)) for decision in choices.chosen)
 
 
 def _same(topology: Topology, wanted: Topology) -> None:

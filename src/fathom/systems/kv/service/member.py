@@ -1,16 +1,13 @@
-"""A member of a cluster as it runs: its disk, its protocol and its connections to the others."""
+"""A member of a cluster as it runs: its disk, its protocol and its connections to the others, for as long as a block."""
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from fathom.blocks.machine import Batch
 from fathom.engines.rocks import Durability, Rocks
@@ -77,23 +74,11 @@ class Member:
         """A future that is done when this life is over; its exception says why, if the disk ended it."""
         return self._driver.ended
 
-    @property
-    def sums(self) -> Mapping[int, int]:
-        """Slot → the sum of the digests of what lies here of it: equal where replicas are."""
-        return self._node.replica.sums
-
-    @property
-    def owing(self) -> int:
-        """How many records are kept here for owners who could not be reached."""
-        return sum(self._node.hints.held.values())
-
     def alive(self, node: str) -> bool:
         return self._node.membership.alive(node)
 
-    async def ask(self, call: Call | Within, *, deadline_ms: int | None = None) -> Answer:
-        if deadline_ms is not None and not isinstance(call, Within):
-            call = Within(call, deadline_ms)
-        return await self._driver.ask(call)
+    async def ask(self, call: Call, *, deadline_ms: int | None = None) -> Answer:
+        return await self._driver.ask(call if deadline_ms is None else Within(call, deadline_ms))
 
 
 @asynccontextmanager
@@ -119,7 +104,7 @@ async def living(
     where others listen, if the topology does not. Raises FathomError: the folder is another node's or in use, or the
     disk is ill; the life that a disk ends is over by `Member.ended`.
     """
-    tuning = await _prepare(folder, me, cluster, tuning, founding)
+    await _prepare(folder, me, cluster, tuning, founding)
     async with Rocks.open(folder, cluster=cluster, families=FAMILIES, tuning=tuning, durability=durability) as store:
         node = Node(me, store, random.Random(seed), knobs)
 
@@ -141,11 +126,8 @@ async def living(
             await peers.close()
 
 
-async def _prepare(folder: Path, me: str, cluster: str, tuning: Tuning, founding: Topology | None) -> Tuning:
-    """Have in the folder what a life begins with, and return how its disk is tuned where its cluster says so.
-
-    It is opened for itself: the tickets of a life are its own.
-    """
+async def _prepare(folder: Path, me: str, cluster: str, tuning: Tuning, founding: Topology | None) -> None:
+    """Have in the folder what a life begins with. It is opened for itself: the tickets of a life are its own."""
     async with Rocks.open(folder, cluster=cluster, families=FAMILIES, tuning=tuning) as store:
         whose, left_by = store.get("meta", b"node"), store.get("meta", b"store")
         if whose is not None and whose != me.encode():
@@ -163,7 +145,3 @@ async def _prepare(folder: Path, me: str, cluster: str, tuning: Tuning, founding
             batch.append(("meta", b"store", store.id.encode()))
         if batch:
             await store.sync(store.apply(batch))
-        raw = store.get("meta", b"topology")
-    known = {field.name for field in dataclasses.fields(Tuning)}
-    wanted = () if raw is None else msgspec.msgpack.decode(raw, type=Topology).tuning
-    return dataclasses.replace(tuning, **{name: value for name, value in wanted if name in known})

@@ -13,7 +13,7 @@ from ..core.node import Knobs
 
 __all__ = ["Settings"]
 
-Value = bool | int | str
+Value = bool | int | float | str
 TUNINGS = tuple(field.name for field in dataclasses.fields(Tuning))
 
 
