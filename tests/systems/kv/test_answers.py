@@ -96,9 +96,10 @@ def test_a_version_from_the_future_is_refused_and_moves_no_clock():
 
 
 async def test_a_writer_names_the_version_that_it_has_seen_over_the_wire(wire: Wire):
-    _, version = await wire.ask(b"KV.PUT", b"l:key", b"one", b"CONTEXT", b"")
-    _, later = await wire.ask(b"KV.PUT", b"l:key", b"two", b"CONTEXT", b"", b"SINCE", b"%d" % (version + (100 << 16)))
-    assert later > version + (100 << 16)
+    _, version, *_ = await wire.ask(("KV.PUT", "l:key", "one", "CONTEXT", ""))
+    seen = version + (100 << 16)
+    _, later, *_ = await wire.ask(("KV.PUT", "l:key", "two", "CONTEXT", "", "SINCE", seen))
+    assert later > seen
 
 
 @pytest.mark.parametrize(("detection", "suspects"), [("timeout", True), ("phi", False)])
