@@ -387,30 +387,29 @@ def a_session_never_goes_back(history: History) -> Iterable[Broken]:
     yield from sessions.check(*_versions(history)).broken("a_session_never_goes_back")
 
 
-@tries(lambda history: sum(bool(call.at_least) for _, calls in _world(history).of("lww") for call in calls))
+@tries(lambda history: sum(bool(call.at_least) for call in _last_writes(history, "get")))
 def who_names_a_version_reads_nothing_older(history: History) -> Iterable[Broken]:
     """A reader who says which version it has seen is shown that one or a later one, or is refused."""
-    for key, calls in _world(history).of("lww"):
-        for call in calls:
-            if call.known and call.version < call.at_least:
-                says = f"{key!r} was shown as version {call.version} to who had seen {call.at_least}"
-                yield _broken("who_names_a_version_reads_nothing_older", says, call, key=key)
+    for call in _last_writes(history, "get"):
+        if call.known and call.version < call.at_least:
+            says = f"{call.key!r} was shown as version {call.version} to who had seen {call.at_least}"
+            yield _broken("who_names_a_version_reads_nothing_older", says, call, key=call.key)
 
 
-@tries(lambda history: sum(bool(call.at_least and call.how == "put") for call in _puts(history)))
+@tries(lambda history: sum(bool(call.at_least) for call in _last_writes(history, "put")))
 def who_names_a_version_outdoes_it(history: History) -> Iterable[Broken]:
     """A writer who says which version it has read makes a later one, whichever node it asks, and whatever time it is
     there: else its write is lost, though it was acknowledged, against the very value that it takes the place of."""
-    law = "who_names_a_version_outdoes_it"
-    for call in _puts(history):
+    for call in _last_writes(history, "put"):
         if call.known and call.at_least and call.version <= call.at_least:
             says = f"{call.key!r} was written as version {call.version} by who had read version {call.at_least}"
-            yield _broken(law, says, call, key=call.key)
+            yield _broken("who_names_a_version_outdoes_it", says, call, key=call.key)
 
 
-def _puts(history: History) -> Iterator[Asked]:
+def _last_writes(history: History, how: str) -> Iterator[Asked]:
+    """Yield the calls of one kind on keys where the last write wins."""
     for _, calls in _world(history).of("lww"):
-        yield from (call for call in calls if call.how == "put")
+        yield from (call for call in calls if call.how == how)
 
 
 # In words ------------------------------------------------------------------------------------------------------------
