@@ -74,6 +74,7 @@ def test_nodes_are_told_what_is_not_as_it_is_by_itself_and_no_more():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_every_placement_gives_each_slot_three_owners_and_tells_the_same_of_each_node(placement):
     members = tuple(Member(node=f"n{at}", rack=f"r{at % 3}") for at in range(5))
