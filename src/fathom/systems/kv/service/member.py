@@ -1,10 +1,10 @@
-"""A member of a cluster as it runs: its disk, its protocol and its connections to the others, for as long as a block."""
+"""A member of a cluster as it runs: its disk, its protocol and its connections to the others."""
 
 from __future__ import annotations
 
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -74,11 +74,23 @@ class Member:
         """A future that is done when this life is over; its exception says why, if the disk ended it."""
         return self._driver.ended
 
+    @property
+    def sums(self) -> Mapping[int, int]:
+        """Slot → the sum of the digests of what lies here of it: equal where replicas are."""
+        return self._node.replica.sums
+
+    @property
+    def owing(self) -> int:
+        """How many records are kept here for owners who could not be reached."""
+        return sum(self._node.hints.held.values())
+
     def alive(self, node: str) -> bool:
         return self._node.membership.alive(node)
 
-    async def ask(self, call: Call, *, deadline_ms: int | None = None) -> Answer:
-        return await self._driver.ask(call if deadline_ms is None else Within(call, deadline_ms))
+    async def ask(self, call: Call | Within, *, deadline_ms: int | None = None) -> Answer:
+        if deadline_ms is not None and not isinstance(call, Within):
+            call = Within(call, deadline_ms)
+        return await self._driver.ask(call)
 
 
 @asynccontextmanager
