@@ -8,7 +8,7 @@ import os
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +102,16 @@ class Resident:
     def knows(self) -> bool:
         """Whether it has heard of others in this life, so that it takes requests."""
         return self._life.knows
+
+    @property
+    def sums(self) -> Mapping[int, int]:
+        """The digest of each slot that lies here."""
+        return self._life.sums
+
+    @property
+    def owing(self) -> int:
+        """How many records are kept here for owners who could not be reached."""
+        return self._life.owing
 
     def alive(self, node: str) -> bool:
         return self._life.alive(node)
