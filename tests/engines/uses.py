@@ -7,12 +7,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fathom.engines.engine import Engine, EngineError
+from fathom.engines.engine import Engine, EngineDown, EngineError, EngineUnknown
 from fathom.engines.keeper import Keeper
 from fathom.engines.nats import Nats
 from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
-from fathom.engines.redis import Redis
+from fathom.engines.redis import Redis, RedisError
+from fathom.systems.kv.service.founding import found
+from fathom.systems.kv.stores.nodes import Node
 
 Counts = Mapping[str, int]
 
@@ -120,7 +122,36 @@ class UseObjects(Use):
         return ours["objects"], after["held"] - before["held"]
 
 
-EVERY = [UsePostgres(), UseRedis(), UseNats(), UseObjects()]
+class UseKv(Use):
+    """A node of the key-value store, alone in its cluster."""
+
+    engine, says = Node, "Fathom kv "
+    dead = "redis://:s3cret@127.0.0.1:1/0"
+
+    async def prepare(self, client: Any) -> None:
+        await found([client])
+
+    async def write(self, client: Any, number: int) -> None:
+        try:
+            await client("SET", f"number:{number}", "here")
+        except RedisError as refused:  # it has just begun, and knows no cluster yet
+            raise (EngineUnknown if "unknown outcome" in str(refused) else EngineDown)(
+                "it was refused", why=str(refused), fix="ask again"
+            ) from None
+
+    async def read(self, client: Any) -> set[int]:
+        found, cursor = set[int](), b"0"
+        while True:
+            cursor, keys = await client("SCAN", cursor, "COUNT", 1_000)
+            found |= {int(key.rpartition(b":")[2]) for key in keys}
+            if cursor == b"0":
+                return found
+
+    def counted(self, ours: Counts, before: Counts, after: Counts) -> tuple[int, int]:
+        return ours["commands"], after["cmd"] - before["cmd"] - 5  # a look costs five
+
+
+EVERY = [UsePostgres(), UseRedis(), UseNats(), UseObjects(), UseKv()]
 MORTAL = [use for use in EVERY if use.mortal]
 
 

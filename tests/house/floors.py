@@ -20,7 +20,7 @@ BELOW = {  # floor → what it may import besides itself and the loose modules
 }
 # A system's rooms from the lowest to the highest; a room knows those below it.
 ROOMS = (
-    *("api", "model", "laws", "core", "stores", "decisions", "service", "doors"),
+    *("api", "model", "laws", "core", "client", "stores", "decisions", "service", "doors"),
     *("demo", "simulation", "commands", "dives"),
 )
 MEASURING = {"dives", "simulation"}  # the only rooms that may import the lab

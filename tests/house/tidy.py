@@ -36,9 +36,12 @@ def _of_source(source: Source) -> Iterator[str]:
 
 
 def asks(source: Source) -> bool:
-    """Whether this module's first line must be a question: decisions and dives, wherever their system lies."""
+    """Whether this module's first line must be a question: decisions and dives, wherever their system lies.
+
+    What begins with an underscore is no dive, and is in none of their lists.
+    """
     room = ("", "", *source.parts)[-2]
-    return (room == "decisions" and source.is_package) or room == "dives"
+    return (room == "decisions" and source.is_package) or (room == "dives" and not source.parts[-1].startswith("_"))
 
 
 def first_line_fault(doc: str | None, *, question: bool) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from fathom.design import Choice, System
 from fathom.errors import FathomError, nearest
 
-__all__ = ["chosen", "own_engines", "pairs"]
+__all__ = ["chosen", "own_engines", "own_nodes", "pairs"]
 
 
 def pairs(words: Iterable[str], form: str) -> dict[str, str]:
@@ -35,6 +36,23 @@ def chosen(
         if found[name].approach == choice.approach:
             found[name] = Choice(choice.approach, {**choice.knobs, **found[name].knobs})
     return found
+
+
+def own_nodes(system: System, given: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """Return field → URL of what was given for one of several engines of a kind (`n1=…`), and the other words."""
+    from fathom.web.serve import engines_of
+
+    fields = {name: kind for name, kind in (engines_of(system) | engines_of(system, spare=True)).items()}
+    of_kind = Counter(kind.kind for kind in fields.values())
+    found: dict[str, str] = {}
+    others: list[str] = []
+    for word in given:
+        name, equals, url = word.partition("=")
+        if equals and url and name in fields and of_kind[fields[name].kind] > 1:
+            found[name] = fields[name].at(url).where
+        else:
+            others.append(word)
+    return found, others
 
 
 def own_engines(system: System, given: Iterable[str]) -> dict[str, str]:

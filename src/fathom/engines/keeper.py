@@ -412,19 +412,24 @@ def _lives(pid: int) -> bool:
         return False
 
 
+_next_port = random.SystemRandom().randrange(1 << 20)  # processes beside each other must not begin at the same
+
+
 def free_port() -> int:
     """Return a TCP port on which nobody listens now.
 
     It lies below the range from which the system takes the ports of outgoing connections: there, a client that keeps
     trying to reach an engine that is down may be given that engine's own port, connect to itself, and keep the engine
-    from coming back. Someone may take it before you do: be ready to ask for another.
+    from coming back. Someone may take it before you do: be ready to ask for another. None is given twice while
+    there are others: who asked before may not listen yet, or be down for a moment.
     """
+    global _next_port
     first, last = 20_000, 32_000
     with contextlib.suppress(OSError, ValueError):
         last = min(last, int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]) - 1)
-    dice = random.SystemRandom()  # two runs at once must not draw the same ports
     for _ in range(200):
-        port = dice.randint(first, last) if last - first > 1_000 else 0
+        _next_port += 1
+        port = first + _next_port % (last - first) if last - first > 1_000 else 0
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

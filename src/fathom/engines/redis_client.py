@@ -85,10 +85,14 @@ class Address:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: bool = False
+    ca: str | None = None  # who must have signed its certificate (PEM), if not those whom this machine trusts
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Read `redis://[user:password@]host[:port][/database]`, `rediss://…` or `unix://[:password@]/path[?db=0]`."""
+        """Read `redis://[user:password@]host[:port][/database]`, `rediss://…` or `unix://[:password@]/path[?db=0]`.
+
+        `rediss://…?ca=FILE` says by whom the server's certificate must have been signed.
+        """
 
         def wrong(why: str) -> FathomError:
             shown = url.split("@")[-1] if "@" in url else url
@@ -115,7 +119,8 @@ class Address:
                 raise wrong("it names no host")
             database = parts.path.strip("/") or "0"
             tls = parts.scheme == "rediss"
-            where = cls(host=parts.hostname, port=port or 6379, user=user, password=password, tls=tls)
+            ca = dict(parse_qsl(parts.query)).get("ca") if tls else None
+            where = cls(host=parts.hostname, port=port or 6379, user=user, password=password, tls=tls, ca=ca)
         else:
             raise wrong(f"its scheme is '{parts.scheme}'")
         if not database.isascii() or not database.isdigit():
@@ -664,7 +669,7 @@ class RedisClient:
                 if address.path is not None:
                     _, connection = await loop.create_unix_connection(protocol, address.path)
                 else:
-                    tls = ssl.create_default_context() if address.tls else None
+                    tls = ssl.create_default_context(cafile=address.ca) if address.tls else None
                     _, connection = await loop.create_connection(protocol, address.host, address.port, ssl=tls)
                 greeting = address.greeting
                 packed = b"".join([pack(tuple(command)) for command in greeting])

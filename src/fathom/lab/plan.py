@@ -52,7 +52,6 @@ FLIPS = (0.5, 2.0)  # the dive runs at these multiples of the ratio at which it 
 FLIP_SLICES = 2  # of either approach on either side: one alone has no spread
 START_S = 1.0  # engines and service of one approach, from nothing to ready on two cores
 PREPARE_S = 4.0  # the data of one approach
-COUNT_S = 1.0  # what a dive without load counts of one approach at one point
 MACHINE_S = 2.0  # micro-measurements
 RECORD_S = 4.0  # findings and record
 DRAWS = 2_000  # of what the target would need: their 5 % and 95 % quantiles are good to about 2 %
@@ -465,8 +464,8 @@ def _parts(
 ) -> tuple[dict[str, float], bool]:
     """Return the seconds of each part, and whether the trial must put the approaches side by side to fit."""
     if load is None or dive.without_load():
-        each_s = COUNT_S + (START_S if of.on_engines else 0.0)
-        count_s = each_s * (of.rivals + of.weighed) * len(points)
+        each_s = dive.trial_s + (START_S if of.on_engines else 0.0)
+        count_s = each_s * (of.rivals + of.controls) * len(points)  # a control is always counted: for its law
         return {"set-up": MACHINE_S, "count": count_s, "record": RECORD_S}, False
     rivals = of.rivals
     bodies = rivals + of.controls + (1 if order else 0)

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, NoReturn, get_args, get_type_hints
 
 import msgspec
 
@@ -203,7 +203,8 @@ async def _opened(spec: Spec) -> AsyncIterator[dict[str, Any]]:
 
 async def _stores(system: System, engines: dict[str, str], stack: AsyncExitStack) -> Any:
     """Return the system's Stores on its engines, each connected until the stack is closed."""
-    kinds = engines_of(system)
+    spare = {field: kind for field, kind in engines_of(system, spare=True).items() if field in engines}
+    kinds = engines_of(system) | spare
     for field in engines:
         if field not in kinds:
             raise FathomError(
@@ -225,11 +226,14 @@ async def _stores(system: System, engines: dict[str, str], stack: AsyncExitStack
     return system.stores(**found)
 
 
-def engines_of(system: System) -> dict[str, type[Engine]]:
-    """Return which engines a system's Stores stand on, by field."""
+def engines_of(system: System, *, spare: bool = False) -> dict[str, type[Engine]]:
+    """Return which engines a system's Stores stand on, by field; or those that may be missing (`Node | None`)."""
     if system.stores is None:
         return {}
     hints = get_type_hints(system.stores)
+    if spare:
+        options = {name: get_args(kind) for name, kind in hints.items()}
+        hints = {name: kinds[0] for name, kinds in options.items() if len(kinds) == 2 and kinds[1] is type(None)}
     return {name: kind for name, kind in hints.items() if isinstance(kind, type) and issubclass(kind, Engine)}
 
 

@@ -89,11 +89,21 @@ class MemoryStore:
     def down(self) -> bool:
         return self._driver.ended.done()
 
+    @property
+    def sums(self) -> Any:
+        return self._node.replica.sums
+
+    @property
+    def owing(self) -> int:
+        return sum(self._node.hints.held.values())
+
     def alive(self, node: str) -> bool:
         return self._node.membership.alive(node)
 
-    async def ask(self, call: Call, *, deadline_ms: int | None = None) -> Answer:
-        return await self._driver.ask(call if deadline_ms is None else Within(call, deadline_ms))
+    async def ask(self, call: Call | Within, *, deadline_ms: int | None = None) -> Answer:
+        return await self._driver.ask(
+            call if deadline_ms is None or isinstance(call, Within) else Within(call, deadline_ms)
+        )
 
     def send(self, to: str, body: Any) -> None:
         """Carry a message to another node."""

@@ -435,3 +435,22 @@ def test_who_has_forgotten_does_not_do_without_one_who_leaves(town: Town):
     hosts[two].start()
     town.run(4_000)
     assert town.node(one).identity.votes and town.ask(three, Get(key=key)).values == (b"v",)
+
+
+def test_a_change_that_is_asked_again_is_done_once_or_nobody_knows(town: Town):
+    first = Change(key=b"a", how="set", given=(b"1", 0), op=(1, "anna"))
+    made = town.ask("n1", first)
+    assert isinstance(made, Wrote)
+    again = structs.replace(first, again=True)
+    assert town.ask("n2", again) == Wrote(version=made.version), "of no result, since it was done before"
+    swap = Change(key=b"a", how="swap", given=(made.version, b"2", 0), op=(2, "anna"), again=True)
+    swapped = town.ask("n3", swap)
+    assert isinstance(swapped, Wrote) and swapped.result is True, "what compares a version that is there was not done"
+    for at in range(8):
+        town.ask("n1", Change(key=b"a", how="set", given=(b"%d" % at, 0)))
+    for lost in (again, swap):
+        told = town.ask("n2", lost)
+        assert isinstance(told, Failure) and told.unknown, "too many have changed it since to tell"
+    refused = town.ask("n2", structs.replace(swap, again=False))
+    assert isinstance(refused, Wrote) and refused.result is False, "what is asked for the first time was never done"
+    assert town.ask("n1", Get(key=b"a")).values == (b"7",)

@@ -106,8 +106,7 @@ async def test_of_a_transaction_nothing_is_done(wire: Wire):
 
 
 async def test_versions_are_compared_in_one_step(wire: Wire):
-    values, context, version = await wire.ask("KV.GET k")
-    assert (values, context, version) == ([], b"", 0)
+    assert await wire.ask("KV.GET k") == [[], b"", 0, 0, 0]
     done, version, value = await wire.ask("KV.CAS k 0 a")
     assert (done, value) == (1, b"a") and (await wire.ask("KV.GET k"))[2] == version
     assert await wire.ask("KV.CAS k 0 b") == [0, version, b"a"]
@@ -121,9 +120,9 @@ async def test_siblings_are_read_together_and_written_over_with_what_was_read(wi
     assert await wire.ask("SET s:k b") == b"OK"  # blind: nobody knows what this writer had read
     several = await wire.ask("GET s:k")
     assert isinstance(several, Failed) and "2 siblings" in several and "KV.GET" in several
-    values, context, _ = await wire.ask("KV.GET s:k R 1")
+    values, context, *_ = await wire.ask("KV.GET s:k R 1")
     assert sorted(values) == [b"a", b"b"]
-    context, _ = await wire.ask(("KV.PUT", "s:k", "ab", "CONTEXT", context, "W", 1))
+    context, *_ = await wire.ask(("KV.PUT", "s:k", "ab", "CONTEXT", context, "W", 1))
     assert await wire.ask("GET s:k") == b"ab"
     assert isinstance(await wire.ask(("KV.PUT", "s:k", "x", "CONTEXT", b"nonsense")), Failed)
     assert await wire.ask("SET s:k c", "DEL s:k", "GET s:k", "DEL s:k") == [b"OK", 1, None, 0]

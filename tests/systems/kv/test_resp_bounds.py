@@ -33,6 +33,7 @@ class Held:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store, self.me, self.topology = store, store.me, store.topology
+        self.sums, self.owing = store.sums, store.owing
         self.asked: list[Any] = []
         self.held: list[asyncio.Future[None]] = []
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fathom.cli import options, voice
-from fathom.cli.choosing import chosen, own_engines
+from fathom.cli.choosing import chosen, own_engines, own_nodes
 from fathom.cli.place import Place, of_demo, of_system
 from fathom.design import Choice, System
 from fathom.errors import FathomError
@@ -33,6 +33,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--token-file", type=_FILE, help="Holds the operator's token; needed to listen beyond this machine.")
 @click.option("--demo", is_flag=True, help="Populate it, let people use it, and show it live; its data is not kept.")
 @click.option("--page-port", type=int, default=8081, show_default=True, help="The port of the demo's live page.")
+@click.option("--nodes", type=int, help="How many nodes, of a system that can have more of them or fewer.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Decides who does what in a demo.")
 @options.data
 @options.engines
@@ -45,6 +46,7 @@ def command(
     data: Path | None,
     demo: bool,
     page_port: int,
+    nodes: int | None,
     seed: int,
     as_json: bool,
     **door: str | int | Path | None,
@@ -64,11 +66,13 @@ def command(
         return _demonstrate(found, choices, knobs, engines, data, door, page_port, seed, as_json)
     place = of_system(found, data)
     serving = chosen(found, choices, knobs, place.remembered(found))
-    urls = own_engines(found, engines)
+    named, others = own_nodes(found, engines)
+    urls = own_engines(found, others) | named
+    spare = _spare(found, nodes)
     listen = _door(**door) if found.has("doors") else None  # pyright: ignore[reportArgumentType]
     with place.taken(found):
         try:
-            complete(_serve(found, place, serving, urls, listen, as_json))
+            complete(_serve(found, place, serving, urls, spare, listen, as_json))
         except KeyboardInterrupt:
             voice.note(f"{found.name} has ended; its data is kept in {place.folder}")
     return 0
@@ -115,6 +119,24 @@ def _demonstrate(
     return 0
 
 
+def _spare(system: System, nodes: int | None) -> list[str]:
+    """Return which engines to start besides those that must be, so that there are so many of their kind."""
+    from fathom.web.serve import engines_of
+
+    if nodes is None:
+        return []
+    spare = engines_of(system, spare=True)
+    least = sum(kind in spare.values() for kind in engines_of(system).values())
+    if not spare or not least <= nodes <= least + len(spare):
+        raise FathomError(
+            f"{system.name} cannot have {nodes} nodes",
+            why=f"it has from {least} to {least + len(spare)}" if spare else "how many engines it has does not vary",
+            fix=f"say --nodes {least + len(spare)}; nodes of other machines join by themselves" if spare
+            else "leave out --nodes",
+        )  # fmt: skip
+    return list(spare)[: nodes - least]
+
+
 def _turned(demo: Demo, choices: tuple[str, ...]) -> list[str]:
     """Return the demo's knobs, where it decides by itself which approaches they belong to."""
     return [] if choices else [f"{name}={value}" for name, value in demo.knobs.items()]
@@ -153,12 +175,13 @@ async def _serve(
     place: Place,
     choices: Mapping[str, Choice],
     urls: Mapping[str, str],
+    spare: list[str],
     door: Listen | None,
     as_json: bool,
 ) -> None:
     from fathom.cli.upkeep.up import up
 
-    async with up(system, place, choices, urls, door) as upkeep:
+    async with up(system, place, choices, urls, door, spare=spare) as upkeep:
         where = upkeep.served.door or upkeep.served.where
         if as_json:
             told = {name: {"approach": it.approach, "knobs": dict(it.knobs)} for name, it in choices.items()}

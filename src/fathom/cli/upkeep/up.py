@@ -7,7 +7,7 @@ import contextlib
 import os
 import shutil
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,22 +116,25 @@ async def up(
     *,
     linked: bool = False,
     spared: Mapping[str, str] | None = None,
+    spare: Collection[str] = (),
 ) -> AsyncIterator[Upkeep]:
-    """Bring a system up on its data: engines of our own (or those at `urls`, by kind), and its service.
+    """Bring a system up on its data: engines of our own (or those at `urls`, by kind or field), and its service.
 
     `linked`: with a link before each engine, so that it can be made slow or cut off; `spared` says which engines are
-    not to be wiped, and why.
+    not to be wiped, and why; `spare`, which of those that may be missing are to be there.
     """
-    from fathom.lab.dive import engines_of
+    from fathom.web.serve import engines_of
 
+    kinds = engines_of(system)
+    kinds |= {field: kind for field, kind in engines_of(system, spare=True).items() if field in spare or field in urls}
     async with Keeper.open() as keeper, AsyncExitStack() as started:
         started.callback(_keep_logs, keeper.folder, place.folder / "logs")
         engines: dict[str, Engine] = {}
         links: dict[str, Link] = {}
         where: dict[str, str] = {}
-        for field, kind in engines_of(system).items():
-            if kind.kind in urls:
-                where[field] = urls[kind.kind]
+        for field, kind in kinds.items():
+            if field in urls or kind.kind in urls:
+                where[field] = urls.get(field) or urls[kind.kind]
                 continue
             voice.note(f"starting {field} ({kind.kind})")
             engine = await started.enter_async_context(kind.start(keeper, name=field, folder=place.engine(field)))

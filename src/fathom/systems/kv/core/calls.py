@@ -11,8 +11,6 @@ from .records import Content, OpId
 from .topology import Member
 
 __all__ = [
-    "KEY_BYTES_MAX",
-    "VALUE_BYTES_MAX",
     "Answer",
     "Call",
     "Change",
@@ -30,9 +28,6 @@ __all__ = [
     "changed",
 ]
 
-KEY_BYTES_MAX = 1_024
-VALUE_BYTES_MAX = 1 << 20  # unless the node's knob says less or more
-
 
 class Get(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="get"):
     """Read a key. `at_least`: a stamp (or version) that the reader has seen or written: nothing older will do."""
@@ -44,7 +39,8 @@ class Get(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="get")
 
 
 class Put(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="put"):
-    """Write a key of a `lww` or `siblings` bucket; with no value, delete it. `context`: what the writer had read."""
+    """Write a key of a `lww` or `siblings` bucket; with no value, delete it. What the writer had read says `context`,
+    and of a `lww` key `at_least`: its version, which the write outdoes on whichever node and by whatever clock."""
 
     key: bytes
     value: bytes | None
@@ -52,14 +48,21 @@ class Put(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="put")
     expires_ms: int = 0
     w: int | None = None
     pw: int | None = None
+    at_least: int = 0
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="change"):
-    """Change a key of a `cas` bucket in one step that nobody comes between; `how` and `given` are of `changed`."""
+    """Change a key of a `cas` bucket in one step that nobody comes between; `how` and `given` are of `changed`.
+
+    `op`: an id that the client made, so that what is asked again (`again`) is done once; where so much was changed
+    since that nobody can tell, the answer is unknown. Without an id every ask is a new one.
+    """
 
     key: bytes
     how: Literal["set", "add", "replace", "delete", "swap", "increment", "append", "expire"]
     given: tuple[Any, ...] = ()
+    op: OpId | None = None
+    again: bool = False
 
 
 class Scan(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="scan"):

@@ -6,10 +6,12 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fathom.blocks import dotted
+from fathom.blocks.clocks import TooFarAhead, stamp_of
 from fathom.blocks.slots import slot_of
 
+from ..api import KEY_BYTES_MAX
 from . import messages as m
-from .calls import KEY_BYTES_MAX, Call, Change, Failure, Found, Get, Put, Reshape, Scan, Within, Wrote
+from .calls import Call, Change, Failure, Found, Get, Put, Reshape, Scan, Within, Wrote
 from .flows import Ask, Flow, More, Replies
 from .listing import listed
 from .records import Last, Record, Siblings, merged
@@ -212,7 +214,7 @@ class Coordinator:
     def _written(self, call: Put, bucket: Bucket, owners: Owners) -> Record | Failure:
         node, key = self._node, call.key
         if bucket.semantics == "lww":
-            return Last(node.stamp(), node.me, call.value, call.expires_ms)
+            return self._last(call)
         try:
             context = dotted.context_of(call.context, key, node.secret) if call.context else {}
         except dotted.BadToken as error:
@@ -237,6 +239,18 @@ class Coordinator:
         # Here first, and durable before another has it: who mints a later dot says that it knows of all before.
         node.replica.take(key, record)
         return record
+
+    def _last(self, call: Put) -> Record | Failure:
+        """Return the next write; it outdoes what its writer had read, on whichever node and by whatever clock."""
+        node = self._node
+        if node.knobs.stamps == "wall":
+            return Last(stamp_of(node.now.wall_ms), node.me, call.value, call.expires_ms)
+        if call.at_least:
+            try:
+                node.clock.merge(call.at_least, node.wall_ms)
+            except TooFarAhead as error:
+                return Failure(code="unavailable", says=f"this node's clock is behind: {error}")
+        return Last(node.stamp(), node.me, call.value, call.expires_ms)
 
     def _put_answer(self, record: Record, key: bytes, fallbacks: int) -> Wrote:
         if isinstance(record, Last):

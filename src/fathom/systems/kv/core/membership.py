@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from fathom.blocks.phi import Detector, PhiAccrual
+
 from . import messages as m
 from .flows import Ask, Flow, Pause
 
@@ -24,9 +26,10 @@ TOLD_TIMES = 4  # how often a piece of news is passed on: about log2 of the memb
 class _Peer:
     """What this node believes of another. A later life outdoes an earlier one, a refutation what it refutes."""
 
-    __slots__ = ("ahead_ms", "heard_ms", "life", "refuted", "state", "told")
+    __slots__ = ("ahead_ms", "detector", "heard_ms", "life", "refuted", "state", "told")
 
-    def __init__(self) -> None:
+    def __init__(self, detector: Detector | None = None) -> None:
+        self.detector = detector  # where silence alone is not enough
         self.life, self.refuted, self.state = 0, 0, ALIVE
         self.told = 0
         self.heard_ms = 0  # by our monotonic clock; 0: never in this life
@@ -51,7 +54,19 @@ class Membership:
         """Take over who is a member in a new topology."""
         node = self._node
         nodes = node.topology.nodes if node.topology is not None else ()
-        self.peers = {name: self.peers.get(name) or _Peer() for name in nodes if name != node.me}
+        self.peers = {
+            name: self.peers.get(name) or _Peer(self._detector(len(nodes))) for name in nodes if name != node.me
+        }
+
+    def _detector(self, nodes: int) -> Detector | None:
+        """Return what judges a peer's silence; one is heard of when it is asked, and when it asks."""
+        node = self._node
+        if node.knobs.detection == "timeout":
+            return None
+        usual_ms = max(1, node.knobs.ping_ms * (nodes - 1) // 2)
+        return PhiAccrual(
+            node.now.mono_ms, interval_ms=usual_ms, threshold=node.knobs.phi, deviation_ms_min=node.knobs.ack_ms
+        )
 
     def state(self, who: str) -> int:
         peer = self.peers.get(who)
@@ -105,6 +120,8 @@ class Membership:
 
     def _show(self, peer: _Peer, wall_ms: int) -> None:
         peer.heard_ms = self._node.now.mono_ms or 1
+        if peer.detector is not None:
+            peer.detector.heard(peer.heard_ms)
         peer.ahead_ms = wall_ms - self._node.now.mono_ms
 
     # Probing ---------------------------------------------------------------------------------------------------------
@@ -128,8 +145,12 @@ class Membership:
                 if asked:
                     continue
             peer = self.peers.get(who)
-            if peer is not None and peer.state == ALIVE:
+            if peer is not None and peer.state == ALIVE and self._odd(peer):
                 self._learn(who, peer.life, SUSPECT, peer.refuted)
+
+    def _odd(self, peer: _Peer) -> bool:
+        """Whether the silence of one who did not answer is odd for it, as far as that is asked."""
+        return peer.detector is None or peer.detector.suspects(self._node.now.mono_ms)
 
     def _next(self) -> str | None:
         for _ in range(2):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import deque
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from fathom.blocks.clocks import HybridClock
 from fathom.blocks.machine import Effects, Event, Message, Now, Request, Start, Store, Synced, Write
 
+from ..api import VALUE_BYTES_MAX
 from . import messages as m
-from .calls import VALUE_BYTES_MAX
 from .coordinator import Coordinator
 from .flows import Flows
 from .graves import Graves
@@ -53,6 +53,9 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     value_max: int = VALUE_BYTES_MAX
     requests_max: int = 4_000
     ahead_ms: int = 500  # how far ahead of the others a clock may be
+    stamps: Literal["hybrid", "wall"] = "hybrid"  # of last write wins; wall: a control, which loses writes
+    detection: Literal["timeout", "phi"] = "timeout"  # who did not answer is suspected: at once, or when that is odd
+    phi: float = 8.0  # minus the logarithm of how improbable a silence is that is odd
 
 
 class Node:

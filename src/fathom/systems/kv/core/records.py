@@ -61,6 +61,11 @@ class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def then(self, version: int, value: bytes | None, expires_ms: int, op: OpId) -> Content:
         return Content(self.count + 1, version, value, expires_ms, (*self.ops, op)[-OPS_KEPT:])
 
+    @property
+    def knows_all(self) -> bool:
+        """Whether every change that made this is still known by its id."""
+        return self.count == len(self.ops)
+
     def knows(self, op: OpId, count: int) -> bool | None:
         """Whether the change `op`, which would have made this `count`, is in it; None where that was too long ago."""
         if op in self.ops:

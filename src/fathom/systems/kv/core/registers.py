@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fathom.blocks.ballots import Accept, Agreed, Chosen, Disagreed, Prepare, Proposer, Reading
 
 from . import messages as m
-from .calls import Change, Failure, Found, Get, Unchanged, changed, current
+from .calls import Change, Failure, Found, Get, Unchanged, Wrote, changed, current
 from .flows import Ask, Flow, Pause, Replies
 from .records import Content, OpId, content_of, packed
 from .topology import Owners
@@ -65,6 +65,15 @@ class _Turn:
         if self._call is None:
             self._answer = self._found
             return value
+        if self._call.op is not None:
+            op = self._call.op
+            if op in content.ops:
+                node.count("was asked for the same change again")
+                self._answer = lambda kept: Wrote(version=kept.version)
+                return value
+            if self._call.again and not content.knows_all and not _applies(self._call, content):
+                self._answer = lambda kept: LOST
+                return value
         try:
             version = max(number, content.version + 1)  # two proposers may have the same number
             new, answer = changed(self._call, content, op, version, node.wall_ms, node.knobs.value_max)
@@ -88,6 +97,11 @@ class _Turn:
     def _found(self, content: Content) -> Found:
         value = current(content, self._node.wall_ms)
         return Found(values=() if value is None else (value,), version=content.version, expires_ms=content.expires_ms)
+
+
+def _applies(call: Change, content: Content) -> bool:
+    """Whether a change wants the version that is there: then nothing was changed since, by this one either."""
+    return call.how == "swap" and type(call.given[0]) is int and call.given[0] == content.version
 
 
 class Registers:

@@ -224,7 +224,7 @@ class Replica:
         `inherit`: take over another's promises too, for a memory that was lost and does not vote yet.
         """
         node = self._node
-        if isinstance(record, Last):
+        if isinstance(record, Last) and node.knobs.stamps == "hybrid":
             try:
                 node.clock.merge(record.stamp, node.wall_ms)
             except TooFarAhead:

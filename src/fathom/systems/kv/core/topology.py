@@ -5,16 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from fathom.blocks import ring
 from fathom.blocks.slots import slot_of
 
-__all__ = ["SYSTEM", "Bucket", "Member", "Owners", "Topology", "epoch_key"]
+__all__ = ["PLACEMENTS", "SYSTEM", "Bucket", "Member", "Owners", "Placement", "Topology", "epoch_key", "placing"]
 
 Semantics = Literal["cas", "siblings", "lww"]
+Placement = Literal["modulo", "ring", "vnodes", "rendezvous", "jump"]
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 
 
 SYSTEM = b"\0fathom\0"  # keys that begin with it are the cluster's own, and no client's
@@ -80,6 +82,7 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     epoch: int
     members: tuple[Member, ...]
     then: tuple[Member, ...] = ()  # the members after the change that is under way
+    placement: Placement = "vnodes"
     vnodes: int = 64
     buckets: tuple[Bucket, ...] = (Bucket(),)
     secret: bytes = b""  # drawn when the cluster is founded: contexts are sealed with it
@@ -97,11 +100,15 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _prefixes(self) -> list[Bucket]:
         return sorted(self.buckets, key=lambda bucket: -len(bucket.prefix))
 
+    @property
+    def _placed(self) -> ring.Placement:
+        return placing(self.placement, self.vnodes)
+
     @cached_property
     def _walks(self) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
         """Slot → everybody in the order in which they would keep it, for both sets of members."""
-        now = _walk(self.members, self.vnodes)
-        return now, _walk(self.then, self.vnodes) if self.then else now
+        now = _walk(self.members, self._placed)
+        return now, _walk(self.then, self._placed) if self.then else now
 
     @cached_property
     def _owners(self) -> dict[tuple[int, int], Owners]:
@@ -137,16 +144,25 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def slots_of(self, node: str) -> frozenset[int]:
         """Return the slots of which a node is an owner in some bucket, now or then."""
         n = self.n_max
-        now = _kept(_names(self.members), self.vnodes, n).get(node, frozenset())
-        return now | _kept(_names(self.then), self.vnodes, n).get(node, frozenset()) if self.then else now
+        now = _kept(_names(self.members), self._placed, n).get(node, frozenset())
+        return now | _kept(_names(self.then), self._placed, n).get(node, frozenset()) if self.then else now
 
     def slots_before(self, node: str) -> frozenset[int]:
         """Return the slots of which a node is an owner before the change that is under way."""
-        return _kept(_names(self.members), self.vnodes, self.n_max).get(node, frozenset())
+        return _kept(_names(self.members), self._placed, self.n_max).get(node, frozenset())
 
     @cached_property
     def n_max(self) -> int:
         return max(bucket.n for bucket in self.buckets)
+
+
+def placing(placement: Placement, vnodes: int) -> ring.Placement:
+    """Return the way to place slots that goes by a name; `vnodes` are the tokens of a node where it has several."""
+    if placement == "vnodes":
+        return ring.Ring(vnodes)
+    return {"modulo": ring.Modulo(), "ring": ring.Ring(1), "rendezvous": ring.Rendezvous(), "jump": ring.Jump()}[
+        placement
+    ]
 
 
 def _names(members: tuple[Member, ...]) -> tuple[tuple[str, str], ...]:
@@ -154,19 +170,19 @@ def _names(members: tuple[Member, ...]) -> tuple[tuple[str, str], ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def _table(members: tuple[tuple[str, str], ...], vnodes: int) -> list[tuple[str, ...]]:
-    placed = ring.table(ring.Ring(vnodes), [ring.Member(node, rack) for node, rack in members], len(members))
+def _table(members: tuple[tuple[str, str], ...], how: ring.Placement) -> list[tuple[str, ...]]:
+    placed = ring.table(how, [ring.Member(node, rack) for node, rack in members], len(members))
     return [tuple(placed.nodes[at] for at in row) for row in placed.owners.tolist()]
 
 
 @functools.lru_cache(maxsize=64)
-def _kept(members: tuple[tuple[str, str], ...], vnodes: int, n: int) -> dict[str, frozenset[int]]:
+def _kept(members: tuple[tuple[str, str], ...], how: ring.Placement, n: int) -> dict[str, frozenset[int]]:
     kept: dict[str, set[int]] = {node: set() for node, _ in members}
-    for slot, walk in enumerate(_table(members, vnodes)):
+    for slot, walk in enumerate(_table(members, how)):
         for node in walk[:n]:
             kept[node].add(slot)
     return {node: frozenset(slots) for node, slots in kept.items()}
 
 
-def _walk(members: tuple[Member, ...], vnodes: int) -> list[tuple[str, ...]]:
-    return _table(_names(members), vnodes)
+def _walk(members: tuple[Member, ...], how: ring.Placement) -> list[tuple[str, ...]]:
+    return _table(_names(members), how)

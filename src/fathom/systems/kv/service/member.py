@@ -1,16 +1,16 @@
-"""A member of a cluster as it runs: its disk, its protocol and its connections to the others, as long as a block."""
+"""A member of a cluster as it runs: its disk, its protocol and its connections to the others."""
 
 from __future__ import annotations
 
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from fathom.blocks.machine import Batch
-from fathom.engines.rocks import Rocks
+from fathom.engines.rocks import Durability, Rocks
 from fathom.engines.rocks_tuning import Tuning
 from fathom.errors import FathomError
 from fathom.web.listen import Listen
@@ -46,6 +46,11 @@ class Member:
         return self._node.topology
 
     @property
+    def known(self) -> Topology | None:
+        """The same, or None while it knows none."""
+        return self._node.topology
+
+    @property
     def knows(self) -> bool:
         """Whether this node has heard of others in this life, so that it takes requests."""
         return self._node.topology is not None and self._node.membership.knows_the_time
@@ -70,11 +75,23 @@ class Member:
         """A future that is done when this life is over; its exception says why, if the disk ended it."""
         return self._driver.ended
 
+    @property
+    def sums(self) -> Mapping[int, int]:
+        """Slot → the sum of the digests of what lies here of it: equal where replicas are."""
+        return self._node.replica.sums
+
+    @property
+    def owing(self) -> int:
+        """How many records are kept here for owners who could not be reached."""
+        return sum(self._node.hints.held.values())
+
     def alive(self, node: str) -> bool:
         return self._node.membership.alive(node)
 
-    async def ask(self, call: Call, *, deadline_ms: int | None = None) -> Answer:
-        return await self._driver.ask(call if deadline_ms is None else Within(call, deadline_ms))
+    async def ask(self, call: Call | Within, *, deadline_ms: int | None = None) -> Answer:
+        if deadline_ms is not None and not isinstance(call, Within):
+            call = Within(call, deadline_ms)
+        return await self._driver.ask(call)
 
 
 @asynccontextmanager
@@ -92,6 +109,7 @@ async def living(
     token: str = "",
     tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
     seed: int | None = None,
+    durability: Durability = "fsync",
 ) -> AsyncIterator[Member]:
     """Live one life of node `me` over what its folder holds.
 
@@ -106,7 +124,7 @@ async def living(
             fix="give all members the same token, or let them listen at 127.0.0.1",
         )
     await _prepare(folder, me, cluster, tuning, founding)
-    async with Rocks.open(folder, cluster=cluster, families=FAMILIES, tuning=tuning) as store:
+    async with Rocks.open(folder, cluster=cluster, families=FAMILIES, tuning=tuning, durability=durability) as store:
         node = Node(me, store, random.Random(seed), knobs)
 
         def listed(who: str) -> tuple[str, int] | None:

@@ -33,6 +33,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str
     node: str
     token: str
+    peer: str = ""  # where the caller listens itself: one that has forgotten everything can answer it
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -64,6 +65,7 @@ class Peers:
         self._server: asyncio.Server | None = None
         self._taking: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._unknown = 0
+        self._told: dict[str, tuple[str, int]] = {}  # where those who called say that they listen
         self.lost = 0
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
@@ -126,11 +128,12 @@ class Peers:
                     writer.close()
 
     async def _call(self, to: str) -> asyncio.StreamWriter:
-        address = self._address_of(to)
+        address = self._address_of(to) or self._told.get(to)
         if address is None:
             raise OSError(f"nobody knows where {to} is")
         _, writer = await asyncio.open_connection(*address, ssl=self._calling_tls)
-        hello = _encode(Hello(protocol=PROTOCOL, cluster=self._cluster, node=self.me, token=self._token))
+        here = "{}:{}".format(*mine) if (mine := self._address_of(self.me)) else ""
+        hello = _encode(Hello(protocol=PROTOCOL, cluster=self._cluster, node=self.me, token=self._token, peer=here))
         writer.write(len(hello).to_bytes(4, "big") + hello)
         return writer
 
@@ -156,6 +159,9 @@ class Peers:
             if not self._may(hello):
                 log.warning("%s turned away %r of cluster %r", self.me, hello.node, hello.cluster)
                 return
+            host, _, port = hello.peer.rpartition(":")
+            if host and port.isdigit():
+                self._told[hello.node] = host, int(port)
             while True:
                 self._received(hello.node, _decode(await self._frame(reader)))
         except (OSError, TimeoutError, asyncio.IncompleteReadError):

@@ -55,10 +55,14 @@ class Cluster:
         make: Make | None = None,
         lies: bool = False,
         knobs: Knobs = KNOBS,
+        founding: Topology | None = None,
     ) -> None:
         self.world, self.network = world, Network(world)
-        members = tuple(Member(node=f"n{at + 1}", rack=f"r{at % racks}") for at in range(nodes))
-        self.founding = Topology(cluster="sim", epoch=1, members=members, buckets=BUCKETS, vnodes=16, secret=b"sim")
+        drawn = tuple(Member(node=f"n{at + 1}", rack=f"r{at % racks}") for at in range(nodes))
+        self.founding = founding or Topology(
+            cluster="sim", epoch=1, members=drawn, buckets=BUCKETS, vnodes=16, secret=b"sim"
+        )
+        members = self.founding.members
         born = make or (lambda me, store, dice: Node(me, store, dice, KNOBS))
 
         def make_node(me: str, store: Store, dice: Random) -> Node:

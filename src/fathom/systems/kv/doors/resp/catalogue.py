@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from . import clients, cluster, extension, keys, scanning, server, strings
+from . import changes, clients, cluster, extension, keys, layout, operating, scanning, server, strings
 from .command import Command, arity_fault, unknown_command, unknown_second
 
 __all__ = ["COMMANDS", "QUICK", "found"]
 
 COMMANDS: dict[str, Command] = {
     command.name: command
-    for room in (strings, keys, scanning, extension, cluster, clients, server)
+    for room in (strings, keys, scanning, extension, changes, layout, cluster, clients, server, operating)
     for command in room.COMMANDS
 }
 COMMANDS["command"] = server.about_commands(COMMANDS)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
-from ...core.calls import Call, Failure, Found, Scanned, Wrote
+from ...core.calls import Answer, Call, Within
 from ...core.topology import Topology
 from .replies import Wrong
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Command", "Plan", "Say", "Store", "arity_fault", "unknown_command"]
 
-Answer: TypeAlias = Found | Wrote | Scanned | Failure
 Say: TypeAlias = Callable[["Session", list[bytes], Any], bytes]
 Plan: TypeAlias = Callable[["Session", list[bytes]], Any]
 
@@ -46,7 +45,17 @@ class Store(Protocol):
         """Whether this node believes that another answers: clients are sent to those that do."""
         ...
 
-    def ask(self, call: Call, *, deadline_ms: int | None = None) -> Awaitable[Answer]:
+    @property
+    def sums(self) -> Mapping[int, int]:
+        """Slot → the sum of the digests of what lies here of it: equal where replicas are."""
+        ...
+
+    @property
+    def owing(self) -> int:
+        """How many records are kept here for owners who could not be reached."""
+        ...
+
+    def ask(self, call: Call | Within, *, deadline_ms: int | None = None) -> Awaitable[Answer]:
         """Ask the cluster. A coroutine whose first step is taken outside of a task, so that what is answered from
         memory costs no turn of the loop: it awaits futures, and its deadline is the node's, no `asyncio.timeout`."""
         ...

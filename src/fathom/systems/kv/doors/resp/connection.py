@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fathom.blocks.slots import slot_of
 
-from ...core.calls import Change, Get, Put
+from ...core.calls import Change, Get, Put, Within
 from .asking import Begun, begun, broken, rest
 from .catalogue import QUICK, found
 from .clients import AFTER_MULTI, NOAUTH
@@ -36,7 +36,7 @@ __all__ = ["Connection"]
 
 log = logging.getLogger(__name__)
 WRITE_BYTES = 64 << 10  # what is gathered before it is written
-CALLS = frozenset({Get, Put, Change})
+CALLS = frozenset({Get, Put, Change, Within})
 AFTER_REFUSAL = frozenset({"exec", "discard", "quit"})
 
 

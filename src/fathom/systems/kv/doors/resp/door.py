@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from fathom.errors import FathomError
 from fathom.web.listen import Listen, Tls
 
 from .command import Store
 from .connection import Connection
 from .limits import DRAIN_S, Limits
 from .placement import Placement
+from .replies import Wrong
 from .scanning import Cursors
 
 __all__ = ["Door", "opened"]
@@ -25,11 +27,18 @@ SHOWN = Tls(cert="", key="")  # stands for a certificate that an SSL context has
 
 
 class Door:
-    """What all connections share. `token`: what clients must show; `cluster`: all of them are sent to owners."""
+    """What all connections share.
 
-    def __init__(self, store: Store, limits: Limits, token: str | None, *, cluster: bool) -> None:
+    `token`: what clients must show; `operator`: what those must show who change the cluster (by default the same);
+    `cluster`: all clients are sent to owners.
+    """
+
+    def __init__(
+        self, store: Store, limits: Limits, token: str | None, *, cluster: bool, operator: str | None = None
+    ) -> None:
         self.store, self.limits, self.cluster = store, limits, cluster
         self.token = token.encode() if token is not None else None
+        self.operator = operator.encode() if operator is not None else self.token
         self.loop = asyncio.get_running_loop()
         self.connections: dict[Connection, None] = {}
         self.cursors = Cursors()
@@ -37,14 +46,18 @@ class Door:
         self.host, self.port = "", 0
         self.received = self.rejected = self.commands = self.errors = self.evicted = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._placement = Placement(store, store.topology)
+        self._placement: Placement | None = None
         self._closing = False
         self._empty = asyncio.Event()
 
     @property
     def placement(self) -> Placement:
-        topology = self.store.topology
-        if self._placement.topology is not topology:
+        """Where keys lie. Raises `Wrong` where the node belongs to no cluster: a client then asks another."""
+        try:
+            topology = self.store.topology
+        except FathomError as none:
+            raise Wrong(f"CLUSTERDOWN {none.what}") from None
+        if self._placement is None or self._placement.topology is not topology:
             self._placement = Placement(self.store, topology)
         return self._placement
 
@@ -106,6 +119,7 @@ async def opened(
     host: str = "127.0.0.1",
     port: int = 0,
     token: str | None = None,
+    operator: str | None = None,
     limits: Limits | None = None,
     cluster: bool = False,
     ssl: tls.SSLContext | None = None,
@@ -115,7 +129,7 @@ async def opened(
     Raises FathomError: elsewhere than on loopback, a token and TLS are needed.
     """
     Listen(host=host, port=port, tls=SHOWN if ssl is not None else None, token=token).check()
-    door = Door(store, limits or Limits(), token, cluster=cluster)
+    door = Door(store, limits or Limits(), token, cluster=cluster, operator=operator)
     server = await door.loop.create_server(door.connection, host, port, ssl=ssl, backlog=1_024)
     door.host, door.port = server.sockets[0].getsockname()[:2]
     sweeping = door.loop.create_task(door.sweep())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ...core.calls import KEY_BYTES_MAX, VALUE_BYTES_MAX
+from ...api import KEY_BYTES_MAX, VALUE_BYTES_MAX
 
 __all__ = ["Limits"]
 

@@ -57,8 +57,12 @@ class Placement:
         return bool(owned[slot])
 
     def first(self, key: bytes) -> Address | None:
-        """Return where a client should ask for a key: the first owner that answers and has a door."""
-        first = self._first(self.topology.owners_of(key).now, None)
+        """Return where a client should ask for a key: the first owner that answers and has a door, if there is one.
+
+        Where none answers this node is as good as any: a fallback can take what a sloppy bucket promises.
+        """
+        owners = tuple(node for node in self.topology.owners_of(key).now if self._store.alive(node))
+        first = self._first(owners, None)
         return first[1] if first is not None else None
 
     def address(self, node: str) -> Address | None:

@@ -19,7 +19,13 @@ from ...core.calls import Failure
 __all__ = ["OK", "Error", "Status", "Text", "Wrong", "bulk", "encoded", "failed", "wrong"]
 
 OK = b"+OK\r\n"
-_CODES = {"unavailable": "CLUSTERDOWN", "behind": "TRYAGAIN", "busy": "BUSY"}
+_CODES = {
+    "unavailable": "CLUSTERDOWN",
+    "behind": "TRYAGAIN",
+    "busy": "BUSY",
+    "too-many-siblings": "SIBLINGS",
+    "bad-context": "BADCONTEXT",
+}
 _ONE_LINE = str.maketrans("\r\n", "  ")
 
 

@@ -14,6 +14,7 @@ from .clients import REDIS_VERSION
 from .command import Command
 from .glob import matcher
 from .limits import COUNTED_MAX, PATTERN_BYTES_MAX
+from .operating import Operated
 from .replies import OK, Status, Text, Wrong, bulk
 from .scanning import counted
 
@@ -78,8 +79,14 @@ async def _info(client: Session, wanted: set[str]) -> Text:
         if not wanted or section in wanted:
             lines = [f"{name}:{value}\r\n" for name, value in facts(client).items()]
             told.append(f"# {section.capitalize()}\r\n{''.join(lines)}")
+    if (not wanted or "store" in wanted) and isinstance(client.store, Operated):
+        figures = await client.store.figures()
+        told.append("# Store\r\n" + "".join(f"{name}:{count}\r\n" for name, count in figures.items()))
     if not wanted or "keyspace" in wanted:
-        count = await counted(client.store, COUNTED_MAX)
+        try:
+            count = await counted(client.store, COUNTED_MAX)
+        except Wrong:  # it is of no cluster yet
+            count = 0
         more = ",more=1" if count >= COUNTED_MAX else ""
         told.append("# Keyspace\r\n" + (f"db0:keys={count},expires=0,avg_ttl=0{more}\r\n" if count else ""))
     return Text("\r\n".join(told))

@@ -22,6 +22,7 @@ class Session(ABC):
         self.version, self.nil = 2, b"$-1\r\n"
         self.of_cluster = door.cluster  # is told MOVED, where another client's command is passed on
         self.stranger = door.token is not None  # has not shown the token
+        self.operates = door.operator is None  # may change the cluster
         self.refuses = False  # between MULTI and what ends it
         self.here: Address | None = None  # where the client found this node
         self.peer = "?"

@@ -1,4 +1,4 @@
-"""The store's own commands: run its core through simulated worlds."""
+"""The store's own commands: live as a node, look after a cluster, run its core through simulated worlds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import msgspec
 from fathom.errors import FathomError
 from fathom.sim.schedule import KINDS, Fault, printed, read
 
+from .members import add, found, members, remove, restore, snapshot
+from .node import node
+from .torture import torture
+
 __all__ = ["app"]
 
 
 @click.group("kv")
 def app() -> None:
-    """Run the core of the key-value store through simulated worlds."""
+    """Live as a node of the key-value store, look after a cluster of them, run its core through simulated worlds."""
 
 
 @app.command()
@@ -40,7 +44,7 @@ def simulate(seed: int, seeds: int, ops: int, faults: str, reshape: bool, as_jso
 
     The same seed is the same story, to the last message. The exit code is 1 if any promise was broken.
     """
-    from .simulation.run import simulate as run
+    from ..simulation.run import simulate as run
 
     schedule = True if faults == "drawn" else False if faults == "none" else _read(Path(faults))
     broken = 0
@@ -61,7 +65,7 @@ def simulate(seed: int, seeds: int, ops: int, faults: str, reshape: bool, as_jso
 
 
 def _read(file: Path) -> list[Fault]:
-    from .simulation.cluster import HOSTS
+    from ..simulation.cluster import HOSTS
 
     try:
         schedule = read(file.read_bytes())
@@ -94,9 +98,5 @@ def _wrong(fault: Fault, hosts: tuple[str, ...]) -> str:
     return ""
 
 
-if __name__ == "__main__":
-    try:
-        app()
-    except FathomError as told:
-        click.echo(str(told), err=True)
-        raise SystemExit(told.code) from None
+for command in (node, found, members, add, remove, snapshot, restore, torture):
+    app.add_command(command)

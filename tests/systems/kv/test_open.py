@@ -1,0 +1,113 @@
+"""The service as it is opened: nodes in processes of their own, founded by whoever finds them empty."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from fathom.design import Choice
+from fathom.engines.keeper import Keeper
+from fathom.errors import FathomError
+from fathom.systems import find
+from fathom.systems.kv.api import Increment
+from fathom.systems.kv.client import Client
+from fathom.systems.kv.model import KvModel
+from fathom.systems.kv.service import open
+from fathom.web.choices import Choices
+
+from .test_conformance import now_ms
+from .twins import Twins
+
+nodes = pytest.importorskip("fathom.systems.kv.stores")
+pytestmark = pytest.mark.slow
+
+
+@asynccontextmanager
+async def started(folder: Path, **how: Any) -> AsyncIterator[Any]:
+    """Start three nodes, with these knobs and this tuning."""
+    async with Keeper.open() as keeper, AsyncExitStack() as stack:
+        found = {
+            name: await stack.enter_async_context(
+                nodes.Node.start(keeper, name=f"town-{name}", folder=folder / name, **how)
+            )
+            for name in ("n1", "n2", "n3")
+        }
+        for node in found.values():
+            await stack.enter_async_context(node.connected())
+        yield nodes.Stores(**found)
+
+
+@pytest.fixture
+async def stores(tmp_path: Path) -> AsyncIterator[Any]:
+    async with started(tmp_path) as stores:
+        yield stores
+
+
+async def agree(kv: Client, seed: int, *, late: bool = False) -> None:
+    buckets = (await kv.topology()).buckets
+    twins = Twins(KvModel(now_ms, buckets), kv, seed, buckets, late=late)
+    for _ in range(120):
+        await twins.step()
+    await twins.listed()
+
+
+def answers() -> list[tuple[str, str]]:
+    """Return every answer to a question about what a cluster is founded with; controls may be wrong."""
+    return [
+        (question.name, name)
+        for question in find("kv").decisions.values()
+        for name, approach in question.approaches.items()
+        if getattr(approach, "breaks", None) is None
+    ]
+
+
+def differing(one: Any, other: Any) -> dict[str, Any]:
+    """Return the fields in which one is not as the other."""
+    names = getattr(one, "__struct_fields__", None) or [field.name for field in fields(one)]
+    return {name: getattr(one, name) for name in names if getattr(one, name) != getattr(other, name)}
+
+
+@pytest.mark.parametrize(("question", "answer"), answers())
+async def test_with_every_answer_it_answers_as_the_model_does(tmp_path: Path, question: str, answer: str):
+    from fathom.systems.kv.decisions import Founding  # pyright: ignore[reportMissingImports]
+
+    usual = Founding()
+    shaped = find("kv").decisions[question].approaches[answer]().shape(usual)  # pyright: ignore[reportAttributeAccessIssue]
+    how = {"knobs": differing(shaped.knobs, usual.knobs), "tuning": differing(shaped.tuning, usual.tuning)}
+    async with started(tmp_path, **how) as stores:
+        choices = Choices(find("kv"), stores, {question: Choice(answer)})
+        async with open(stores, choices, deadline_ms=10_000, seed=2) as kv:
+            await agree(kv, 2, late=answer == "one-and-one")
+
+
+async def test_it_is_founded_once_and_found_again(stores: Any):
+    async with open(stores) as kv:
+        assert (await kv.change(b"n", Increment())).number == 1
+        founded = await kv.topology()
+    async with open(stores) as kv:
+        assert (await kv.change(b"n", Increment())).number == 2
+        assert (await kv.topology()).epoch == founded.epoch == 1
+
+
+async def test_nodes_in_processes_of_their_own_answer_as_the_model_does(stores: Any):
+    async with open(stores, deadline_ms=10_000, seed=1) as kv:
+        await agree(kv, 1)
+
+
+async def test_a_cluster_that_was_founded_otherwise_is_refused(stores: Any, monkeypatch: pytest.MonkeyPatch):
+    from fathom.systems.kv import service
+    from fathom.systems.kv.core.topology import Topology
+
+    async with open(stores):
+        pass
+    other = structs.replace(Topology(cluster="", epoch=1, members=()), vnodes=7)
+    monkeypatch.setattr(service, "_wanted", lambda choices: other)
+    with pytest.raises(FathomError, match="was founded with other vnodes"):
+        async with open(stores):
+            pass
