@@ -133,9 +133,9 @@ async def test_knobs_are_turned_for_good_and_a_wiped_node_still_has_them(nodes: 
             await member(client)
         with pytest.raises(RedisError, match="ERR"):
             await clients[0]("APPEND", "a", "more than ten bytes")
-        steward = Steward(clients[0])
-        await steward.turn(Settings(knobs={"value_max": 100}))
-        await member(clients[0])
+        for client in clients:
+            await Steward(client).turn(Settings(knobs={"value_max": 100}))
+            await member(client)
         for wrong in ({"knobs": {"value_max": "x"}}, {"knobs": {"no": 1}}, {"tuning": {"compaction": "no"}}, {"x": 1}):
             with pytest.raises(RedisError, match="ERR"):
                 await clients[0]("KV.TURN", msgspec.json.encode(wrong))
