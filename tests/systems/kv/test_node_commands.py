@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fathom.engines.keeper import Child, Keeper, free_port
+from tests.features import feature
 from tests.web import certificate
 
 clusters = pytest.importorskip("redis.asyncio.cluster")
@@ -69,6 +70,7 @@ async def machines(tmp_path: Path) -> AsyncIterator[Machines]:
         yield Machines(keeper, tmp_path)
 
 
+@feature("KV-53")
 async def test_nodes_are_founded_joined_and_removed_and_keep_what_was_written(machines: Machines):
     await asyncio.gather(*(machines.start(name) for name in ("n1", "n2", "n3")))
     founded = await machines.ask(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -13,6 +14,7 @@ import msgspec
 from fathom.engines.engine import EngineError
 from fathom.errors import FathomError
 
+from ...core.topology import Member
 from ...service.founding import described, member_of
 from ...service.steward import Steward
 from ...stores.nodes import OwnNode
@@ -22,6 +24,7 @@ __all__ = ["HEAVY", "LIGHT", "Harm", "Tormentor", "all_well"]
 LIGHT = ("kill", "pause", "cut")
 HEAVY = ("kill", "wipe", "replace")
 HEALED_S = 120.0
+TRY_S = 15.0  # with one node, until another is asked
 LOOK_S = 0.05
 
 
@@ -50,6 +53,7 @@ class Tormentor:
         self._dice = random.Random(seed)
         self.done: list[Harm] = []
         self.failed: list[str] = []
+        self._members: dict[str, Member] = {}  # as which nodes were removed
 
     async def live(self, ended: asyncio.Event) -> None:
         dice = self._dice
@@ -93,20 +97,30 @@ class Tormentor:
         """Remove a node, and add it again with an empty disk: it is another member then."""
         async with node.connected() as client:
             member = member_of(await described(client))
-        async with AsyncExitStack() as stack:
-            steward = await self._steward(node, stack)
-            await steward.remove(node.name, HEALED_S)
-            await node.kill()
-            await _for(lasts_s, ended)
-            await node.restart(wiped=True)
-            await steward.add(member, HEALED_S)
+        self._members[node.name] = member
+        await self._change(node, member, there=False)
+        await node.kill()
+        await _for(lasts_s, ended)
+        await node.restart(wiped=True)
+        await self._change(node, member, there=True)
 
-    async def _steward(self, but: OwnNode, stack: AsyncExitStack) -> Steward:
-        """Ask another node, one that nobody breaks now."""
-        names = sorted(self._free - {but.name}) or sorted(set(self._nodes) - {but.name})
-        return Steward(
-            await stack.enter_async_context(self._nodes[self._dice.choice(names)].connected(deadline_s=10.0))
-        )
+    async def _change(self, node: OwnNode, member: Member, *, there: bool) -> None:
+        """Have a node be a member, or none: ask others, one after another, those first that nobody breaks now."""
+        others = sorted(set(self._nodes) - {node.name})
+        until_s = self._now() + HEALED_S
+        while True:
+            names = [name for name in others if name in self._free] or others
+            try:
+                async with self._nodes[self._dice.choice(names)].connected(deadline_s=10.0) as client:
+                    steward = Steward(client)
+                    topology = await steward.topology()
+                    if topology.then or there != any(one.node == node.name for one in topology.members):
+                        await (steward.add(member, TRY_S) if there else steward.remove(node.name, TRY_S))
+                    return
+            except FathomError:
+                if self._now() > until_s:
+                    raise
+                await asyncio.sleep(LOOK_S)
 
     async def _well(self, node: OwnNode) -> None:
         """Wait until a node's word counts again."""
@@ -121,11 +135,15 @@ class Tormentor:
             ) from None
 
     async def _mended(self, node: OwnNode) -> None:
-        if node.alive:
-            await node.resume()
+        """Leave nothing half done, also not a node that was removed and not added."""
+        with contextlib.suppress(FathomError):
+            if node.alive:
+                await node.resume()
+            else:
+                await node.restart()
             await node.heal()
-        else:
-            await node.restart()
+            if node.name in self._members:
+                await self._change(node, self._members[node.name], there=True)
 
 
 async def _is_well(client: Any) -> bool:
