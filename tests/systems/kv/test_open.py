@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,13 +16,18 @@ from msgspec import structs
 from fathom.design import Choice
 from fathom.engines.keeper import Keeper
 from fathom.errors import FathomError
+from fathom.history import laws_of
 from fathom.systems import find
+from fathom.systems.kv import laws
 from fathom.systems.kv.api import Increment
 from fathom.systems.kv.client import Client
+from fathom.systems.kv.core.topology import Topology
 from fathom.systems.kv.model import KvModel
 from fathom.systems.kv.service import open
 from fathom.web.choices import Choices
 
+from .cluster import BUCKETS
+from .crowd import Book, Person
 from .test_conformance import now_ms
 from .twins import Twins
 
@@ -102,7 +109,6 @@ async def test_nodes_in_processes_of_their_own_answer_as_the_model_does(stores: 
 
 async def test_a_cluster_that_was_founded_otherwise_is_refused(stores: Any, monkeypatch: pytest.MonkeyPatch):
     from fathom.systems.kv import service
-    from fathom.systems.kv.core.topology import Topology
 
     async with open(stores):
         pass
@@ -111,3 +117,25 @@ async def test_a_cluster_that_was_founded_otherwise_is_refused(stores: Any, monk
     with pytest.raises(FathomError, match="was founded with other vnodes"):
         async with open(stores):
             pass
+
+
+async def test_the_laws_hold_while_nodes_are_killed_and_wiped(stores: Any):
+    from fathom.systems.kv.service.founding import found  # pyright: ignore[reportMissingImports]
+
+    wanted, book = Topology(cluster="", epoch=1, members=(), buckets=BUCKETS), Book()
+    async with open(stores, found=lambda clients, _: found(clients, wanted), deadline_ms=3_000, seed=3) as kv:
+        people = [Person(f"p{n}", kv, book, Random(n)) for n in range(6)]
+        asking = asyncio.gather(*(person.asks(150, pause_s=0.1) for person in people))
+        for name, wiped in (("n1", False), ("n2", True), ("n3", False)):
+            await asyncio.sleep(0.5)  # let there be something under way
+            await getattr(stores, name).kill()
+            await asyncio.sleep(0.5)
+            await getattr(stores, name).restart(wiped=wiped)
+            await kv.settled()
+        await asking
+        await kv.settled()
+        await people[0].looks()
+        assert kv.counts["not sent"] + kv.counts["not answered"]
+    history = book.history()
+    assert {name: list(law(history)) for name, law in laws_of(laws).items() if list(law(history))} == {}
+    assert sum(op.acknowledged for op in book.ops) > 500
