@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -30,11 +31,13 @@ class Answer(NamedTuple):
         return said["code"]
 
 
-async def asked(url: str, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+async def asked(
+    url: str, method: str, path: str, body: bytes | None = None, *, tls: ssl.SSLContext | None = None, **headers: str
+) -> Answer:
     """Ask on a connection of its own."""
     place = urlsplit(url)
     assert place.hostname is not None
-    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port, ssl=tls)
     given = {"host": f"{place.hostname}:{place.port}", "connection": "close"}
     if body is not None:
         given |= {"content-type": "application/json", "content-length": str(len(body))}

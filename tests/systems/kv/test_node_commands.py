@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from fathom.engines.keeper import Child, Keeper, free_port
 from tests.features import feature
 from tests.web import certificate
+
+from .over_http import asked
 
 clusters = pytest.importorskip("redis.asyncio.cluster")
 
@@ -92,6 +95,22 @@ async def test_nodes_are_founded_joined_and_removed_and_keep_what_was_written(ma
     await fourth.kill()
     restored = await machines.ask("restore", kept["snapshot"], machines.folder / "again", "--json")
     assert restored["cluster"] == "kv"
+
+
+@feature("KV-53")
+async def test_a_node_answers_over_http_who_shows_the_clients_token(machines: Machines):
+    await asyncio.gather(machines.start("n1", "--http-port", 0), machines.start("n2"), machines.start("n3"))
+    await machines.ask("found", *machines.where.values(), *machines.shown, "--json")
+    found = (await machines.ask("members", machines.where["n1"], *machines.shown, "--json"))[0]
+    tls, token = ssl.create_default_context(cafile=str(machines.cert)), machines.clients.read_text().strip()
+    url, green = f"https://{found['http']}", b'{"value":"Z3JlZW4="}'
+    async with asyncio.timeout(20):
+        put = await asked(url, "PUT", "/kv/tea", green, tls=tls, fathom_token=token)
+        while put.status != 200:  # it has not heard of the others yet, and nobody tells when it has
+            put = await asked(url, "PUT", "/kv/tea", green, tls=tls, fathom_token=token)
+    read = await asked(url, "GET", "/kv/tea", tls=tls, fathom_token=token)
+    assert read.json()["values"] == ["Z3JlZW4="] and read.headers["etag"] == put.headers["etag"]
+    assert (await asked(url, "GET", "/kv/tea", tls=tls)).status == 401
 
 
 async def members(machines: Machines, names: str) -> list[str]:

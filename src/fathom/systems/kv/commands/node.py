@@ -33,6 +33,7 @@ __all__ = ["node"]
 @click.option("--advertise", default="", help="The address that others are told.  [default: as --listen]")
 @click.option("--port", type=int, default=7000, show_default=True, help="For clients; 0 takes any free one.")
 @click.option("--peer-port", type=int, default=7001, show_default=True, help="For other nodes.")
+@click.option("--http-port", type=int, default=None, help="For HTTP; without it that door stays shut.")
 @click.option("--tls-cert", type=FILE, default=None, help="Its certificate (PEM); needed beyond this machine.")
 @click.option("--tls-key", type=FILE, default=None, help="The certificate's key (PEM).")
 @click.option("--tls-ca", type=FILE, default=None, help="Who signed the certificates of all nodes (PEM).")
@@ -69,6 +70,7 @@ def node(
         advertised=where["advertise"],
         resp_port=where["port"],
         peer_port=where["peer_port"],
+        http_port=where["http_port"],
         token=read_token(client_token_file) or operator,
         operator=operator,
         tls=_authority(tls_cert, tls_key, tls_ca),
@@ -80,7 +82,8 @@ def node(
         spec = msgspec.structs.replace(spec, cluster=topology.cluster, known=known)
 
     def say(facts: dict[str, Any]) -> None:
-        text = f"{name} is up at {facts['resp']}, and is {_STATES[str(facts['state'])]}"
+        http = f" and http {facts['http']}" if facts["http"] else ""
+        text = f"{name} is up at {facts['resp']}{http}, and is {_STATES[str(facts['state'])]}"
         click.echo(json.dumps(facts) if as_json else text)
         sys.stdout.flush()
 

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -58,6 +59,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     peer: str = ""  # the address that other nodes are told, if not this node's own port: a link before it
     resp_port: int = 0
     peer_port: int = 0
+    http_port: int | None = None  # None: its door for HTTP stays shut
     token: str | None = None  # of clients
     operator: str | None = None  # of operators and of other nodes; by default that of clients
     tls: Authority | None = None
@@ -170,6 +172,12 @@ async def serving(spec: Spec) -> AsyncIterator[Resident]:
         except OSError as taken:
             raise cannot_listen(f"{spec.host}:{ports[0]} or :{ports[1]}", taken) from None
         resident.resp = f"{spec.advertised or spec.host}:{door.port}"
+        if spec.http_port is not None:
+            from . import http  # which brings a web server along
+
+            door_of_http = http.opened(resident, host=spec.host, port=spec.http_port, token=spec.token, tls=shown)
+            url = await open_now.enter_async_context(door_of_http)
+            resident.http = f"{spec.advertised or spec.host}:{urlsplit(url).port}"
         yield resident
 
 
