@@ -42,6 +42,9 @@ class Instant:
     def alive(self, node: str) -> bool:
         return True
 
+    def peek(self, key: bytes) -> Found | None:
+        return self._found
+
     async def ask(self, call: Call, *, deadline_ms: int | None = None) -> Any:
         return self._found if type(call) is Get else self._wrote
 

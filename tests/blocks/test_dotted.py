@@ -21,6 +21,7 @@ from fathom.blocks.dotted import (
     Siblings,
     context_of,
 )
+from tests.features import feature
 
 # By the definition: every value knows its whole history, a set of events, and one that is in another's is gone. ------
 
@@ -125,6 +126,7 @@ def lived(moves: Moves, *, renew: bool = True) -> World:
 @pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(moves)
+@feature("KV-19", "KV-20")
 def test_it_holds_the_values_that_the_definition_holds(moves: Moves):
     world = World()
     for what, replica, client, blind in moves:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fathom.blocks.phi import Detector, FixedTimeout, PhiAccrual, phi_of
+from tests.features import feature
 
 gaps = st.lists(st.integers(0, 5_000), max_size=40)
 DETECTORS: dict[str, Callable[[int], Detector]] = {
@@ -76,6 +77,7 @@ def test_what_is_usual_is_what_the_window_holds(gaps: list[int]):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deviations", [-8, -1, 0, 0.5, 3, 5, 7, 7.07, 7.08, 9, 20, 35])
+@feature("KV-06")
 def test_phi_is_the_logarithm_of_the_tail(deviations: float):
     exact = -stats.norm.logsf(deviations) / 2.302585092994046
     assert phi_of(deviations) == pytest.approx(exact, rel=2e-4, abs=1e-12)

@@ -28,6 +28,7 @@ from fathom.blocks.ring import (
     token_of,
 )
 from fathom.blocks.slots import SLOTS
+from tests.features import feature
 
 EVERY: dict[str, Placement] = {
     "ring": Ring(),
@@ -70,6 +71,7 @@ def test_the_table_says_for_every_slot_what_plain_python_says(
 @pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(cluster=clusters, n=st.integers(1, 6), slot=st.integers(0, SLOTS - 1))
+@feature("KV-07")
 def test_a_preference_list_is_distinct_racks_first_and_begins_like_every_longer_one(
     placement: Placement, cluster: list[Member], n: int, slot: int
 ):
@@ -80,6 +82,7 @@ def test_a_preference_list_is_distinct_racks_first_and_begins_like_every_longer_
     assert preferences(placement, slot, cluster, 6)[:n] == found
 
 
+@feature("KV-04", "KV-07", "KV-09")
 def test_the_ring_is_walked_clockwise_from_the_slot_token_by_token():
     """By the sentence of the design, token after token; the block computes distances."""
     cluster, ring = [Member(f"n{at}", "ab"[at % 2]) for at in range(5)], Ring(vnodes=8)
@@ -92,12 +95,14 @@ def test_the_ring_is_walked_clockwise_from_the_slot_token_by_token():
         assert preferences(ring, slot, cluster, 3) == (first + [node for node in walk if node not in first])[:3]
 
 
+@feature("KV-10")
 def test_slots_stand_evenly_on_the_ring():
     assert position_of(0) == 0 and position_of(SLOTS - 1) + position_of(1) == POSITIONS
 
 
 @pytest.mark.parametrize("name", ["ring", "ring without vnodes", "rendezvous", "jump"])
 @pytest.mark.parametrize("n", [1, 3])
+@feature("KV-54")
 def test_a_node_that_comes_takes_its_share_and_nothing_else_moves(name: str, n: int):
     before, after = (table(EVERY[name], members(count), n) for count in (9, 10))
     new = int((after.owners == 9).sum())
@@ -128,6 +133,7 @@ def test_moving_counts_copies_by_name_wherever_in_the_list_they_are():
     assert moved(before, before) == 0
 
 
+@feature("KV-08")
 def test_virtual_nodes_even_the_ring_out():
     held = {vnodes: imbalance(table(Ring(vnodes), members(8), 1)) for vnodes in (1, 16, 256)}
     assert held[1] > 1.5 > held[16] > held[256] and held[256] < 1.2

@@ -84,6 +84,7 @@ async def test_it_is_up_with_as_many_as_were_asked_for_and_at_the_same_addresses
         async with up(town, Place(tmp_path / "data"), {}, {}, None, spare=_spare(town, 4)) as upkeep:
             async with upkeep.served.client() as client:
                 assert await client.nodes() == ["n1", "n2", "n3", "n4"]
+            assert upkeep.doors.keys() == {"n1", "n2", "n3", "n4"}, "people come to nodes themselves"
             wheres.append({name: part.body.where for name, part in upkeep.parts.by_name.items() if name != "service"})
     ports = [{name: where.rpartition(":")[2] for name, where in one.items()} for one in wheres]
     assert len(ports[0]) == 4 and ports[0] == ports[1], "the others know them by these"

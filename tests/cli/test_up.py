@@ -270,3 +270,15 @@ def test_pairs_keep_what_follows_the_first_sign():
     assert pairs(["url=a=b"], "NAME=VALUE") == {"url": "a=b"}
     with pytest.raises(FathomError):
         pairs(["=x"], "NAME=VALUE")
+
+
+@pytest.mark.slow
+def test_a_store_is_up_and_a_client_of_redis_that_knows_of_clusters_finds_its_way(up):
+    clusters = pytest.importorskip("redis.cluster")
+    doors = up("kv", "--data", "data").told["doors"]
+    assert doors.keys() == {"n1", "n2", "n3"}
+    with clusters.RedisCluster.from_url(doors["n2"]) as client:
+        for number in range(30):
+            assert client.set(f"k{number}", number)
+        assert [client.get(f"k{number}") for number in range(30)] == [b"%d" % number for number in range(30)]
+        assert {node.port for node in client.get_nodes()} == {int(url.rpartition(":")[2]) for url in doors.values()}

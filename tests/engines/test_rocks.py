@@ -22,6 +22,7 @@ from fathom.engines.rocks_folder import LOOK_EVERY_S, Space, restore
 from fathom.engines.rocks_tuning import MEMTABLE_BYTES_MIN, Tuning
 from tests.engines import rocks_writer
 from tests.engines.rocks_writer import FAMILIES, after, batch, held
+from tests.features import feature
 
 SMALL = Tuning(memtable_bytes=MEMTABLE_BYTES_MIN, reserve_bytes=0)
 
@@ -381,6 +382,7 @@ async def test_nothing_is_restored_over_a_store_or_out_of_half_a_snapshot(tmp_pa
 # Tuning --------------------------------------------------------------------------------------------------------------
 
 
+@feature("KV-25")
 async def test_what_is_turned_reaches_rocksdb(tmp_path: Path):
     tuning = Tuning(
         memtable_bytes=1 << 20, compaction="universal", bloom_bits=7, wal_bytes=5 << 20, compression="tiered",
@@ -391,7 +393,7 @@ async def test_what_is_turned_reaches_rocksdb(tmp_path: Path):
     data = said.partition('[CFOptions "data"]')[2]
     for words in (
         "write_buffer_size=1048576", "compaction_style=kCompactionStyleUniversal", "compression=kLZ4Compression",
-        "bottommost_compression=kZSTD", "filter_policy=bloomfilter",
+        "bottommost_compression=kZSTD", "filter_policy=bloomfilter", "memtable_factory=SkipListFactory",
     ):  # fmt: skip
         assert words in data, words
     assert "max_total_wal_size=5242880" in said and "wal_recovery_mode=kPointInTimeRecovery" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ async def written(store: Rocks, times: int = 1) -> dict[bytes, bytes]:
     return expected
 
 
-@feature("KV-24")
+@feature("KV-24", "KV-28")
 async def test_what_is_written_goes_to_the_log_then_to_files_and_is_merged_in_the_background(tmp_path: Path):
     assert Tuning().memtable_bytes == 64 << 20
     async with opened(tmp_path / "n1") as store:
@@ -96,6 +97,34 @@ async def test_universal_merging_writes_less(tmp_path: Path):
         space[style] = space_amplification(found)
     print(f"write amplification {writes}, space amplification {space}")
     assert 2 < writes["universal"] < writes["leveled"] < 30
+
+
+@feature("KV-27")
+async def test_a_file_has_blocks_of_data_an_index_and_a_filter(tmp_path: Path):
+    async with opened(tmp_path / "n1") as store:
+        await written(store)
+        data = store._families["data"].keys
+        data.flush()
+        said = data.property_value("rocksdb.aggregated-table-properties") or ""
+    blocks, keys, index, filters = (
+        int(re.findall(rf"{what}[^=]*=(\d+)", said)[0])
+        for what in ("# data blocks", "# entries", "index block size", "filter block size")
+    )
+    assert keys > 10 * blocks > 1_000
+    assert 10 * blocks < index < 64 * blocks, "an entry for each block, not for each key"
+    assert filters >= keys
+
+
+@feature("KV-26")
+async def test_a_full_memtable_is_put_aside_and_written_by_another_thread(tmp_path: Path):
+    async with opened(tmp_path / "n1") as store:
+        await written(store)
+    lines = (tmp_path / "n1" / "db" / "LOG").read_text().splitlines()
+    writer, flusher = (
+        {line.split()[1] for line in lines if said in line}
+        for said in ("New memtable created", '"event": "flush_finished"')
+    )
+    assert len(writer) == 1 and flusher and not writer & flusher
 
 
 @feature("KV-29")

@@ -101,6 +101,11 @@ class Engine(ABC):
         `folder` keeps its data (default: a temporary one that goes with the keeper); `cores` pins it.
         """
 
+    @property
+    def door(self) -> str | None:
+        """Where people come to it themselves, and with what; None: it serves our service alone."""
+        return None
+
     @abstractmethod
     def connected(self) -> AbstractAsyncContextManager[Any]:
         """Connect a counting client for the length of a block; `self.client` is that client meanwhile."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fathom.blocks.machine import Batch
-from fathom.systems.kv.core.calls import Answer, Call, Within
+from fathom.systems.kv.core.calls import Answer, Call, Found, Within
 from fathom.systems.kv.core.identity import founded
 from fathom.systems.kv.core.node import Knobs, Node
 from fathom.systems.kv.core.topology import Bucket, Member, Topology
@@ -108,6 +108,9 @@ class MemoryStore:
     def send(self, to: str, body: Any) -> None:
         """Carry a message to another node."""
         asyncio.get_running_loop().call_soon(self._others[to]._driver.received, self.me, body)
+
+    def peek(self, key: bytes, /) -> Found | None:
+        return self._driver.peek(key)
 
     def start(self) -> None:
         self._driver.start()

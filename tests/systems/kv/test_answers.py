@@ -10,6 +10,7 @@ from fathom.systems.kv.core.calls import Call, Failure, Found, Get, Put, Wrote
 from fathom.systems.kv.core.membership import ALIVE, DOWN
 from fathom.systems.kv.decisions import WEAK, Founding
 from fathom.systems.kv.dives._town import Answered, Session, Town
+from tests.features import feature
 
 from .wire import Wire
 
@@ -42,6 +43,7 @@ def without_owners(founding: Founding, dead: int) -> tuple[Town, str]:
     return town, survivor
 
 
+@feature("KV-15")
 def test_a_write_is_taken_by_stand_ins_where_too_few_owners_live_and_says_so():
     town, node = without_owners(LWW.with_weak(sloppy=True), dead=2)
     wrote = asked(town, node, Put(key=KEY, value=b"kept"))
@@ -95,6 +97,7 @@ def test_a_version_from_the_future_is_refused_and_moves_no_clock():
     assert again.version - wrote.version < 10_000 << 16
 
 
+@feature("KV-50")
 async def test_a_writer_names_the_version_that_it_has_seen_over_the_wire(wire: Wire):
     _, version, *_ = await wire.ask(("KV.PUT", "l:key", "one", "CONTEXT", ""))
     seen = version + (100 << 16)
@@ -103,6 +106,7 @@ async def test_a_writer_names_the_version_that_it_has_seen_over_the_wire(wire: W
 
 
 @pytest.mark.parametrize(("detection", "suspects"), [("timeout", True), ("phi", False)])
+@feature("KV-06")
 def test_one_who_was_silent_for_two_seconds_is_suspected_at_once_and_not_where_that_is_not_odd(
     detection: str, suspects: bool
 ):

@@ -16,6 +16,7 @@ from fathom.systems.kv import laws
 from fathom.systems.kv.api import Add, Changed, Delete, Increment, Set, Swap, Terms
 from fathom.systems.kv.client import connected
 from fathom.systems.kv.client.connection import Address
+from tests.features import feature
 
 from .cluster import Cluster, running
 from .crowd import KEYS, Book, Person
@@ -69,6 +70,7 @@ async def test_the_laws_hold_while_members_end_and_come_back(cluster: Cluster):
     assert sum(op.acknowledged for op in book.ops) > 300
 
 
+@feature("KV-46")
 async def test_a_write_goes_to_another_owner_when_the_first_is_gone(cluster: Cluster):
     async with connected(cluster.seeds) as kv:
         for key in KEYS["cas"]:
@@ -80,6 +82,7 @@ async def test_a_write_goes_to_another_owner_when_the_first_is_gone(cluster: Clu
             assert (await kv.get(key)).values == [b"2"]
 
 
+@feature("KV-45")
 async def test_alone_a_member_refuses_and_that_is_known(cluster: Cluster):
     async with connected(cluster.seeds, deadline_ms=400) as kv:
         await kv.put(b"l:a", b"1")
@@ -142,6 +145,7 @@ async def test_a_swap_whose_answer_is_lost_is_known_by_its_id(cluster: Cluster):
         assert kv.counts["sent again"] >= 1
 
 
+@feature("KV-02")
 async def test_a_client_that_knows_an_old_topology_is_sent_on(tmp_path: Path):
     async with running(tmp_path, ("n1", "n2", "n3", "n4", "n5")) as cluster, connected(cluster.seeds) as kv:
         old = structs.replace(cluster.founding, epoch=0, vnodes=1)

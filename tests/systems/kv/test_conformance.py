@@ -10,6 +10,7 @@ import pytest
 from fathom.systems.kv.api import USUAL, Bucket, Found, Page, Set, Swap
 from fathom.systems.kv.client import connected
 from fathom.systems.kv.model import KvModel
+from tests.features import feature
 
 from .cluster import running
 from .twins import Twins
@@ -25,6 +26,7 @@ def now_ms() -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
+@feature("KV-47")
 async def test_it_answers_as_the_model_does(tmp_path: Path, seed: int):
     async with running(tmp_path) as cluster, connected(cluster.seeds, deadline_ms=10_000, seed=seed) as kv:
         buckets = (await kv.topology()).buckets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from fathom.systems.kv.core.replica import place
 from fathom.systems.kv.core.topology import epoch_key
 from fathom.systems.kv.simulation.cluster import KNOBS, Cluster
 from fathom.systems.kv.simulation.judge import differing
+from tests.features import feature
 
 
 class Town:
@@ -93,6 +95,7 @@ def test_a_rebuilt_node_knows_what_was_promised_for_the_next_epoch(town: Town):
     assert town.node("n2").identity.votes and host.disk.keys("system") == [key]
 
 
+@feature("KV-16")
 def test_who_stands_in_tells_what_it_keeps_for_another(town: Town):
     key = b"z:a"
     first, second, third = town.owners(key)
@@ -196,6 +199,7 @@ def test_no_version_is_given_twice():
     assert content_of(other.change(value, 7)).version > content_of(value).version
 
 
+@feature("KV-50")
 def test_who_asks_for_what_it_has_seen_is_not_turned_away_before_all_were_asked(town: Town):
     key = b"l:a"
     one, two, three = town.owners(key)
@@ -301,6 +305,7 @@ def _graves(town: Town, keys: list[bytes]) -> None:
         assert isinstance(town.ask("n1", Put(key=key, value=None)), Wrote)
 
 
+@feature("KV-35")
 def test_many_tombstones_are_collected_together(town: Town):
     keys = [b"l:{a}%d" % at for at in range(40)]
     _graves(town, keys)
@@ -454,3 +459,39 @@ def test_a_change_that_is_asked_again_is_done_once_or_nobody_knows(town: Town):
     refused = town.ask("n2", structs.replace(swap, again=False))
     assert isinstance(refused, Wrote) and refused.result is False, "what is asked for the first time was never done"
     assert town.ask("n1", Get(key=b"a")).values == (b"7",)
+
+
+@feature("KV-17")
+def test_who_is_read_and_has_less_is_brought_what_the_others_have(town: Town):
+    key = b"l:a"
+    one, two, three = town.owners(key)
+    old = town.ask(one, Put(key=key, value=b"old", w=3))
+    new = Last(old.version + 1, one, b"new")
+    for name in (one, two):
+        town.node(name).replica.take(key, new)
+        town.ask(name, Get(key=b"l:other"))  # so that it is written
+    assert town.cluster.records(three)[key] != new
+    found = town.ask(three, Get(key=key, r=3))
+    town.run(KNOBS.repair_ms // 10)  # long before digests are compared
+    assert isinstance(found, Found) and found.values == (b"new",)
+    assert town.cluster.records(three)[key] == new
+    assert sum(town.node(name).counts.get("repaired by reading", 0) for name in town.cluster.members) == 1
+
+
+@feature("KV-60")
+def test_a_write_is_three_operations_inside_and_a_read_two(town: Town, monkeypatch: pytest.MonkeyPatch):
+    inside: Counter[type] = Counter()
+    send = Node.send
+
+    def counted(node: Node, to: str, body: Any, after: int = 0) -> None:
+        inside[type(body)] += 1
+        send(node, to, body, after)
+
+    monkeypatch.setattr(Node, "send", counted)
+    for at in range(50):
+        key = b"l:%d" % at
+        outside = next(name for name in town.cluster.members if name not in town.owners(key))
+        town.ask(outside, Put(key=key, value=b"v"))
+        town.ask(outside, Get(key=key))
+    assert (inside[m.Merge], inside[m.Merged]) == (150, 150)
+    assert 100 <= inside[m.Read] <= 110, "two of three, and the third where one of them was late"

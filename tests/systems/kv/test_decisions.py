@@ -14,6 +14,7 @@ from fathom.design import System
 from fathom.systems.kv import decisions
 from fathom.systems.kv.core.topology import PLACEMENTS, Member, Topology
 from fathom.systems.kv.decisions import Founding, Shaping, founding_of
+from tests.features import feature
 
 KV = System("kv", Path(decisions.__file__).parents[1], "fathom.systems.kv")
 ANSWERS = {
@@ -76,6 +77,7 @@ def test_nodes_are_told_what_is_not_as_it_is_by_itself_and_no_more():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("placement", PLACEMENTS)
+@feature("KV-11")
 def test_every_placement_gives_each_slot_three_owners_and_tells_the_same_of_each_node(placement):
     members = tuple(Member(node=f"n{at}", rack=f"r{at % 3}") for at in range(5))
     topology = Topology(cluster="town", epoch=1, members=members, placement=placement)

@@ -12,6 +12,7 @@ from fathom.history import laws_of
 from fathom.lab.machine import Placement
 from fathom.lab.plan import PACES, draw
 from fathom.lab.run import Ended, carry_out
+from tests.features import feature
 
 from .test_decisions import KV
 
@@ -61,6 +62,7 @@ async def test_the_same_seed_counts_the_same_in_a_simulated_world(tmp_path: Path
 
 
 @pytest.mark.slow
+@feature("KV-44")
 async def test_siblings_lose_nothing_and_by_the_wall_clock_writes_lose_against_what_was_read(tmp_path: Path):
     found = await dived("conflict", tmp_path, skew_ms="400")
     assert found["siblings/400/lost"] == 0 and found["last-write-wins/400/outdone"] == 0
@@ -93,6 +95,7 @@ async def test_merging_late_writes_less_and_keeps_more(tmp_path: Path):
 
 
 @pytest.mark.slow
+@feature("KV-16", "KV-18")
 async def test_hints_die_with_their_keeper_and_digests_do_not(tmp_path: Path):
     found = await dived("repair", tmp_path, only=("hints", "merkle"), keeper="dies")
     assert found["hints/dies/stale_after_60_s"] == found["hints/dies/stale"] != 0

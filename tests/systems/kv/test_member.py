@@ -24,6 +24,7 @@ from fathom.systems.kv.core.topology import Bucket, Topology
 from fathom.systems.kv.core.topology import Member as Named
 from fathom.systems.kv.service.member import Member, living
 from fathom.systems.kv.service.peers import FRAME_BYTES_MAX, HELLO_BYTES_MAX, HELLO_S, UNKNOWN_MAX, Peers
+from tests.features import feature
 
 from .wire import until
 
@@ -105,6 +106,7 @@ async def there(member: Member, key: bytes, *values: bytes) -> None:
             await asyncio.sleep(0.02)
 
 
+@feature("KV-03")
 async def test_what_one_member_takes_every_other_tells(town: Town) -> None:
     one, two, three = town.members.values()
     assert isinstance(await one.ask(Change(key=b"a", how="set", given=(b"1", 0))), Wrote)
@@ -122,6 +124,7 @@ async def test_what_one_member_takes_every_other_tells(town: Town) -> None:
     await there(one, b"s:a", b"2", b"3")
 
 
+@feature("KV-13", "KV-14")
 async def test_two_of_three_go_on_and_the_third_catches_up(town: Town) -> None:
     await town.end("n3")
     one, two = town.members.values()
@@ -135,6 +138,7 @@ async def test_two_of_three_go_on_and_the_third_catches_up(town: Town) -> None:
         await there(three, b"l:%d" % at, b"v")
 
 
+@feature("KV-45")
 async def test_alone_one_of_three_refuses_and_says_whether_it_may_have_been_done(town: Town) -> None:
     one = town.members["n1"]
     await town.end("n2")

@@ -19,6 +19,7 @@ from fathom.systems.kv.service.founding import described, found, of_nodes
 from fathom.systems.kv.service.settings import Settings
 from fathom.systems.kv.service.steward import Steward
 from fathom.systems.kv.stores.nodes import Node, OwnNode
+from tests.features import feature
 
 clusters = pytest.importorskip("redis.asyncio.cluster")
 from redis.exceptions import RedisClusterException  # noqa: E402
@@ -81,6 +82,7 @@ async def test_three_nodes_are_founded_and_lose_nothing_when_all_are_killed(node
         assert await client.incr("n") == 6
 
 
+@feature("KV-05")
 async def test_a_wiped_node_is_told_by_the_others_and_learns_what_it_had(nodes: list[OwnNode]):
     await founded(nodes)
     async with cluster_client(nodes) as client, asyncio.timeout(40):

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from tests.features import feature
+
 from .wire import Failed, Wire
 
 NO_INTEGER = "ERR value is not an integer or out of range"
@@ -105,6 +107,7 @@ async def test_of_a_transaction_nothing_is_done(wire: Wire):
     assert (await wire.ask("MULTI", "DISCARD", "SET t 1"))[1:] == [b"OK", b"OK"]
 
 
+@feature("KV-51")
 async def test_versions_are_compared_in_one_step(wire: Wire):
     assert await wire.ask("KV.GET k") == [[], b"", 0, 0, 0]
     done, version, value = await wire.ask("KV.CAS k 0 a")
@@ -115,6 +118,7 @@ async def test_versions_are_compared_in_one_step(wire: Wire):
     assert isinstance(await wire.ask("KV.PUT k v CONTEXT x"), Failed)
 
 
+@feature("KV-22")
 async def test_siblings_are_read_together_and_written_over_with_what_was_read(wire: Wire):
     assert await wire.ask("SET s:k a", "GET s:k", "STRLEN s:k") == [b"OK", b"a", 1]
     assert await wire.ask("SET s:k b") == b"OK"  # blind: nobody knows what this writer had read
@@ -133,6 +137,7 @@ async def test_siblings_are_read_together_and_written_over_with_what_was_read(wi
     assert await wire.ask("EXISTS s:k") == 0
 
 
+@feature("KV-21")
 async def test_the_last_write_wins_where_the_bucket_says_so(wire: Wire):
     await says(wire, [
         ("SET l:k a EX 100", b"OK"), ("GET l:k", b"a"), ("TTL l:k", 100), ("SET l:k b", b"OK"), ("GET l:k", b"b"),

@@ -40,6 +40,9 @@ class Held:
     def alive(self, node: str) -> bool:
         return self._store.alive(node)
 
+    def peek(self, key: bytes) -> None:
+        return None
+
     async def ask(self, call: Any, *, deadline_ms: int | None = None) -> Any:
         self.asked.append(call)
         self.held.append(asyncio.get_running_loop().create_future())

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fathom.systems.kv.core.topology import Bucket, Member, Owners, Topology
+from tests.features import feature
 
 OLD, NEW = ("a", "b", "c"), ("b", "c", "d")
 SOME = st.sets(st.sampled_from("abcd"))
@@ -20,6 +21,7 @@ def test_two_majorities_always_meet_also_when_only_one_knows_of_the_change(one: 
 
 
 @given(SOME, SOME, st.integers(1, 3))
+@feature("KV-12", "KV-48")
 def test_readers_meet_writers_where_they_ask_for_more_than_there_are(readers: set[str], writers: set[str], w: int):
     r = len(OLD) + 1 - w
     for owners in (Owners(OLD, OLD), Owners(OLD, NEW)):

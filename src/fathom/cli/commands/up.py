@@ -186,9 +186,11 @@ async def _serve(
         if as_json:
             told = {name: {"approach": it.approach, "knobs": dict(it.knobs)} for name, it in choices.items()}
             said = {"system": system.name, "url": where, "data": str(place.folder), "choices": told}
+            said |= {"doors": upkeep.doors} if upkeep.doors else {}
             print(json.dumps(said, ensure_ascii=False), flush=True)  # on one line: whoever started us waits for it
         else:
-            rows = [["data", str(place.folder)], *([name, str(choice)] for name, choice in choices.items())]
+            rows = [[name, url] for name, url in upkeep.doors.items()]
+            rows += [["data", str(place.folder)], *([name, str(choice)] for name, choice in choices.items())]
             print(f"{system.name} is up at {where}\n{voice.columns(rows, indent='  ')}", flush=True)
             voice.note("Ctrl-C ends it")
         await upkeep.lasting()

@@ -50,6 +50,7 @@ class Upkeep:
         spared: Mapping[str, str],
     ) -> None:
         self.system, self.place, self.keeper, self.served = system, place, keeper, served
+        self.doors = {name: engine.door for name, engine in engines.items() if engine.door}
         self.parts = Parts(served, engines, links, spared, self.told)
         self.orders = Orders(self._carry_out, self.state)
         self.marks: deque[control.Mark] = deque(maxlen=MARKS_MAX)

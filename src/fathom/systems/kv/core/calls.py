@@ -37,6 +37,11 @@ class Get(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="get")
     pr: int | None = None
     at_least: int = 0
 
+    @property
+    def plain(self) -> bool:
+        """Whether the bucket alone says how many are asked."""
+        return self.r is None and self.pr is None and not self.at_least
+
 
 class Put(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="put"):
     """Write a key of a `lww` or `siblings` bucket; with no value, delete it. What the writer had read says `context`,

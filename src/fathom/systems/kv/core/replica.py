@@ -192,6 +192,16 @@ class Replica:
         """What is told of a key waits for this ticket."""
         self._unsynced[key] = ticket
 
+    def told(self, key: bytes) -> tuple[Record | None, bool]:
+        """Return the record under a key, and whether this node may vote on it and tell of it at once."""
+        if key in self._unsynced or key in self.torn or not self._node.identity.votes:
+            return None, False
+        try:
+            raw = self._node.get("data", slot_of(key).to_bytes(2, "big") + key)
+            return None if raw is None else unpack(raw), True
+        except Corrupt:  # who asks again sees to that
+            return None, False
+
     def seen(self, key: bytes) -> tuple[Record | None, bool]:
         """Return the record under a key, and whether this node may vote on it."""
         try:

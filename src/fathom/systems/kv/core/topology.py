@@ -114,9 +114,17 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _owners(self) -> dict[tuple[int, int], Owners]:
         return {}
 
+    @cached_property
+    def alone(self) -> str | None:
+        """The node that is the whole cluster, if one is."""
+        return self.members[0].node if len(self.members) == 1 and not self.then else None
+
     def bucket(self, key: bytes) -> Bucket:
         """Return the bucket of a key: the one with the longest prefix of it."""
-        return next(bucket for bucket in self._prefixes if key.startswith(bucket.prefix))
+        for bucket in self._prefixes:
+            if key.startswith(bucket.prefix):
+                return bucket
+        raise AssertionError("a topology has a bucket for every key")
 
     def owners(self, slot: int, n: int) -> Owners:
         found = self._owners.get((slot, n))

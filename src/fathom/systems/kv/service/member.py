@@ -15,7 +15,7 @@ from fathom.engines.rocks_tuning import Tuning
 from fathom.errors import FathomError
 from fathom.web.listen import Listen
 
-from ..core.calls import Answer, Call, Within
+from ..core.calls import Answer, Call, Found, Within
 from ..core.identity import founded
 from ..core.node import Knobs, Node
 from ..core.topology import Topology
@@ -87,6 +87,9 @@ class Member:
 
     def alive(self, node: str) -> bool:
         return self._node.membership.alive(node)
+
+    def peek(self, key: bytes, /) -> Found | None:
+        return self._driver.peek(key)
 
     async def ask(self, call: Call | Within, *, deadline_ms: int | None = None) -> Answer:
         if deadline_ms is not None and not isinstance(call, Within):

@@ -19,6 +19,7 @@ import msgspec
 from fathom.engines.rocks import Durability
 from fathom.errors import EXIT_BROKE, FathomError
 
+from ..core.calls import Found
 from ..core.topology import Topology
 from .founding import check
 from .member import Member, living
@@ -69,6 +70,7 @@ class Resident:
     """
 
     ask: Callable[..., Awaitable[Any]]  # of the life that is
+    peek: Callable[..., Found | None]
 
     def __init__(self, home: Home) -> None:
         self.home, self.me = home, home.node
@@ -239,7 +241,7 @@ class Resident:
                 seed=home.seed,
                 durability=home.durability,
             ) as member:
-                self._life, self._port, self.ask = member, member.port, member.ask
+                self._life, self._port, self.ask, self.peek = member, member.port, member.ask, member.peek
                 self._anew = self._loop.create_future()
                 if not self._begun.done():
                     self._begun.set_result(None)

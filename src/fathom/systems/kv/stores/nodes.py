@@ -262,6 +262,10 @@ class OwnNode(Node, Killable, Pausable):
         return str(self._spec["token"])
 
     @property
+    def door(self) -> str:
+        return self.where
+
+    @property
     def address(self) -> tuple[str, int]:
         """Where its RESP door is."""
         parts = urlsplit(self.where)

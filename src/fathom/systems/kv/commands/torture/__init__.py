@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from collections import Counter
 from pathlib import Path
 
 import click
 import msgspec
+
+from fathom.errors import FathomError
 
 from .run import Plan, Report
 from .run import torture as tortured
@@ -31,6 +34,12 @@ def torture(nodes: int, minutes: float, people: int, seed: int, record: Path | N
     Redis Cluster write, count and compare-and-set. In the end every acknowledged write must be there, and each register
     must have been one. The exit code is 1 if not.
     """
+    if importlib.util.find_spec("redis") is None:
+        raise FathomError(
+            "there is no client of Redis here",
+            why="torture asks as strangers do, with redis-py, which is no part of Fathom",
+            fix="install it beside Fathom: ./fathom --set-up dev",
+        )
     plan = Plan(nodes=nodes, minutes=minutes, people=people, seed=seed)
     report = asyncio.run(tortured(plan, record=record, says=lambda text: click.echo(text, err=True)))
     click.echo(msgspec.json.encode(report).decode() if as_json else told(report))

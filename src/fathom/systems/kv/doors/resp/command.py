@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
-from ...core.calls import Answer, Call, Within
+from ...core.calls import Answer, Call, Found, Within
 from ...core.topology import Topology
 from .replies import Wrong
 
@@ -53,6 +53,10 @@ class Store(Protocol):
     @property
     def owing(self) -> int:
         """How many records are kept here for owners who could not be reached."""
+        ...
+
+    def peek(self, key: bytes, /) -> Found | None:
+        """Read a key at once, where this node needs nobody for it; None: ask."""
         ...
 
     def ask(self, call: Call | Within, *, deadline_ms: int | None = None) -> Awaitable[Answer]:

@@ -151,7 +151,7 @@ class Connection(Session, asyncio.Protocol):
         waiting, pending, keys, limits = self._waiting, self._pending, self._keys, self.limits
         out: list[bytes] = []
         size, left = 0, limits.turn_commands
-        ask = self.store.ask
+        ask, peek = self.store.ask, self.store.peek
         while waiting and not (
             self._alone
             or self._paused
@@ -188,15 +188,18 @@ class Connection(Session, asyncio.Protocol):
                         left += 1
                         break
                     say = say or command.say
-                    coroutine = ask(planned)
-                    try:
-                        waits_for = coroutine.send(None)  # type: ignore[attr-defined]
-                    except StopIteration as done:
-                        data = say(self, args, done.value)  # type: ignore[misc]
-                    else:
-                        turn = keys[key] = Turn(args, command, key, say, self._round)
-                        self._wait(turn, Begun(coroutine, waits_for))  # type: ignore[arg-type]
-                        continue
+                    answer = peek(key) if kind is Get and cast("Get", planned).plain else None
+                    if answer is None:
+                        coroutine = ask(planned)
+                        try:
+                            waits_for = coroutine.send(None)  # type: ignore[attr-defined]
+                        except StopIteration as done:
+                            answer = done.value
+                        else:
+                            turn = keys[key] = Turn(args, command, key, say, self._round)
+                            self._wait(turn, Begun(coroutine, waits_for))  # type: ignore[arg-type]
+                            continue
+                    data = say(self, args, answer)  # type: ignore[misc]
                 elif kind is bytes:
                     data = planned
                 elif kind is CoroutineType:
