@@ -22,9 +22,10 @@ def test_it_shows_systems_decisions_approaches_and_dives(fathom):
 def test_systems_come_first_then_what_they_decide_then_the_dives(fathom):
     lines = fathom("list").out.splitlines()
     at, line = dict[str, int](), 0
-    for word in ("timeline ", "fanout:", "hybrid *", "on-read", "paging:", "dives into timeline", "celebrity "):
+    first = ("kv ", "timeline ", "kv: bloom:", "timeline: fanout:", "hybrid *", "on-read", "timeline: paging:")
+    for word in (*first, "dives into kv", "dives into timeline", "celebrity "):
         line = at[word] = next(n for n in range(line, len(lines)) if lines[n].lstrip().startswith(word))
-    assert lines[at["fanout:"]].endswith("?") and lines[at["celebrity "]].endswith("?")
+    assert lines[at["timeline: fanout:"]].endswith("?") and lines[at["celebrity "]].endswith("?")
     assert "Push the many, pull the famous" in lines[at["hybrid *"]]
     assert lines[at["hybrid *"] + 1].strip() == "fame=10000, kept_s=0.0, cap=800, depth=200, chunk=1000"
 

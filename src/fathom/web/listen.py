@@ -21,7 +21,7 @@ from fathom.errors import FathomError, Refusal
 from fathom.web import problems, tracing
 from fathom.web.auth import same
 
-__all__ = ["TOKEN_HEADER", "Listen", "Tls", "cannot_listen", "guarded", "tcp_socket", "unix_socket"]
+__all__ = ["TAKEN", "TOKEN_HEADER", "Listen", "Tls", "cannot_listen", "guarded", "tcp_socket", "unix_socket"]
 
 TOKEN_HEADER = "fathom-token"  # the operator's; Authorization is for the system's own users
 TOKEN_CHARS_MIN = 16
@@ -130,11 +130,14 @@ def tcp_socket(host: str, port: int) -> socket.socket:
     return sock
 
 
+TAKEN = "another program listens on port"  # says `cannot_listen` where it does
+
+
 def cannot_listen(where: str, error: OSError) -> FathomError:
     """Say in words why an address cannot be listened on."""
     port = where.rpartition(":")[2]
     fixes = {
-        errno.EADDRINUSE: (f"another program listens on port {port}", "say another port, or 0 for any free one"),
+        errno.EADDRINUSE: (f"{TAKEN} {port}", "say another port, or 0 for any free one"),
         errno.EACCES: (f"port {port} is for the system's own services", "say a port from 1024"),
         errno.EADDRNOTAVAIL: ("this machine has no such address", "say 127.0.0.1, or an address of this machine"),
     }

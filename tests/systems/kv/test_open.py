@@ -123,7 +123,7 @@ async def test_the_laws_hold_while_nodes_are_killed_and_wiped(stores: Any):
     from fathom.systems.kv.service.founding import found  # pyright: ignore[reportMissingImports]
 
     wanted, book = Topology(cluster="", epoch=1, members=(), buckets=BUCKETS), Book()
-    async with open(stores, found=lambda clients, _: found(clients, wanted), deadline_ms=3_000, seed=3) as kv:
+    async with open(stores, begins=lambda clients, _: found(clients, wanted), deadline_ms=3_000, seed=3) as kv:
         people = [Person(f"p{n}", kv, book, Random(n)) for n in range(6)]
         asking = asyncio.gather(*(person.asks(150, pause_s=0.1) for person in people))
         for name, wiped in (("n1", False), ("n2", True), ("n3", False)):

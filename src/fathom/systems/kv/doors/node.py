@@ -162,15 +162,15 @@ async def serving(spec: Spec) -> AsyncIterator[Resident]:
             fix="say which: --advertise ADDRESS",
         )
     async with AsyncExitStack() as open_now:
+        port = ports[1]
         try:
             resident = await open_now.enter_async_context(residing(home))
+            port = ports[0]
             door = await open_now.enter_async_context(
-                resp.opened(
-                    resident, host=spec.host, port=ports[0], token=spec.token, operator=spec.operator, ssl=context
-                )
+                resp.opened(resident, host=spec.host, port=port, token=spec.token, operator=spec.operator, ssl=context)
             )
         except OSError as taken:
-            raise cannot_listen(f"{spec.host}:{ports[0]} or :{ports[1]}", taken) from None
+            raise cannot_listen(f"{spec.host}:{port}", taken) from None
         resident.resp = f"{spec.advertised or spec.host}:{door.port}"
         if spec.http_port is not None:
             from . import http  # which brings a web server along

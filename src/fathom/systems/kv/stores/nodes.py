@@ -22,6 +22,7 @@ from fathom.engines.keeper import free_port
 from fathom.engines.link import Link
 from fathom.engines.redis_client import Address, RedisClient
 from fathom.errors import EXIT_BROKE, FathomError
+from fathom.web.listen import TAKEN
 
 if TYPE_CHECKING:
     from fathom.engines.keeper import Child, Keeper
@@ -237,7 +238,7 @@ class OwnNode(Node, Killable, Pausable):
         if "error" in line:
             await child.wait()
             fault = FathomError(line["error"], why=line["why"], fix=line["fix"], code=line.get("exit", EXIT_BROKE))
-            raise _Taken(fault) if "in use" in fault.why else fault
+            raise _Taken(fault) if fault.why.startswith(TAKEN) else fault
         return line
 
     async def ready(self, within_s: float = 10.0) -> None:
