@@ -1,11 +1,11 @@
 """Which of the three amplifications is paid: writing each byte again, keeping old ones, or looking in many files?
 
 A real RocksDB whose memtable is a thousandth of the usual one, so that a few megabytes fall into levels as gigabytes
-would. Each key is written ten times, in no order, and each time merging comes to its end. Space is the bytes in files
-beside those of what is wanted: in the mean over the last five times, and at its most. Then keys are read. There is no
-Bloom filter here: with one a reader of a single key is hardly told what the other would cost (see the dive `bloom`),
-while who lists keys in order never is helped. Merging happens in threads of RocksDB's own, so another run counts a
-little differently.
+would. Each key is written twenty times, in no order, and each time merging comes to its end. Space is the bytes in
+files beside those of what is wanted: in the mean over the last ten times, and at its most. Each of these times keys are
+read, too: what one look finds depends on how long ago files of like size were merged into one. There is no Bloom filter
+here: with one a reader of a single key is hardly told what the other would cost (see the dive `bloom`), while who lists
+keys in order never is helped. Merging happens in threads of RocksDB's own, so another run counts a little differently.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from ..decisions import Founding
 from ..decisions.compaction import Compaction as Merging
 from ._shrunk import VALUE_BYTES, shrunk
 
-TIMES, ASKED, LISTED = 10, 2_000, 20
+TIMES, LATE = 20, 10  # how often each key is written; and after so many of these, the last, it is read
+ASKED, LISTS, LISTED = 400, 40, 20
 KEY_BYTES = 8 + 4  # and the checksum before each value
 
 
@@ -44,18 +45,20 @@ class Compaction(Dive[Any]):
         tuning = dataclasses.replace(approach.shape(Founding()).tuning, bloom_bits=0)
         wanted = turn.keys * (VALUE_BYTES + KEY_BYTES)
         async with shrunk(tuning, turn.dice) as store:
-            await store.write(turn.keys, TIMES)
-            await store.calm()
+            await store.write(turn.keys, TIMES - LATE)
+            blocks_read, blocks_listed = 0, 0
+            for _ in range(LATE):
+                await store.write(turn.keys, 1)
+                there = [2 * turn.dice.randrange(turn.keys) for _ in range(ASKED)]
+                blocks_read += (await store.reads(there))["cache_misses"]
+                blocks_listed += (await store.scans(there[:LISTS], LISTED))["cache_misses"]
             after = await store.counters()
-            there = [2 * turn.dice.randrange(turn.keys) for _ in range(ASKED)]
-            read = await store.reads(there)
-            listed = await store.scans(there[: ASKED // 10], LISTED)
             return {
                 "write_amplification": write_amplification(after),
-                "space_mean": fmean(store.file_bytes[len(store.file_bytes) // 2 :]) / wanted,
+                "space_mean": fmean(store.file_bytes[-LATE:]) / wanted,
                 "space_most": max(store.file_bytes) / wanted,
-                "blocks_a_read": read["cache_misses"] / ASKED,
-                "blocks_a_list": listed["cache_misses"] / (ASKED // 10),
+                "blocks_a_read": blocks_read / (LATE * ASKED),
+                "blocks_a_list": blocks_listed / (LATE * LISTS),
                 "held_up_s": after["stall_us"] / 1e6,
             }
 
