@@ -172,8 +172,8 @@ def older(told: Told) -> None:
 
 def exchanged(told: Told) -> None:
     told.op(LAST, "store", "1", stamp=1)
-    told.op(LAST, "store", "2", outcome=UNKNOWN)
-    told.lay(LAST, last(b"2", 1))
+    told.op(LAST, "store", "2", stamp=2)
+    told.lay(LAST, last(b"1", 2))
 
 
 def never(told: Told) -> None:
@@ -255,7 +255,7 @@ def outdone(told: Told) -> None:
         (refused, f"b'1' of {SIBLINGS!r} was refused, and is there"),
         (missing, f"{LAST!r} was written, acknowledged, and there is nothing"),
         (older, f"{LAST!r} holds a write that is older than the acknowledged '2'"),
-        (exchanged, f"'2' of {LAST!r} has the stamp of another write"),
+        (exchanged, f"'1' of {LAST!r} has the stamp of another write"),
         (never, f"'2' of {LAST!r} was never written, or refused"),
         (twice, f"of {SIBLINGS!r} was used twice"),
         (listed, "b'k' was listed, and nobody wrote it"),
@@ -304,6 +304,14 @@ def test_a_tombstone_may_have_gone():
     told = Told()
     told.op(LAST, "store", "1", stamp=1)
     told.op(LAST, "store", None, stamp=2)
+    assert judged(told.cluster, told.story) == []
+
+
+def test_a_write_of_the_same_moment_that_nobody_knows_of_may_have_won():
+    told = Told()
+    told.op(LAST, "store", "1", stamp=1)
+    told.op(LAST, "store", "2", outcome=UNKNOWN)
+    told.lay(LAST, last(b"2", 1))
     assert judged(told.cluster, told.story) == []
 
 

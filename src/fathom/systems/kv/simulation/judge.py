@@ -191,7 +191,8 @@ def _last(key: bytes, ops: list[Op], story: Story, record: Record | None) -> lis
         return [f"{key!r} holds a write that is older than the acknowledged {newest.asked!r}"]
     value = record.value and record.value.decode()
     same = [op.asked for op in acknowledged if story.stamps[op.index] == record.stamp]
-    if same and value not in same:
+    perhaps = [op.asked for op in stores if op.outcome is Outcome.UNKNOWN]  # of these nobody knows the stamp: a tie
+    if same and value not in (*same, *perhaps):
         return [f"{value!r} of {key!r} has the stamp of another write"]
     if value is not None and not any(op.asked == value and op.outcome is not Outcome.FAILED for op in stores):
         return [f"{value!r} of {key!r} was never written, or refused"]
