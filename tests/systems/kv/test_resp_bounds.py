@@ -357,6 +357,11 @@ async def test_a_stranger_does_nothing(guarded: Wire):
     assert await guarded.ask(f"AUTH {TOKEN}", "SET k v", "GET k") == [b"OK", b"OK", b"v"]
 
 
+async def test_a_url_without_a_name_is_enough_for_redis_cli(guarded: Wire):
+    assert (await guarded.ask(("AUTH", "", "wrong"))).startswith("WRONGPASS")
+    assert await guarded.ask(("AUTH", "", TOKEN)) == b"OK"
+
+
 async def test_the_token_may_come_with_hello_and_before_a_long_pipeline(guarded: Wire):
     keys = [f"{{t}}{n}" for n in range(11)]
     replies = await guarded.ask(f"HELLO 3 AUTH default {TOKEN}", ("MGET", *keys), "PING")

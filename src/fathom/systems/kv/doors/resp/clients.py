@@ -18,6 +18,7 @@ Words = list[bytes]
 REDIS_VERSION = "7.2.4"  # whose commands and replies are spoken here: clients decide by it what they may ask
 NOAUTH = "NOAUTH Authentication required."
 AFTER_MULTI = "ERR not done: it was sent after MULTI, which is refused; send DISCARD"
+USERS = (b"default", b"operator", b"")  # redis-cli -u redis://:token@… gives an empty one
 WRONGPASS = "WRONGPASS invalid username-password pair or user is disabled."
 NO_TOKEN = (
     "ERR AUTH <password> called without any password configured for the default user."
@@ -47,7 +48,7 @@ def _identify(client: Session, user: bytes, token: bytes) -> None:
     door = client.door
     wanted = door.operator if user == b"operator" else door.token
     fits = wanted is None or hmac.compare_digest(token, wanted)
-    if not fits or user not in (b"default", b"operator"):
+    if not fits or user not in USERS:
         raise Wrong(WRONGPASS)
     client.operates = door.operator is None or user == b"operator" or door.operator == door.token
     client.known()
