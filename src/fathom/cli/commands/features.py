@@ -51,9 +51,11 @@ def command(prefix: str | None, headings: bool, as_json: bool) -> None:
     told = f"{tally.green} of {tally.all} are green"
     if tally.declined:
         told += f", {tally.declined} declined"
-    print(f"\n{told}" + (f" (tests of {report.finished}, Python {report.python})" if report else ""))
+    print(f"\n{told}")
     if report is None:
         print("no full test run has been made here: make test")
+    else:
+        print(f"tests of {report.finished}, Python {report.python}")
 
 
 def _chosen(prefix: str | None) -> list[Row]:
