@@ -42,7 +42,7 @@ def own_nodes(system: System, given: Iterable[str]) -> tuple[dict[str, str], lis
     """Return field → URL of what was given for one of several engines of a kind (`n1=…`), and the other words."""
     from fathom.web.serve import engines_of
 
-    fields = {name: kind for name, kind in (engines_of(system) | engines_of(system, spare=True)).items()}
+    fields = engines_of(system) | engines_of(system, spare=True)
     of_kind = Counter(kind.kind for kind in fields.values())
     found: dict[str, str] = {}
     others: list[str] = []

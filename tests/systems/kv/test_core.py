@@ -19,7 +19,7 @@ from fathom.systems.kv.core.node import Node
 from fathom.systems.kv.core.records import Last, Siblings, content_of
 from fathom.systems.kv.core.registers import _Turn
 from fathom.systems.kv.core.replica import place
-from fathom.systems.kv.core.topology import epoch_key
+from fathom.systems.kv.core.topology import Bucket, Member, Topology, epoch_key
 from fathom.systems.kv.simulation.cluster import KNOBS, Cluster
 from fathom.systems.kv.simulation.judge import differing
 from tests.features import feature
@@ -495,3 +495,24 @@ def test_a_write_is_three_operations_inside_and_a_read_two(town: Town, monkeypat
         town.ask(outside, Get(key=key))
     assert (inside[m.Merge], inside[m.Merged]) == (150, 150)
     assert 100 <= inside[m.Read] <= 110, "two of three, and the third where one of them was late"
+
+
+def test_a_node_that_is_its_whole_cluster_tells_at_once_what_is_durable_and_nothing_else():
+    alone = Bucket(prefix=b"", semantics="cas", n=1, r=1, w=1)
+    founding = Topology(cluster="sim", epoch=1, members=(Member(node="n1"),), buckets=(alone,), secret=b"sim")
+    town = Town(founding=founding, spare=0)
+    node, key = town.node("n1"), b"k"
+    assert node.coordinator.alone(key) == Found(values=())
+    told: list[Any] = []
+    town.cluster.hosts["n1"].ask(Change(key=key, how="set", given=(b"v", 0)), told.append)
+    while node.replica.get(key) is None:
+        town.world.run(town.world.now_ns + MS // 100)
+    assert node.coordinator.alone(key) is None and not told, "it is written, and not durable yet"
+    town.run(100)
+    assert told and node.coordinator.alone(key) == town.ask("n1", Get(key=key)), "and is what a step tells"
+    assert node.coordinator.alone(key).values == (b"v",)
+    town.ask("n1", Change(key=key, how="expire", given=(node.wall_ms + 60_000,)))
+    town.run(100)
+    assert node.coordinator.alone(key) is None, "whether it has expired only a clock knows"
+    node.replica.knows_no_more(key)
+    assert node.coordinator.alone(key) is None

@@ -197,7 +197,7 @@ class Replica:
         if key in self._unsynced or key in self.torn or not self._node.identity.votes:
             return None, False
         try:
-            raw = self._node.get("data", slot_of(key).to_bytes(2, "big") + key)
+            raw = self._node.get("data", place(key))
             return None if raw is None else unpack(raw), True
         except Corrupt:  # who asks again sees to that
             return None, False
