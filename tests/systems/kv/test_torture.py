@@ -59,7 +59,8 @@ OK, FAILED, UNKNOWN = Outcome.OK, Outcome.FAILED, Outcome.UNKNOWN
 @pytest.mark.parametrize(
     ("ops", "found", "says"),
     [
-        (history(("once", "a", "a", OK)), {"a": None}, "a was acknowledged"),
+        (history(("once", "a", "a", OK)), {"a": None}, "a was acknowledged after 0.500 s, and there is nothing"),
+        (history(("once", "a", "a", OK)), {"a": "b"}, "a was acknowledged after 0.500 s, and there is b"),
         (history(("newest", ["k", "1"], "1", OK), ("newest", ["k", "2"], "2", OK)), {"k": "1"}, "2 was written last"),
         (history(("newest", ["k", "1"], "1", OK)), {"k": None}, "k is None"),
         (history(("count", "n", None, OK), ("count", "n", None, OK)), {"n": "1"}, "n is 1; 2 were acknowledged"),

@@ -47,8 +47,11 @@ def judged(ops: list[Op], found: Found) -> tuple[list[str], dict[str, int]]:
 
 def _nothing_acknowledged_is_lost(ops: list[Op], found: Found) -> tuple[list[str], int]:
     acked = [op for op in ops if op.call == "once" and op.acknowledged]
-    lost = [op for op in acked if found.get(op.asked) is None]
-    return [f"{op.asked} was acknowledged after {op.end_s:.3f} s and is not there" for op in lost], len(acked)
+    lost = [op for op in acked if found.get(op.asked) != op.asked]  # each has its own name as its value
+    return [
+        f"{op.asked} was acknowledged after {op.end_s:.3f} s, and there is {found.get(op.asked) or 'nothing'}"
+        for op in lost
+    ], len(acked)
 
 
 def _the_newest_is_there(ops: list[Op], found: Found) -> tuple[list[str], int]:

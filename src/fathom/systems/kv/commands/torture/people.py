@@ -108,7 +108,7 @@ class Person:
     async def _new(self) -> None:
         self._count += 1
         key = f"once:{self.name}:{self._count}"
-        await self._ask("once", key, key, writes=True, words=("SET", key, self._value()))
+        await self._ask("once", key, key, writes=True, words=("SET", key, key))
 
     async def _newest(self) -> None:
         """Of keys where the last writer wins, those that one person alone writes: the last acknowledged is there."""
