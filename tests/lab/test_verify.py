@@ -351,13 +351,23 @@ def test_a_prediction_that_was_rewritten_since_is_not_judged(run):
     assert any("dive's file is not the one" in text for text in verify(Run(run.folder), Later).skipped)
 
 
-def test_a_script_of_sixty_lines_agrees_and_finds_what_was_altered(run):
-    assert len(REPRODUCE.read_text().splitlines()) <= 60
+def test_a_script_of_seventy_lines_agrees_and_finds_what_was_altered(run):
+    assert len(REPRODUCE.read_text().splitlines()) <= 70
     result = reproduced(run)
     assert result.returncode == 0 and re.fullmatch(r"2\d\d of 4\d\d numbers computed again: 0 differ\n", result.stdout)
     one_sample_slower(run.folder / "samples" / "duel-03-on-read.csv")
     result = reproduced(run)
     assert result.returncode == 1 and "duel/on-read/3000/home.mean-of-all: the record says" in result.stdout
+
+
+def test_the_script_computes_both_ends_of_an_interval_too(run):
+    found = run.findings
+    ratio = next(f for f in found if f.how == "ratio" and f.value is not None)
+    if ratio.low is None or ratio.low == ratio.value:
+        pytest.fail(f"{ratio.id} stands on {ratio.over}: too few for an interval")
+    ratio.low *= 0.99
+    Writing(run.folder, run.manifest).write("findings.json", found)
+    assert f"{ratio.id}: the record says" in reproduced(run).stdout
 
 
 def test_the_script_takes_all_valid_segments_whatever_a_number_says_it_comes_from(run):
