@@ -243,6 +243,20 @@ def test_what_partly_lies_beyond_the_largest_is_bounded():
     assert least < truth * 0.97 and truth < most
 
 
+def test_a_group_that_may_be_idle_is_in_every_bound():
+    """What costs next to nothing, less what it costs idle, is nothing at one point and something at another."""
+    kinds = {"service": "service", "queue": "nats"}
+    cpu = {
+        "home": tuple({"service": exactly(0.0003), "queue": exactly(cost)} for cost in (-1e-6, 0.0, 2e-6)),
+        "post": tuple({"service": exactly(0.001), "queue": exactly(0.0)} for _ in POINTS),
+    }
+    asked = target(swept={"post": STARS}, per_s={"post": 14_000.0, "home": 300_000.0})
+    found = size(swept(cpu_s=cpu, kinds=kinds), asked, sure(), Thrown(7, 50))
+    needs, rooms = ([set(each[bound]) for bound in each] for each in (found.needs, found.room))
+    assert needs[0] == needs[1] == needs[2] and rooms[0] == rooms[1] == rooms[2]
+    assert "cores.queue" in needs[0] and min(np.min(found.needs[bound]["cores.queue"]) for bound in found.needs) == 0
+
+
 def test_a_single_slice_is_no_interval_to_draw_from():
     thin = {"service": Interval(0.01, 0.0, math.inf, 0.0)}
     cpu = {**demands().cpu_s, "post": (thin,)}

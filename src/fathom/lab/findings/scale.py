@@ -20,7 +20,7 @@ from fathom.lab.runs import Point, Scale, Target
 from fathom.lab.scale.curve import BOUNDS
 from fathom.lab.scale.degrees import Array
 from fathom.lab.scale.dice import LEVEL, Held, Thrown, ranged
-from fathom.lab.scale.size import MEMORY, Demands, Refused, Size, largest, size
+from fathom.lab.scale.size import MEMORY, Demands, Refused, Size, largest, size, sized
 from fathom.lab.stats import Interval
 
 __all__ = ["TIMES", "note_scale"]
@@ -208,7 +208,7 @@ class _Notes:
         """Note how far the servers swing when one thing alone goes from its low to its high end."""
 
         dice = Held(labels)
-        drawn = {bound: each["servers"] for bound, each in size(demands, target, scale.prices, dice).needs.items()}
+        drawn = {bound: each["servers"] for bound, each in sized(demands, target, scale.prices, dice).needs.items()}
         middle = float(drawn["likely"][0])
         swings = {label: dice.ends(label, drawn["likely"]) for label in labels}
         if demands.swept:

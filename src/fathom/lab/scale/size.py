@@ -6,7 +6,7 @@ copy of what it changes; all is multiplied by what a mix was seen to need beside
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from fathom.lab.scale.degrees import Array, Degrees, Shares
 from fathom.lab.scale.dice import Dice, between, of_interval, scores
 from fathom.lab.stats import Interval
 
-__all__ = ["HERE", "MEMORY", "OUTSIDE_MOST", "Demands", "Refused", "Size", "largest", "size"]
+__all__ = ["HERE", "MEMORY", "OUTSIDE_MOST", "Demands", "Refused", "Size", "largest", "size", "sized"]
 
 OUTSIDE_MOST = 0.5  # of the CPU may belong to values that nobody measured; beyond that it would be a guess
 EASE = 1e-9  # what rounding may add before a whole number is called the next
@@ -64,18 +64,27 @@ class Size:
 def size(demands: Demands, target: Target, prices: Prices, dice: Dice) -> Size:
     """Return what the target takes; refuse where too little of it was measured."""
     _refuse(demands, target)
+    found = sized(demands, target, prices, dice)
+    outside = float(np.median(found.outside))
+    if outside > OUTSIDE_MOST:
+        raise Refused(
+            f"{outside:.0%} of its CPU would belong to {demands.swept} that were not measured, most of them beyond "
+            f"{max(demands.points):,.6g}: measure larger ones"
+        )
+    return found
+
+
+def sized(demands: Demands, target: Target, prices: Prices, dice: Dice) -> Size:
+    """Return the same without a look at how much of it was measured: for one who has looked, and turns one thing."""
     costs = _costs(demands, target, dice)
     sizing = _Sizing(demands, target, prices, dice)
     bounds = {b: {op: {name: mean.at(b) for name, mean in each.items()} for op, each in costs.items()} for b in BOUNDS}
-    needs = {bound: sizing.needs(each) for bound, each in bounds.items()}
+    used = [group for group in demands.kinds if any(sizing.uses(each, group) for each in bounds.values())]
+    needs = {bound: sizing.needs(each, used) for bound, each in bounds.items()}
     room = {bound: sizing.room(each) for bound, each in bounds.items()}
-    outside = _outside(costs, demands, target)
-    if float(np.median(outside)) > OUTSIDE_MOST:
-        raise Refused(
-            f"{np.median(outside):.0%} of its CPU would belong to {demands.swept} that were not measured, most of them "
-            f"beyond {max(demands.points):,.6g}: measure larger ones"
-        )
-    return Size(needs, room, outside)
+    limited = set.intersection(*(set(each) for each in room.values()))  # what may be idle breaks nothing first
+    room = {bound: {name: each[name] for name in each if name in limited} for bound, each in room.items()}
+    return Size(needs, room, _outside(costs, demands, target))
 
 
 def largest(demands: Demands, target: Target, op: str, dice: Dice) -> Mean:
@@ -195,9 +204,12 @@ class _Sizing:
             self.here = np.exp(between(dice.share(HERE), *np.log(target.here)))
         self.kept = {op: between(dice.share(f"bytes kept per {op}"), *ends) for op, ends in target.keeps.items()}
 
-    def needs(self, costs: Mapping[str, Mapping[str, Array]]) -> dict[str, Array]:
-        """Return every measure by draw, costs being of one bound."""
-        groups = [group for group in self.demands.kinds if self._busy(costs, group).max() > 0]
+    def uses(self, costs: Mapping[str, Mapping[str, Array]], group: str) -> bool:
+        """Whether a process group does anything at all, in any draw of one bound."""
+        return bool(self._busy(costs, group).max() > 0)
+
+    def needs(self, costs: Mapping[str, Mapping[str, Array]], groups: Sequence[str]) -> dict[str, Array]:
+        """Return every measure by draw, costs being of one bound; of a group that is idle in this one, nothing."""
         found: dict[str, Array] = {"cores": self._zeros, "vcpus": self._zeros, "servers": self._zeros}
         usd = self._zeros
         network = self._network(costs)
