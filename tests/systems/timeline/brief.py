@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
+import os
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from fathom.cli.bodies import Maker
 from fathom.design import System
@@ -13,7 +18,7 @@ from fathom.lab.plan import Plan
 from fathom.lab.run import Ended, carry_out
 from fathom.systems import find
 
-__all__ = ["TIMELINE", "carried_out", "counted_once"]
+__all__ = ["TIMELINE", "carried_out", "counted_once", "made_once"]
 
 TIMELINE = find("timeline")
 
@@ -29,3 +34,16 @@ async def carried_out(plan: Plan, root: Path, system: System = TIMELINE) -> Ende
         bodies = Maker(keeper, system, plan.question, seed=plan.seed)
         laws = laws_of(system.room("laws"))
         return await carry_out(plan, bodies, laws=laws, root=root, tell=lambda line: None)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path]) -> Path:
+    """Return the folder that `make` returned: called by one of the workers, for all of them."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each has a folder of its own, in that of the session
+        base = base.parent
+    made = base / f"{name}.made"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            made.write_text(str(make(base / name)))
+    return Path(made.read_text())

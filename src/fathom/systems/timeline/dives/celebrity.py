@@ -93,7 +93,10 @@ class Celebrity(Dive[Timeline]):
     @probe(after=post)
     async def seen(self, timeline: Timeline, turn, posted: Post) -> bool:
         """One of the star's fans looks until the post is there."""
-        there = await timeline.home(turn.dice.choice(self.fans_of[turn.fans]), Page(limit=PAGE_POSTS_MAX))
+        fan = turn.dice.choice(self.fans_of[turn.fans])
+        there = await timeline.home(fan, Page(limit=PAGE_POSTS_MAX))
+        if there.older is not None and there.older > posted.id:  # a page and more was written since: it lies below
+            there = await timeline.home(fan, Page(limit=1, max_id=PostId(posted.id + 1)))
         return any(post.id == posted.id for post in there.posts)
 
     def everyone(self, point: int) -> Sequence[UserId]:
