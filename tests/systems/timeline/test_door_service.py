@@ -139,7 +139,7 @@ async def test_metrics_tell_how_far_homes_lag_behind(world: World) -> None:
         assert await told() == {
             "timeline_pending": 0,
             "timeline_pending_oldest_seconds": 0,
-            "timeline_redis_used": 1,
+            "timeline_homes_from_redis": 1,
         }
         await own.pause()
         await bob.writes("waits for its delivery")

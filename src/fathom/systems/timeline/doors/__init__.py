@@ -69,5 +69,7 @@ def _measure(settings: Settings) -> None:
     )
     metrics.gauge("timeline_pending_oldest_seconds", "How long the oldest of them has waited.", oldest_s)
     metrics.gauge(
-        "timeline_redis_used", "1 while homes come from Redis, 0 while from the truth.", lambda: int(stores.memory.open)
+        "timeline_homes_from_redis",
+        "1 while homes come from Redis, 0 while from the truth.",
+        lambda: int(stores.memory.open),
     )

@@ -28,11 +28,12 @@ COOKIE = "fathom-consent"
 FORM_S = 600  # that a page may lie open
 _HOST = re.compile(r"[A-Za-z0-9.\[\]:-]+")
 _STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:26rem;padding:0 1rem;color:#222}"
+    ":root{color-scheme:light dark}"
+    "body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:26rem;padding:0 1rem}"
     "label{display:block;margin:.8rem 0}"
     "input{display:block;width:100%;font:inherit;padding:.4rem;box-sizing:border-box}"
     "button{font:inherit;padding:.4rem 1rem;margin-right:.6rem}code{font-size:1.1rem;word-break:break-all}"
-    ".wrong{color:#a00}"
+    ".wrong{color:#a00;color:light-dark(#a00,#ff9d94)}"
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _SAID = ("client_id", "redirect_uri", "response_type", "scope", "state", "code_challenge", "code_challenge_method")
