@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import re
@@ -58,7 +59,11 @@ def timed(line: str) -> str:
 def tell(trouble: FathomError) -> None:
     """Tell a person what went wrong, on stderr, in the three lines that every error has."""
     said = FathomError(trouble.what, why=trouble.why, fix=as_called(trouble.fix))
-    print(f"fathom: {said}", file=sys.stderr, flush=True)
+    lines = f"fathom: {said}".splitlines()
+    if sys.stderr.isatty():
+        fits = functools.partial(textwrap.wrap, width=max(40, terminal()[1]), subsequent_indent=" " * len("  why  "))
+        lines = [part for line in lines for part in fits(line, break_long_words=False, break_on_hyphens=False)]
+    print(*lines, sep="\n", file=sys.stderr, flush=True)
 
 
 def as_called(hint: str) -> str:
