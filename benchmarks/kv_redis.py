@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.timeline_world import parser
-from fathom.engines.keeper import Keeper, free_port
+from fathom.engines.keeper import Keeper
+from fathom.engines.ports import free_port
 from fathom.engines.redis import _program
 from fathom.engines.redis_client import RedisClient
 from fathom.systems.kv.core.topology import Bucket, Topology

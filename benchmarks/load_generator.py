@@ -23,7 +23,8 @@ from dataclasses import asdict, dataclass
 
 import uvloop
 
-from fathom.engines.keeper import Keeper, free_port
+from fathom.engines.keeper import Keeper
+from fathom.engines.ports import free_port
 from fathom.engines.wire import Answer, Wire, request
 from fathom.errors import FathomError
 from fathom.history import Outcome

@@ -19,7 +19,8 @@ import pytest
 
 from fathom.engines import keeper as keeper_module
 from fathom.engines import keeper_process
-from fathom.engines.keeper import Child, Keeper, free_port
+from fathom.engines.keeper import Child, Keeper
+from fathom.engines.ports import free_port
 from fathom.errors import FathomError
 
 PYTHON = [sys.executable, "-I", "-S", "-c"]

@@ -14,8 +14,9 @@ import pytest
 
 from fathom.engines import keeper_process, nats, postgres, redis
 from fathom.engines.engine import EngineUnknown
-from fathom.engines.keeper import Keeper, free_port
+from fathom.engines.keeper import Keeper
 from fathom.engines.nats import Nats
+from fathom.engines.ports import free_port
 from fathom.engines.postgres import Installation, Postgres
 from fathom.engines.redis import Redis
 from fathom.errors import FathomError

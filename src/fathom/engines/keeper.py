@@ -6,26 +6,27 @@ import asyncio
 import contextlib
 import json
 import os
-import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fathom.engines import keeper_process
 from fathom.errors import EXIT_BROKE, FathomError
 
-__all__ = ["Child", "Keeper", "free_port"]
+__all__ = ["Child", "Keeper"]
 
 PROCESS = Path(keeper_process.__file__)
 START_S = 10.0  # Python alone needs 0.03 s; a machine under full load, much more
 END_S = keeper_process.SWEEP_S + 6.0  # for its processes to end
 SWEPT_S = 120.0  # and then for its folders to go: a large data set takes its time to delete
+
+T = TypeVar("T")
 
 
 class Keeper:
@@ -338,6 +339,20 @@ class Child:
         """Return its exit status once it has ended; a signal's number, negative, if that ended it."""
         return await asyncio.shield(self._status)
 
+    async def while_alive(self, looking: Awaitable[T]) -> T:
+        """Return what is waited for; raise at once when this child has ended before it comes."""
+        look = asyncio.ensure_future(looking)
+        end = asyncio.create_task(self.wait())
+        try:
+            await asyncio.wait({look, end}, return_when=asyncio.FIRST_COMPLETED)
+            if not look.done():
+                raise self.fault("it has ended")
+            return await look
+        finally:
+            look.cancel()
+            end.cancel()
+            await asyncio.gather(look, end, return_exceptions=True)
+
     async def signal(self, number: int) -> None:
         """Send a signal to its own process. One that has ended gets none."""
         await self._order("signal", number=int(number))
@@ -410,35 +425,3 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
     except OSError:
         return False
-
-
-_next_port = random.SystemRandom().randrange(1 << 20)  # processes beside each other must not begin at the same
-
-
-def free_port() -> int:
-    """Return a TCP port on which nobody listens now.
-
-    It lies below the range from which the system takes the ports of outgoing connections: there, a client that keeps
-    trying to reach an engine that is down may be given that engine's own port, connect to itself, and keep the engine
-    from coming back. Someone may take it before you do: be ready to ask for another. None is given twice while
-    there are others: who asked before may not listen yet, or be down for a moment.
-    """
-    global _next_port
-    first, last = 20_000, 32_000
-    with contextlib.suppress(OSError, ValueError):
-        last = min(last, int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]) - 1)
-    for _ in range(200):
-        _next_port += 1
-        port = first + _next_port % (last - first) if last - first > 1_000 else 0
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return probe.getsockname()[1]
-    raise FathomError(
-        "there is no free TCP port on this machine",
-        why=f"200 ports between {first} and {last} were tried, and all are taken",
-        fix="end what holds so many of them (`ss -tln`)",
-        code=EXIT_BROKE,
-    )

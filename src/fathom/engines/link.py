@@ -18,7 +18,7 @@ from fathom.errors import EXIT_BROKE, FathomError
 
 from . import link_process
 from .engine import without_secrets
-from .keeper import free_port
+from .ports import Taken, free_port, when_free
 
 if TYPE_CHECKING:
     from .keeper import Child, Keeper
@@ -28,7 +28,6 @@ __all__ = ["Link", "Traffic"]
 PROCESS = Path(link_process.__file__)
 START_S = 10.0
 ANSWER_S = 5.0
-PORTS_TRIED = 5  # somebody else may take one before we do
 PORTS = {"http": 80, "redis": 6379, "rediss": 6379, "postgresql": 5432, "postgres": 5432, "nats": 4222, "tls": 4222}
 
 
@@ -137,9 +136,8 @@ class Link:
 
 async def _spawn(keeper: Keeper, target: str, name: str, cores: set[int] | None, seed: int) -> tuple[Child, str, Path]:
     """Start the process before `target`; return it, the URL by which it is reached, and the socket that it obeys."""
-    attempt = 0
-    while True:
-        attempt += 1
+
+    async def start() -> tuple[Child, str, Path]:
         key = secrets.token_hex(3)
         address, where, listen = _places(target, keeper.folder / f"{name}-{key}.sock")
         if isinstance(address, tuple):
@@ -150,13 +148,15 @@ async def _spawn(keeper: Keeper, target: str, name: str, cores: set[int] | None,
         child = await keeper.spawn([sys.executable, "-I", "-S", PROCESS, spec], name=name, cores=cores)
         try:
             await child.first_line(START_S)
-        except FathomError:
+        except FathomError as fault:
             taken = "in use" in child.tail(20)
             await child.kill()
-            if not taken or attempt == PORTS_TRIED:
-                raise
-        else:
-            return child, where, control
+            if taken:
+                raise Taken(fault) from None
+            raise
+        return child, where, control
+
+    return await when_free(start, had=False)
 
 
 def _places(target: str, path: Path) -> tuple[tuple[str, int] | str, str, tuple[str, int] | str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fathom.engines.broker import Broker
 from fathom.engines.engine import Engine, EngineDown, Killable, Pausable, on_disk, without_secrets
-from fathom.engines.keeper import free_port
+from fathom.engines.ports import Taken, free_port, when_free
 from fathom.errors import FathomError
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Nats"]
 
-PORTS = 5  # how many are tried before we give up
-PORT_S = 3.0  # how long a port that was ours is waited for
 POLL_S = 0.005
 STOP_S = 10.0
 
@@ -175,23 +173,19 @@ class OwnNats(Nats, Killable, Pausable):
 
     async def _begin(self) -> None:
         """Start it on a free port: on the one it had, if it had one."""
-        loop = asyncio.get_running_loop()
-        until, had = loop.time() + PORT_S, self._port
-        for attempt in range(1_000):
-            port = had or free_port()
-            self._child = await self._spawn(port)
-            self.where = f"nats://fathom:{self._secrets['fathom']}@127.0.0.1:{port}"
-            try:
-                await self.ready(60.0)
-            except FathomError:
-                if self._child.alive or "address already in use" not in self._child.tail(20):
-                    raise
-                if loop.time() > until if had else attempt >= PORTS:
-                    raise
-                await asyncio.sleep(0.05)  # somebody else has the port; nobody tells when they let go of it
-            else:
-                self._port = port
-                return
+        await when_free(self._try, had=bool(self._port))
+
+    async def _try(self) -> None:
+        port = self._port or free_port()
+        self._child = await self._spawn(port)
+        self.where = f"nats://fathom:{self._secrets['fathom']}@127.0.0.1:{port}"
+        try:
+            await self.ready(60.0)
+        except FathomError as fault:
+            if not self._child.alive and "address already in use" in self._child.tail(20):
+                raise Taken(fault) from None
+            raise
+        self._port = port
 
     async def _spawn(self, port: int) -> Child:
         sync, memory_bytes, file_bytes = self._knobs

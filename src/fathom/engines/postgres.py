@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fathom.engines.database import Database, connect
 from fathom.engines.engine import Engine, EngineBusy, EngineDown, Killable, Pausable, on_disk, without_secrets
-from fathom.engines.keeper import free_port
+from fathom.engines.ports import Taken, free_port, when_free
 from fathom.errors import EXIT_BROKE, FathomError
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ ROLE, DATABASE = "fathom", "postgres"
 TEMPLATE = 1  # raise it when what initdb is told changes
 NOBODY = 65534  # PostgreSQL refuses to run as root; then it runs as this user, in folders that we give it
 HERE = "/proc/self/cwd"  # the data folder, whoever may or may not pass through the folders above it
-PORTS = 5  # how many are tried before we give up
-PORT_S = 3.0  # how long a port that was ours is waited for
 POLL_S = 0.005
 STOP_S = 20.0  # a checkpoint may have much to write
 
@@ -220,28 +218,24 @@ class OwnPostgres(Postgres, Killable, Pausable):
 
     async def _begin(self) -> None:
         """Start it on a free port: on the one it had, if it had one."""
-        loop = asyncio.get_running_loop()
-        until, had = loop.time() + PORT_S, self._port
-        for attempt in range(1_000):
-            port = had or free_port()
-            self._disown()
-            self._child = await self._spawn(port)
-            self.where = self._url(port)
-            try:
-                await self.ready(60.0)
-            except FathomError:
-                if self._child.alive or "could not bind" not in self._child.tail(20):
-                    raise
-                if loop.time() > until if had else attempt >= PORTS:
-                    raise
-                await asyncio.sleep(0.05)  # somebody else has the port; nobody tells when they let go of it
-            else:
-                self._port = port
-                break
+        await when_free(self._try, had=bool(self._port))
         if (self._place / "filling").exists():
             await self._make_own()
         else:
             self._password = (self._place / "password").read_text()
+
+    async def _try(self) -> None:
+        port = self._port or free_port()
+        self._disown()
+        self._child = await self._spawn(port)
+        self.where = self._url(port)
+        try:
+            await self.ready(60.0)
+        except FathomError as fault:
+            if not self._child.alive and "could not bind" in self._child.tail(20):
+                raise Taken(fault) from None
+            raise
+        self._port = port
 
     def _disown(self) -> None:
         """Let a server that died without a word not keep the next one from its data.

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from fathom.errors import FathomError
 
 from .engine import Engine, Killable, Pausable, on_disk
-from .keeper import free_port
+from .ports import Taken, free_port, when_free
 from .redis_client import Address, RedisBusy, RedisClient, RedisDown, RedisError, RedisLost, RedisTimeout, Script
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ __all__ = [
 ]
 
 OLDEST = (6, 2)
-PORTS = 5  # how many are tried before we give up
-PORT_S = 3.0  # how long a port that was ours is waited for
 START_S = 60.0  # a large append-only file takes its time to load
 STOP_S = 10.0
 LOG_BYTES_MIN = 2 << 20  # a smaller log is read in no time
@@ -196,22 +194,18 @@ class OwnRedis(Redis, Killable, Pausable):
 
     async def _begin(self) -> None:
         """Start it on a free port: on the one it had, if it had one."""
-        loop = asyncio.get_running_loop()
-        until, had = loop.time() + PORT_S, self._port
-        for attempt in range(1_000):
-            port = had or free_port()
-            self._child = await self._spawn(port)
-            try:
-                await self.ready(START_S)
-            except FathomError:
-                if self._child.alive or "in use" not in self._child.tail(20):
-                    raise
-                if loop.time() > until if had else attempt >= PORTS:
-                    raise
-                await asyncio.sleep(0.05)  # somebody else has the port; nobody tells when they let go of it
-            else:
-                self._port = port
-                return
+        await when_free(self._try, had=bool(self._port))
+
+    async def _try(self) -> None:
+        port = self._port or free_port()
+        self._child = await self._spawn(port)
+        try:
+            await self.ready(START_S)
+        except FathomError as fault:
+            if not self._child.alive and "in use" in self._child.tail(20):
+                raise Taken(fault) from None
+            raise
+        self._port = port
 
     async def _spawn(self, port: int) -> Child:
         knobs = self._knobs
@@ -243,17 +237,7 @@ class OwnRedis(Redis, Killable, Pausable):
     async def ready(self, within_s: float = 10.0) -> None:
         """Return once it answers and has loaded its data; raise at once when it has ended."""
         assert self._child
-        looking = asyncio.create_task(super().ready(within_s))
-        ending = asyncio.create_task(self._child.wait())
-        try:
-            await asyncio.wait({looking, ending}, return_when=asyncio.FIRST_COMPLETED)
-            if not looking.done():
-                raise self._child.fault("it has ended")
-            await looking
-        finally:
-            looking.cancel()
-            ending.cancel()
-            await asyncio.gather(looking, ending, return_exceptions=True)
+        await self._child.while_alive(super().ready(within_s))
 
     def processes(self) -> tuple[int, ...]:
         return self._child.tree() if self._child else ()

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from fathom.engines.keeper import free_port
+from fathom.engines.ports import free_port
 from fathom.errors import FathomError, Refusal
 from fathom.web import problems, tracing
 from fathom.web.auth import same
