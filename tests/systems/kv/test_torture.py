@@ -10,7 +10,9 @@ import pytest
 from fathom.history import Op, Outcome
 from fathom.systems.kv.commands.torture import told
 from fathom.systems.kv.commands.torture.judge import gaps, judged, wanted
+from fathom.systems.kv.commands.torture.replay import PLAYED
 from fathom.systems.kv.commands.torture.run import Plan, torture
+from fathom.systems.kv.simulation.run import schedule_of
 from fathom.systems.kv.stores import nodes
 
 pytest.importorskip("redis.asyncio.cluster")
@@ -20,12 +22,21 @@ KNOBS = {"ping_ms": 100, "ack_ms": 200, "suspect_ms": 500, "repair_ms": 300}
 
 @pytest.mark.slow
 async def test_what_was_acknowledged_is_there_though_nodes_were_broken_all_the_time(tmp_path: Path):
-    report = await torture(Plan(minutes=0.3, seed=5, people=6, knobs=KNOBS), record=tmp_path)
+    report = await torture(Plan(minutes=0.2, seed=5, people=6, knobs=KNOBS), record=tmp_path)
     assert not report.broken and not report.troubles, told(report)
     assert len({harm.what for harm in report.harms}) >= 2
     assert report.acknowledged > 200 and report.unknown > 0
     assert (tmp_path / "history.jsonl").stat().st_size > 10_000
     assert "longest write gap" in told(report)
+
+
+@pytest.mark.slow
+async def test_a_schedule_of_the_simulator_is_played_on_processes():
+    report = await torture(Plan(schedules=1, seed=11, people=4, knobs=KNOBS))
+    assert not report.broken and not report.troubles, told(report)
+    played = {fault.what for fault in schedule_of(11)} & set(PLAYED)
+    assert {harm.what for harm in report.harms} <= played and report.harms, told(report)
+    assert report.acknowledged > 50
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -15,11 +16,11 @@ from fathom.engines.engine import EngineError
 from fathom.errors import FathomError
 
 from ...core.topology import Member
-from ...service.founding import described, member_of
-from ...service.steward import Steward
+from ...service.founding import member_of
 from ...stores.nodes import OwnNode
+from ...stores.steward import Steward, described
 
-__all__ = ["HEAVY", "LIGHT", "Harm", "Tormentor", "all_well"]
+__all__ = ["HEAVY", "LIGHT", "Harm", "Tormentor", "all_well", "whole"]
 
 LIGHT = ("kill", "pause", "cut")
 HEAVY = ("kill", "wipe", "replace")
@@ -53,6 +54,7 @@ class Tormentor:
         self._dice = random.Random(seed)
         self.done: list[Harm] = []
         self.failed: list[str] = []
+        self.left_out = Counter[str]()  # nothing: whatever is drawn here can be done
         self._members: dict[str, Member] = {}  # as which nodes were removed
 
     async def live(self, ended: asyncio.Event) -> None:
@@ -171,6 +173,18 @@ async def all_well(nodes: Sequence[OwnNode]) -> None:
             why=f"after {HEALED_S:g} s its nodes do not all hear each other, or do not know who is a member",
             fix="see each node: fathom kv members",
         ) from None
+
+
+async def whole(nodes: Sequence[OwnNode]) -> bool:
+    """Whether every node's word counts now: none has lost what it has not learnt again."""
+    for node in nodes:
+        try:
+            async with asyncio.timeout(TRY_S), node.connected() as client:
+                if not await _is_well(client):
+                    return False
+        except (FathomError, TimeoutError):
+            return False
+    return True
 
 
 async def _agree(stewards: Sequence[Steward]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -21,6 +22,7 @@ from ...stores.nodes import Node, OwnNode
 from .harm import HEAVY, LIGHT, Harm, Tormentor, all_well
 from .judge import gaps, judged, wanted
 from .people import Cluster, Log, Person, client_of
+from .replay import Replayer
 
 __all__ = ["Gap", "Plan", "Report", "torture"]
 
@@ -40,6 +42,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     heavy: tuple[str, ...] = HEAVY
     light: tuple[str, ...] = LIGHT
+    schedules: int = 0  # of the simulator, from the seed on: played instead, as long as that takes
     knobs: dict[str, int] = {}
 
 
@@ -62,6 +65,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     errors: dict[str, int]
     acknowledged: int  # writes
     harms: tuple[Harm, ...]
+    left_out: dict[str, int]  # of schedules, what cannot be done to processes, or could not be then
     troubles: tuple[str, ...]  # what could not be done to the nodes, or healed
     gaps: tuple[Gap, ...]  # the longest in which no write was acknowledged to anybody
     person_gap_s: float  # the longest that any one of the people waited for a write
@@ -83,8 +87,9 @@ async def torture(plan: Plan, *, record: Path | None = None, says: Callable[[str
             stack.callback(_keep_logs, keeper.folder, record)
         await _founded(nodes)
         cluster, log = Cluster([node.address for node in nodes], nodes[0].token), Log()
-        says(f"{plan.nodes} nodes are up; {plan.people} people ask them for {plan.minutes:g} minutes")
-        harms, troubles, lasted_s = await _tortured(plan, nodes, cluster, log)
+        lasts = f"through {plan.schedules} schedules" if plan.schedules else f"for {plan.minutes:g} minutes"
+        says(f"{plan.nodes} nodes are up; {plan.people} people ask them {lasts}")
+        harms, troubles, left_out, lasted_s = await _tortured(plan, nodes, cluster, log)
         says(f"{len(log.ops):,} operations; healing, and reading what there is")
         try:
             await all_well(nodes)
@@ -106,6 +111,7 @@ async def torture(plan: Plan, *, record: Path | None = None, says: Callable[[str
         errors=dict(sorted(log.errors.items(), key=lambda one: -one[1])),
         acknowledged=len(log.acknowledged_s),
         harms=tuple(sorted(harms, key=lambda harm: harm.from_s)),
+        left_out=left_out,
         troubles=tuple(troubles),
         gaps=longest,
         person_gap_s=_person_gap(ops, lasted_s),
@@ -123,14 +129,18 @@ async def _founded(nodes: list[OwnNode]) -> None:
 
 async def _tortured(
     plan: Plan, nodes: list[OwnNode], cluster: Cluster, log: Log
-) -> tuple[list[Harm], list[str], float]:
-    """Let people ask and tormentors break; return what was done, what could not be, and when all was over."""
+) -> tuple[list[Harm], list[str], dict[str, int], float]:
+    """Let people ask and tormentors break; return what was done, what failed, what was left out, and when it ended."""
     ended, free = asyncio.Event(), {node.name for node in nodes}
-    tormentors = [
-        Tormentor(nodes, free, kinds, f"{plan.seed}/{which}", log.now)
-        for which, kinds in (("heavy", plan.heavy), ("light", plan.light))
-        if kinds
-    ]
+    tormentors: list[Tormentor | Replayer]
+    if plan.schedules:
+        tormentors = [Replayer(nodes, range(plan.seed, plan.seed + plan.schedules), log.now)]
+    else:
+        tormentors = [
+            Tormentor(nodes, free, kinds, f"{plan.seed}/{which}", log.now)
+            for which, kinds in (("heavy", plan.heavy), ("light", plan.light))
+            if kinds
+        ]
     async with AsyncExitStack() as stack:
         people = [
             Person(f"p{number}", await stack.enter_async_context(client_of(cluster)), log, str(plan.seed))
@@ -139,11 +149,14 @@ async def _tortured(
         async with asyncio.TaskGroup() as tasks:
             for one in (*people, *tormentors):
                 tasks.create_task(one.live(ended))
-            await asyncio.sleep(plan.minutes * MINUTE_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if plan.schedules else plan.minutes * MINUTE_S):
+                    await ended.wait()
             lasted_s = log.now()
             ended.set()
     harms = [harm for one in tormentors for harm in one.done]
-    return harms, [says for one in tormentors for says in one.failed], lasted_s
+    left_out = Counter(what for one in tormentors for what in one.left_out.elements())
+    return harms, [says for one in tormentors for says in one.failed], dict(sorted(left_out.items())), lasted_s
 
 
 async def _found(cluster: Cluster, keys: list[str]) -> dict[str, str | None]:
