@@ -1,0 +1,218 @@
+"""Mutates the store's quorum, merge, hint and repair code, and counts how many mutants the tests notice.
+
+    .venv/bin/python tests/outside/mutants.py --sample 200 --seed 1
+
+What is mutated, and how, is cosmic-ray's; what runs against a mutant are the tests of the core and of its blocks, and
+then simulated worlds. A mutant that nobody notices is printed as a diff. By its path, because a library of ours
+installs a package `tests`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import difflib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+if __package__:
+    from .mutant import MUTANT
+else:  # run by its path
+    from mutant import MUTANT
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src"
+MODULES = (
+    "fathom.blocks.ballots",
+    "fathom.blocks.dotted",
+    "fathom.systems.kv.core.coordinator",
+    "fathom.systems.kv.core.graves",
+    "fathom.systems.kv.core.hints",
+    "fathom.systems.kv.core.rebuild",
+    "fathom.systems.kv.core.records",
+    "fathom.systems.kv.core.registers",
+    "fathom.systems.kv.core.repair",
+    "fathom.systems.kv.core.replica",
+    "fathom.systems.kv.core.reshape",
+    "fathom.systems.kv.core.topology",
+)
+TESTS = (
+    "tests/blocks/test_dotted.py",
+    "tests/blocks/test_ballots.py",
+    "tests/systems/kv/test_records.py",
+    "tests/systems/kv/test_topology.py",
+    "tests/systems/kv/test_core.py",
+    "tests/systems/kv/test_promises.py",
+    "tests/systems/kv/test_bounds.py",
+    "tests/systems/kv/test_reshape.py",
+    "tests/systems/kv/test_simulation.py::test_a_cluster_keeps_its_promises_through_every_fault",
+    "tests/systems/kv/test_simulation.py::test_without_faults_nothing_fails_and_nothing_has_to_be_repaired",
+    "tests/systems/kv/test_simulation.py::test_rare_states_are_reached",
+)
+NEED_WORDS = ("core/Variable",)  # operators that must be told which variables
+WITHIN_S = 300.0
+LEAST = 0.85
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    """One change of one module."""
+
+    module: str
+    operator: str
+    occurrence: int
+    source: str
+
+    @property
+    def path(self) -> Path:
+        return _path(self.module)
+
+    @property
+    def diff(self) -> str:
+        before, after = self.path.read_text().splitlines(), self.source.splitlines()
+        lines = difflib.unified_diff(before, after, self.module, self.operator, n=1, lineterm="")
+        return "\n".join(lines)
+
+
+Site = tuple[str, tuple[int, int]]  # a module, and where something in it can be otherwise
+
+
+def sites() -> dict[Site, list[tuple[str, int]]]:
+    """Return where the modules can be mutated, and by which occurrences of which operators."""
+    from cosmic_ray.ast import ast_nodes, get_ast  # pyright: ignore[reportMissingImports]
+    from cosmic_ray.plugins import get_operator, operator_names  # pyright: ignore[reportMissingImports]
+
+    found: dict[Site, list[tuple[str, int]]] = {}
+    operators = {name: get_operator(name)() for name in sorted(operator_names()) if not name.startswith(NEED_WORDS)}
+    for module in MODULES:
+        counted = Counter[str]()
+        for node in ast_nodes(get_ast(_path(module).read_text())):
+            for name, operator in operators.items():
+                for start, _ in operator.mutation_positions(node):
+                    found.setdefault((module, start), []).append((name, counted[name]))
+                    counted[name] += 1
+    return found
+
+
+def drawn(count: int, seed: int) -> Iterator[Mutant]:
+    """Yield mutants of so many sites, each another program: a site where much can be otherwise counts as any."""
+    from cosmic_ray.mutating import mutate_code  # pyright: ignore[reportMissingImports]
+    from cosmic_ray.plugins import get_operator  # pyright: ignore[reportMissingImports]
+
+    dice, everywhere = random.Random(seed), sites()
+    programs = {module: _program(_path(module).read_text()) for module in MODULES}
+    print(f"{len(everywhere):,} places in {len(MODULES)} modules can be otherwise; seed {seed}", flush=True)
+    for module, start in dice.sample(sorted(everywhere), len(everywhere)):
+        if not count:
+            return
+        ways = everywhere[module, start]
+        for name, occurrence in dice.sample(ways, len(ways)):
+            source = mutate_code(_path(module).read_text(), get_operator(name)(), occurrence)
+            try:
+                another = source is not None and _program(source) != programs[module]
+            except SyntaxError:  # no program at all
+                continue
+            if another:
+                yield Mutant(module, name, occurrence, source)
+                count -= 1
+                break
+
+
+def _path(module: str) -> Path:
+    return SOURCE / Path(*module.split(".")).with_suffix(".py")
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes away what does nothing: annotations, and imports for them alone."""
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        self.generic_visit(node)
+        node.returns = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        self.generic_visit(node)
+        node.annotation = ast.Constant(None)
+        return node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return None
+        self.generic_visit(node)
+        return node
+
+
+def _program(source: str) -> str:
+    return ast.dump(_Bare().visit(ast.parse(source)))
+
+
+def noticed(mutant: Mutant) -> str:
+    """Return by what a mutant was noticed, or nothing."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({"module": mutant.module, "path": str(mutant.path), "source": mutant.source}, file)
+        file.flush()
+        words = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "-p", "mutant", "--hypothesis-seed=0", "--tb=no"]
+        words += TESTS
+        environment = {**os.environ, MUTANT: file.name, "PYTHONPATH": str(Path(__file__).parent)}
+        try:
+            done = subprocess.run(
+                words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=WITHIN_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return "it does not end"
+    if done.returncode == 0:
+        return ""
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    if not failed and done.returncode != 1:
+        return f"it ends with {done.returncode}: {(done.stderr or done.stdout)[-300:]}"
+    return failed[0].partition(" - ")[0] if failed else "a test fails"
+
+
+def run(sample: int, seed: int, workers: int = 2) -> tuple[Counter[str], list[Mutant]]:
+    """Try a sample; return how many were noticed and not, and those that were not."""
+    trials = list(drawn(sample, seed))
+    unmutated = Mutant(MODULES[0], "none", 0, _path(MODULES[0]).read_text())
+    assert not (by := noticed(unmutated)), f"without a mutation the tests fail: {by}"
+    told, left = Counter[str](), list[Mutant]()
+    with ThreadPoolExecutor(workers) as pool:
+        trying = {pool.submit(noticed, mutant): mutant for mutant in trials}
+        for trial in as_completed(trying):
+            by, mutant = trial.result(), trying[trial]
+            told["noticed" if by else "not noticed"] += 1
+            if not by:
+                left.append(mutant)
+            done = told.total()
+            print(f"{done}/{len(trials)} {told['noticed'] / done:.0%}  {mutant.module.rpartition('.')[2]} "
+                  f"{mutant.operator} {mutant.occurrence}: {by or 'NOT NOTICED'}", flush=True)  # fmt: skip
+    return told, left
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    asked.add_argument("--sample", type=int, default=100)
+    asked.add_argument("--seed", type=int, default=1)
+    asked.add_argument("--workers", type=int, default=2)
+    given = asked.parse_args()
+    told, left = run(given.sample, given.seed, given.workers)
+    for mutant in left:
+        print(f"\n{mutant.diff}")
+    share = told["noticed"] / told.total()
+    print(f"\n{told['noticed']} of {told.total()} noticed: {share:.1%}")
+    return 0 if share >= LEAST else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
