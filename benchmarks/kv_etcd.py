@@ -30,13 +30,15 @@ from typing import Any, NamedTuple
 import uvloop
 
 from benchmarks.timeline_world import parser
-from fathom.engines.keeper import Child, Keeper, free_port
+from fathom.engines.keeper import Child, Keeper
+from fathom.engines.ports import free_port
 from fathom.errors import FathomError, Refusal
 from fathom.systems.kv.api import Set
 from fathom.systems.kv.client import Client, connected
 from fathom.systems.kv.core.topology import Bucket, Topology
-from fathom.systems.kv.service.founding import described, found
+from fathom.systems.kv.service.founding import found
 from fathom.systems.kv.stores.nodes import Node, OwnNode
+from fathom.systems.kv.stores.steward import described
 
 NODES, WRITERS, KEYS, BYTES = 3, 32, 10_000, 100
 ATTEMPT_S = 0.5  # then a writer tries again, at another etcd member or as our client sees fit

@@ -70,6 +70,7 @@ class Decision(ABC):
     """
 
     default: ClassVar[str]
+    again: ClassVar[bool] = False  # an approach may take over from itself, to end what a switch left half done
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -91,6 +91,7 @@ class Stranger:
         ours = ("PYTHON", "VIRTUAL_ENV", "PYTEST", "NO_COLOR")
         env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         env |= {"TERM": "xterm-256color", "NO_PROXY": "localhost,127.0.0.1", "XDG_CONFIG_HOME": str(self.clone.parent)}
+        env["XDG_DATA_HOME"] = str(self.clone.parent / "data")  # a stranger has none of before
         env["TMPDIR"] = str(self.clone.parent)  # where a dive says that it measures: others' are not to stop our demo
         return env | ({"EDITOR": "vi"} if shutil.which("vi") else {})
 

@@ -12,8 +12,9 @@ import pytest
 
 from fathom.engines.keeper import Keeper
 from fathom.engines.rocks import Durability
-from fathom.systems.kv.service.founding import described, found
+from fathom.systems.kv.service.founding import found
 from fathom.systems.kv.stores.nodes import Node, OwnNode
+from fathom.systems.kv.stores.steward import described
 from tests.engines.rocks_writer import payload
 
 from .strace import OPTIONS, plain

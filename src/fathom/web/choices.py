@@ -28,6 +28,7 @@ class Choices:
         self._system, self._stores = system, stores
         self._questions: dict[str, Question] = system.decisions
         self._switching = asyncio.Lock()
+        self._broken_off: set[str] = set()  # decisions of which the last switch failed
         self.chosen: dict[str, Choice] = {}  # decision → what serves now, with every knob that was set
         for name in chosen:
             system.decision(name)
@@ -47,6 +48,11 @@ class Choices:
         known = ", ".join(map(_attribute, self.__dict__.get("_questions", {}))) or "nothing"
         raise AttributeError(f"there is no decision '{name}': this system decides {known}")
 
+    @property
+    def questions(self) -> Mapping[str, Question]:
+        """Every decision, with all of its approaches."""
+        return self._questions
+
     def serving(self, decision: str) -> Decision:
         """Return the approach that serves a decision now."""
         return getattr(self, _attribute(self._system.decision(decision).name))
@@ -63,9 +69,11 @@ class Choices:
             raise Refusal("conflict", "another switch is under way", retry_s=1)
         async with self._switching:
             began = time.perf_counter()
-            if _complete(question, self.chosen[question.name]) == _complete(question, choice):
-                return time.perf_counter() - began
             before = self.serving(question.name)
+            same = _complete(question, self.chosen[question.name]) == _complete(question, choice)
+            if same and not (before.again and question.name in self._broken_off):
+                return time.perf_counter() - began
+            self._broken_off.add(question.name)
             after = question.build(choice, self._stores)
             try:
                 await after.adopt(before)
@@ -79,6 +87,7 @@ class Choices:
                     fix=f"{self.chosen[question.name]} goes on serving; the service's log has the whole story",
                     code=EXIT_BROKE,
                 ) from error
+            self._broken_off.discard(question.name)
             self.__dict__[_attribute(question.name)] = after
             log.info("%s: %s now serves instead of %s", question.name, choice, self.chosen[question.name])
             self.chosen[question.name] = choice

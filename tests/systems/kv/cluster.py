@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fathom.engines.keeper import free_port
+from fathom.engines.ports import free_port
 from fathom.engines.rocks_tuning import MEMTABLE_BYTES_MIN, Tuning
 from fathom.systems.kv.core.node import Knobs, Node
 from fathom.systems.kv.core.topology import Bucket, Topology

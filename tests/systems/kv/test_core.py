@@ -11,7 +11,7 @@ from msgspec import structs
 from fathom.blocks import dotted
 from fathom.blocks.machine import Message
 from fathom.blocks.slots import slot_of
-from fathom.sim.world import MS, World
+from fathom.sim.world import MS
 from fathom.systems.kv.core import messages as m
 from fathom.systems.kv.core.calls import Change, Failure, Found, Get, Put, Scan, Scanned, Wrote
 from fathom.systems.kv.core.flows import Ask, More
@@ -20,42 +20,11 @@ from fathom.systems.kv.core.records import Last, Siblings, content_of
 from fathom.systems.kv.core.registers import _Turn
 from fathom.systems.kv.core.replica import place
 from fathom.systems.kv.core.topology import Bucket, Member, Topology, epoch_key
-from fathom.systems.kv.simulation.cluster import KNOBS, Cluster
+from fathom.systems.kv.simulation.cluster import KNOBS
 from fathom.systems.kv.simulation.judge import differing
 from tests.features import feature
 
-
-class Town:
-    """A cluster in a world without faults, and somebody who asks it one thing after another."""
-
-    def __init__(self, **how: Any) -> None:
-        self.world = World(1)
-        self.cluster = Cluster(self.world, **how)
-        self.run(1_500)
-
-    def run(self, ms: int) -> None:
-        self.world.run(self.world.now_ns + ms * MS)
-
-    def node(self, name: str) -> Node:
-        machine = self.cluster.hosts[name].machine
-        assert isinstance(machine, Node)
-        return machine
-
-    def ask(self, name: str, call: Any, ms: int = 1_000) -> Any:
-        told: list[Any] = []
-        self.cluster.hosts[name].ask(call, told.append)
-        for _ in range(ms):
-            self.run(1)
-            if told:
-                return told[0]
-        raise AssertionError("no answer")
-
-    def restart(self, name: str) -> None:
-        self.cluster.hosts[name].crash()
-        self.cluster.hosts[name].start()
-
-    def owners(self, key: bytes) -> tuple[str, ...]:
-        return self.cluster.topology.owners_of(key).all
+from .town import Town
 
 
 @pytest.fixture
@@ -456,6 +425,10 @@ def test_a_change_that_is_asked_again_is_done_once_or_nobody_knows(town: Town):
     for lost in (again, swap):
         told = town.ask("n2", lost)
         assert isinstance(told, Failure) and told.unknown, "too many have changed it since to tell"
+    now = town.ask("n1", Get(key=b"a")).version
+    fits = Change(key=b"a", how="swap", given=(now, b"7", 0), op=(3, "anna"), again=True)
+    done = town.ask("n2", fits)
+    assert isinstance(done, Wrote) and done.result is True, "the version that it wants is there, so it was never done"
     refused = town.ask("n2", structs.replace(swap, again=False))
     assert isinstance(refused, Wrote) and refused.result is False, "what is asked for the first time was never done"
     assert town.ask("n1", Get(key=b"a")).values == (b"7",)

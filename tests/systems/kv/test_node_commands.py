@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from fathom.engines.keeper import Child, Keeper, free_port
+from fathom.engines.keeper import Child, Keeper
+from fathom.engines.ports import free_port
 from tests.features import feature
 from tests.web import certificate
 

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,10 +16,10 @@ from fathom.engines.engine import EngineError
 from fathom.engines.keeper import Keeper
 from fathom.engines.redis_client import RedisError
 from fathom.errors import FathomError
-from fathom.systems.kv.service.founding import described, found, of_nodes
-from fathom.systems.kv.service.settings import Settings
-from fathom.systems.kv.service.steward import Steward
+from fathom.systems.kv.service.founding import found, of_nodes
 from fathom.systems.kv.stores.nodes import Node, OwnNode
+from fathom.systems.kv.stores.settings import Settings
+from fathom.systems.kv.stores.steward import Steward, described
 from tests.features import feature
 
 clusters = pytest.importorskip("redis.asyncio.cluster")
@@ -60,6 +61,18 @@ async def member(client: Any, *, within_s: float = 20.0) -> None:
     async with asyncio.timeout(within_s):
         while (await described(client))["state"] != "member":  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+async def test_nodes_whose_folders_lie_beside_each_other_show_the_same_token_each_time(keeper: Keeper, tmp_path: Path):
+    shown = set[str]()
+    for names in (("n1", "n2"), ("n1", "n2", "n3")):
+        async with AsyncExitStack() as stack:
+            for name in names:
+                node = await stack.enter_async_context(Node.start(keeper, name=name, folder=tmp_path / name))
+                shown.add(node.token)
+    assert len(shown) == 1 and (tmp_path / "kv-token").stat().st_mode & 0o077 == 0
+    async with Node.start(keeper, name="n4", folder=tmp_path / "elsewhere" / "n4") as stranger:
+        assert stranger.token not in shown
 
 
 def cluster_client(nodes: list[OwnNode]) -> Any:

@@ -74,3 +74,18 @@ def test_a_register_knows_whether_a_change_is_in_it_as_long_as_it_can():
     assert content.knows((77, "q"), content.count + 1) is False, "it would have been the next"
     assert content.knows((77, "q"), content.count - 1) is False, "another was that one"
     assert content.knows((77, "q"), 1) is None, "that is too long ago to tell"
+
+
+def test_of_the_last_writes_the_later_wins_then_the_node_then_a_deletion_then_the_larger_value():
+    ranks = [
+        Last(1, "a", b"z"),
+        Last(2, "a", b"a"),
+        Last(2, "a", b"b"),
+        Last(2, "a", b"b", 9),
+        Last(2, "a", None),
+        Last(2, "b", b"a"),
+        Last(3, "a", b"a"),
+    ]
+    for at, lower in enumerate(ranks):
+        for higher in ranks[at + 1 :]:
+            assert merged(lower, higher) == merged(higher, lower) == higher

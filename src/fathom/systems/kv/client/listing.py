@@ -76,7 +76,7 @@ async def replicas(routes: Routes) -> dict[str, Replica]:
 def differing(topology: Topology, replicas: Mapping[str, Replica]) -> str:
     """Return in which way replicas do not agree; nothing: they do."""
     if topology.then:
-        return "members are about to come or to go"
+        return "members are about to come or to go, or slots to move"
     if any(one.epoch != topology.epoch for one in replicas.values()):
         return "not everybody knows who is in the cluster"
     owing = sum(one.owing for one in replicas.values())

@@ -13,7 +13,7 @@ import click
 from fathom.engines.redis_client import RedisClient
 from fathom.errors import FathomError
 
-from ..service.steward import Steward
+from ..stores.steward import Steward
 
 __all__ = ["FILE", "as_json", "asking", "ca_option", "client_of", "read_token", "token_option", "url_of"]
 

@@ -17,7 +17,7 @@ from fathom.errors import FathomError
 from ..core.topology import Topology
 from ..doors import node as process
 from ..service.founding import member_of
-from ..service.settings import Settings, Value
+from ..stores.settings import Settings, Value
 from .asking import FILE, as_json, asking, read_token, token_option
 
 __all__ = ["node"]

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from .records import Content, OpId
-from .topology import Member
+from .topology import Bucket, Member, Placement
 
 __all__ = [
     "Answer",
@@ -79,9 +79,13 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="scan
 
 
 class Reshape(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="reshape"):
-    """Let these be the members, whoever they are now. Given again, it goes on where it was."""
+    """Let these be the members, the placement and the buckets; what is not said stays. Given again, it goes on where it
+    was. A bucket keeps its prefix, its semantics and its n: those say where data lie, and what they are."""
 
-    members: tuple[Member, ...]
+    members: tuple[Member, ...] = ()
+    placement: Placement | None = None
+    vnodes: int = 0
+    buckets: tuple[Bucket, ...] = ()
 
 
 Call: TypeAlias = Get | Put | Change | Scan | Reshape
@@ -121,7 +125,7 @@ class Scanned(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="s
 
 
 class Reshaped(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="reshaped"):
-    """The epoch that holds now, and whether its members are those that were asked for, and nobody else."""
+    """The epoch that holds now, and whether all is in it as it was asked for."""
 
     epoch: int
     done: bool

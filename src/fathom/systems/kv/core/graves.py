@@ -2,10 +2,11 @@
 
 So goes, from the siblings of a key, what is known of an incarnation that is over: when none of its values is left.
 
-Three things could: an owner that never heard of the deletion (all are asked, and must answer the same), a hint (all
-members are asked whether they keep one), and a message that is still under way (asked twice, with time between; and
-what is older than half a tombstone's grace is refused wherever it arrives). See BUG-222 of the guides, and Riak's,
-Cassandra's and ScyllaDB's resurrections in the dossier.
+Four things could: an owner that never heard of the deletion (all are asked, and must answer the same), a former owner
+that has not let go of what it kept (no member else may have anything), a hint (all are asked whether they keep one),
+and a message that is still under way (asked twice, with time between; and what is older than half a tombstone's grace
+is refused wherever it arrives). See BUG-222 of the guides, and Riak's, Cassandra's and ScyllaDB's resurrections in the
+dossier.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ __all__ = ["Graves", "is_tombstone"]
 
 SEEN_MAX = 100_000
 PAGE = 64  # tombstones that are asked for at a time
+NOTHING = bytes(16)  # the digest of no record
 
 
 def is_tombstone(record: Record, wall_ms: int) -> bool:
@@ -110,7 +112,8 @@ class Graves:
         self._busy = False
 
     def _rest_everywhere(self, page: dict[bytes, bytes], topology: Topology) -> Flow:
-        """Return those of some tombstones that every owner has, and of which no member keeps a hint."""
+        """Return those of some tombstones that every owner has, and of which nobody else keeps anything: no hint, and
+        nothing of the time before a slot moved, which would be an owner's again when it moves back."""
         nodes, keys = topology.nodes, tuple(page)
         replies = yield Ask(
             nodes if keys else (),
@@ -123,7 +126,9 @@ class Graves:
         return {
             key: digest
             for at, (key, digest) in enumerate(page.items())
-            if all(replies[who].digests[at] == digest for who in topology.owners_of(key).all)
+            if all(
+                replies[who].digests[at] == (digest if who in topology.owners_of(key).all else NOTHING) for who in nodes
+            )
             and not any(reply.hints[at] for reply in replies.values())
         }
 

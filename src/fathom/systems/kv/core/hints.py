@@ -104,17 +104,19 @@ class Hints:
             self._drop(owner, at)
             return True
         topology = node.topology
-        if topology is None or owner not in topology.owners_of(key).all:  # it left: those who came own the key now
-            self._drop(owner, at)
+        if topology is None:
             return True
+        owners = topology.owners_of(key).all
+        # It may be the only copy: who keeps the key now copied what lay at its owners, and this lay at none of them.
+        to = [owner] if owner in owners else list(owners)
         replies = yield Ask(
-            [owner], lambda id: m.Merge(id, key, record, born), lambda r: len(r) == 1, node.knobs.deadline_ms
+            to, lambda id: m.Merge(id, key, record, born), lambda r: len(r) == len(to), node.knobs.deadline_ms
         )
-        answer = replies.get(owner)
-        if isinstance(answer, m.Merged) and answer.ok and self._get(at) == raw:
+        taken = all(isinstance(replies.get(who), m.Merged) and replies[who].ok for who in to)
+        if taken and self._get(at) == raw:
             node.count("replayed a hint")
             self._drop(owner, at)
-        return answer is not None
+        return len(replies) == len(to)
 
     def _drop(self, owner: str, at: bytes) -> None:
         if owner in self.held:  # not if this node was let go meanwhile, and has forgotten everything

@@ -40,6 +40,18 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     sloppy: bool = False  # fallbacks may stand in for owners that are down; they never count toward pr and pw
     repair: Literal["asynchronous", "blocking", "none"] = "asynchronous"
 
+    @property
+    def can_be(self) -> bool:
+        """Whether it asks for what its replicas can give."""
+        return all(1 <= count <= self.n for count in (self.r, self.w)) and all(
+            0 <= count <= self.n for count in (self.pr, self.pw)
+        )
+
+    @property
+    def lasting(self) -> tuple[bytes, str, int]:
+        """What a bucket is for good: data lie where its replicas are, in the form that its semantics give them."""
+        return self.prefix, self.semantics, self.n
+
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """A node that is in the cluster until a command removes it: down is not removed."""
@@ -84,6 +96,8 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     then: tuple[Member, ...] = ()  # the members after the change that is under way
     placement: Placement = "vnodes"
     vnodes: int = 64
+    then_placement: Placement | None = None  # after the change that is under way, where that is another
+    then_vnodes: int = 0
     buckets: tuple[Bucket, ...] = (Bucket(),)
     secret: bytes = b""  # drawn when the cluster is founded: contexts are sealed with it
 
@@ -104,11 +118,39 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _placed(self) -> ring.Placement:
         return placing(self.placement, self.vnodes)
 
+    @property
+    def _placed_then(self) -> ring.Placement:
+        return placing(self.then_placement or self.placement, self.then_vnodes or self.vnodes)
+
+    @property
+    def placed_as(self) -> tuple[Placement, int]:
+        """Where slots lie, whoever the members are; how many places a node has matters to one placement alone."""
+        return self.placement, self.vnodes if self.placement == "vnodes" else 1
+
+    @property
+    def undone(self) -> Topology:
+        """What is when the change that is under way is taken back: until it ends, the old owners have it all."""
+        return msgspec.structs.replace(self, epoch=self.epoch + 1, then=(), then_placement=None, then_vnodes=0)
+
+    @property
+    def ended(self) -> Topology:
+        """What is when the change that is under way is done."""
+        return msgspec.structs.replace(
+            self,
+            epoch=self.epoch + 1,
+            members=self.then,
+            then=(),
+            placement=self.then_placement or self.placement,
+            vnodes=self.then_vnodes or self.vnodes,
+            then_placement=None,
+            then_vnodes=0,
+        )
+
     @cached_property
     def _walks(self) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-        """Slot → everybody in the order in which they would keep it, for both sets of members."""
+        """Slot → everybody in the order in which they would keep it, before and after the change under way."""
         now = _walk(self.members, self._placed)
-        return now, _walk(self.then, self._placed) if self.then else now
+        return now, _walk(self.then, self._placed_then) if self.then else now
 
     @cached_property
     def _owners(self) -> dict[tuple[int, int], Owners]:
@@ -153,7 +195,7 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Return the slots of which a node is an owner in some bucket, now or then."""
         n = self.n_max
         now = _kept(_names(self.members), self._placed, n).get(node, frozenset())
-        return now | _kept(_names(self.then), self._placed, n).get(node, frozenset()) if self.then else now
+        return now | _kept(_names(self.then), self._placed_then, n).get(node, frozenset()) if self.then else now
 
     def slots_before(self, node: str) -> frozenset[int]:
         """Return the slots of which a node is an owner before the change that is under way."""

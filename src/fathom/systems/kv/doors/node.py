@@ -20,13 +20,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from fathom.engines.keeper import free_port
+from fathom.engines.ports import free_port
 from fathom.engines.rocks import Durability
 from fathom.errors import EXIT_BROKE, FathomError
 from fathom.web.listen import Listen, Tls, cannot_listen
 
 from ..service.resident import Home, Resident, residing
-from ..service.settings import Settings
+from ..stores.settings import Settings
 from . import resp
 
 __all__ = ["Authority", "Spec", "home_of", "main", "run", "serving"]

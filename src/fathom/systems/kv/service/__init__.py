@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import msgspec
 
 from fathom.engines import redis_client
 from fathom.engines.engine import EngineError
@@ -16,9 +19,11 @@ from fathom.errors import EXIT_BROKE, FathomError, Refusal
 
 from ..client import Client, connected
 from ..core.topology import Topology
-from ..decisions import Founding, Shaping, founding_of
-from .founding import described, found
-from .settings import Settings
+from ..decisions import Founding, Shaping, Wants, founding_of
+from ..stores.cluster import Cluster
+from ..stores.settings import Settings
+from ..stores.steward import described
+from .founding import found
 
 if TYPE_CHECKING:
     from fathom.web.choices import Choices
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Stores", "open"]
 
 SERVES_S = 30.0
-OF_A_CLUSTER = ("cluster", "epoch", "members", "then", "secret")  # what no choice says
+UNDONE_S = 5.0  # for a switch that was broken off; it can be given again
 PROBE = b"fathom"  # any key will do: it is only read
 
 Found = Callable[[Sequence[RedisClient], Topology | None], Awaitable[Topology]]
@@ -55,14 +60,24 @@ async def open(
 ) -> AsyncIterator[Client]:
     """Serve the store for the length of a block, founding the cluster if all of its nodes are empty.
 
-    `choices` say what it is founded with. A cluster that was founded otherwise is refused: data lies where its
-    placement says, in the form that its semantics give it. `how`: see `client.connected`.
+    `choices` say what it is founded with. A cluster that is otherwise becomes so where that moves nothing (how many are
+    asked, how its nodes are turned), and is refused where it would. `how`: see `client.connected`.
     """
     wanted = _wanted(choices)
     begin = begins or functools.partial(found, settings=_turned(choices))
     topology = await begin([node.client for node in stores.nodes], wanted)
     if wanted is not None:
         _same(topology, wanted)
+        cluster = Cluster(stores.nodes)
+        moves = bool(topology.then) and topology.placed_as != topology.ended.placed_as
+        if moves:  # a switch was broken off: end it, or take it back
+            with contextlib.suppress(FathomError):
+                await cluster.places(*wanted.placed_as, within_s=UNDONE_S)
+        if set(topology.buckets) != set(wanted.buckets):
+            await cluster.asks({bucket.prefix: msgspec.structs.asdict(bucket) for bucket in wanted.buckets})
+        if choices is not None:
+            decided = _decided(choices)
+            await cluster.turns(decided.knobs, decided.tuning, all_of_them=False)
     places = [redis_client.Address.parse(node.where) for node in stores.nodes]
     seeds = [f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}" for place in places]
     tls = ssl.create_default_context() if places[0].tls else None
@@ -85,18 +100,30 @@ def _founding(choices: Choices) -> Founding:
     return founding_of(cast("Shaping", choices.serving(decision)) for decision in choices.chosen)
 
 
+def _decided(choices: Choices) -> Settings:
+    """Return what the nodes are to be in all that a question may be answered with, its usual value as well."""
+    founding = _founding(choices)
+    approaches = [each for question in choices.questions.values() for each in question.approaches.values()]
+    said = Wants.of(*(cast("type[Shaping]", each)() for each in approaches)).said
+    return Settings(
+        knobs={name: getattr(founding.knobs, name) for name in said["knobs"]},
+        tuning={name: getattr(founding.tuning, name) for name in said["tuning"]},
+    )
+
+
 def _same(topology: Topology, wanted: Topology) -> None:
-    """Raise FathomError unless a cluster is as it is wanted, whoever its members are."""
-    differ = [
-        field
-        for field in Topology.__struct_fields__
-        if field not in OF_A_CLUSTER and getattr(topology, field) != getattr(wanted, field)
-    ]
+    """Raise FathomError unless the data of a cluster lie as it is wanted, whoever its members are."""
+    differ: list[str] = []
+    if wanted.placed_as not in (topology.placed_as, topology.ended.placed_as):
+        (is_now, places), (should_be, others) = topology.placed_as, wanted.placed_as
+        differ.append(f"placement ({is_now} with {places} places a node, not {should_be} with {others})")
+    if {bucket.lasting for bucket in topology.buckets} != {bucket.lasting for bucket in wanted.buckets}:
+        differ.append("buckets")
     if differ:
         raise FathomError(
-            f"the cluster '{topology.cluster}' was founded with other {' and '.join(differ)}",
+            f"the cluster '{topology.cluster}' has another {' and other '.join(differ)}",
             why="what lies there would be looked for elsewhere, or read as something else",
-            fix="open it with the choices that it was founded with, or found another on empty folders",
+            fix="open it as it is, and switch the placement then; or found another on empty folders",
         )
 
 

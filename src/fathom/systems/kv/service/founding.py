@@ -17,12 +17,13 @@ import msgspec
 from fathom.engines.redis_client import RedisClient, RedisError
 from fathom.errors import FathomError
 
-from ..core.topology import Bucket, Member, Topology
-from .settings import Settings
+from ..core.reshape import VNODES_MAX
+from ..core.topology import Member, Topology
+from ..stores.settings import Settings
+from ..stores.steward import described
 
-__all__ = ["check", "described", "found", "member_of", "of_nodes"]
+__all__ = ["check", "found", "member_of", "of_nodes"]
 
-VNODES_MAX = 1_024
 MEMBERS_MAX = 256
 BUCKETS_MAX = 256
 
@@ -41,24 +42,11 @@ def check(topology: Topology, cluster: str, node: str | None = None) -> None:
         (1 <= topology.vnodes <= VNODES_MAX, f"a node has from 1 to {VNODES_MAX} places on the ring"),
         (b"" in prefixes, "there is no bucket for keys of no other one: one with the prefix ''"),
         (len(set(prefixes)) == len(prefixes) <= BUCKETS_MAX, "a prefix is declared twice, or there are too many"),
-        *((_fits(bucket), f"the bucket '{bucket.prefix!r}' asks for what n = {bucket.n} nodes cannot give")
+        *((bucket.can_be, f"the bucket '{bucket.prefix!r}' asks for what n = {bucket.n} nodes cannot give")
           for bucket in topology.buckets),
     ):  # fmt: skip
         if not fits:
             raise FathomError("no cluster can begin with this topology", why=why, fix="give another")
-
-
-def _fits(bucket: Bucket) -> bool:
-    return all(1 <= count <= bucket.n for count in (bucket.r, bucket.w)) and all(
-        0 <= count <= bucket.n for count in (bucket.pr, bucket.pw)
-    )
-
-
-async def described(client: RedisClient) -> dict[str, Any]:
-    """Return what a node says of itself: node, cluster, rack, peer, resp, http, state, epoch, incarnation."""
-    said: Sequence[Any] = await client("KV.NODE")
-    words = {str(_text(name)): _text(value) for name, value in zip(said[::2], said[1::2], strict=True)}
-    return {**words, "epoch": int(words["epoch"]), "incarnation": int(words["incarnation"])}
 
 
 def member_of(facts: dict[str, Any]) -> Member:
@@ -130,7 +118,3 @@ async def _turn(client: RedisClient, settings: Settings) -> None:
 
 async def _topology(client: RedisClient) -> Topology:
     return msgspec.json.decode(await client("KV.TOPOLOGY"), type=Topology)
-
-
-def _text(raw: Any) -> Any:
-    return raw.decode() if isinstance(raw, bytes) else raw

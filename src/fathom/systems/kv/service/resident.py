@@ -21,9 +21,9 @@ from fathom.errors import EXIT_BROKE, FathomError
 
 from ..core.calls import Found
 from ..core.topology import Topology
+from ..stores.settings import Settings
 from .founding import check
 from .member import Member, living
-from .settings import Settings
 
 __all__ = ["Home", "Resident", "residing"]
 

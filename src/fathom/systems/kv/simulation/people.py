@@ -10,7 +10,7 @@ from fathom.sim.host import Gone
 from fathom.sim.world import MS, S
 
 from ..core.calls import Change, Failure, Found, Get, Put, Reshape, Reshaped, Scan, Scanned, Wrote
-from ..core.topology import Member
+from ..core.topology import PLACEMENTS, Member, Placement, Topology
 from .cluster import Cluster
 
 __all__ = ["Client", "Operator", "Story"]
@@ -172,12 +172,15 @@ class Client:
 
 
 class Operator:
-    """Somebody who lets a node go and another one come, and gives the command again until it is done."""
+    """Somebody who lets a node go and another one come, and gives the command again until it is done.
 
-    def __init__(self, cluster: Cluster, dice: Random, changes: int) -> None:
-        self._cluster, self._dice, self._left = cluster, dice, changes
+    `places`: who also has the slots placed otherwise, while all members stay.
+    """
+
+    def __init__(self, cluster: Cluster, dice: Random, changes: int, *, places: bool = False) -> None:
+        self._cluster, self._dice, self._left, self._places = cluster, dice, changes, places
         self._every_ms = 300 if changes > 2 else 3_000
-        self._wanted: tuple[Member, ...] = ()
+        self._wanted: Reshape | None = None
         self.done = changes == 0
 
     def begin(self) -> None:
@@ -194,23 +197,32 @@ class Operator:
 
     def _next(self) -> None:
         topology = self._cluster.topology
-        if not self._wanted:
+        if self._wanted is None:
             if not self._left:
                 self.done = True
                 return
             self._left -= 1
-            spare = [name for name in self._cluster.hosts if name not in topology.nodes]
-            members = list(topology.members)
-            for _ in range(self._dice.choice((1, 2))):
-                members.pop(self._dice.randrange(len(members)))
-                if spare:
-                    come = spare.pop(self._dice.randrange(len(spare)))
-                    members.append(Member(node=come, rack=f"r{self._dice.randrange(3)}"))
-            self._wanted = tuple(sorted(members, key=lambda member: member.node))
+            others: list[Placement] = [how for how in PLACEMENTS if how != topology.placement]
+            if self._places and self._dice.random() < 0.5:
+                self._wanted = Reshape(placement=self._dice.choice(others))
+            else:
+                self._wanted = Reshape(members=self._moved(topology))
         whom = self._cluster.hosts[self._dice.choice([member.node for member in topology.members])]
-        whom.ask(Reshape(members=topology.then or self._wanted), self._told, client="operator")
+        ended = topology.ended
+        under_way = Reshape(members=ended.members, placement=ended.placement) if topology.then else self._wanted
+        whom.ask(under_way, self._told, client="operator")
         self._cluster.world.at(self._every_ms * MS, self._next)
+
+    def _moved(self, topology: Topology) -> tuple[Member, ...]:
+        spare = [name for name in self._cluster.hosts if name not in topology.nodes]
+        members = list(topology.members)
+        for _ in range(self._dice.choice((1, 2))):
+            members.pop(self._dice.randrange(len(members)))
+            if spare:
+                come = spare.pop(self._dice.randrange(len(spare)))
+                members.append(Member(node=come, rack=f"r{self._dice.randrange(3)}"))
+        return tuple(sorted(members, key=lambda member: member.node))
 
     def _told(self, answer: Any) -> None:
         if isinstance(answer, Reshaped) and answer.done:
-            self._wanted = ()
+            self._wanted = None

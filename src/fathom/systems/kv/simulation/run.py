@@ -14,11 +14,11 @@ from fathom.sim.schedule import KINDS, Bounds, Fault, draw
 from fathom.sim.world import MS, S, World
 
 from ..core.node import Knobs, Node
-from .cluster import KNOBS, SPARE, Cluster, Make
+from .cluster import HOSTS, KNOBS, SPARE, Cluster, Make
 from .judge import differing, judged
 from .people import Client, Operator, Story
 
-__all__ = ["Report", "simulate"]
+__all__ = ["Report", "schedule_of", "simulate"]
 
 CLIENTS, KEYS, MOVES = 8, 4, 4
 RUN_MS, HEAL_MS = 6_000, 60_000
@@ -53,7 +53,7 @@ def simulate(
     """Run a seed to its end.
 
     `faults`: drawn from the seed, none, or a schedule of before. `reshaped`: nodes are let go and others come
-    meanwhile. `make`: other nodes.
+    meanwhile, and in some seeds slots are placed anew. `make`: other nodes.
     """
     world = World(seed)
     cluster = Cluster(world, make=make, lies=lies, knobs=_knobs(seed, world.dice("knobs")))
@@ -64,11 +64,11 @@ def simulate(
     } | {"count": [b"count"], "text": [b"text"]}
     names = [f"c{n}" for n in range(CLIENTS)]
     clients = [Client(name, cluster, story, world.dice(f"client/{name}"), keys, ops // CLIENTS) for name in names]
-    schedule = _schedule(seed, cluster) if faults is True else list(faults or ())
+    schedule = schedule_of(seed) if faults is True else list(faults or ())
     loose = Faults(world, cluster.network, cluster.hosts, may=lambda fault: _may(cluster, fault))
     loose.loose(schedule)
     changes = MOVES if seed % 10 == 4 else world.dice("changes").randrange(3)
-    operator = Operator(cluster, world.dice("operator"), changes if reshaped else 0)
+    operator = Operator(cluster, world.dice("operator"), changes if reshaped else 0, places=seed % 3 == 2)
     last = Client("final", cluster, story, world.dice("final"), keys, 0)
     try:
         _lived(world, clients, operator)
@@ -120,9 +120,9 @@ def _healed(world: World, cluster: Cluster, operator: Operator) -> tuple[list[st
     return left, (world.now_ns - healing) / S
 
 
-def _schedule(seed: int, cluster: Cluster) -> list[Fault]:
+def schedule_of(seed: int, names: tuple[str, ...] = HOSTS) -> list[Fault]:
     """Draw what goes wrong: of everything a little, or in some seeds less of that, and one thing again and again."""
-    dice, names = cluster.world.dice("schedule"), tuple(cluster.hosts)
+    dice = World(seed).dice("schedule")
     more = {1: _wipes, 3: _restarts, 4: _partings}.get(seed % 5)
     bounds = Bounds(
         nodes=names,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .cluster import Cluster
 from .nodes import Node
 
-__all__ = ["Node", "Stores"]
+__all__ = ["Cluster", "Node", "Stores"]
 
 
 @dataclass
@@ -23,3 +24,8 @@ class Stores:
     def nodes(self) -> tuple[Node, ...]:
         """Those that there are."""
         return tuple(node for node in (self.n1, self.n2, self.n3, self.n4, self.n5) if node is not None)
+
+    @property
+    def cluster(self) -> Cluster:
+        """All of them, as their operator asks them."""
+        return Cluster(self.nodes)

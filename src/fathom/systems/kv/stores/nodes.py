@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -18,8 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from fathom.engines.engine import Engine, Killable, Pausable, on_disk
-from fathom.engines.keeper import free_port
 from fathom.engines.link import Link
+from fathom.engines.ports import Taken, free_port, when_free
 from fathom.engines.redis_client import Address, RedisClient
 from fathom.errors import EXIT_BROKE, FathomError
 from fathom.web.listen import TAKEN
@@ -32,10 +33,9 @@ __all__ = ["Node", "OwnNode"]
 PROCESS = ("-m", "fathom.systems.kv.doors.node")  # by its name: who starts a process need not know what is in it
 START_S = 60.0  # a log that was not written out is read first
 STOP_S = 12.0  # a little more than the node allows itself
+TOKEN = "kv-token"  # beside the folders of the nodes
 KEPT = "ports.json"  # beside its disk, which may be lost: the ports at which the others know it
 DOORS = (("resp", "resp_port"), ("peer", "peer_port"))
-PORTS = 5  # how many are tried before we give up
-PORT_S = 3.0  # how long a port that was ours is waited for
 
 
 class Node(Engine):
@@ -78,9 +78,9 @@ class Node(Engine):
 
         `node` is what the others call it (default: the last word of `name`); `cluster` is what the nodes of one cluster
         have in common (default: the words of `name` before that); `token` is what all nodes and clients of it must show
-        (default: one that is drawn once a run). `durability` "none" leaves its log to the operating system: a power cut
-        takes what it acknowledged last. `linked`: other nodes reach it through a link, which can be cut. `known` says
-        where other nodes listen, for one that comes to a cluster.
+        (default: one that is drawn once, and kept beside their folders). `durability` "none" leaves its log to the
+        operating system: a power cut takes what it acknowledged last. `linked`: other nodes reach it through a link,
+        which can be cut. `known` says where other nodes listen, for one that comes to a cluster.
         """
         place = folder.absolute() if folder else None
         body, _, field = name.rpartition("-")
@@ -88,7 +88,7 @@ class Node(Engine):
             "node": node or field,
             "cluster": cluster or "-".join(("kv", *re.findall(r"[a-z0-9]+", body.lower()))),
             "rack": rack,
-            "token": token or _own_token(keeper),
+            "token": token or _own_token(place.parent if place else keeper.folder),
             "durability": durability,
             "settings": {"knobs": dict(knobs or {}), "tuning": dict(tuning or {})},
             "known": dict(known or {}),
@@ -202,20 +202,7 @@ class OwnNode(Node, Killable, Pausable):
 
     async def _begin(self) -> None:
         """Start it, at the address that it had if it had one: the others know it by that."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + PORT_S
-        for attempt in range(1_000):
-            had = bool(self.where) or (self.place.parent / KEPT).exists()
-            try:
-                said = await self._spawn()
-            except _Taken as taken:
-                if loop.time() > until if had else attempt >= PORTS:
-                    raise taken.fault from None
-                await asyncio.sleep(0.05)  # somebody else has the port; nobody tells when they let go of it
-            else:
-                break
-        else:
-            raise RuntimeError("unreachable: the attempts are bounded by time")
+        said = await when_free(self._spawn, had=bool(self.where) or (self.place.parent / KEPT).exists())
         self._spec |= {name: int(said[door].rpartition(":")[2]) for door, name in DOORS if not self._spec.get(name)}
         self.where = f"redis://:{self._spec['token']}@{said['resp']}"
         with on_disk(f"the addresses of {self._name} cannot be kept in {self.place.parent}"):
@@ -223,7 +210,7 @@ class OwnNode(Node, Killable, Pausable):
         await self.ready(START_S)
 
     async def _spawn(self) -> dict[str, str]:
-        """Start its process; return what it says when its doors are open. Raises `_Taken`, FathomError."""
+        """Start its process; return what it says when its doors are open. Raises `Taken`, FathomError."""
         self._child = child = await self._keeper.spawn(
             [sys.executable, "-P", *PROCESS],
             name=self._name,
@@ -238,24 +225,14 @@ class OwnNode(Node, Killable, Pausable):
         if "error" in line:
             await child.wait()
             fault = FathomError(line["error"], why=line["why"], fix=line["fix"], code=line.get("exit", EXIT_BROKE))
-            raise _Taken(fault) if fault.why.startswith(TAKEN) else fault
+            raise Taken(fault) if fault.why.startswith(TAKEN) else fault
         return line
 
     async def ready(self, within_s: float = 10.0) -> None:
         """Return once it answers; raise at once when it has ended."""
         if self._child is None:
             raise RuntimeError(f"{self._name} has not been started")
-        looking = asyncio.create_task(super().ready(within_s))
-        ending = asyncio.create_task(self._child.wait())
-        try:
-            await asyncio.wait({looking, ending}, return_when=asyncio.FIRST_COMPLETED)
-            if not looking.done():
-                raise self._child.fault("it has ended")
-            await looking
-        finally:
-            looking.cancel()
-            ending.cancel()
-            await asyncio.gather(looking, ending, return_exceptions=True)
+        await self._child.while_alive(super().ready(within_s))
 
     @property
     def token(self) -> str:
@@ -324,22 +301,18 @@ class OwnNode(Node, Killable, Pausable):
         await self.link.heal()
 
 
-class _Taken(Exception):
-    """Somebody else listens where this node should."""
-
-    def __init__(self, fault: FathomError) -> None:
-        super().__init__()
-        self.fault = fault
-
-
-def _own_token(keeper: Keeper) -> str:
-    """Return what all nodes of a run show each other: drawn once, and kept where the run keeps its secrets."""
-    file = keeper.folder / "kv-token"
-    with contextlib.suppress(FileExistsError):
-        fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "w") as made:
+def _own_token(folder: Path) -> str:
+    """Return what nodes whose folders lie beside each other show each other, and their clients: drawn once, kept."""
+    file = folder / TOKEN
+    with on_disk(f"the nodes' token cannot be kept in {folder}"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=f".{TOKEN}-") as made:  # 0600
             made.write(secrets.token_urlsafe(24))
-    return file.read_text()
+            made.flush()
+            os.fsync(made.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(made.name, file)  # whole, or not at all: another may look for it now
+        return file.read_text()
 
 
 def _kept_ports(folder: Path) -> dict[str, int]:

@@ -12,6 +12,7 @@ from fathom.errors import FathomError
 
 from ...core.calls import Failure, Reshape, Reshaped
 from ...core.topology import Member, Topology
+from ...stores.steward import Shape
 from .command import Command
 from .replies import OK, Error, Wrong, bulk, failed
 
@@ -127,6 +128,16 @@ def reshape(client: Session, args: Words) -> Any:
     return _reshaped(client, Reshape(members=tuple(_member(word) for word in args[1:])))
 
 
+def shape(client: Session, args: Words) -> Any:
+    """KV.SHAPE {"placement", "vnodes", "buckets"}: let slots be placed so, and buckets ask so many; as KV.RESHAPE."""
+    _operated(client, changes=True)
+    try:
+        wanted = msgspec.json.decode(args[1], type=Shape)
+    except msgspec.MsgspecError as unread:
+        raise Wrong(f"ERR this is no shape: {unread}") from None
+    return _reshaped(client, Reshape(placement=wanted.placement, vnodes=wanted.vnodes, buckets=wanted.buckets))
+
+
 async def _reshaped(client: Session, call: Reshape) -> Any:
     answer: Any = await client.store.ask(call)
     if type(answer) is Reshaped:
@@ -151,6 +162,7 @@ COMMANDS = (
     _command("kv.members", 1, members, "Tells who is in the cluster, who comes and who goes."),
     _command("kv.found", -2, found, "Has this node promise to begin with a topology, or begin with it."),
     _command("kv.reshape", -2, reshape, "Lets these be the members; given again, it goes on."),
+    _command("kv.shape", 2, shape, "Places the slots, or has buckets ask so many; given again, it goes on."),
     _command("kv.settings", 1, settings, "Tells what was turned at this node, as JSON."),
     _command("kv.turn", 2, turn, "Turns knobs of this node, for good; it begins a new life with them."),
     _command("kv.snapshot", 2, snapshot, "Leaves a snapshot of this node beside its folder."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,14 +13,29 @@ from fathom.engines.engine import EngineError
 from fathom.engines.redis_client import RedisClient, RedisError
 from fathom.errors import FathomError, nearest
 
-from ..core.topology import Member, Topology
-from .founding import described
+from ..core.topology import Bucket, Member, Placement, Topology
 from .settings import Settings
 
-__all__ = ["Steward"]
+__all__ = ["Shape", "Steward", "described"]
 
 AGAIN_S = 0.2  # a change goes on by being asked for again; nobody tells when it can
-FOREVER = ("NOPERM", "NOAUTH", "WRONGPASS", "ERR a member is", "ERR each member", "ERR at most", "ERR syntax")
+FOREVER = ("NOPERM", "NOAUTH", "WRONGPASS", "ERR ")
+UNKNOWN = "ERR unknown outcome"
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What may be changed of a cluster besides its members, while it serves; what is not said stays."""
+
+    placement: Placement | None = None
+    vnodes: int = 0
+    buckets: tuple[Bucket, ...] = ()
+
+
+async def described(client: RedisClient) -> dict[str, Any]:
+    """Return what a node says of itself: node, cluster, rack, peer, resp, http, state, epoch, incarnation."""
+    said: Sequence[Any] = await client("KV.NODE")
+    words = {str(_text(name)): _text(value) for name, value in zip(said[::2], said[1::2], strict=True)}
+    return {**words, "epoch": int(words["epoch"]), "incarnation": int(words["incarnation"])}
 
 
 class Steward:
@@ -66,6 +81,14 @@ class Steward:
             )
         return await self._reshape(left, within_s)
 
+    async def shape(self, shape: Shape, within_s: float = 300.0) -> int:
+        """Have slots placed otherwise, or buckets ask for more or fewer; return the epoch in which it is so."""
+        return await self._changed(("KV.SHAPE", msgspec.json.encode(shape)), within_s)
+
+    async def settings(self) -> Settings:
+        """Return what was turned at this one node."""
+        return msgspec.json.decode(await self._ask("KV.SETTINGS"), type=Settings)
+
     async def turn(self, settings: Settings) -> None:
         """Turn knobs of this one node, which begins a new life with them: turn one node at a time."""
         await self._ask("KV.TURN", msgspec.json.encode(settings))
@@ -76,22 +99,25 @@ class Steward:
 
     async def _reshape(self, members: Iterable[Member], within_s: float) -> int:
         words = [",".join((it.node, it.rack, it.peer, it.resp, it.http)) for it in members]
+        return await self._changed(("KV.RESHAPE", *words), within_s)
+
+    async def _changed(self, words: Sequence[Any], within_s: float) -> int:
         until_s, last = time.monotonic() + within_s, ""
         while time.monotonic() < until_s:
             try:
-                epoch, done = await self._client("KV.RESHAPE", *words)
+                epoch, done = await self._client(*words)
                 if done:
                     return int(epoch)
                 last = "another change came between"
             except RedisError as refused:
                 last = str(refused)
-                if last.startswith(FOREVER):
+                if last.startswith(FOREVER) and not last.startswith(UNKNOWN):
                     break
             except EngineError as fault:
                 last = fault.why
             await asyncio.sleep(AGAIN_S)
         raise FathomError(
-            "the members could not be changed",
+            "the cluster could not be changed",
             why=last,
             fix="see who answers: fathom kv members; then give the command again, and it goes on",
         )
