@@ -4,7 +4,7 @@
 
 PYTHON ?=
 TESTS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 export PYTHON
 
 RUN := ./.venv/bin/python -P -m
@@ -16,7 +16,7 @@ help: ## say what there is
 setup: ## make this checkout ready (also done by the first ./fathom)
 	@$(READY)
 
-test: ## set up and run all tests (ten minutes): first side by side, then alone what asks for time
+test: ## set up and run all tests (a quarter of an hour): first side by side, then alone what asks for time
 	@$(READY) dev
 	@rm -f .fathom/first.json
 	@pass="$(RUN) pytest --first=.fathom/first.json --durations=25 --durations-min=4"; \
