@@ -41,6 +41,27 @@ def test_nine_of_ten_measurements_lie_in_the_interval():
     assert 0.87 <= full / 1_000 <= 0.93, "so far out, nearly all of the error is the line's own"
 
 
+def test_nine_of_ten_heights_are_reached_in_the_interval_also_where_lines_bend():
+    """What scatters little may still cost more, or less, once much is asked: a few points know nothing of that."""
+    dice = np.random.default_rng(7)
+    narrow = wide = 0
+    for _ in range(1_000):
+        line = Line.through([(x, 0.02 + 0.2 * x + 0.002 * float(dice.standard_normal())) for x in (1.0, 1.0, 2.0, 2.0)])
+        assert line is not None
+        other = 0.2 * max(0.02, 1 + 0.3 * float(dice.standard_normal()))
+        truth = 2.0 + (1.0 - 0.42) / other
+        told = line.reaches(1.0), line.reaches(1.0, bend=0.3)
+        assert told[0].value == told[1].value, "what bends to either side is no reason to expect one of them"
+        narrow += told[0].low <= truth <= told[0].high
+        wide += told[1].low <= truth <= told[1].high
+    assert narrow < 400 and 880 <= wide <= 950
+
+
+def test_nothing_bends_among_what_was_measured():
+    line = Line.through([(1.0, 0.2), (1.0, 0.22), (2.0, 0.4), (2.0, 0.41)])
+    assert line is not None and line.reaches(0.25, bend=0.5) == line.reaches(0.25)
+
+
 def test_what_cannot_be_told_is_open():
     assert Line.through([(1.0, 0.2), (1.0, 0.3)]) is None
     two = Line.through([(1.0, 0.2), (2.0, 0.3)])

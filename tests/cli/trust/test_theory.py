@@ -28,6 +28,22 @@ def test_given_arrivals_wait_as_one_can_see():
     assert waits_s([0, 1, 2, 9], [3, 3, 3, 1], clerks=2).tolist() == [0, 0, 1, 0]
 
 
+def test_a_fiftieth_more_for_orders_moves_no_quantile_of_the_desk_beyond_the_margin():
+    """What may never be announced must be too little in everything that is looked at, also in who waits behind it."""
+    dice = np.random.default_rng(5)
+    n, lasts_s = 120_000, 200.0
+    came, orders = np.sort(dice.random(n)) * lasts_s, dice.random(n) < 2 / 3
+    spread = dice.uniform(0.75, 1.25, n)
+
+    def quantiles(order_us: float) -> np.ndarray:
+        took = np.where(orders, order_us, 300.0) * spread * 1e-6
+        lasted = waits_s(came, took, 1) + took
+        return np.array([*np.quantile(lasted[orders], (0.5, 0.9)), *np.quantile(lasted[~orders], (0.5, 0.9))])
+
+    ratios = quantiles(1_020.0) / quantiles(1_000.0)
+    assert np.all(ratios > 1) and np.all(ratios < 1.045), ratios
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.row)
 def test_waits_of_very_many_arrivals_have_the_theorys_mean(queue):

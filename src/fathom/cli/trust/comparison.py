@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,14 +17,16 @@ __all__ = ["Judge", "beside", "quoted", "repeated"]
 Judge = Callable[[Ended, Plan], dict[str, Said]]  # what a run that is not void shows, and of which row
 
 
-def beside(rival: str, rows: tuple[Row, ...], judge: Judge, *, usual: bool) -> Ready:
-    """Return what readies comparisons of the default with `rival`.
+def beside(
+    rival: str, rows: tuple[Row, ...], judge: Judge, *, usual: bool, settings: Mapping[str, str] | None = None
+) -> Ready:
+    """Return what readies comparisons of the default with `rival`; `settings` are those of `fathom dive --set`.
 
     A run in which what the first row counts is not as `usual` is kept: somebody will want to see it.
     """
 
     def plan(shop: Workshop, seed: int) -> Plan:
-        return drawn(desk(), "beside", ["plain", rival], shop, seed, row=rows[0].name)
+        return drawn(desk(), "beside", ["plain", rival], shop, seed, row=rows[0].name, settings=settings)
 
     return _ready(plan, rows, judge, usual=usual)
 

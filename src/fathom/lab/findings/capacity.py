@@ -28,6 +28,7 @@ WORDS = {
 }
 EASE = 1.02  # a step has whole numbers of requests, so its rate is not quite the one that was asked for
 NEAR = 1.1  # the first that was too much, over the last that held: nearer need they not be
+BEND = 0.33  # of the slope, near full cores: what knees of the timeline were beside their lines (docs/decisions/10)
 OFF = 0.2  # a knee that is further than this from what was foretold, and outside its interval, was not foretold
 
 
@@ -59,7 +60,7 @@ def foretold(plan: Plan, segments: Sequence[Segment], approach: str, point: Poin
     low = [s for s in at(segments, approach, point) if s.part == "capacity" and s.fits and s.valid]
     kept_up = [s for s in low if all(gate.ok for gate in s.kept_up)]
     line = Line.through([(_times_of(plan, s), s.used_s() / s.lasts_s) for s in kept_up])
-    return line.reaches(cores) if line else None
+    return line.reaches(cores, BEND) if line else None
 
 
 def by_costs(plan: Plan, segments: Sequence[Segment], approach: str, point: Point, cores: int) -> Interval | None:

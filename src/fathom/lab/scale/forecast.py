@@ -22,6 +22,7 @@ STATE_MOST, RATES_MOST = 10.0, 4.0
 LEVEL = 0.9
 _T90 = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812)  # by degrees of freedom, two-sided
 _T90_MANY = 1.645 * 1.1  # above ten: a little more than the normal distribution's
+_NORMAL90 = 1.645
 FAR = 1e6  # no factor of a load is looked for beyond
 
 
@@ -33,6 +34,7 @@ class Line:
     slope: float
     n: int
     middle: float  # mean of the x
+    most: float  # the largest of them
     width: float  # sum of the squared distances from it
     noise: float  # standard deviation around the line; infinite where two points are all there is
 
@@ -47,30 +49,36 @@ class Line:
         slope = fsum((x - middle) * (y - height) for x, y in points) / width
         start = height - slope * middle
         off = fsum((y - start - slope * x) ** 2 for x, y in points)
-        return cls(start, slope, n, middle, width, math.sqrt(off / (n - 2)) if n > 2 else math.inf)
+        return cls(
+            start, slope, n, middle, max(x for x, _ in points), width, math.sqrt(off / (n - 2)) if n > 2 else math.inf
+        )
 
     def at(self, x: float) -> Interval:
         """Return what is to be expected there, and where a single measurement will lie."""
         value, half = self.start + self.slope * x, self._half(x)
         return Interval(value, max(0.0, value - half), value + half, LEVEL)
 
-    def reaches(self, y: float) -> Interval:
-        """Return the x at which a height is reached, and between which it is by the interval; open where never."""
-        value = (y - self.start) / self.slope if self.slope > 0 else math.inf
-        return Interval(value, self._first(y, 1.0), self._first(y, -1.0), LEVEL)
+    def reaches(self, y: float, bend: float = 0.0) -> Interval:
+        """Return the x at which a height is reached, and between which it is by the interval; open where never.
 
-    def _half(self, x: float) -> float:
+        Beyond all that was measured the slope may be another one: `bend` is the standard deviation of that, as a share.
+        """
+        value = (y - self.start) / self.slope if self.slope > 0 else math.inf
+        return Interval(value, self._first(y, 1.0, bend), self._first(y, -1.0, bend), LEVEL)
+
+    def _half(self, x: float, bend: float = 0.0) -> float:
         if math.isinf(self.noise):
             return math.inf
         dof = self.n - 2
         t = _T90[dof - 1] if dof <= len(_T90) else _T90_MANY
-        return t * self.noise * math.sqrt(1 + 1 / self.n + (x - self.middle) ** 2 / self.width)
+        scatter = t * self.noise * math.sqrt(1 + 1 / self.n + (x - self.middle) ** 2 / self.width)
+        return math.hypot(scatter, _NORMAL90 * bend * self.slope * max(0.0, x - self.most))
 
-    def _first(self, y: float, side: float) -> float:
+    def _first(self, y: float, side: float, bend: float) -> float:
         """Return where the upper (1) or the lower (-1) end of the interval comes to this height for the first time."""
 
         def above(x: float) -> bool:
-            return self.start + self.slope * x + side * self._half(x) >= y
+            return self.start + self.slope * x + side * self._half(x, bend) >= y
 
         if math.isinf(self.noise):
             return 0.0 if side > 0 else math.inf
