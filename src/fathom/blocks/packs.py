@@ -1,0 +1,103 @@
+"""Many chunks in one object: a store that is asked by the object is asked once, and each chunk is proven by itself.
+
+A pack is a head, the chunks one after the other, an index of them, and a foot of fixed length that says where the index
+lies and proves it. So who lost every other record of a pack reads its end, then its index, and then any chunk alone. A
+chunk is named by the SHA-256 of its bytes, which is what proves it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import NamedTuple
+
+__all__ = ["BYTES_MAX", "FOOT_BYTES", "Entry", "damaged", "digest_of", "entries", "foot", "pack"]
+
+BYTES_MAX = (1 << 32) - 1
+_HEAD = b"fathom pack 1\n\0\0"
+_ENTRY = struct.Struct("<32sII")  # digest, offset, length
+_FOOT = struct.Struct("<QII32s16s")  # bytes in all, entries, where the index begins, its digest, the head again
+FOOT_BYTES = _FOOT.size
+
+
+class Entry(NamedTuple):
+    """Where a chunk lies in its pack."""
+
+    digest: bytes
+    offset: int
+    length: int
+
+
+class Foot(NamedTuple):
+    """What the end of a pack says: where the index lies, and what proves it."""
+
+    size: int
+    offset: int
+    length: int
+    digest: bytes
+
+
+def digest_of(data: bytes | memoryview) -> bytes:
+    """Return what a chunk is named by."""
+    return sha256(data).digest()
+
+
+def pack(chunks: Iterable[bytes | memoryview]) -> bytes:
+    """Return the pack of some chunks, in their order; of equal ones the first alone is in it. ValueError if too large.
+
+    >>> made = pack([b"green tea", b"milk", b"green tea"])
+    >>> [(entry.offset, entry.length) for entry in entries(made)]
+    [(16, 9), (25, 4)]
+    """
+    found: dict[bytes, Entry] = {}
+    parts: list[bytes | memoryview] = [_HEAD]
+    at = len(_HEAD)
+    for data in chunks:
+        if (digest := digest_of(data)) not in found:
+            found[digest] = Entry(digest, at, len(data))
+            parts.append(data)
+            at += len(data)
+    index = b"".join(_ENTRY.pack(*entry) for entry in found.values())
+    size = at + len(index) + FOOT_BYTES
+    if size > BYTES_MAX:
+        raise ValueError(f"a pack has at most {BYTES_MAX:,} bytes, and this one would have {size:,}")
+    return b"".join((*parts, index, _FOOT.pack(size, len(found), at, _proof(index, size), _HEAD)))
+
+
+def foot(end: bytes | memoryview) -> Foot:
+    """Return what the last bytes of a pack say: at least FOOT_BYTES of them. ValueError if they are no pack's end."""
+    if len(end) < FOOT_BYTES:
+        raise ValueError(f"the end of a pack has {FOOT_BYTES} bytes, and here are {len(end)}")
+    size, count, offset, digest, head = _FOOT.unpack(end[-FOOT_BYTES:])
+    length = count * _ENTRY.size
+    if head != _HEAD or offset < len(_HEAD) or offset + length + FOOT_BYTES != size:
+        raise ValueError("these bytes are not the end of a pack, or are damaged")
+    return Foot(size, offset, length, digest)
+
+
+def entries(data: bytes | memoryview, at: Foot | None = None) -> list[Entry]:
+    """Return the index of a whole pack; or, with the foot, that of the bytes where it says that the index lies.
+
+    ValueError if it is damaged: a pack whose index is, is looked through chunk by chunk by those who know its chunks.
+    """
+    if at is None:
+        at = foot(data)
+        if at.size != len(data):
+            raise ValueError(f"a pack of {at.size:,} bytes was cut to {len(data):,}, or is inside of something else")
+        data = memoryview(data)[at.offset : at.offset + at.length]
+    if len(data) != at.length or _proof(data, at.size) != at.digest:
+        raise ValueError("the index of this pack is damaged")
+    return [Entry(*it) for it in _ENTRY.iter_unpack(data)]
+
+
+def damaged(data: bytes | memoryview) -> Iterator[Entry]:
+    """Give the chunks of a whole pack whose bytes are not what they were. ValueError if the index is damaged."""
+    view = memoryview(data)
+    for entry in entries(view):
+        if digest_of(view[entry.offset : entry.offset + entry.length]) != entry.digest:
+            yield entry
+
+
+def _proof(index: bytes | memoryview, size: int) -> bytes:
+    return sha256(size.to_bytes(8, "little") + bytes(index)).digest()
