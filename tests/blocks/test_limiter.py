@@ -72,6 +72,19 @@ def test_it_says_how_many_are_left(rate: Rate):
     assert refused.full_s == pytest.approx(rate.burst / rate.per_s)
 
 
+@given(rates, st.lists(st.booleans(), max_size=60))
+def test_what_is_given_back_may_be_taken_again_and_no_more(rate: Rate, kept: list[bool]):
+    limiter = Limiter(rate)
+    for keep in kept:
+        taken = limiter.take("ann", 0.0)
+        if taken.ok and not keep:
+            limiter.back("ann")
+    limiter.back("bob")
+    left = sum(limiter.take("ann", 0.0).ok for _ in range(rate.burst + 1))
+    assert left == rate.burst - min(rate.burst, sum(kept))
+    assert sum(limiter.take("bob", 0.0).ok for _ in range(rate.burst + 1)) == rate.burst
+
+
 def test_keys_do_not_share_unless_the_table_is_full():
     limiter = Limiter(Rate(per_s=1, burst=1), keys_max=10)
     assert all(limiter.take(key, 0.0).ok for key in range(10))

@@ -76,6 +76,12 @@ class Limiter:
         taken, buckets[key] = self._spend(full_at, now_s, tokens)
         return taken
 
+    def back(self, key: Hashable, tokens: int = 1) -> None:
+        """Give back what was taken and came to nothing. What the shared bucket gave is gone."""
+        full_at = self._full_at.get(key)
+        if full_at is not None:
+            self._full_at[key] = full_at - tokens * self._step_s
+
     def _spend(self, full_at: float, now_s: float, tokens: int) -> tuple[Taken, float]:
         since = full_at if full_at > now_s else now_s
         after = since + tokens * self._step_s

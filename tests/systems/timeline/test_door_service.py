@@ -13,7 +13,9 @@ import pytest
 from fathom.engines.nats import Nats
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
+from fathom.errors import Refusal
 from fathom.systems.timeline.doors import app
+from fathom.systems.timeline.service.base import GUESSES
 from fathom.web.listen import Listen
 from fathom.web.metrics import Metrics
 from fathom.web.serve import Settings
@@ -172,3 +174,20 @@ async def test_without_the_truth_nothing_is_ready_and_a_write_is_asked_to_come_a
             )  # nothing is written before it is sure that no other service has taken it
         assert (await ann.get("/ready")).status == 200
         assert await ann.writes("back again")
+
+
+async def test_who_guesses_at_one_name_is_told_to_wait_whether_there_is_such_an_account(world: World) -> None:
+    async with world.open("on-write") as timeline:
+        await timeline.join("ann", "correct horse")
+        for _ in range(GUESSES.burst):  # who knows it makes no guess
+            assert await timeline.login("ann", "correct horse")
+        for name in ("ann", "nobody"):
+            codes = []
+            for number in range(GUESSES.burst + 2):
+                with pytest.raises(Refusal) as refused:
+                    await timeline.login(name.upper() if number % 2 else name, f"battery staple {number}")
+                codes.append(refused.value.code)
+            assert codes == ["unauthorised"] * GUESSES.burst + ["too-many"] * 2
+        with pytest.raises(Refusal, match="too many wrong passwords") as told:
+            await timeline.login("ann", "correct horse")
+        assert 0 < (told.value.retry_s or 0) <= 1 / GUESSES.per_s

@@ -139,12 +139,21 @@ class Service(Social, Ranked, Pictures, Access):
             return await self._accounts.join(self._next, name, kept, self._clock())
 
     async def identify(self, name: str, password: str) -> UserId:
-        with self._house:
-            known = await self._accounts.login(name) if len(name) <= 100 else None
-            if not await self._passwords.verify(known and known.password, password):
+        guessed = name[:100].casefold()
+        if not (guess := self._guesses.take(guessed, time.monotonic())).ok:
+            says = "too many wrong passwords were given for this name: wait before you try another"
+            raise Refusal("too-many", says, retry_s=guess.retry_s)
+        wrong = False
+        try:
+            with self._house:
+                known = await self._accounts.login(name) if len(name) <= 100 else None
+                wrong = not await self._passwords.verify(known and known.password, password)
+            if known is None or wrong:
                 raise Refusal("unauthorised", "no account has this name and password")
-            assert known is not None
             return known.user
+        finally:
+            if not wrong:
+                self._guesses.back(guessed)
 
     async def login(self, name: str, password: str) -> str:
         user = await self.identify(name, password)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fathom.blocks.ids import Ids
+from fathom.blocks.limiter import Limiter, Rate
 from fathom.web.auth import Passwords
 
 from ..api import PostId, UserId
@@ -22,6 +23,9 @@ from .workshop import Workshop
 
 __all__ = ["Base"]
 
+# Wrong passwords for one name, from however many addresses (the door holds each address to a rate of its own). Who
+# guesses on can keep its owner from logging in; whoever is logged in stays so.
+GUESSES = Rate(per_s=0.2, burst=50)
 TRUTH_READERS_MAX = 12  # homes read from the truth at once; the rest of its connections is for writes
 
 
@@ -44,6 +48,7 @@ class Base:
         self._courier, self._mender = Courier(stores), Mender(stores)
         self._counting = Counting(stores, choices, self._mender, clock)
         self._herald = Herald(stores)
+        self._guesses = Limiter(GUESSES)
         self._rules, self._workshop = rules, workshop
         self._house = Housekeeper(
             stores, choices, self._mender, self._courier, self._counting, self._herald, rules, clock

@@ -36,6 +36,10 @@ _STYLE = (
     ".wrong{color:#a00;color:light-dark(#a00,#ff9d94)}"
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_WRONG = {
+    "unauthorised": "No account has this name and password.",
+    "too-many": "Too many wrong passwords were given for this name. Wait a little.",
+}
 _SAID = ("client_id", "redirect_uri", "response_type", "scope", "state", "code_challenge", "code_challenge_method")
 
 
@@ -79,9 +83,9 @@ class Consent:
         try:
             user = await who(self._timeline, asked)
         except Refusal as refusal:
-            if refusal.code != "unauthorised":
+            if refusal.code not in _WRONG:
                 raise
-            return self._page(asked, wish, wrong="No account has this name and password.")
+            return self._page(asked, wish, wrong=_WRONG[refusal.code])
         code = await self._timeline.authorise(wish.app.id, user, wish.scopes, wish.redirect, wish.challenge)
         if wish.redirect == OUT_OF_BAND:
             shown = f"<p>Give this code to {html.escape(wish.app.name)}:</p><p><code>{html.escape(code)}</code></p>"
