@@ -7,6 +7,7 @@ import json
 import ssl
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ import pytest
 
 from fathom.engines.keeper import Child, Keeper
 from fathom.engines.ports import free_port
+from fathom.errors import FathomError
+from fathom.systems.kv import service
+from fathom.systems.kv.api import Set
+from fathom.systems.kv.stores import Node, Stores
 from tests.features import feature
 from tests.web import certificate
 
@@ -112,6 +117,26 @@ async def test_a_node_answers_over_http_who_shows_the_clients_token(machines: Ma
     read = await asked(url, "GET", "/kv/tea", tls=tls, fathom_token=token)
     assert read.json()["values"] == ["Z3JlZW4="] and read.headers["etag"] == put.headers["etag"]
     assert (await asked(url, "GET", "/kv/tea", tls=tls)).status == 401
+
+
+async def test_a_service_is_opened_on_nodes_whose_certificates_are_ones_own(machines: Machines):
+    await asyncio.gather(*(machines.start(name) for name in ("n1", "n2", "n3")))
+    await machines.ask("found", *machines.where.values(), *machines.shown, "--json")
+    token = machines.token.read_text().strip()
+
+    def stores(ending: str) -> Stores:
+        return Stores(*(Node.at(f"rediss://:{token}@{where}{ending}") for where in machines.where.values()))
+
+    async with AsyncExitStack() as stack:
+        mine = stores(f"?ca={machines.cert}")
+        for node in mine.nodes:
+            await stack.enter_async_context(node.connected())
+        kv = await stack.enter_async_context(service.open(mine))
+        assert (await kv.change(b"tea", Set(value=b"green"))).done
+        assert (await kv.get(b"tea")).values == (b"green",)
+    with pytest.raises(FathomError, match="certificate"):
+        async with stores("").n1.connected():
+            pass
 
 
 async def members(machines: Machines, names: str) -> list[str]:

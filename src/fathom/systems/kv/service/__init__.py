@@ -80,7 +80,7 @@ async def open(
             await cluster.turns(decided.knobs, decided.tuning, all_of_them=False)
     places = [redis_client.Address.parse(node.where) for node in stores.nodes]
     seeds = [f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}" for place in places]
-    tls = ssl.create_default_context() if places[0].tls else None
+    tls = ssl.create_default_context(cafile=places[0].ca) if places[0].tls else None
     async with connected(seeds, token=places[0].password, tls=tls, **how) as client:
         await _serves(client, stores.nodes)
         yield client
