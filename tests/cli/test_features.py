@@ -177,7 +177,11 @@ def test_two_passes_are_a_full_run_together_and_neither_is_alone(tmp_path: Path)
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_suite.py").write_text(TWO)
     assert run_pytest(tmp_path, *SECOND) == (0, None)
+    (tmp_path / "tests" / "test_no_quiet.py").write_text("def test_more(): pass")
     assert run_pytest(tmp_path, *FIRST, "-n", "2") == (0, None)
+    (tmp_path / "tests" / "test_no_quiet.py").write_text(
+        "raise SystemError('the second pass has no reason to read it')"
+    )
     code, report = run_pytest(tmp_path, *SECOND)
     assert code == 0 and report is not None
     assert {row: len(shown) for row, shown in report.tests.items()} == {"TL-01": 2, "TL-02": 1, "TL-03": 1}
