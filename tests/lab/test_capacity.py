@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom.lab.capacity import Bracket, low_rates
+from fathom.lab.capacity import Bracket, low_rates, nearer
 from fathom.lab.findings import compute
 from fathom.lab.findings.capacity import NEAR, by_costs, foretold, misses
 from fathom.lab.plan import STEP_S
@@ -121,6 +121,29 @@ def test_low_rates_are_whole_numbers_and_one_is_twice_the_other():
     low, high = low_rates({"home": 400.0, "post": 2.0}, 1.3)
     assert {op: rate * STEP_S for op, rate in low.items()} == {"home": 520, "post": 3}
     assert high == {op: 2 * rate for op, rate in low.items()}
+
+
+@pytest.mark.parametrize("by_single_operations", [4.0, 10.0, 25.0, 50.0])
+def test_pilots_find_where_the_cores_are_half_busy(by_single_operations: float):
+    """At 25 times its load it is full; but single operations wake it up each time, and so does little of a load."""
+
+    def busy(times: float) -> float:
+        return 0.034 * times + 0.15 * (1 - math.exp(-times / 2))
+
+    full = by_single_operations
+    for share in LOW:
+        full = nearer(full, share * full, busy(share * full))
+    assert 0.35 < busy(full / 2) < 0.6
+    assert nearer(10.0, 1.0, 0.0) == 10.0 and nearer(10.0, 2.0, 1e-9) == 40.0, "a meter that saw nothing says nothing"
+
+
+@pytest.mark.slow
+def test_rates_that_leave_the_cores_idle_say_nothing_of_where_they_are_full(world):
+    line = fits(0.2, start_s=0.1)
+    pilot = step(0.05, True, fits=True)
+    pilot.id, pilot.cpu_s, pilot.covers_s = "capacity-pilot", {"service": 4.0 * 0.05}, 4.0
+    found = capacity_of(world, pilot, *line, step(4.2, True), step(4.6, False))
+    assert found.detail["foretold"][0] == pytest.approx(4.5, rel=0.02)
 
 
 @pytest.mark.slow

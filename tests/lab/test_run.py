@@ -120,8 +120,8 @@ async def test_what_is_foretold_is_written_down_before_it_is_run(tmp_path, monke
     run = Run(ended.folder)
     assert ended.state == "complete", ended.why
     steps = [s for s in run.segments if s.part == "capacity"]
-    assert [s.fits for s in steps] == [True] * 4 + [False], "two low rates twice, then a step"
-    assert steps[1].rates["count"] == 2 * steps[0].rates["count"]
+    assert [s.fits for s in steps] == [True] * 6 + [False], "two pilots, two low rates twice, then a step"
+    assert steps[3].rates["count"] == 2 * steps[2].rates["count"]
     cells = {(told.times, told.faster) for told in run.forecasts}
     assert cells == {(1.0, 4.0), (10.0, 1.0), (10.0, 4.0)}
     assert all(lines == (0 if fits else 3) for part, fits, lines in read if part == "hold-out")

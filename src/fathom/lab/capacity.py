@@ -12,13 +12,14 @@ from typing import Any
 
 from fathom.lab.bench import Bench
 from fathom.lab.body import Contender
-from fathom.lab.findings.capacity import NEAR, by_costs, foretold, misses
-from fathom.lab.plan import FITS, LOW, STEP_S, TURN_S
+from fathom.lab.findings.capacity import NEAR, busy, by_costs, foretold, misses, times_of
+from fathom.lab.plan import FITS, LOW, PILOTS, STEP_S, TURN_S
 from fathom.lab.runs import MIX, Segment
 
-__all__ = ["Bracket", "Capacity", "full_at", "low_rates"]
+__all__ = ["Bracket", "Capacity", "full_at", "low_rates", "nearer"]
 
 FIRST = 0.8  # of what was foretold: a queue grows before the cores are full
+FURTHER = 4.0  # by so much at most does a pilot change where the cores are thought to be full
 WIDER = 1.5  # how far it goes on while one side is not known
 
 
@@ -70,14 +71,21 @@ class Capacity:
             self.bench.tell(f"{contender.name} holds its goals up to {_said(bracket)} times the load")
 
     async def _fit(self, contender: Contender) -> None:
-        """Offer little of the load, at two rates, for a line that says where the cores are full; then say it."""
+        """Offer little of the load, at two rates, for a line that says where the cores are full; then say it.
+
+        What single operations cost says where to begin. Who is asked more wakes up less often for each, so that this
+        alone would look far below: pilots say how busy the cores are there, and with that where they are half busy.
+        """
         bench, cores = self.bench, len(self.bench.placement.system)
         full = full_at(bench, contender.approach, self.point)
-        for number in range(FITS):
-            for rates in low_rates(bench.raw.load.rates, full):
+        for number in range(PILOTS + FITS):
+            rates = low_rates(bench.raw.load.rates, full)
+            for each in rates if number >= PILOTS else rates[number : number + 1]:
                 if bench.left_s() < STEP_S + 2 * TURN_S:
                     return
-                await self._step(contender, rates, f"fit/{number}/{sum(rates.values()):g}", fits=True)
+                segment = await self._step(contender, each, f"fit/{number}/{sum(each.values()):g}", fits=True)
+                if number < PILOTS and segment.valid:
+                    full = nearer(full, times_of(bench.raw, segment), busy(segment) / cores)
         if told := foretold(bench.raw, bench.segments, contender.approach, self.point, cores):
             ends = f"{told.value:.3g} ({told.low:.3g} to {told.high:.3g})"
             bench.tell(f"foretold: {contender.name} fills its cores at {ends} times the load")
@@ -99,6 +107,11 @@ def low_rates(load: Mapping[str, float], full: float) -> list[dict[str, float]]:
     below, above = LOW
     few = {op: max(1, round(rate * below * full * STEP_S)) for op, rate in load.items()}
     return [{op: n * times / STEP_S for op, n in few.items()} for times in (1, above / below)]
+
+
+def nearer(full: float, times: float, share: float) -> float:
+    """Return the multiple that would fill the cores if all of it cost what these cost, of which `share` are busy."""
+    return min(max(times / share, full / FURTHER), full * FURTHER) if share > 0 else full
 
 
 def full_at(bench: Bench, approach: str, point: Any) -> float:

@@ -32,6 +32,7 @@ __all__ = [
     "HOLD_OUT_S",
     "LOW",
     "PACES",
+    "PILOTS",
     "STEP_S",
     "TURN_S",
     "WARM_S",
@@ -58,7 +59,8 @@ DRAWS = 2_000  # of what the target would need: their 5 % and 95 % quantiles are
 WARM_S = 0.5  # of the race's load, to each in turn until nobody becomes faster
 HOLD_OUT_S = 4.0  # of a mix, at each of what was foretold …
 HOLD_OUTS = 2  # … this often
-LOW, FITS = (0.25, 0.5), 2  # shares of what the costs foretell, for a line; and how often each
+LOW, FITS = (0.25, 0.5), 2  # so busy are the cores for a line that foretells where they are full; and how often each
+PILOTS = len(LOW)  # before them: what single operations cost says only roughly where that is
 STEP_S = 4.0  # at one multiple of the load, on the way to an approach's capacity
 TURN_S = 0.45  # resume, checkpoint, collect, read the meters, judge the laws, pause
 
@@ -488,7 +490,7 @@ def _parts(
     if order and pace.bisections and rivals > 1 and len(points) == len(numbers) > 1:
         parts["bisect"] = pace.bisections * bisection_s(dive, pace)
     if order and pace.steps:
-        parts["capacity"] = rivals * (pace.steps + FITS * len(LOW)) * (STEP_S + 2 * TURN_S)
+        parts["capacity"] = rivals * (pace.steps + PILOTS + FITS * len(LOW)) * (STEP_S + 2 * TURN_S)
         parts["hold-out"] = rivals * hold_out_s(dive)
     loads_s = sum(fault.trial_s for fault in faults)
     judging_s = sum(foreseen_s(dive, _middle(points), load.rates, fault.trial_s) for fault in faults)

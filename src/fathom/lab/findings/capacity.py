@@ -2,7 +2,7 @@
 
 Capacity is the largest rate at which the goals hold (METHOD, load 5), not the largest throughput. What was foretold is
 the utilisation law's bound (Denning & Buzen 1978): the multiple of the load at which the cores are full, by the line
-through the mix at a quarter and at half of where the costs of single operations put it.
+through the mix at two multiples that keep them a quarter and half busy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fathom.lab.runs import Plan, Point, Samples, Segment
 from fathom.lab.scale.forecast import Line
 from fathom.lab.stats import Interval, quantile_bounds
 
-__all__ = ["by_costs", "foretold", "misses", "note_capacity"]
+__all__ = ["busy", "by_costs", "foretold", "misses", "note_capacity", "times_of"]
 
 WORDS = {
     "drift": "its queue never emptied",
@@ -29,6 +29,7 @@ WORDS = {
 EASE = 1.02  # a step has whole numbers of requests, so its rate is not quite the one that was asked for
 NEAR = 1.1  # the first that was too much, over the last that held: nearer need they not be
 BEND = 0.33  # of the slope, near full cores: what knees of the timeline were beside their lines (docs/decisions/10)
+IDLE = 0.15  # of the cores: who is less busy wakes up for nearly every request, and says little about who is busy
 OFF = 0.2  # a knee that is further than this from what was foretold, and outside its interval, was not foretold
 
 
@@ -58,8 +59,8 @@ def misses(plan: Plan, segment: Segment, samples: Samples | None) -> str:
 def foretold(plan: Plan, segments: Sequence[Segment], approach: str, point: Point, cores: int) -> Interval | None:
     """Return the multiple of the plan's load at which an approach would fill its cores, by its mix at low multiples."""
     low = [s for s in at(segments, approach, point) if s.part == "capacity" and s.fits and s.valid]
-    kept_up = [s for s in low if all(gate.ok for gate in s.kept_up)]
-    line = Line.through([(_times_of(plan, s), s.used_s() / s.lasts_s) for s in kept_up])
+    points = [(times_of(plan, s), busy(s)) for s in low if all(gate.ok for gate in s.kept_up)]
+    line = Line.through([it for it in points if it[1] >= IDLE * cores]) or Line.through(points)
     return line.reaches(cores, BEND) if line else None
 
 
@@ -84,7 +85,7 @@ def _note(book: Book, approach: str, ran: list[Segment]) -> None:
     failed: dict[float, str] = {}
     for segment in ran:
         why = misses(plan, segment, book.run.samples(segment))
-        times = _times_of(plan, segment)
+        times = times_of(plan, segment)
         if why:
             failed[times] = why
         else:
@@ -125,6 +126,11 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None  # JSON knows no infinity
 
 
-def _times_of(plan: Plan, segment: Segment) -> float:
+def times_of(plan: Plan, segment: Segment) -> float:
     """Return which multiple of the load was offered."""
     return fsum(segment.rates.values()) / fsum(plan.load.rates.values())
+
+
+def busy(segment: Segment) -> float:
+    """Return how many cores the system's processes kept busy."""
+    return segment.used_s() / segment.lasts_s

@@ -16,7 +16,7 @@ from fathom.systems import find
 APPROACHES = ("on-write", "hybrid", "on-read")
 FANS = (3_000, 100, 10_000)
 PACE = Pace(budget_s=120.0, rounds=3, slice_s=0.45, mix_s=1.5, blocks=0, faults=0, injections=0, redo=0.0, steps=7)
-PARTS_S = {"set-up": 12.0, "census": 12.0, "capacity": 40.0, "record": 3.0}
+PARTS_S = {"set-up": 12.0, "census": 12.0, "capacity": 50.0, "record": 3.0}
 ROW = Row(
     name="knee",
     truth="how much of its load each approach of the timeline takes, found by raising it",
