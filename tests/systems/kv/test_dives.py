@@ -85,9 +85,9 @@ async def test_ten_bits_of_a_real_filter_let_about_a_hundredth_pass(tmp_path: Pa
 
 @pytest.mark.slow
 async def test_merging_late_writes_less_and_keeps_more(tmp_path: Path):
-    found = await dived("compaction", tmp_path, keys="10000")
+    found = await dived("compaction", tmp_path, keys="5000")
     leveled, universal = (
-        {name: found[f"{which}/10000/{name}"] or 0 for name in ("write_amplification", "space_mean")}
+        {name: found[f"{which}/5000/{name}"] or 0 for name in ("write_amplification", "space_mean")}
         for which in ("leveled", "universal")
     )
     assert 1 < leveled["space_mean"] < universal["space_mean"]

@@ -111,7 +111,7 @@ def flips(plan: Plan, segments: Sequence[Segment], point: Point) -> list[Flip]:
         dearer_writes = _matters(writes, of_a.write, of_b.write)
         if dearer_writes and _matters(reads, of_a.read, of_b.read):
             found.append(Flip(point, "flips", b, a, ratio_of(writes, reads), n, ids))
-        elif writes.low > 0 and reads.high < 0 and (dearer_writes or _matters(_negated(reads), of_a.read, of_b.read)):
+        elif dearer_writes and _matters(_negated(reads), of_a.read, of_b.read):
             found.append(Flip(point, "dominates", b, a, None, n, ids))
         else:
             at = writes.value / reads.value if reads.value > 0 else math.inf

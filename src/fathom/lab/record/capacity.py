@@ -23,7 +23,7 @@ def capacity(facts: Facts) -> list[Block]:
     caption = (
         f"The largest multiple of the load at {facts.at(found[0].point or '')} at which every goal held, between the "
         "last that held and the first that did not; absolute rates belong to this machine. Foretold by a line "
-        "through the mix at a quarter and at half of where unit costs put it, before the rest was run: full cores."
+        "through the mix at rates that keep them a quarter and half busy, before the rest was run: full cores."
     )
     return [Table(head, rows, [caption], 1)]
 
