@@ -341,6 +341,16 @@ def test_a_file_that_was_saved_by_renaming_another_over_it_stays_the_same_file()
     assert meets.did == {"Agree": 1, "Put": 1}
 
 
+def test_a_folder_that_was_made_anew_is_the_same_folder_with_the_same_files():
+    meets = two(("f", "", None), ("a", "f", "1"), ("b", "f", "2"), ("c", "f", "3"))
+    meets.trees["local"] = {
+        "l-1": Node(ROOT, "f", None), "l-2": Node("l-1", "a", "1"), "l-3": Node("l-1", "b", "edited"),
+    }  # fmt: skip
+    assert met(meets) == {"/f": None, "/f/a": "1", "/f/b": "edited"}
+    assert set(meets.trees["remote"]) == {"r-f", "r-a", "r-b"}
+    assert meets.did == {"Agree": 3, "Put": 1, "Drop": 1}
+
+
 def test_a_name_in_other_letters_travels_and_two_that_are_one_elsewhere_are_parted():
     meets = two(("a", "", "1"))
     change(meets, "local", "a", name="A")

@@ -1,10 +1,11 @@
-"""Mutates the store's quorum, merge, hint and repair code, and counts how many mutants the tests notice.
+"""Mutates code that must lose nothing, and counts how many mutants the tests notice.
 
-    .venv/bin/python tests/outside/mutants.py --sample 200 --seed 1
+    .venv/bin/python tests/outside/mutants.py --sample 200 --seed 1             kv: quorum, merge, hints, repair
+    .venv/bin/python tests/outside/mutants.py sync --sample 60                  what makes two trees one again
 
-What is mutated, and how, is cosmic-ray's; what runs against a mutant are the tests of the core and of its blocks, and
-then simulated worlds. A mutant that nobody notices is printed as a diff. By its path, because a library of ours
-installs a package `tests`.
+What is mutated, and how, is cosmic-ray's; what runs against a mutant are the tests of that code and of its blocks, and
+for the store then simulated worlds. A mutant that nobody notices is printed as a diff. By its path, because a library
+of ours installs a package `tests`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import NamedTuple
 
 if __package__:
     from .mutant import MUTANT
@@ -31,33 +33,47 @@ else:  # run by its path
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
-MODULES = (
-    "fathom.blocks.ballots",
-    "fathom.blocks.dotted",
-    "fathom.systems.kv.core.coordinator",
-    "fathom.systems.kv.core.graves",
-    "fathom.systems.kv.core.hints",
-    "fathom.systems.kv.core.rebuild",
-    "fathom.systems.kv.core.records",
-    "fathom.systems.kv.core.registers",
-    "fathom.systems.kv.core.repair",
-    "fathom.systems.kv.core.replica",
-    "fathom.systems.kv.core.reshape",
-    "fathom.systems.kv.core.topology",
-)
-TESTS = (
-    "tests/blocks/test_dotted.py",
-    "tests/blocks/test_ballots.py",
-    "tests/systems/kv/test_records.py",
-    "tests/systems/kv/test_topology.py",
-    "tests/systems/kv/test_core.py",
-    "tests/systems/kv/test_promises.py",
-    "tests/systems/kv/test_bounds.py",
-    "tests/systems/kv/test_reshape.py",
-    "tests/systems/kv/test_simulation.py::test_a_cluster_keeps_its_promises_through_every_fault",
-    "tests/systems/kv/test_simulation.py::test_without_faults_nothing_fails_and_nothing_has_to_be_repaired",
-    "tests/systems/kv/test_simulation.py::test_rare_states_are_reached",
-)
+
+
+class Code(NamedTuple):
+    """What is mutated together, and the tests that have to notice."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+CODE = {
+    "kv": Code(
+        (
+            "fathom.blocks.ballots",
+            "fathom.blocks.dotted",
+            "fathom.systems.kv.core.coordinator",
+            "fathom.systems.kv.core.graves",
+            "fathom.systems.kv.core.hints",
+            "fathom.systems.kv.core.rebuild",
+            "fathom.systems.kv.core.records",
+            "fathom.systems.kv.core.registers",
+            "fathom.systems.kv.core.repair",
+            "fathom.systems.kv.core.replica",
+            "fathom.systems.kv.core.reshape",
+            "fathom.systems.kv.core.topology",
+        ),
+        (
+            "tests/blocks/test_dotted.py",
+            "tests/blocks/test_ballots.py",
+            "tests/systems/kv/test_records.py",
+            "tests/systems/kv/test_topology.py",
+            "tests/systems/kv/test_core.py",
+            "tests/systems/kv/test_promises.py",
+            "tests/systems/kv/test_bounds.py",
+            "tests/systems/kv/test_reshape.py",
+            "tests/systems/kv/test_simulation.py::test_a_cluster_keeps_its_promises_through_every_fault",
+            "tests/systems/kv/test_simulation.py::test_without_faults_nothing_fails_and_nothing_has_to_be_repaired",
+            "tests/systems/kv/test_simulation.py::test_rare_states_are_reached",
+        ),
+    ),
+    "sync": Code(("fathom.blocks.reconcile",), ("tests/blocks/test_reconcile.py",)),
+}
 NEED_WORDS = ("core/Variable",)  # operators that must be told which variables
 WITHIN_S = 300.0
 LEAST = 0.85
@@ -86,14 +102,14 @@ class Mutant:
 Site = tuple[str, tuple[int, int]]  # a module, and where something in it can be otherwise
 
 
-def sites() -> dict[Site, list[tuple[str, int]]]:
-    """Return where the modules can be mutated, and by which occurrences of which operators."""
+def sites(modules: tuple[str, ...]) -> dict[Site, list[tuple[str, int]]]:
+    """Return where modules can be mutated, and by which occurrences of which operators."""
     from cosmic_ray.ast import ast_nodes, get_ast  # pyright: ignore[reportMissingImports]
     from cosmic_ray.plugins import get_operator, operator_names  # pyright: ignore[reportMissingImports]
 
     found: dict[Site, list[tuple[str, int]]] = {}
     operators = {name: get_operator(name)() for name in sorted(operator_names()) if not name.startswith(NEED_WORDS)}
-    for module in MODULES:
+    for module in modules:
         counted = Counter[str]()
         for node in ast_nodes(get_ast(_path(module).read_text())):
             for name, operator in operators.items():
@@ -103,14 +119,14 @@ def sites() -> dict[Site, list[tuple[str, int]]]:
     return found
 
 
-def drawn(count: int, seed: int) -> Iterator[Mutant]:
+def drawn(code: Code, count: int, seed: int) -> Iterator[Mutant]:
     """Yield mutants of so many sites, each another program: a site where much can be otherwise counts as any."""
     from cosmic_ray.mutating import mutate_code  # pyright: ignore[reportMissingImports]
     from cosmic_ray.plugins import get_operator  # pyright: ignore[reportMissingImports]
 
-    dice, everywhere = random.Random(seed), sites()
-    programs = {module: _program(_path(module).read_text()) for module in MODULES}
-    print(f"{len(everywhere):,} places in {len(MODULES)} modules can be otherwise; seed {seed}", flush=True)
+    dice, everywhere = random.Random(seed), sites(code.modules)
+    programs = {module: _program(_path(module).read_text()) for module in code.modules}
+    print(f"{len(everywhere):,} places in {len(code.modules)} modules can be otherwise; seed {seed}", flush=True)
     for module, start in dice.sample(sorted(everywhere), len(everywhere)):
         if not count:
             return
@@ -159,13 +175,13 @@ def _program(source: str) -> str:
     return ast.dump(_Bare().visit(ast.parse(source)))
 
 
-def noticed(mutant: Mutant) -> str:
+def noticed(mutant: Mutant, tests: tuple[str, ...]) -> str:
     """Return by what a mutant was noticed, or nothing."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({"module": mutant.module, "path": str(mutant.path), "source": mutant.source}, file)
         file.flush()
         words = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "-p", "mutant", "--hypothesis-seed=0", "--tb=no"]
-        words += TESTS
+        words += tests
         environment = {**os.environ, MUTANT: file.name, "PYTHONPATH": str(Path(__file__).parent)}
         try:
             done = subprocess.run(
@@ -181,14 +197,14 @@ def noticed(mutant: Mutant) -> str:
     return failed[0].partition(" - ")[0] if failed else "a test fails"
 
 
-def run(sample: int, seed: int, workers: int = 2) -> tuple[Counter[str], list[Mutant]]:
+def run(code: Code, sample: int, seed: int, workers: int = 2) -> tuple[Counter[str], list[Mutant]]:
     """Try a sample; return how many were noticed and not, and those that were not."""
-    trials = list(drawn(sample, seed))
-    unmutated = Mutant(MODULES[0], "none", 0, _path(MODULES[0]).read_text())
-    assert not (by := noticed(unmutated)), f"without a mutation the tests fail: {by}"
+    trials = list(drawn(code, sample, seed))
+    unmutated = Mutant(code.modules[0], "none", 0, _path(code.modules[0]).read_text())
+    assert not (by := noticed(unmutated, code.tests)), f"without a mutation the tests fail: {by}"
     told, left = Counter[str](), list[Mutant]()
     with ThreadPoolExecutor(workers) as pool:
-        trying = {pool.submit(noticed, mutant): mutant for mutant in trials}
+        trying = {pool.submit(noticed, mutant, code.tests): mutant for mutant in trials}
         for trial in as_completed(trying):
             by, mutant = trial.result(), trying[trial]
             told["noticed" if by else "not noticed"] += 1
@@ -202,11 +218,12 @@ def run(sample: int, seed: int, workers: int = 2) -> tuple[Counter[str], list[Mu
 
 def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    asked.add_argument("of", nargs="?", choices=CODE, default="kv")
     asked.add_argument("--sample", type=int, default=100)
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--workers", type=int, default=2)
     given = asked.parse_args()
-    told, left = run(given.sample, given.seed, given.workers)
+    told, left = run(CODE[given.of], given.sample, given.seed, given.workers)
     for mutant in left:
         print(f"\n{mutant.diff}")
     share = told["noticed"] / told.total()

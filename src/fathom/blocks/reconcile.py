@@ -15,7 +15,7 @@ that somebody wrote is ever dropped or written over.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from fathom.blocks.names import key
@@ -181,6 +181,9 @@ class _Planner:
         self._stuck: list[tuple[str, Side, Id]] = []  # who would move in a circle; who has a name that others wait for
         self._busy: set[Id] = set()  # local nodes that this plan has set aside, or tied
         self._claimed: set[tuple[Side, Id, str]] = set()
+        # Remote ids whose local node is gone, and another of the same name is new in its place.
+        gone = [tie for tie in ties if tie.local not in local and tie.remote in remote]
+        self._anew = {tie.remote: id for tie in gone if (id := self._instead(tie)) is not None}
 
     def plan(self) -> list[Op]:
         for tie in self._ties:
@@ -214,20 +217,24 @@ class _Planner:
         """One side deleted what is `left` on the other: so does that, unless something of it was written since."""
         id = _end(tie, left)
         node = self._trees[left][id]
-        if left == "remote" and (instead := self._instead(tie)) is not None:
-            self._busy.add(instead)
-            self._ops.append(Agree(tie._replace(local=instead)))
+        if left == "remote" and id in self._anew:
+            self._busy.add(self._anew[id])
+            self._ops.append(Agree(tie._replace(local=self._anew[id])))
+        elif left == "remote" and any(folder in self._anew for folder in self._above("remote", id)):
+            pass  # it may be in the new folder, and is looked for there when that is tied
         elif node.content != tie.content or self._lives(left, id):
             self._ops.append(Cut(tie))
         elif not self._within[left][id]:
             self._ops.append(Drop(left, id, node.content))
 
     def _instead(self, tie: Tie) -> Id | None:
-        """Return the new local file where this one was: who saves a file often writes another and renames it."""
-        if tie.content is None or (folder := self._local_of(tie.parent)) is None:
+        """Return the new local node where this one was: who saves a file often writes another and renames it."""
+        if (folder := self._local_of(tie.parent)) is None:
             return None
         for id in self._there["local"].get((folder, key(tie.name)), ()):
-            if id not in self._by_local and self._local[id].content is not None and self._local[id].name == tie.name:
+            node = self._local[id]
+            alike = node.name == tie.name and (node.content is None) == (tie.content is None)
+            if alike and id not in self._by_local:
                 return id
         return None
 
@@ -413,12 +420,13 @@ class _Planner:
         return tie.local if tie is not None and tie.local in self._local else None
 
     def _is_within(self, side: Side, folder: Id, id: Id) -> bool:
+        return folder == id or id in self._above(side, folder)
+
+    def _above(self, side: Side, id: Id) -> Iterator[Id]:
+        """Give the folders that a node is in, without the root."""
         tree = self._trees[side]
-        while folder != ROOT:
-            if folder == id:
-                return True
-            folder = tree[folder].parent
-        return False
+        while id != ROOT and (id := tree[id].parent) != ROOT:
+            yield id
 
 
 def _names(tree: Tree) -> dict[tuple[Id, str], list[Id]]:
