@@ -106,6 +106,29 @@ async def test_a_pause_stops_them_and_its_end_lets_them_come_again():
         await knocks(street, 5)
 
 
+@pytest.mark.slow
+async def test_a_pause_that_comes_in_the_moment_somebody_is_due_stops_them():
+    """The loop is told of both in one turn: that time is up, and that there is a reason to send nothing."""
+    street = Street()
+    street.rates = {"knock": 50.0}
+    async with people(street) as crowd:
+        await knocks(street, 1)
+        for _ in range(20):
+            waits = asyncio.get_running_loop().time()
+            while asyncio.get_running_loop().time() - waits < 0.03:  # somebody is due meanwhile, and nothing runs
+                pass
+            await asyncio.sleep(0)  # now both are due in one turn: this, and then the alarm of the loop
+            crowd.pause("somebody measures")
+            await asyncio.sleep(0)
+            while not street.knocked.locked():
+                await street.knocked.acquire()
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert street.knocked.locked()
+            crowd.pause("")
+            await knocks(street, 1)
+
+
 @pytest.mark.parametrize("factor", [-1.0, 11.0, float("nan")])
 async def test_a_load_that_makes_no_sense_is_refused(factor: float):
     crowd = Crowd(Street(), contextlib.nullcontext(object()), seed=1)  # pyright: ignore[reportArgumentType]

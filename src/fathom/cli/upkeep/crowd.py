@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -115,13 +116,12 @@ class Crowd:
             due += self._dice.expovariate(per_s)
             if due - now() > 0:
                 self._changed.clear()
-                try:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(due):
                         await self._changed.wait()
+                if self._changed.is_set():  # also where that came in the moment in which time was up
                     due = now()  # another rate: draw again from here
                     continue
-                except TimeoutError:
-                    pass
             elif now() - due > LATE_S:
                 due = now()
             if len(self._tasks) >= UNDER_WAY_MAX:
