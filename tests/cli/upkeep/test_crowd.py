@@ -55,6 +55,16 @@ async def knocks(street: Street, n: int) -> None:
             await street.knocked.acquire()
 
 
+async def nobody_knocks(street: Street) -> None:
+    """Let those go who are on their way, and see that nobody comes after them."""
+    await asyncio.sleep(0)
+    while not street.knocked.locked():
+        await street.knocked.acquire()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert street.knocked.locked()
+
+
 @pytest.mark.slow
 async def test_each_operation_comes_in_proportion_to_its_rate():
     street = Street()
@@ -96,12 +106,7 @@ async def test_a_pause_stops_them_and_its_end_lets_them_come_again():
     async with people(street) as crowd:
         await knocks(street, 5)
         crowd.pause("somebody measures")
-        await asyncio.sleep(0)
-        while not street.knocked.locked():
-            await street.knocked.acquire()
-        for _ in range(50):
-            await asyncio.sleep(0)
-        assert street.knocked.locked(), "nobody knocks while there is a reason not to"
+        await nobody_knocks(street)
         crowd.pause("")
         await knocks(street, 5)
 
@@ -119,12 +124,7 @@ async def test_a_pause_that_comes_in_the_moment_somebody_is_due_stops_them():
                 pass
             await asyncio.sleep(0)  # now both are due in one turn: this, and then the alarm of the loop
             crowd.pause("somebody measures")
-            await asyncio.sleep(0)
-            while not street.knocked.locked():
-                await street.knocked.acquire()
-            for _ in range(50):
-                await asyncio.sleep(0)
-            assert street.knocked.locked()
+            await nobody_knocks(street)
             crowd.pause("")
             await knocks(street, 1)
 

@@ -49,9 +49,8 @@ class Line:
         slope = fsum((x - middle) * (y - height) for x, y in points) / width
         start = height - slope * middle
         off = fsum((y - start - slope * x) ** 2 for x, y in points)
-        return cls(
-            start, slope, n, middle, max(x for x, _ in points), width, math.sqrt(off / (n - 2)) if n > 2 else math.inf
-        )
+        noise = math.sqrt(off / (n - 2)) if n > 2 else math.inf
+        return cls(start, slope, n, middle, max(x for x, _ in points), width, noise)
 
     def at(self, x: float) -> Interval:
         """Return what is to be expected there, and where a single measurement will lie."""
