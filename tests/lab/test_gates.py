@@ -111,6 +111,12 @@ def trial(*, failed: int = 0, lag_ms: int = 0) -> Samples:
     return Samples(("get",), np.zeros(200, np.int8), due, sent, sent + 1_000_000, outcome)
 
 
+def test_one_answer_of_a_lesser_kind_spoils_a_count_and_one_in_a_hundred_a_latency():
+    assert tripped(gates.whole(1_000, 1, counting=True)) == {"degraded"}
+    assert not tripped(gates.whole(1_000, 0, counting=True)) and not tripped(gates.whole(0, 0, counting=True))
+    assert not tripped(gates.whole(1_000, 10)) and tripped(gates.whole(1_000, 11)) == {"degraded"}
+
+
 def test_a_trial_needs_a_system_that_was_well_and_a_generator_that_never_stood_still():
     assert not tripped(gates.under_fault(trial(lag_ms=50), 2.0))
     assert tripped(gates.under_fault(trial(failed=5), 2.0)) == {"errors"}

@@ -77,6 +77,22 @@ async def test_a_dive_counts_exactly_and_judges_what_was_foretold(tmp_path):
     assert not any(s.part == "census" for s in run.segments if s.approach == "forgetful")
 
 
+async def test_answers_given_in_a_lesser_way_are_not_counted_and_the_slice_is_done_again(tmp_path, monkeypatch):
+    plan = draw(TALLY, "burst", placement=Placement.here(), mode="quick", only=["running"], settings={"words": "2"})
+    pace = dataclasses.replace(plan.pace, rounds=1, slice_s=0.05, mix_s=0.0)
+    asked = iter(range(1, 1_000_000))
+
+    def spoilt(dive: Dive[Any], op: str, answer: Any) -> bool:
+        return op == "count" and next(asked) == 10
+
+    monkeypatch.setattr(plan.dive, "degraded", spoilt)
+    ended = await carried_out(dataclasses.replace(plan, pace=pace, faults=()), tmp_path)
+    assert ended.state == "complete", ended.why
+    first, again = (s for s in Run(ended.folder).segments if s.slice == "count")
+    assert [gate.name for gate in first.gates if not gate.ok] == ["degraded"] and first.done["count"] > 10
+    assert again.valid and again.done == first.done
+
+
 async def test_a_duel_runs_every_approach_and_the_twin_in_every_block(tmp_path):
     settings = {"words": "2", "lasts_s": "0.5", "say": "40"}
     plan = draw(TALLY, "burst", placement=Placement.here(), mode="default", settings=settings)

@@ -234,6 +234,7 @@ class Bench:
         ]
         kept_up = [
             *gates.work(offered.offered, offered.done),
+            *gates.whole(sum(offered.done.values()), len(offered.degraded_s)),
             *gates.saturation(used, self.placement, offered.censored, offered.thirds_s(lasts_s)),
         ]
         if seeks:

@@ -13,7 +13,7 @@ import os
 import random
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fathom.engines.engine import EngineError
 from fathom.errors import Refusal
@@ -151,7 +151,7 @@ class Census:
         need = self.needs[contender.approach, point, op.name]
         gap_s = need.cpu_s / UTILISATION
         key = f"census/{number}/{op.name}"
-        done = 0
+        done = lesser = 0
         meter = self.bench.meter(contender)
         await meter.start()
         start = time.perf_counter()
@@ -159,7 +159,9 @@ class Census:
             wait_s = start + index * gap_s - time.perf_counter()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
-            done += await self._ask(contender, op, self._turn(key, index, point), f"{key}/{index}")
+            answered = await self._ask(contender, op, self._turn(key, index, point), f"{key}/{index}")
+            done += answered is not None
+            lesser += answered == "degraded"
             if need.cpu_s > HEAVY_S:
                 await self._settle(contender, op)
         lasted_s = time.perf_counter() - start
@@ -168,6 +170,7 @@ class Census:
         checks = [
             *gates.machine(used, self.bench.placement, idle_s=self.bench.idle_s, counting=True),
             *gates.work({op.name: need.n}, {op.name: done}),
+            *gates.whole(done, lesser, counting=True),
         ]
         return self.bench.segment(
             contender,
@@ -196,17 +199,19 @@ class Census:
     def _turn(self, key: str, index: int, point: Any) -> Turn:
         return Turn(f"{self.bench.plan.seed}/{key}/{point}", index, self.bench.plan.dive.swept, point)
 
-    async def _ask(self, contender: Contender, op: Operation, turn: Turn, caller: str) -> bool:
+    async def _ask(
+        self, contender: Contender, op: Operation, turn: Turn, caller: str
+    ) -> Literal["whole", "degraded"] | None:
         """Carry out one operation; a dive in which the calm system refuses every one is void, and says why."""
         try:
-            await contender.ask(op, turn, caller, kept=not op.reads)
+            answer = await contender.ask(op, turn, caller, kept=not op.reads)
         except (Refusal, EngineError, TimeoutError, OSError) as said:
             self.last_no = str(said).partition("\n")[0] or type(said).__name__
-            return False
+            return None
         except Exception:
             contender.no_faults()
             raise
-        return True
+        return "degraded" if contender.dive.degraded(op.name, answer) else "whole"
 
     async def _settle(self, contender: Contender, op: Operation) -> None:
         if not await contender.settled():

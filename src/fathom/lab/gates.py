@@ -14,7 +14,7 @@ from fathom.lab.load import Samples
 from fathom.lab.machine import TICKS, Placement
 from fathom.lab.runs import Gate
 
-__all__ = ["LAG_S", "arrivals", "broken", "idle", "machine", "saturation", "under_fault", "work"]
+__all__ = ["LAG_S", "arrivals", "broken", "idle", "machine", "saturation", "under_fault", "whole", "work"]
 
 STEAL = 0.02  # of the time of all cores; more, and the host ran others in our place
 STEAL_COUNTING = 0.05  # a process clock stands still then: 10 % stolen were not seen in the CPU of slices of 0.15 s
@@ -95,6 +95,15 @@ def work(offered: Mapping[str, int], done: Mapping[str, int]) -> list[Gate]:
             gates.append(Gate(name="successes", value=0, limit=1, ok=False, says=f"not one {op} of {n} succeeded"))
     missed = (wanted - got) / wanted if wanted else 0.0
     return [*gates, _below("errors", missed, ERRORS, "the share of operations that did not succeed")]
+
+
+def whole(answers: int, degraded: int, *, counting: bool = False) -> list[Gate]:
+    """Whether people were given what they asked for: a home that falls back costs what a fallback costs.
+
+    What is counted is compared exactly, so there it may not happen once.
+    """
+    says = "the share of answers that a system with nothing broken gave in its lesser way"
+    return [_below("degraded", degraded / answers if answers else 0.0, 0.0 if counting else ERRORS, says)]
 
 
 def saturation(
