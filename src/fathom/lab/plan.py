@@ -42,6 +42,7 @@ __all__ = [
     "bisection_s",
     "draw",
     "hold_out_s",
+    "on_engines",
     "typed",
     "williams",
 ]
@@ -263,7 +264,7 @@ def draw(
     segment_s = load.lasts_s if load else 0.0
     rates = _duel_rates(dive, load, segment_s, blocks) if load and blocks else {}
     order = _order(list(choices), blocks, seed)
-    bodies = _Bodies(len(choices), len(controls), len(weighed), bool(question.base.nouns()))
+    bodies = _Bodies(len(choices), len(controls), len(weighed), on_engines(question, dive))
     parts, together = _parts(dive, pace, bodies, points, load, order, faults)
     command = _command(system, name, only, settings or {}, seed, mode, budget_s)
     if sum(parts.values()) > pace.budget_s:
@@ -453,6 +454,11 @@ class _Bodies(NamedTuple):
     controls: int
     weighed: int
     on_engines: bool
+
+
+def on_engines(question: Question, dive: type[Dive[Any]]) -> bool:
+    """Whether engines come up for each approach of a dive."""
+    return bool(question.base.nouns()) and dive.engines
 
 
 def _parts(

@@ -31,7 +31,7 @@ from fathom.lab.duel import Duel, Ground, operating_point
 from fathom.lab.flip import near_the_flip
 from fathom.lab.hiccups import Hiccups
 from fathom.lab.holdout import hold_out
-from fathom.lab.plan import Plan
+from fathom.lab.plan import Plan, on_engines
 from fathom.lab.runs import Finding, Segment, State, Writing
 from fathom.lab.trial import Trials, breakable
 from fathom.lab.warm import warm_up
@@ -274,11 +274,27 @@ def _as_named(dive: type[Dive[Any]], state: Mapping[str, float]) -> None:
 @contextlib.asynccontextmanager
 async def _approach(plan: Plan, bodies: Bodies, choice: Any, name: str) -> AsyncIterator[tuple[Any, Body | None]]:
     """A fresh approach and the body it lives in, if any: what was counted before is no part of what is counted now."""
-    if not plan.question.base.nouns():
-        yield plan.question.build(choice, None), None
+    if not on_engines(plan.question, plan.dive):
+        yield plan.question.build(choice, _NoEngines(plan.name)), None
         return
     async with bodies(choice, name, plan.placement.system) as body:
         yield body.approach, body
+
+
+class _NoEngines:
+    """Stands for the stores where nothing came up to lie in: whoever uses them all the same is told."""
+
+    def __init__(self, dive: str, noun: str = "") -> None:
+        self._dive, self._noun = dive, noun
+
+    def __getattr__(self, name: str) -> Any:
+        if not self._noun:
+            return _NoEngines(self._dive, name)
+        raise FathomError(
+            f"the dive {self._dive} asks the approach for its {self._noun}.{name}",
+            why="it says `engines = False`, so no engine came up, and there are no data",
+            fix="let it say nothing of engines, or count without them",
+        )
 
 
 @contextlib.contextmanager

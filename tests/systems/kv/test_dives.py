@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fathom.cli.bodies import Maker
 from fathom.engines.keeper import Keeper
+from fathom.errors import FathomError
 from fathom.history import laws_of
 from fathom.lab.machine import Placement
-from fathom.lab.plan import PACES, draw
+from fathom.lab.plan import PACES, draw, on_engines
 from fathom.lab.run import Ended, carry_out
 from tests.features import feature
 
@@ -39,12 +41,24 @@ def broken(ended: Ended) -> list:
 def test_a_dive_fits_the_time_of_its_mode_and_foretells_something(dive: str, mode):
     plan = draw(KV, dive, placement=Placement.of([0, 1]), mode=mode)
     assert plan.lasts_s <= plan.budget_s
+    assert not on_engines(plan.question, plan.dive), "what is simulated, or one store of its own, needs no cluster"
     assert plan.predictions
 
 
 def test_every_question_has_a_dive():
     asked = {draw(KV, dive, placement=Placement.of([0, 1])).question.name for dive in KV.dives}
     assert asked == set(KV.decisions)
+
+
+async def test_a_dive_that_wants_no_engines_is_told_when_it_uses_them_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def trial(dive: Any, approach: Any, turn: Any) -> dict[str, float]:
+        return {"passed": approach.cluster.size}
+
+    monkeypatch.setattr(draw(KV, "bloom", placement=Placement.of([0, 1])).dive, "trial", trial)
+    with pytest.raises(FathomError, match=r"the dive bloom asks the approach for its cluster\.size"):
+        await dived("bloom", tmp_path)
 
 
 @pytest.mark.slow

@@ -41,6 +41,7 @@ class Dive(Generic[S]):
     weighs: ClassVar[Any] = ()  # controls whose work is counted beside the others': a mistake has its price
     counts: ClassVar[Any] = ()  # names of the numbers that `trial` counts, for whom there is no load
     trial_s: ClassVar[float] = 1.0  # about how long `trial` takes, of one approach at one point
+    engines: ClassVar[bool] = True  # whether `trial` needs what lies in the system's engines; else none come up for it
     turned: ClassVar[Mapping[str, Any]] = {}  # knobs of the approaches as this dive needs them; `--set` goes before it
     keeps: ClassVar[Any] = None  # the law whose every breach in a trial is something that was lost
 

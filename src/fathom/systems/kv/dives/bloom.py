@@ -21,6 +21,7 @@ class Bloom(Dive[Any]):
     """A filter of so many bits for each key, beside none."""
 
     decision = Filter
+    engines = False
     trial_s = 2.0
     bits: int = sweep(2, 5, 10, 16)
     counts = "passed", "blocks_absent", "blocks_there", "bytes_a_key"

@@ -30,6 +30,7 @@ class Compaction(Dive[Any]):
     """Two ways to merge, with little and with more below the memtable."""
 
     decision = Merging
+    engines = False
     trial_s = 15.0
     keys: int = sweep(5_000, 30_000)
     counts = (

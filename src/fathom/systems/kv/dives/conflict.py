@@ -35,6 +35,7 @@ class Conflict(Dive[Any]):
     """Three ways to tell which write stays, with clocks that agree and clocks that do not."""
 
     decision = Deciding
+    engines = False
     skew_ms: int = sweep(0, 100, 400)
     weighs = ("wall-clock",)
     counts = "acknowledged", "lost", "outdone", "siblings_most"

@@ -26,6 +26,7 @@ class Detection(Dive[Any]):
     """Suspect at once, or when a silence is odd; an observer that is well, and one that starves."""
 
     decision = Judging
+    engines = False
     starved_ms: int = sweep(0, 40, 80)
     counts = "suspected_wrongly", "given_up_wrongly", "noticed_s", "known_to_all_s"
 

@@ -26,6 +26,7 @@ class Placement(Dive[Any]):
     """Five ways to place slots, on few nodes and on many."""
 
     decision = Placing
+    engines = False
     nodes: int = sweep(5, 20, 100)
     counts = "fullest", "fullest_most", "moved_coming", "moved_going"
 

@@ -30,6 +30,7 @@ class Quorum(Dive[Any]):
     """Four ways to count, with nobody dead, with one node, and with two."""
 
     decision = Counting
+    engines = False
     trial_s = 6.0
     dead: int = sweep(0, 1, 2)
     counts = "asked", "writes_failed", "reads_failed", "stale", "write_ms", "read_ms"

@@ -29,6 +29,7 @@ class Repair(Dive[Any]):
     """Each of three ways alone, and all together."""
 
     decision = Mending
+    engines = False
     trial_s = 5.0
     keeper: str = sweep("lives", "dies")
     counts = "stale", "stale_after_2_s", "stale_after_10_s", "stale_after_60_s", "equal_after_s"

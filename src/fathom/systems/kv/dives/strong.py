@@ -28,6 +28,7 @@ class Strong(Dive[Any]):
     """Two ways to keep one value, with one client and with many at once."""
 
     decision = Agreeing
+    engines = False
     clients: int = sweep(1, 4, 16)
     counts = "acknowledged", "lost", "failed", "add_ms", "read_ms", "messages_a_step"
 
