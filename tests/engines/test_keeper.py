@@ -455,17 +455,17 @@ async def test_a_run_that_is_killed_at_any_moment_leaves_nothing(seed: int, cach
 
 
 @pytest.mark.slow
-async def test_fifty_runs_killed_at_fifty_random_moments_leave_nothing(caches: Path):
+async def test_many_runs_killed_at_random_moments_leave_nothing(caches: Path):
     at_once = asyncio.Semaphore(6)
 
     async def one(seed: int) -> tuple[str | None, int]:
         async with at_once:
             return await kill_at_a_random_moment(seed, caches)
 
-    ends = await asyncio.gather(*map(one, range(100, 150)))
+    ends = await asyncio.gather(*map(one, range(100, 124)))
     faults = [fault for fault, _ in ends if fault]
     assert not faults, "\n".join(faults)
-    assert len([seen for _, seen in ends if seen >= 5]) >= 15, "too few were killed when engines were up"
+    assert len([seen for _, seen in ends if seen >= 5]) >= 6, "too few were killed when engines were up"
     assert any(seen > 10 for _, seen in ends), "none was killed with a PostgreSQL among its engines"
     assert not unfinished(caches)
 

@@ -256,7 +256,7 @@ class Twins:
     async def latest(self, viewer: int) -> None:
         """Go down everybody's posts to the end, while nobody writes."""
         limit, cursor = self.dice.randint(1, 9), None
-        for _ in range(400):
+        for _ in range(240):
             piece = await self.ask("latest", viewer, cursor, limit)
             cursor = piece.next
             if cursor is None:
@@ -326,7 +326,7 @@ async def twins(world: World, timeline: Any, seed: int) -> Twins:
 async def test_it_answers_as_the_model_does(world: World, approach: str, seed: int):
     async with world.open(approach, SMALL[approach], clock=world.clock, mint=world.clock.mint()) as timeline:
         them = await twins(world, timeline, seed)
-        for _ in range(400):
+        for _ in range(240):
             await them.step()
         await them.at_last()
 
@@ -390,7 +390,7 @@ async def test_it_answers_as_the_model_does_however_likes_are_counted(world: Wor
     async with world.open(approach, SMALL[approach], **how) as timeline:
         them = await twins(world, timeline, seed=9)
         them.late = counters == "asynchronous"
-        for _ in range(300):
+        for _ in range(180):
             await them.step()
         await them.at_last()
 
@@ -411,7 +411,7 @@ async def test_it_answers_as_the_model_does_whoever_makes_what_trends(world: Wor
 async def test_it_answers_as_the_model_does_while_another_way_to_count_takes_over(world: World, seed: int):
     async with world.open("on-write", SMALL["on-write"], clock=world.clock, mint=world.clock.mint()) as timeline:
         them = await twins(world, timeline, seed)
-        for _ in range(14):
+        for _ in range(10):
             counters = them.dice.choice(COUNTERS[:-1])
             them.asked.append(f"switch to {counters}")
             await world.switch(counters, decision="counters")
@@ -426,8 +426,8 @@ async def test_it_answers_as_the_model_does_while_another_way_to_count_takes_ove
 async def test_it_answers_as_the_model_does_while_approaches_take_over(world: World, seed: int):
     async with world.open("on-write", SMALL["on-write"], clock=world.clock, mint=world.clock.mint()) as timeline:
         them = await twins(world, timeline, seed)
-        for _ in range(12):
-            for _ in range(30):
+        for _ in range(10):
+            for _ in range(24):
                 await them.step()
             approach = them.dice.choice(APPROACHES)
             them.asked.append(f"switch to {approach}")
