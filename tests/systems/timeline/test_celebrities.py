@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+from fathom.lab.dive import Outage
 from fathom.lab.machine import Placement
 from fathom.lab.plan import draw
 
@@ -30,6 +32,7 @@ def test_the_dive_about_who_pays_still_compares_three():
 async def test_a_sample_costs_less_and_a_line_of_whole_posts_is_unfair(tmp_path: Path):
     asked = {"only": ["lossy", "fifo"], "settings": {"follows": "600", "limit": "150"}}
     plan = counted_once(draw(TIMELINE, "celebrities", placement=Placement.here(), mode="quick", **asked))
+    plan = dataclasses.replace(plan, faults=(Outage("cache", from_s=1.5, until_s=1.8),))
     ended = await carried_out(plan, tmp_path)
     assert ended.state == "complete", ended.why
     found = {finding.id: finding for finding in ended.findings}
