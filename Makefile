@@ -6,6 +6,8 @@ PYTHON ?=
 TESTS ?=
 WORKERS ?= 3
 export PYTHON
+# Tests start hundreds of processes: where none may keep what it compiled, half of their CPU goes into compiling.
+unexport PYTHONDONTWRITEBYTECODE
 
 RUN := ./.venv/bin/python -P -m
 READY := ./fathom --set-up
