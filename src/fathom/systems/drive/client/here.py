@@ -1,0 +1,280 @@
+"""What a plan asks of the local folder, done: each step looks first whether what was planned with still holds."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Coroutine, Iterable
+from hashlib import sha256
+from typing import Any
+
+from fathom.blocks.reconcile import ROOT, Agree, Aside, Cut, Drop, Make, Move, Op, Put, Tie
+from fathom.errors import Refusal
+
+from ..api import Chunk, Content, Manifest, NodeId
+from ..core.files import Changed, Files, Path, Seen, Stat
+from ..core.state import Hashed, Known
+from ..model.checks import content_of
+from .look import Local, settled
+from .place import Knobs, Place, Tell, several, under_way
+
+__all__ = ["Here"]
+
+
+class Here:
+    """Does steps on the local side. What could not be done is in `hindered`: the plan is made anew then.
+
+    A file that is written comes whole and proven into a place of its own, is durable there, and only then gets its
+    name; that name is durable before the tie is. A file that goes is one that the drive has, at the version that was
+    dropped or replaced there: it stays in the drive's trash or among its versions, so it is not kept here as well.
+    """
+
+    def __init__(self, place: Place, files: Files, known: Known, local: Local, knobs: Knobs, tell: Tell) -> None:
+        self._place, self._files, self._known, self._local = place, files, known, local
+        self._knobs, self._tell = knobs, tell
+        self._numbers = itertools.count()
+        self._touched: dict[Path, None] = {}  # folders in which a name changed that is not durable yet, in order
+        self._ties: list[Tie] = []
+        self._untied: list[object] = []
+        self._where: dict[str, list[tuple[str, int]]] | None = None
+        self.hindered: dict[str, str] = {}
+
+    async def do(self, ops: Iterable[Op]) -> int:
+        """Do steps, and make them durable; return how many were done."""
+        done, fetched = list[int](), list[Make | Put]()
+
+        async def fetch(op: Make | Put) -> None:
+            done.append(await self._try(op, self._file(op)))
+
+        try:
+            for op in ops:
+                if isinstance(op, Put) or (isinstance(op, Make) and op.content is not None):
+                    fetched.append(op)
+                else:
+                    done.append(await self._try(op, self._step(op)))
+            await several(self._knobs.fetches, [lambda op=op: fetch(op) for op in fetched])
+        except Exception:
+            await self._durable()
+            raise
+        await self._durable()
+        return sum(done)
+
+    async def _durable(self) -> None:
+        """Sync the folders, then remember: a tie to what a crash takes back would be a deletion in our name."""
+        for folder in self._touched:
+            try:
+                await self._files.sync(folder)
+            except (FileNotFoundError, NotADirectoryError):
+                self._tell("a folder went before it was synced", "/".join(folder))
+        self._touched.clear()
+        for remote in self._untied:
+            self._known.untie(remote)
+        for tie in self._ties:
+            self._known.tie(tie)
+        self._untied, self._ties = [], []
+        await self._known.keep()
+
+    async def _try(self, op: Op, step: Coroutine[Any, Any, None]) -> int:
+        """Do a step; a step whose time is over, or that the disk refuses, hinders only itself."""
+        try:
+            await step
+        except (TimeoutError, ConnectionError):
+            raise
+        except Changed as changed:
+            self._hinder(op, str(changed) or "it changed meanwhile")
+        except OSError as fault:
+            self._hinder(op, fault.strerror or repr(fault))
+        except Refusal as refusal:
+            if refusal.code not in ("not-found", "conflict"):
+                raise
+            self._hinder(op, refusal.says)
+        else:
+            self._tell(type(op).__name__.lower(), self._name_of(op))
+            return 1
+        return 0
+
+    def _hinder(self, op: Op, why: str) -> None:
+        name = self._name_of(op)
+        self.hindered[name] = why
+        self._tell("hindered", f"{name}: {why}")
+
+    def _name_of(self, op: Op) -> str:
+        try:
+            match op:
+                case Make(_, _, parent, name, _) | Move(_, _, parent, name):
+                    return "/".join((*self._local.path(parent), name))
+                case Put(_, id, _, _) | Drop(_, id, _) | Aside(id, _, _):
+                    return "/".join(self._local.path(id))
+                case Agree(tie) | Cut(tie):
+                    return tie.name
+        except Changed:
+            return str(op)
+
+    async def _step(self, op: Op) -> None:
+        match op:
+            case Agree(tie):
+                self._known.tie(tie)
+            case Cut(tie):
+                self._known.untie(tie.remote)
+            case Make(_, source, parent, name, _):
+                await self._folder(source, parent, name)
+            case Move(_, id, parent, name):
+                tie = self._known.ties.of_local[id]
+                await self._move(str(id), parent, name)
+                there = ROOT if parent == ROOT else self._known.ties.of_local[parent].remote
+                self._ties.append(tie._replace(parent=there, name=name))
+            case Aside(id, name, cut):
+                await self._move(str(id), self._local.tree[id].parent, name)
+                if cut is not None:
+                    self._untied.append(cut)
+            case Drop(_, id, _):
+                await self._drop(str(id))
+            case Put():
+                raise AssertionError("files are written by _file")
+
+    async def _folder(self, source: object, parent: object, name: str) -> None:
+        above = self._local.path(parent)
+        stat = await self._files.make_folder((*above, name), str(parent))
+        self._touched[above] = None
+        self._local.put(stat.id, Seen(str(parent), name, stat), None)
+        self._ties.append(self._tie(stat.id, source))
+
+    def _tie(self, local: str, source: object) -> Tie:
+        node = self._known.remote[_number(source)]
+        content = node.content.digest if node.content else None
+        return Tie(local, source, node.parent or ROOT, node.name, content)
+
+    async def _move(self, id: str, parent: object, name: str) -> None:
+        seen, path = self._local.seen.get(id), self._local.path(id)
+        if seen is None or self._local.tree[id].name != seen.name:
+            raise Changed("it has a name here that cannot be synced")
+        if (seen.parent, seen.name) == (parent, name):
+            return
+        above = self._local.path(parent)
+        stat = await self._files.move(path, seen.stat.id, (*above, name), str(parent))
+        self._touched |= {path[:-1]: None, above: None}
+        self._local.put(id, Seen(str(parent), name, stat), self._local.tree[id].content)
+
+    def _certain(self, id: str) -> Stat:
+        """Return how a file was when it certainly held what is known of it; `Changed` if nobody can tell."""
+        seen = self._local.seen.get(id)
+        if seen is None or id in self._local.busy:
+            raise Changed("it changed while it was read")
+        if seen.stat.kind == "file" and not settled(seen.stat, self._known.files.get(id), self._knobs.grain_ns):
+            raise Changed("it was written a moment ago")
+        if self._known.files.get(id) and self._known.files[id].content != self._local.tree[id].content:
+            raise Changed("it holds something else")
+        return seen.stat
+
+    async def _drop(self, id: str) -> None:
+        path, stat = self._local.path(id), self._certain(id)
+        tie = self._known.ties.of_local[id]
+        await self._files.remove(path, stat)
+        self._touched[path[:-1]] = None
+        self._known.forget(id)
+        self._local.remove(id)
+        self._untied.append(tie.remote)
+
+    # Files -----------------------------------------------------------------------------------------------------------
+
+    async def _file(self, op: Make | Put) -> None:
+        """Write a file as the drive has it."""
+        if isinstance(op, Make):
+            parent, name, instead, node = op.parent, op.name, None, self._known.remote[_number(op.source)]
+        else:
+            instead = self._certain(str(op.id))
+            seen = self._local.seen[str(op.id)]
+            parent, name = seen.parent, seen.name
+            node = self._known.remote[_number(self._known.ties.of_local[op.id].remote)]
+        assert node.content is not None
+        manifest = await under_way(
+            self._place.drive.manifest(self._place.user, self._place.space, NodeId(node.id), node.version)
+        )
+        content = content_of(manifest.chunks)
+        if content != node.content:
+            raise Changed("the drive holds something else by now")
+        temp = f"{node.id}-{node.version}-{next(self._numbers)}"
+        try:
+            await self._write(temp, manifest)
+            await self._files.seal(temp, node.modified_ms * 1_000_000)
+            above = self._local.path(parent)
+            stat = await self._files.place(temp, (*above, name), str(parent), instead)
+        except BaseException:
+            await self._files.discard(temp)
+            raise
+        self._touched[above] = None
+        self._placed(op, Seen(str(parent), name, stat), manifest, content)
+
+    def _placed(self, op: Make | Put, seen: Seen, manifest: Manifest, content: Content) -> None:
+        stat = seen.stat
+        self._known.hashed(
+            stat.id,
+            Hashed(stat.size, stat.mtime_ns, stat.ctime_ns, 0, content.digest, manifest.cutting, manifest.chunks),
+        )
+        if isinstance(op, Put):
+            tie = self._known.ties.of_local[op.id]
+            self._known.forget(str(op.id))
+            self._local.remove(op.id)
+            self._ties.append(tie._replace(local=stat.id, content=content.digest))
+        else:
+            self._ties.append(self._tie(stat.id, op.source))
+        self._local.put(stat.id, seen, content.digest)
+
+    async def _write(self, temp: str, manifest: Manifest) -> None:
+        """Write all chunks, each proven, several at once; those that lie in a file here are not fetched."""
+        if not manifest.chunks:
+            await self._files.write(temp, 0, b"")
+        offset = 0
+        group: list[tuple[int, Chunk]] = []
+        for chunk in manifest.chunks:
+            group.append((offset, chunk))
+            offset += chunk.size
+            if len(group) == self._knobs.packs:
+                await self._chunks(temp, group)
+                group = []
+        await self._chunks(temp, group)
+
+    async def _chunks(self, temp: str, group: list[tuple[int, Chunk]]) -> None:
+        if len(group) == 1:
+            await self._chunk(temp, *group[0])
+        else:
+            await several(len(group), [lambda at=at, chunk=chunk: self._chunk(temp, at, chunk) for at, chunk in group])
+
+    async def _chunk(self, temp: str, offset: int, chunk: Chunk) -> None:
+        data = await self._lies_here(chunk)
+        if data is None:
+            data = await under_way(self._place.drive.chunk(self._place.user, self._place.space, chunk.digest))
+            if len(data) != chunk.size or await _digest(data) != chunk.digest:
+                raise Changed(f"chunk {chunk.digest} is not what its digest says")
+            self._tell("fetched", chunk.digest)
+        await self._files.write(temp, offset, data)
+
+    async def _lies_here(self, chunk: Chunk) -> bytes | None:
+        """Return a chunk from a file of this folder that still has it."""
+        if self._where is None:
+            self._where = {}
+            for id, hashed in self._known.files.items():
+                at = 0
+                for each in hashed.chunks:
+                    self._where.setdefault(each.digest, []).append((id, at))
+                    at += each.size
+        for id, at in self._where.get(chunk.digest, ())[:3]:
+            try:
+                _, data = await self._files.read(self._local.path(id), at, chunk.size)
+            except (OSError, Changed):
+                continue
+            if len(data) == chunk.size and await _digest(data) == chunk.digest:
+                self._tell("copied", chunk.digest)
+                return data
+        return None
+
+
+async def _digest(data: bytes) -> str:
+    if len(data) < 1 << 18:
+        return sha256(data).hexdigest()
+    return (await asyncio.to_thread(sha256, data)).hexdigest()
+
+
+def _number(id: object) -> int:
+    assert isinstance(id, int)
+    return id

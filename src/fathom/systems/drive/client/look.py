@@ -1,0 +1,264 @@
+"""How a client comes to know its own folder: what is there, what it holds, and what is left out and why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Hashable
+from hashlib import sha256
+
+from fathom.blocks.chunking import Cutting
+from fathom.blocks.names import elsewhere, key, refused
+from fathom.blocks.reconcile import ROOT, Node
+from fathom.errors import EXIT_BROKE, FathomError
+
+from ..api import Chunk, Digest
+from ..core.files import Changed, Files, Path, Scan, Seen, Stat
+from ..core.ignore import IGNORE, Rules
+from ..core.state import Hashed, Known
+from ..model.checks import content_of
+from .place import Knobs, Tell, several
+
+__all__ = ["Local", "look", "read_rules", "said", "settled"]
+
+COARSE_NS = 1_000_000  # a file system that stamps no finer than this may stamp every two seconds
+COARSE_GRAIN_NS = 2_000_000_000
+
+
+class Local:
+    """The folder as it was seen, kept in step with what the client does to it."""
+
+    def __init__(self) -> None:
+        self.tree: dict[Hashable, Node] = {}
+        self.seen: dict[str, Seen] = {}
+        self.skipped: dict[str, str] = {}  # path → why it is not synced
+        self.notes: dict[str, str] = {}  # path → what somebody should know of it
+        self.busy: set[str] = set()  # ids of files that changed while they were read
+        self.steady = False
+
+    def path(self, id: object) -> Path:
+        """Return where something is; `Changed` if it was not seen."""
+        names: list[str] = []
+        while id != ROOT:
+            seen = self.seen.get(str(id))
+            if seen is None:
+                raise Changed(f"{id} was not seen")
+            names.append(seen.name)
+            id = seen.parent
+        return tuple(reversed(names))
+
+    def put(self, id: str, seen: Seen, content: str | None) -> None:
+        self.seen[id] = seen
+        self.tree[id] = Node(seen.parent, seen.name, content)
+
+    def remove(self, id: object) -> None:
+        self.seen.pop(str(id), None)
+        self.tree.pop(id, None)
+
+
+def settled(stat: Stat, hashed: Hashed | None, grain_ns: int) -> bool:
+    """Tell whether a file holds what it held when it was read: as long ago as its stamps can tell changes apart.
+
+    It is `ctime` that is believed: whoever writes cannot set it.
+    """
+    if hashed is None or (hashed.size, hashed.mtime_ns, hashed.ctime_ns) != (stat.size, stat.mtime_ns, stat.ctime_ns):
+        return False
+    grain_ns = grain_ns if stat.ctime_ns % COARSE_NS else COARSE_GRAIN_NS
+    return hashed.at_ns - stat.ctime_ns >= grain_ns
+
+
+def said(path: Path) -> str:
+    """Return a path as it can be printed, whatever bytes are in it."""
+    return "/".join(path).encode(errors="backslashreplace").decode()
+
+
+async def read_rules(files: Files) -> Rules:
+    try:
+        _, text = await files.read((IGNORE,), 0, 1 << 20)
+    except (OSError, Changed):
+        return Rules()
+    return Rules(text.decode(errors="replace").splitlines())
+
+
+async def look(files: Files, known: Known, knobs: Knobs, tell: Tell) -> Local:
+    """Return the folder as it is. Raises FathomError if something else lies in its place."""
+    await _ours(files, known)
+    rules = await read_rules(files)
+    wanted = _wanted(known)
+
+    def enter(path: Path, id: str) -> bool:
+        return id in known.ties.of_local or not rules.ignore(path, True) or (key(path[-1]) in wanted)
+
+    scan = await files.scan(enter)
+    await _ours(files, known)  # it may have gone away meanwhile, and all that was in it
+    local = Local()
+    local.steady = scan.steady
+    hashing = _gather(local, scan, known, rules, wanted)
+    await _contents(local, hashing, files, known, knobs, tell)
+    _blind(local, scan, known)
+    for id in [id for id in known.files if id not in local.seen]:
+        known.forget(id)
+    await known.keep()
+    return local
+
+
+async def _ours(files: Files, known: Known) -> None:
+    try:
+        marker = await files.marker()
+    except OSError as fault:
+        marker = f"({fault})"
+    if marker != known.about.folder:
+        raise FathomError(
+            "the synced folder is not there",
+            why=f"another folder, or none, is in its place{f': its mark is {marker[:80]!r}' if marker else ''}",
+            fix="mount it, or move it back; nothing is deleted anywhere because of this",
+            code=EXIT_BROKE,
+        )
+
+
+def _wanted(known: Known) -> set[str]:
+    """Return names that the drive has and this folder has not yet: who was interrupted may have just made them."""
+    return {key(node.name) for node in known.remote.values() if node.id not in known.ties.of_remote}
+
+
+def _gather(local: Local, scan: Scan, known: Known, rules: Rules, wanted: set[str]) -> list[str]:
+    """Take in what was seen; return those files whose content is asked for."""
+    hashing: list[str] = []
+    links: defaultdict[str, int] = defaultdict(int)
+    for seen in scan.seen:
+        stat = seen.stat
+        if seen.parent != ROOT and seen.parent not in local.seen:
+            continue  # in a folder that is left out
+        id = stat.id
+        if stat.kind != "folder" and (n := links[stat.id]):
+            id = f"{stat.id}/{n}"  # another name of the same file: a file of its own to everybody else
+        links[stat.id] += 1
+        local.seen[id] = seen
+        path = local.path(id)
+        tie = known.ties.of_local.get(id)
+        why = _left_out(seen)
+        if not why and tie is None and rules.ignore(path, stat.kind == "folder") and key(seen.name) not in wanted:
+            why = "ignored"
+        if why:
+            local.skipped[said(path)] = why
+            if tie is None:
+                del local.seen[id]
+            else:
+                local.tree[id] = Node(seen.parent, tie.name, tie.content)
+            continue
+        if note := elsewhere(seen.name):
+            local.notes[said(path)] = note
+        local.tree[id] = Node(seen.parent, seen.name, None)
+        if stat.kind == "file":
+            hashing.append(id)
+    return hashing
+
+
+def _left_out(seen: Seen) -> str:
+    if seen.stat.kind == "link":
+        return "a symbolic link"
+    if seen.stat.kind == "special":
+        return "neither a file nor a folder"
+    return refused(seen.name)
+
+
+async def _contents(local: Local, hashing: list[str], files: Files, known: Known, knobs: Knobs, tell: Tell) -> None:
+    """Find out what files hold; one that cannot be read holds what was last agreed, or is left out."""
+    anew: list[str] = []
+    for id in hashing:
+        hashed = known.files.get(id)
+        if hashed is not None and settled(local.seen[id].stat, hashed, knobs.grain_ns):
+            local.tree[id] = local.tree[id]._replace(content=hashed.content)
+        else:
+            anew.append(id)
+
+    async def one(id: str) -> None:
+        seen, path, why = local.seen[id], local.path(id), ""
+        try:
+            hashed = await _hashed(files, path, seen.stat, known.files.get(id), known.about.cutting, knobs)
+        except OSError as fault:
+            hashed, why = None, fault.strerror or repr(fault)
+        if hashed is not None:
+            if hashed != known.files.get(id):
+                known.hashed(id, hashed)
+            local.tree[id] = local.tree[id]._replace(content=hashed.content)
+            tell("hashed", "/".join(path))
+            return
+        if why:
+            local.skipped[said(path)] = why
+        else:
+            local.busy.add(id)
+            tell("busy", "/".join(path))
+        tie = known.ties.of_local.get(id)
+        if tie is None:
+            local.remove(id)
+        else:
+            local.tree[id] = local.tree[id]._replace(content=tie.content)
+
+    await several(knobs.hashes, [lambda id=id: one(id) for id in anew])
+
+
+async def _hashed(
+    files: Files, path: Path, stat: Stat, before: Hashed | None, cutting: str, knobs: Knobs
+) -> Hashed | None:
+    """Read a file; None if it changed meanwhile.
+
+    One that was cut in another way is cut so again: if it still holds the same it is not another file for that.
+    """
+    if before is not None and before.cutting != cutting:
+        hashed = await _cut(files, path, stat, before.cutting, knobs)
+        if hashed is None or hashed.content == before.content:
+            return hashed
+    return await _cut(files, path, stat, cutting, knobs)
+
+
+async def _cut(files: Files, path: Path, stat: Stat, cutting: str, knobs: Knobs) -> Hashed | None:
+    at_ns, way = files.now_ns(), Cutting.of(cutting)
+    chunks: list[Chunk] = []
+    rest, offset = b"", 0
+    while True:
+        try:
+            now, data = await files.read(path, offset, knobs.piece_bytes)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        offset += len(data)
+        if now != stat or (not data and offset < stat.size):
+            return None
+        last = offset >= stat.size
+        rest = rest + data if rest else data
+        small = len(rest) < 1 << 18
+        end = _take(way, rest, last, chunks) if small else await asyncio.to_thread(_take, way, rest, last, chunks)
+        rest = rest[end:]
+        if last:
+            break
+    content = content_of(chunks)
+    return Hashed(stat.size, stat.mtime_ns, stat.ctime_ns, at_ns, content.digest, cutting, chunks)
+
+
+def _take(way: Cutting, data: bytes, last: bool, chunks: list[Chunk]) -> int:
+    """Add the chunks of some data that are sure; return where they end."""
+    view, begin = memoryview(data), 0
+    for end in way.ends(data, last=last):
+        chunks.append(Chunk(Digest(sha256(view[begin:end]).hexdigest()), end - begin))
+        begin = end
+    return begin
+
+
+def _blind(local: Local, scan: Scan, known: Known) -> None:
+    """What was in a folder that cannot be read now is taken to be as it was."""
+    for id, why in scan.blind.items():
+        if id in local.seen:
+            local.skipped[said(local.path(id))] = why
+    if not scan.blind:
+        return
+    within: defaultdict[object, list[str]] = defaultdict(list)
+    for tie in known.ties:
+        within[tie.parent].append(str(tie.local))
+    waiting = [id for id in scan.blind if id in known.ties.of_local]
+    while waiting:
+        folder = waiting.pop()
+        for id in within[known.ties.of_local[folder].remote]:
+            if id not in local.tree:
+                tie = known.ties.of_local[id]
+                local.tree[id] = Node(folder, tie.name, tie.content)
+                waiting.append(id)

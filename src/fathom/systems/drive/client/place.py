@@ -1,0 +1,82 @@
+"""Whose space of which drive a folder is kept as, and what a client may turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from fathom.errors import Refusal
+
+from ..api import PACK_BYTES_MAX, Drive, SpaceId, UserId
+
+__all__ = ["AWAY", "Away", "Knobs", "Place", "Tell", "several", "under_way"]
+
+T = TypeVar("T")
+Tell = Callable[[str, str], None]  # what was done, and to what: for progress, and for simulations that count
+AWAY = ("unavailable", "too-many")  # refusals after which the same may be asked again
+
+
+class Place(NamedTuple):
+    """A space of a drive, and who asks for it."""
+
+    drive: Drive
+    user: UserId
+    space: SpaceId
+
+
+class Knobs(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be turned. `grain_ns` is how finely files are stamped: what changed within it may look unchanged."""
+
+    edits: int = 500  # a commit
+    batch_bytes: int = 256 << 20  # of files of one commit
+    pack_bytes: int = PACK_BYTES_MAX - (1 << 20)
+    piece_bytes: int = 4 << 20  # that are read at once
+    packs: int = 4  # given at once
+    fetches: int = 8  # files fetched at once
+    hashes: int = 4  # files hashed at once
+    grain_ns: int = 20_000_000
+    drops_least: int = 20  # deletions that are never called many
+    drops_share: float = 0.5
+    rounds: int = 50
+
+
+class Away(Exception):
+    """The drive does not answer, or asks for patience: nobody knows what it did last."""
+
+    def __init__(self, why: str, retry_s: float | None = None) -> None:
+        super().__init__(why)
+        self.retry_s = retry_s
+
+
+async def under_way(answer: Awaitable[T]) -> T:
+    """Return an answer of the drive; raise `Away` where there is none."""
+    try:
+        return await answer
+    except (TimeoutError, ConnectionError) as lost:
+        raise Away(f"the drive did not answer: {lost!r}") from lost
+    except Refusal as refusal:
+        if refusal.code in AWAY:
+            raise Away(refusal.says, refusal.retry_s) from refusal
+        raise
+
+
+async def several(many: int, works: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Do works, so many at a time; the first that fails ends it, after those under way have ended."""
+    waiting = iter(list(works))
+    failed: list[BaseException] = []
+
+    async def one() -> None:
+        for work in waiting:
+            if failed:
+                return
+            try:
+                await work()
+            except Exception as fault:
+                failed.append(fault)
+
+    await asyncio.gather(*(one() for _ in range(many)))
+    if failed:
+        raise failed[0]

@@ -1,0 +1,163 @@
+"""A folder and a space become one: fetch, look, plan and do, again and again, until there is nothing to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Sequence
+from hashlib import sha256
+
+import msgspec
+
+from fathom.blocks.names import conflicted
+from fathom.blocks.reconcile import ROOT, Drop, Node, Op, plan
+from fathom.blocks.reconcile import Aside as AsideOp
+from fathom.errors import EXIT_BROKE, FathomError
+
+from ..core.files import Files
+from ..core.state import Known
+from .fetch import fetch
+from .here import Here
+from .look import Local, look
+from .place import Knobs, Place, Tell
+from .there import There
+
+__all__ = ["Report", "Syncer", "aside_of", "remote_tree", "too_many"]
+
+LOOKS = 5  # at a folder that does not hold still, before what was not seen is taken to be where it was
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What a sync came to. `rest`: both sides are one. `skipped` is not synced; `notes` warn of other systems."""
+
+    rest: bool = False
+    done: int = 0
+    hindered: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+    notes: dict[str, str] = {}
+
+
+class Syncer:
+    """One folder of one space. `mint` gives keys that are never given twice, in this life or any other."""
+
+    def __init__(
+        self,
+        place: Place,
+        files: Files,
+        known: Known,
+        mint: Callable[[], str],
+        *,
+        knobs: Knobs | None = None,
+        tell: Tell = lambda what, whom: None,
+        allow_deletions: int = 0,
+    ) -> None:
+        self._place, self._files, self._known = place, files, known
+        self._knobs, self._tell = knobs or Knobs(), tell
+        self._allowed = allow_deletions
+        self._there = There(place, files, known, self._knobs, mint, tell)
+        self._begun = False
+
+    async def sync(self) -> Report:
+        """Bring both sides together, as far as can be done now. Raises `Away`; FathomError where it must not go on."""
+        if not self._begun:
+            await self._files.clear()
+            self._begun = True
+        report = Report()
+        for _ in range(self._knobs.rounds):
+            done = await self._round(report)
+            report.done += done
+            if report.rest:
+                return report
+            if not done:
+                break
+        return report
+
+    async def _round(self, report: Report) -> int:
+        known = self._known
+        await fetch(self._place, known, self._tell)
+        done = await self._there.again()
+        if done:
+            await fetch(self._place, known, self._tell)
+        local = await self._look()
+        report.skipped, report.notes = local.skipped, local.notes
+        here = Here(self._place, self._files, known, local, self._knobs, self._tell)
+        hindered: dict[str, str] = {
+            "/".join(local.path(id)): "it is being written" for id in local.busy if id in local.seen
+        }
+        for _ in range(self._knobs.rounds):
+            ops = plan(local.tree, remote_tree(known), list(known.ties), aside_of(known.about.device))
+            if not ops:
+                report.rest = not (done or local.busy or hindered)
+                break
+            too_many(ops, known, self._knobs, self._allowed)
+            self._say(ops, local)
+            theirs = [op for op in ops if getattr(op, "side", "local") == "remote"]
+            ours = [op for op in ops if getattr(op, "side", "local") == "local"]
+            step = await here.do(ours)
+            if theirs:
+                step += await self._there.do(theirs, local)
+                await fetch(self._place, known, self._tell)
+            hindered |= here.hindered | self._there.hindered
+            done += step
+            if not step:
+                break
+        report.hindered = hindered
+        return done
+
+    async def _look(self) -> Local:
+        """Look at the folder; what is gone is believed only where nothing can have moved past the look."""
+        looks = 0
+        while True:
+            local, looks = await look(self._files, self._known, self._knobs, self._tell), looks + 1
+            if local.steady or all(tie.local in local.tree for tie in self._known.ties):
+                return local
+            self._tell("the folder did not hold still", "")
+            if looks == LOOKS:
+                break
+            await asyncio.sleep(self._knobs.grain_ns * 1.5 / 1e9)
+        for tie in self._known.ties:
+            if tie.local not in local.tree:
+                above = self._known.ties.of_remote.get(tie.parent)
+                if tie.parent == ROOT or above is not None:
+                    local.tree[tie.local] = Node(above.local if above else ROOT, tie.name, tie.content)
+        return local
+
+    def _say(self, ops: Sequence[Op], local: Local) -> None:
+        for op in ops:
+            if isinstance(op, AsideOp):
+                mine = local.tree[op.id].content
+                theirs = self._known.remote.get(op.cut) if isinstance(op.cut, int) else None
+                same = theirs is not None and theirs.content is not None and theirs.content.digest == mine
+                self._tell("equal contents in conflict" if same else "conflict", "/".join(local.path(op.id)))
+
+
+def remote_tree(known: Known) -> dict[Hashable, Node]:
+    """Return the drive's tree as it is planned with."""
+    return {
+        id: Node(node.parent or ROOT, node.name, node.content.digest if node.content else None)
+        for id, node in known.remote.items()
+    }
+
+
+def aside_of(device: str) -> Callable[[str, str | None, int], str]:
+    """Return how a device calls what it sets aside: the same name for the same content."""
+
+    def aside(name: str, content: str | None, n: int) -> str:
+        version = content if content and not n else sha256(f"{content or name}/{n}".encode()).hexdigest()
+        return conflicted(name, device, version)
+
+    return aside
+
+
+def too_many(ops: Sequence[Op], known: Known, knobs: Knobs, allowed: int) -> None:
+    """Refuse to delete most of somebody's files, on either side, before anybody has said that they shall go."""
+    files = sum(tie.content is not None for tie in known.ties)
+    for side, where in (("local", "in this folder"), ("remote", "on the drive")):
+        drops = sum(isinstance(op, Drop) and op.side == side and op.was is not None for op in ops)
+        if drops >= knobs.drops_least and drops > knobs.drops_share * files and drops > allowed:
+            other = "on the drive" if side == "local" else "in this folder"
+            raise FathomError(
+                f"{drops:,} of {files:,} files would be deleted {where}",
+                why=f"they are no longer {other}, and so many at once are more often a mistake than a wish",
+                fix=f"bring them back; or, if they shall go, say so: --allow-deletions {drops}",
+                code=EXIT_BROKE,
+            )

@@ -1,0 +1,262 @@
+"""What a plan asks of the drive, done: chunks first, then edits that are asked again until there is an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import NamedTuple
+
+from fathom.blocks.packs import pack
+from fathom.blocks.reconcile import ROOT, Drop, Make, Move, Op, Put, Tie
+from fathom.errors import Refusal
+
+from .. import api
+from ..api import CHUNKS_MAX, Chunk, Edit, Manifest, NodeId, SessionId
+from ..api import ROOT as TOP
+from ..core.files import Changed, Files, Stat
+from ..core.state import Asked, Hashed, Known
+from .look import Local
+from .place import Knobs, Place, Tell, several, under_way
+
+__all__ = ["There"]
+
+
+class Wish(NamedTuple):
+    """An edit, and the local file that it is about, if it is about one."""
+
+    edit: Edit
+    local: str = ""
+    content: str | None = None
+    hashed: Hashed | None = None
+
+
+class There:
+    """Does steps on the drive's side."""
+
+    def __init__(
+        self, place: Place, files: Files, known: Known, knobs: Knobs, mint: Callable[[], str], tell: Tell
+    ) -> None:
+        self._place, self._files, self._known = place, files, known
+        self._knobs, self._mint, self._tell = knobs, mint, tell
+        self.hindered: dict[str, str] = {}
+
+    async def do(self, ops: Iterable[Op], local: Local) -> int:
+        """Do steps; return how many were done."""
+        self.hindered = {}
+        wishes = [wish for op in ops if (wish := self._wish(op, local)) is not None]
+        done = 0
+        for batch in self._batches(wishes):
+            done += await self._batch(batch, local)
+        return done
+
+    async def again(self) -> int:
+        """Ask again what has no answer yet; return how many of it was done."""
+        if not self._known.asked:
+            return 0
+        self._tell("asked again", str(len(self._known.asked)))
+        return await self._ask(sorted(self._known.asked.values(), key=lambda it: it.number), again=True)
+
+    # Which edits -----------------------------------------------------------------------------------------------------
+
+    def _wish(self, op: Op, local: Local) -> Wish | None:
+        known = self._known
+        match op:
+            case Make(_, source, parent, name, None):
+                return Wish(api.Make(key=self._mint(), parent=_id(parent), name=name), str(source))
+            case Make(_, source, parent, name, content):
+                hashed, stat = self._hashed(source, content, local)
+                if hashed is None:
+                    return None
+                manifest = Manifest(cutting=hashed.cutting, chunks=hashed.chunks)
+                edit = api.Make(
+                    key=self._mint(), parent=_id(parent), name=name, manifest=manifest, modified_ms=_ms(stat)
+                )
+                return Wish(edit, str(source), content, hashed)
+            case Put(_, id, content, _):
+                source, node = known.ties.of_remote[id].local, known.remote[_id(id)]
+                hashed, stat = self._hashed(source, content, local)
+                if hashed is None:
+                    return None
+                manifest = Manifest(cutting=hashed.cutting, chunks=hashed.chunks)
+                edit = api.Put(
+                    key=self._mint(), node=node.id, version=node.version, manifest=manifest, modified_ms=_ms(stat)
+                )
+                return Wish(edit, str(source), content, hashed)
+            case Move(_, id, parent, name):
+                return Wish(api.Move(key=self._mint(), node=_id(id), parent=_id(parent), name=name))
+            case Drop(_, id, _):
+                return Wish(api.Drop(key=self._mint(), node=_id(id), version=known.remote[_id(id)].version))
+        raise AssertionError(op)
+
+    def _hashed(self, source: object, content: str | None, local: Local) -> tuple[Hashed | None, Stat]:
+        """Return what a file consists of, if that is what is to be sent."""
+        stat, hashed = local.seen[str(source)].stat, self._known.files.get(str(source))
+        if hashed is None or hashed.content != content or source in local.busy:
+            self._changed(source, local)
+            return None, stat
+        return hashed, stat
+
+    def _changed(self, source: object, local: Local) -> None:
+        name = "/".join(local.path(source))
+        self.hindered[name] = "it changed while it was read"
+        self._tell("hindered", f"{name}: it changed while it was read")
+
+    def _batches(self, wishes: list[Wish]) -> Iterable[list[Wish]]:
+        batch: list[Wish] = []
+        size = chunks = 0
+        for wish in wishes:
+            more, many = (wish.hashed.size, len(wish.hashed.chunks)) if wish.hashed else (0, 0)
+            full = len(batch) >= self._knobs.edits or size + more > self._knobs.batch_bytes
+            if batch and (full or chunks + many > CHUNKS_MAX):
+                yield batch
+                batch, size, chunks = [], 0, 0
+            batch.append(wish)
+            size, chunks = size + more, chunks + many
+        if batch:
+            yield batch
+
+    # One commit ------------------------------------------------------------------------------------------------------
+
+    async def _batch(self, batch: list[Wish], local: Local) -> int:
+        chunks = {chunk.digest: chunk for wish in batch if wish.hashed for chunk in wish.hashed.chunks}
+        session = ""
+        if chunks:
+            try:
+                batch, session = await self._given(batch, list(chunks.values()), local)
+            except Refusal as refusal:
+                if refusal.code not in ("too-large", "not-found"):
+                    raise
+                if len(batch) == 1 or refusal.code == "not-found":
+                    for wish in batch:
+                        self.hindered["/".join(local.path(wish.local)) if wish.local else "…"] = refusal.says
+                    self._tell("hindered", refusal.says)
+                    return 0
+                half = len(batch) // 2
+                return await self._batch(batch[:half], local) + await self._batch(batch[half:], local)
+        if not batch:
+            return 0
+        asked = [
+            Asked(edit=wish.edit, number=n, local=wish.local, content=wish.content, session=session)
+            for n, wish in enumerate(batch)
+        ]
+        for each in asked:
+            self._known.ask(each)
+        await self._known.keep()
+        return await self._ask(asked)
+
+    async def _given(self, batch: list[Wish], chunks: list[Chunk], local: Local) -> tuple[list[Wish], str]:
+        """Give the drive all chunks that it needs; return the wishes whose files still had them."""
+        drive, user = self._place.drive, self._place.user
+        session = await under_way(drive.begin(user, self._place.space, chunks))
+        needed = set(session.needed)
+        gone: set[str] = set()
+        packs: list[list[tuple[Wish, int, Chunk]]] = [[]]
+        size = 0
+        for wish in batch:
+            at = 0
+            for chunk in wish.hashed.chunks if wish.hashed else ():
+                if chunk.digest in needed:
+                    needed.discard(chunk.digest)
+                    if size + chunk.size > self._knobs.pack_bytes and packs[-1]:
+                        packs.append([])
+                        size = 0
+                    packs[-1].append((wish, at, chunk))
+                    size += chunk.size
+                at += chunk.size
+
+        async def give(parts: list[tuple[Wish, int, Chunk]]) -> None:
+            found: list[bytes] = []
+            for wish, at, chunk in parts:
+                data = await self._read(wish, at, chunk, local)
+                if data is None:
+                    gone.add(chunk.digest)
+                else:
+                    found.append(data)
+            if found:
+                await under_way(drive.give(user, session.id, pack(found)))
+                self._tell("given", str(sum(map(len, found))))
+
+        await several(self._knobs.packs, [lambda parts=parts: give(parts) for parts in packs if parts])
+        kept: list[Wish] = []
+        for wish in batch:
+            if wish.hashed and any(chunk.digest in gone for chunk in wish.hashed.chunks):
+                self._changed(wish.local, local)
+            else:
+                kept.append(wish)
+        return kept, session.id
+
+    async def _read(self, wish: Wish, at: int, chunk: Chunk, local: Local) -> bytes | None:
+        """Read a chunk of a file; None if the file is not what it was when it was hashed."""
+        try:
+            stat, data = await self._files.read(local.path(wish.local), at, chunk.size)
+        except (OSError, Changed):
+            return None
+        same = stat == local.seen[wish.local].stat and sha256(data).hexdigest() == chunk.digest
+        return data if same else None
+
+    async def _ask(self, asked: list[Asked], *, again: bool = False) -> int:
+        """Commit; then remember what was done, and that it is no question any more."""
+        place, edits = self._place, [each.edit for each in asked]
+        session = SessionId(asked[0].session)
+        try:
+            outcomes = await under_way(
+                place.drive.commit(place.user, place.space, edits, session, self._known.about.device)
+            )
+        except Refusal as refusal:
+            if refusal.code not in ("invalid", "not-found", "conflict", "too-large"):
+                raise
+            if not (again and session and refusal.code == "not-found"):
+                for each in asked:
+                    self._known.answered(each.edit.key)
+                await self._known.keep()
+                self.hindered["…"] = refusal.says
+                self._tell("hindered", refusal.says)
+                return 0
+            # The session is over, perhaps because this was done: keys are known without it.
+            outcomes = await under_way(
+                place.drive.commit(place.user, place.space, edits, SessionId(""), self._known.about.device)
+            )
+        done = 0
+        for each, outcome in zip(asked, outcomes, strict=True):
+            self._known.answered(each.edit.key)
+            if outcome.code or outcome.node is None:
+                self.hindered[_named(each.edit)] = outcome.says
+                self._tell("refused", outcome.says)
+                continue
+            done += 1
+            self._tell("sent", type(each.edit).__name__.lower())
+            self._remember(each, outcome.node)
+        await self._known.keep()
+        return done
+
+    def _remember(self, asked: Asked, node: api.Node) -> None:
+        known, edit = self._known, asked.edit
+        tie = known.ties.of_remote.get(node.id)
+        if node.seq > known.about.told:
+            known.tell(told=node.seq)
+        match edit:
+            case api.Make(parent=parent, name=name):
+                known.tie(Tie(asked.local, node.id, parent or ROOT, name, asked.content))
+            case api.Put() if tie is not None:
+                known.tie(tie._replace(content=asked.content))
+            case api.Move(parent=parent, name=name) if tie is not None:
+                known.tie(tie._replace(parent=parent or ROOT, name=name))
+            case api.Drop():
+                known.untie(node.id)
+            case _:
+                pass
+
+
+def _id(id: object) -> NodeId:
+    if id == ROOT:
+        return TOP
+    assert isinstance(id, int)
+    return NodeId(id)
+
+
+def _ms(stat: Stat) -> int:
+    return max(0, stat.mtime_ns // 1_000_000)
+
+
+def _named(edit: Edit) -> str:
+    return edit.name if isinstance(edit, (api.Make, api.Move)) else f"node {edit.node}"

@@ -1,0 +1,211 @@
+"""Two folders and a drive become one, whoever wrote what where, and nothing that was written goes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from fathom.blocks.names import is_conflicted
+from fathom.systems.drive.client.place import Knobs
+from tests.features import feature
+
+from .device import all_one, device, devices, joined, model, remote_paths
+
+
+@feature("DRIVE-01", "DRIVE-11", "DRIVE-12")
+async def test_what_is_written_on_one_device_comes_to_the_other(tmp_path: Path):
+    async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
+        laptop.write("letters/to ann.txt", "dear ann")
+        laptop.write("empty", "")
+        (laptop.root / "nothing in it").mkdir()
+        assert await all_one(laptop, phone) == {
+            "empty": "", "letters": None, "letters/to ann.txt": "dear ann", "nothing in it": None,
+        }  # fmt: skip
+        assert (phone.root / "empty").stat().st_mtime_ns // 1_000_000 == (
+            laptop.root / "empty"
+        ).stat().st_mtime_ns // 1_000_000
+
+
+async def test_an_edit_a_rename_and_a_deletion_travel(tmp_path: Path):
+    async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
+        laptop.write("a/one", "1")
+        laptop.write("a/two", "2")
+        laptop.write("three", "3")
+        await all_one(laptop, phone)
+        phone.write("a/one", "1 and more")
+        (phone.root / "a").rename(phone.root / "b")
+        (phone.root / "three").unlink()
+        assert await all_one(phone, laptop) == {"b": None, "b/one": "1 and more", "b/two": "2"}
+        assert laptop.did["move"] == 1 and laptop.did["fetched"] == 1
+
+
+@feature("DRIVE-68", "DRIVE-69", "DRIVE-71")
+async def test_two_edits_at_once_are_two_files(tmp_path: Path):
+    async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
+        laptop.write("plan", "old")
+        await all_one(laptop, phone)
+        laptop.write("plan", "mine")
+        phone.write("plan", "theirs")
+        found = await all_one(laptop, phone)
+        assert found.pop("plan") == "mine"
+        ((name, text),) = found.items()
+        assert text == "theirs" and is_conflicted(name) and "phone" in name
+
+
+async def test_the_same_edit_on_both_is_no_conflict(tmp_path: Path):
+    async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
+        for each in (laptop, phone):
+            each.write("plan", "the same")
+        assert await all_one(laptop, phone) == {"plan": "the same"}
+
+
+async def test_an_edit_outlives_a_deletion(tmp_path: Path):
+    async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
+        laptop.write("f/a", "old")
+        await all_one(laptop, phone)
+        (laptop.root / "f/a").unlink()
+        (laptop.root / "f").rmdir()
+        phone.write("f/a", "new")
+        assert await all_one(laptop, phone) == {"f": None, "f/a": "new"}
+
+
+async def test_a_name_in_other_letters_travels(tmp_path: Path):
+    async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
+        laptop.write("Readme", "text")
+        await all_one(laptop, phone)
+        (laptop.root / "Readme").rename(laptop.root / "README")
+        assert await all_one(laptop, phone) == {"README": "text"}
+        assert phone.did["move"] == 1 and not phone.did["drop"]
+
+
+async def test_names_that_were_swapped_are_swapped(tmp_path: Path):
+    async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
+        laptop.write("a", "1")
+        laptop.write("b", "2")
+        await all_one(laptop, phone)
+        for name, to in (("a", "c"), ("b", "a"), ("c", "b")):
+            (laptop.root / name).rename(laptop.root / to)
+        assert await all_one(laptop, phone) == {"a": "2", "b": "1"}
+        assert phone.did["fetched"] == 2, "no content travels twice"
+
+
+@feature("DRIVE-02", "DRIVE-62")
+async def test_of_a_large_file_only_what_changed_travels(tmp_path: Path):
+    async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
+        bytes_ = Random(1).randbytes(100_000)
+        laptop.write("large", bytes_)
+        await all_one(laptop, phone)
+        fetched = phone.did["fetched"]
+        laptop.write("large", b"x" + bytes_)
+        laptop.write("copy", bytes_)
+        await laptop.sync()
+        await phone.sync()
+        assert (phone.root / "large").read_bytes() == b"x" + bytes_ and (phone.root / "copy").read_bytes() == bytes_
+        assert phone.did["fetched"] - fetched < 5 and phone.did["copied"] > 300
+
+
+async def test_many_files_and_deep_folders_travel(tmp_path: Path):
+    async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
+        for n in range(60):
+            laptop.write(f"{n % 7}/{n % 3}/{n % 2}/{n}", f"text {n}" * n)
+        assert len(await all_one(laptop, phone)) > 60
+
+
+async def test_what_was_there_before_on_both_is_recognised(tmp_path: Path):
+    async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
+        for each in (laptop, phone):
+            each.write("f/a", "1")
+            each.write("f/b", "2")
+        phone.write("f/b", "another")
+        found = await all_one(laptop, phone)
+        assert found["f/a"] == "1" and found["f/b"] == "2" and "another" in found.values()
+        assert phone.did["agree"] == 2
+
+
+async def test_a_client_that_starts_again_goes_on_where_it_was(tmp_path: Path):
+    place = await joined(model())
+    async with device("laptop", tmp_path / "laptop", place) as laptop:
+        laptop.write("a", "1")
+        await laptop.sync()
+    async with device("laptop", tmp_path / "laptop", place) as laptop:
+        laptop.write("a", "2")
+        await laptop.sync()
+        assert laptop.did["sent"] == 1
+    (node,) = (await place.drive.tree(place.user, place.space)).nodes
+    assert node.version == 2 and node.device == "laptop"
+    assert await remote_paths(place) == {"a": "2"}
+
+
+async def test_a_folder_that_came_back_from_a_copy_is_recognised_and_nothing_travels(tmp_path: Path):
+    """Other inodes, the same files: as after a backup of the whole folder was restored."""
+    import shutil
+
+    place = await joined(model())
+    async with device("laptop", tmp_path / "laptop", place) as laptop:
+        for n in range(30):
+            laptop.write(f"f/{n}", f"{n}")
+        await laptop.sync()
+    shutil.copytree(tmp_path / "laptop", tmp_path / "again")
+    async with device("laptop", tmp_path / "again", place) as laptop:
+        await laptop.sync()
+        assert not laptop.did["sent"] and not laptop.did["fetched"] and not laptop.did["conflict"]
+
+
+async def test_two_names_of_one_file_are_two_files_elsewhere(tmp_path: Path):
+    async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
+        laptop.write("a", "1")
+        os.link(laptop.root / "a", laptop.root / "b")
+        assert await all_one(laptop, phone) == {"a": "1", "b": "1"}
+
+
+async def test_more_edits_than_a_commit_takes_are_several(tmp_path: Path):
+    place = await joined(model())
+    knobs = Knobs(edits=7, batch_bytes=200, pack_bytes=100)
+    async with device("laptop", tmp_path / "laptop", place, knobs=knobs) as laptop:
+        for n in range(40):
+            laptop.write(f"{n}", f"{n}" * 20)
+        await laptop.sync()
+        assert len(await remote_paths(place)) == 40 and laptop.did["given"] > 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_two_people_do_nothing_is_lost(tmp_path: Path, seed: int):
+    dice = Random(seed)
+    async with devices(tmp_path, "laptop", "phone") as both:
+        wrote: set[str] = set()
+        for n in range(60):
+            each = dice.choice(both)
+            files = [name for name, text in each.tree().items() if text is not None]
+            folders = ["", *(name + "/" for name, text in each.tree().items() if text is None)]
+            what = dice.random()
+            if what < 0.5 or not files:
+                text = f"{seed}.{n}"
+                each.write(f"{dice.choice(folders)}{dice.choice('abc')}", text) if dice.random() < 0.8 else None
+                wrote.add(text)
+            elif what < 0.6:
+                (each.root / dice.choice(folders) / dice.choice("fgh")).mkdir(exist_ok=True)
+            elif what < 0.8:
+                to = each.root / (dice.choice(folders) + dice.choice("abcde"))
+                if not to.exists():
+                    (each.root / dice.choice(files)).rename(to)
+            elif what < 0.9:
+                (each.root / dice.choice(files)).unlink()
+            if dice.random() < 0.2:
+                await each.sync()
+        before = {text for each in both for text in each.tree().values() if text is not None}
+        found = await all_one(*both)
+        there = {text for text in found.values() if text is not None}
+        place = both[0].place
+        drive = place.drive
+        kept: set[str] = set()
+        for page in (await drive.tree(place.user, place.space), await drive.trash(place.user, place.space)):
+            for node in page.nodes:
+                for version in await drive.versions(place.user, place.space, node.id):
+                    manifest = await drive.manifest(place.user, place.space, node.id, version.version)
+                    parts = [await drive.chunk(place.user, place.space, chunk.digest) for chunk in manifest.chunks]
+                    kept.add(b"".join(parts).decode())
+        assert before <= there | kept
