@@ -1,0 +1,143 @@
+"""A file's bytes on their way in: cut as the space says, given a pack at a time, never held as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from typing import NamedTuple
+
+from fathom.blocks.chunking import Cutting
+from fathom.blocks.packs import pack
+from fathom.errors import Refusal
+
+from ..api import CHUNK_BYTES_MAX, CHUNKS_MAX, Chunk, Digest, Drive, Manifest, Session, SessionId, SpaceId, UserId
+
+__all__ = ["Room", "Upload", "Written"]
+
+PACK_BYTES = CHUNK_BYTES_MAX  # of chunks in a pack: there is room for its index besides
+BUFFER_BYTES_MIN = 4 << 20  # that are cut at once: cut too often, the same bytes are looked at again and again
+WAITS_S = 20.0  # for a place
+
+
+class Written(NamedTuple):
+    """What a file consists of, and the session in which all of it is there."""
+
+    manifest: Manifest
+    session: SessionId
+
+
+class Room:
+    """So many at once, and so many of one person's: who comes beyond waits for a while, and is then turned away."""
+
+    def __init__(self, at_once: int, of_one: int) -> None:
+        self._places, self._of_one = asyncio.Semaphore(at_once), of_one
+        self._theirs: dict[UserId, tuple[asyncio.Semaphore, int]] = {}
+
+    @asynccontextmanager
+    async def taken(self, user: UserId) -> AsyncIterator[None]:
+        """Hold a place for the length of a block."""
+        own, waiting = self._theirs.get(user) or (asyncio.Semaphore(self._of_one), 0)
+        self._theirs[user] = own, waiting + 1
+        try:
+            async with _place(own), _place(self._places):
+                yield
+        finally:
+            own, waiting = self._theirs.pop(user)
+            if waiting > 1:
+                self._theirs[user] = own, waiting - 1
+
+
+@asynccontextmanager
+async def _place(among: asyncio.Semaphore) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(WAITS_S):
+            await among.acquire()
+    except TimeoutError:
+        raise Refusal("unavailable", "too much is being sent at once", retry_s=2) from None
+    try:
+        yield
+    finally:
+        among.release()
+
+
+class Upload:
+    """One file that comes piece by piece. What it has given stays, because its sessions are made anew in time."""
+
+    def __init__(self, drive: Drive, user: UserId, space: SpaceId, cutting: str) -> None:
+        self._drive, self._user, self._space = drive, user, space
+        self._cutting = Cutting.of(cutting)
+        self._least = max(BUFFER_BYTES_MIN, 2 * self._cutting.most)
+        self._held = bytearray()  # not yet cut
+        self._batch: dict[Digest, bytes] = {}  # cut, not yet given
+        self._batch_bytes = 0
+        self._given: list[Chunk] = []
+        self._anew_ms: float | None = None
+        self.chunks: list[Chunk] = []
+        self.digest = sha256()
+
+    async def take(self, pieces: AsyncIterable[bytes]) -> Written:
+        """Take a file's bytes to their end; return what is to be committed."""
+        async for piece in pieces:
+            self._held += piece
+            if len(self._held) >= self._least:
+                await self._cut(last=False)
+        await self._cut(last=True)
+        return await self.whole()
+
+    async def whole(self) -> Written:
+        """Return what was taken, with a session of all of it."""
+        await self._give()
+        session = await self._lease(self.chunks)
+        if session.needed:
+            raise Refusal("unavailable", "what was sent first is not there any more: send it again", retry_s=1)
+        return Written(Manifest(cutting=self._cutting.id, chunks=self.chunks), session.id)
+
+    async def _cut(self, *, last: bool) -> None:
+        held = bytes(self._held)
+        found = await asyncio.to_thread(self._cuts, held, last)
+        self._held = self._held[sum(len(data) for _, data in found) :]
+        for digest, data in found:
+            if self._batch_bytes + len(data) > PACK_BYTES:
+                await self._give()
+            self.chunks.append(Chunk(digest, len(data)))
+            if len(self.chunks) > CHUNKS_MAX:
+                raise Refusal("too-large", f"a file has at most {CHUNKS_MAX:,} chunks: give it through a client")
+            if digest not in self._batch:
+                self._batch[digest] = data
+                self._batch_bytes += len(data)
+
+    def _cuts(self, held: bytes, last: bool) -> list[tuple[Digest, bytes]]:
+        found: list[tuple[Digest, bytes]] = []
+        start = 0
+        for end in self._cutting.ends(held, last=last):
+            data = held[start:end]
+            self.digest.update(data)
+            found.append((Digest(sha256(data).hexdigest()), data))
+            start = end
+        return found
+
+    async def _give(self) -> None:
+        batch, self._batch, self._batch_bytes = self._batch, {}, 0
+        if not batch:
+            return
+        now_ms = time.time() * 1_000
+        if self._anew_ms is not None and now_ms > self._anew_ms:
+            self._anew_ms = _half(await self._lease(self._given), now_ms)
+        chunks = [Chunk(digest, len(data)) for digest, data in batch.items()]
+        session = await self._lease(chunks)
+        self._anew_ms = self._anew_ms or _half(session, now_ms)
+        needed = [batch[digest] for digest in session.needed]
+        if needed and await self._drive.give(self._user, session.id, await asyncio.to_thread(pack, needed)):
+            raise Refusal("unavailable", "not all of what was given is there: send it again", retry_s=1)
+        self._given += chunks
+
+    async def _lease(self, chunks: list[Chunk]) -> Session:
+        return await self._drive.begin(self._user, self._space, chunks)
+
+
+def _half(session: Session, now_ms: float) -> float:
+    """Return when half of the time is over for which a session lasts."""
+    return now_ms + max(0.0, session.expires_ms - now_ms) / 2
