@@ -14,6 +14,8 @@ __all__ = [
     "KEY_CHARS_MAX",
     "PACK_BYTES_MAX",
     "PAGE_MAX",
+    "PROPERTIES_CHARS_MAX",
+    "PROPERTIES_MAX",
     "ROOT",
     "Changes",
     "Chunk",
@@ -30,6 +32,7 @@ __all__ = [
     "NodeId",
     "Nodes",
     "Outcome",
+    "Programs",
     "Purge",
     "Put",
     "Restore",
@@ -56,6 +59,8 @@ EDITS_MAX = 500  # that are committed at once
 PAGE_MAX = 1_000
 KEY_CHARS_MAX = 64
 DEVICE_CHARS_MAX = 64
+PROPERTIES_MAX = 100  # of one file or folder
+PROPERTIES_CHARS_MAX = 16_384  # of all of them, with their names
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -328,4 +333,33 @@ class Drive(Protocol):
 
     async def settled(self) -> None:
         """Return when everything accepted before this call has taken effect everywhere."""
+        ...
+
+
+class Programs(Protocol):
+    """What is asked besides by doors for programs that know less than a client of one's own.
+
+    A drive without these verbs keeps no properties, and who sends a large file in one go needs many sessions for it.
+    """
+
+    async def extend(self, user: UserId, session: SessionId, chunks: list[Chunk]) -> Session:
+        """Say that more chunks are to be used in a session, and let it last longer; return what is still needed.
+
+        Refused as `begin` is; at most CHUNKS_MAX in all.
+        """
+        ...
+
+    async def properties(self, user: UserId, space: SpaceId, ids: list[NodeId]) -> list[dict[str, str]]:
+        """Return what programs wrote on files and folders, one for each of at most PAGE_MAX ids.
+
+        Nothing on what is not there, or is purged; the root has properties, too.
+        """
+        ...
+
+    async def describe(self, user: UserId, space: SpaceId, id: NodeId, properties: dict[str, str]) -> None:
+        """Write on a file or folder what only programs read, durable when this returns: all of it or nothing.
+
+        What is not named stays; an empty value takes a property away. It is no change of the journal. Refused with
+        `not-found` for what is not there or lies in the trash, and with `too-large` where it is too much.
+        """
         ...
