@@ -173,7 +173,7 @@ async def test_asked_over_the_door_it_answers_as_the_model_does(url: str, seed: 
                 continue
             done += 1
             if verb == "begin":
-                asking.sessions.append(here.id)
+                asking.sessions.append(here.id)  # pyright: ignore[reportAttributeAccessIssue]
             if verb == "commit":
                 asking.last = max([asking.last, *(it.node.id for it in here if it.node is not None)])
             assert without_times(there) == without_times(here), (verb, asked)

@@ -64,7 +64,7 @@ async def _place(among: asyncio.Semaphore) -> AsyncIterator[None]:
 
 
 class Upload:
-    """One file that comes piece by piece. What it has given stays, because its sessions are made anew in time."""
+    """One file that comes piece by piece: cut and given while it comes, in one session if the drive can."""
 
     def __init__(self, drive: Drive, user: UserId, space: SpaceId, cutting: str) -> None:
         self._drive, self._user, self._space = drive, user, space
@@ -74,7 +74,8 @@ class Upload:
         self._batch: dict[Digest, bytes] = {}  # cut, not yet given
         self._batch_bytes = 0
         self._given: list[Chunk] = []
-        self._anew_ms: float | None = None
+        self._session: Session | None = None
+        self._all_in_one, self._anew_ms = True, 0.0
         self.chunks: list[Chunk] = []
         self.digest = sha256()
 
@@ -82,6 +83,7 @@ class Upload:
         """Take a file's bytes to their end; return what is to be committed."""
         async for piece in pieces:
             self._held += piece
+            await self._stay()
             if len(self._held) >= self._least:
                 await self._cut(last=False)
         await self._cut(last=True)
@@ -90,10 +92,11 @@ class Upload:
     async def whole(self) -> Written:
         """Return what was taken, with a session of all of it."""
         await self._give()
-        session = await self._lease(self.chunks)
-        if session.needed:
-            raise Refusal("unavailable", "what was sent first is not there any more: send it again", retry_s=1)
-        return Written(Manifest(cutting=self._cutting.id, chunks=self.chunks), session.id)
+        if self._session is None or not self._all_in_one:
+            self._session = await self._drive.begin(self._user, self._space, self.chunks)
+            if self._session.needed:
+                raise Refusal("unavailable", "what was sent first is not there any more: send it again", retry_s=1)
+        return Written(Manifest(cutting=self._cutting.id, chunks=self.chunks), self._session.id)
 
     async def _cut(self, *, last: bool) -> None:
         held = bytes(self._held)
@@ -120,24 +123,40 @@ class Upload:
         return found
 
     async def _give(self) -> None:
+        """Give what was cut."""
         batch, self._batch, self._batch_bytes = self._batch, {}, 0
         if not batch:
             return
-        now_ms = time.time() * 1_000
-        if self._anew_ms is not None and now_ms > self._anew_ms:
-            self._anew_ms = _half(await self._lease(self._given), now_ms)
         chunks = [Chunk(digest, len(data)) for digest, data in batch.items()]
         session = await self._lease(chunks)
-        self._anew_ms = self._anew_ms or _half(session, now_ms)
-        needed = [batch[digest] for digest in session.needed]
+        needed = [batch[digest] for digest in session.needed if digest in batch]
         if needed and await self._drive.give(self._user, session.id, await asyncio.to_thread(pack, needed)):
             raise Refusal("unavailable", "not all of what was given is there: send it again", retry_s=1)
         self._given += chunks
+        self._session = session
 
     async def _lease(self, chunks: list[Chunk]) -> Session:
+        """Return a session in which these chunks are to be given."""
+        if self._session is None:
+            session = await self._drive.begin(self._user, self._space, chunks)
+            self._anew_ms = _half(session)
+            return session
+        if (extend := getattr(self._drive, "extend", None)) is not None:
+            return await extend(self._user, self._session.id, chunks)
+        self._all_in_one = False
         return await self._drive.begin(self._user, self._space, chunks)
 
+    async def _stay(self) -> None:
+        """See to it that what was given stays, however slowly the rest comes."""
+        if self._session is None or time.time() * 1_000 < self._anew_ms:
+            return
+        if self._all_in_one:
+            self._anew_ms = _half(await self._drive.renew(self._user, self._session.id))
+        else:
+            self._anew_ms = _half(await self._drive.begin(self._user, self._space, self._given))
 
-def _half(session: Session, now_ms: float) -> float:
+
+def _half(session: Session) -> float:
     """Return when half of the time is over for which a session lasts."""
+    now_ms = time.time() * 1_000
     return now_ms + max(0.0, session.expires_ms - now_ms) / 2
