@@ -43,6 +43,8 @@ from ..api import (
 )
 from .checks import (
     DEPTH_MAX,
+    SESSIONS_MAX,
+    checked_after,
     checked_chunks,
     checked_commit,
     checked_digest,
@@ -58,7 +60,7 @@ from .checks import (
 
 __all__ = ["CUTTING", "QUOTA", "SESSION_MS", "DriveModel"]
 
-CUTTING = "fastcdc2020-262144-1048576-4194304"
+CUTTING = "fastcdc2020-65536-262144-1048576"
 QUOTA = 10 << 30
 SESSION_MS = 10 * 60_000
 DAY_MS = 24 * 60 * 60_000
@@ -136,6 +138,7 @@ class DriveModel:
         self._cutting, self._quota, self._overwrites = cutting, quota, overwrites
         self._users: dict[UserId, tuple[str, str]] = {}
         self._tokens: dict[str, tuple[UserId, int]] = {}
+        self._logins = itertools.count(1)
         self._places: dict[SpaceId, Place] = {}
         self._leases: dict[SessionId, Lease] = {}
 
@@ -157,7 +160,7 @@ class DriveModel:
     async def login(self, name: str, password: str) -> str:
         for id, known in self._users.items():
             if known == (name, password):
-                token = f"token-{len(self._tokens) + 1}"
+                token = f"token-{next(self._logins)}"
                 self._tokens[token] = id, self._clock() + TOKEN_MS
                 return token
         raise Refusal("unauthorised", "no account has this name and password")
@@ -195,11 +198,14 @@ class DriveModel:
         checked_chunks(chunks)
         place = self._place(user, space)
         wanted = {chunk.digest: chunk.size for chunk in chunks}
+        lasting = [it for it in self._leases.values() if it.space == space and self._lasts(it)]
+        if (mine := sum(it.user == user for it in lasting)) >= SESSIONS_MAX:
+            raise Refusal("too-many", f"{mine:,} sessions are open here: end some, or wait until they have")
         for digest, size in wanted.items():
             if digest in place.chunks and len(place.chunks[digest]) != size:
                 raise Refusal("invalid", f"chunk {digest} has another size")
         needed = {digest: size for digest, size in wanted.items() if digest not in place.chunks}
-        kept = sum(sum(it.needed.values()) for it in self._leases.values() if it.space == space and self._lasts(it))
+        kept = sum(sum(it.needed.values()) for it in lasting)
         used = sum(len(data) for data in place.chunks.values())
         if used + kept + sum(needed.values()) > place.space.quota:
             raise Refusal("too-large", f"there is no room: {used + kept:,} of {place.space.quota:,} bytes are taken")
@@ -420,6 +426,7 @@ class DriveModel:
         checked_limit(limit)
         place = self._place(user, space)
         self._folder(place, folder)
+        checked_after(after)
         found = sorted((key(node.name), node) for node in place.within(folder) if key(node.name) > after)
         more = found[limit - 1][0] if len(found) > limit else ""
         return Nodes(nodes=[node for _, node in found[:limit]], cursor=place.head(), after=more)

@@ -22,12 +22,16 @@ from ..api import (
     Content,
     Digest,
     Edit,
+    Make,
     Manifest,
+    Put,
 )
 
 __all__ = [
     "DEPTH_MAX",
     "PATH_MAX",
+    "SESSIONS_MAX",
+    "checked_after",
     "checked_chunks",
     "checked_commit",
     "checked_digest",
@@ -45,6 +49,9 @@ __all__ = [
 DEPTH_MAX = 128  # folders within each other
 PATH_MAX = DEPTH_MAX + 1
 BYTES_MAX = 1 << 53  # of a file: a double holds it exactly
+SESSIONS_MAX = 100  # of one user, that last at once in a space
+AFTER_CHARS_MAX = 1_024  # of a key; the longest name has fewer
+CUTTING_CHARS_MAX = 100
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _USER = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,29}")
 
@@ -111,8 +118,10 @@ def checked_chunks(chunks: Sequence[Chunk]) -> Sequence[Chunk]:
 
 def checked_manifest(manifest: Manifest) -> Content:
     """Return what a file of this manifest holds."""
+    if len(manifest.cutting) > CUTTING_CHARS_MAX:
+        raise Refusal("invalid", f"the id of a way to cut has at most {CUTTING_CHARS_MAX} characters")
     try:
-        Cutting.of(manifest.cutting[:200])
+        Cutting.of(manifest.cutting)
     except ValueError as fault:
         raise Refusal("invalid", str(fault)) from None
     content = content_of(checked_chunks(manifest.chunks))
@@ -127,6 +136,8 @@ def checked_commit(edits: Sequence[Edit], device: str) -> None:
     keys = [edit.key for edit in edits if edit.key]
     if any(len(key) > KEY_CHARS_MAX for key in keys) or len(set(keys)) < len(keys):
         raise Refusal("invalid", f"each edit has a key of its own, of at most {KEY_CHARS_MAX} characters")
+    if any(isinstance(edit, (Make, Put)) and abs(edit.modified_ms) > BYTES_MAX for edit in edits):
+        raise Refusal("invalid", "a time is told in milliseconds, as a number that a double holds exactly")
     if len(device) > DEVICE_CHARS_MAX or not device.isprintable():
         raise Refusal("invalid", f"a device is called by at most {DEVICE_CHARS_MAX} characters that can be printed")
 
@@ -141,6 +152,8 @@ def checked_pack(pack: bytes) -> list[Entry]:
             raise Refusal("invalid", f"chunk {bad.digest.hex()} is not what its digest says: send it again")
     except ValueError as fault:
         raise Refusal("invalid", str(fault)) from None
+    if any(entry.offset + entry.length > len(pack) for entry in found):
+        raise Refusal("invalid", "a chunk of this pack would end behind the pack's own end")
     return found
 
 
@@ -148,6 +161,14 @@ def checked_limit(limit: int) -> int:
     if not 0 < limit <= PAGE_MAX:
         raise Refusal("invalid", f"a page has 1 to {PAGE_MAX:,}, not {limit}")
     return limit
+
+
+def checked_after(after: str) -> str:
+    """Return the key after which a page by key begins."""
+    text = len(after) <= AFTER_CHARS_MAX and "\0" not in after
+    if not text or any("\ud800" <= letter <= "\udfff" for letter in after):
+        raise Refusal("invalid", "this is not where a page begins: take `after` of the page before, or nothing")
+    return after
 
 
 def number_after(after: str) -> int:

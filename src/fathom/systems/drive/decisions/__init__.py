@@ -1,0 +1,1 @@
+"""The questions that a file sync is built on."""

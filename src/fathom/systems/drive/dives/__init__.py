@@ -1,0 +1,1 @@
+"""Questions about file sync, a file each, that a run can answer."""
