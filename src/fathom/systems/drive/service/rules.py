@@ -1,0 +1,30 @@
+"""How much somebody may keep, how long sessions last, and how patient the collector is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..model import QUOTA, SESSION_MS
+
+__all__ = ["Rules"]
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What can be set about a service; times of Unix in milliseconds are the service's clock's.
+
+    `grace_ms`: how long a chunk that nothing needs is kept all the same, and an object that nobody has committed.
+    Nothing is right only because of it; it is what there is between a mistake and a loss.
+    """
+
+    quota: int = QUOTA
+    session_ms: int = SESSION_MS
+    grace_ms: int = 24 * HOUR_MS
+    every_s: float = 60.0  # between two rounds of the collector
+    sparse: float = 0.5  # a pack of which less than this is left is written anew
+    scrub_ms: int = 7 * 24 * HOUR_MS  # each pack is read through so often
+    scrubbed_max: int = 50  # packs that are read through in a round, so that it takes turns with those who wait
+    strays_every: int = 60  # rounds from one look for objects without rows to the next: it lists the whole store
+    batch: int = 500  # chunks that are decided on under one lock

@@ -1,0 +1,74 @@
+"""What was done to a space, in order and without a gap; and which edits need not be done again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from ..api import Edit, Node, Outcome, SpaceId
+from .accounts import hashed
+from .shards import Shards
+
+if TYPE_CHECKING:
+    from fathom.engines.database import Session
+
+__all__ = ["Done", "Journal", "digest_of"]
+
+_encode = msgspec.json.Encoder().encode
+_node = msgspec.json.Decoder(Node).decode
+_outcome = msgspec.json.Decoder(Outcome).decode
+
+
+class Done(NamedTuple):
+    """An edit that was done: what it was, by its digest, and what became of it."""
+
+    edit: bytes
+    outcome: Outcome
+
+
+def digest_of(edit: Edit) -> bytes:
+    """Return what tells an edit from another one with the same key."""
+    return hashed(_encode(edit).decode())
+
+
+class Journal:
+    """The journals of spaces, and the keys of their edits, which are kept as long as the journal."""
+
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+
+    async def after(self, space: SpaceId, seq: int, head: int, limit: int) -> list[Node]:
+        """Return the changes after a number, none above the head that the caller knows."""
+        db = await self._shards.of(space)
+        rows = await db.fetch(
+            "SELECT node FROM journal WHERE space = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4",
+            space,
+            seq,
+            head,
+            limit,
+        )
+        return [_node(row["node"]) for row in rows]
+
+    async def append(self, tx: Session, space: SpaceId, nodes: Sequence[Node]) -> None:
+        """Add changes, whose numbers the caller has drawn under the lock of the space."""
+        await tx.copy(
+            "journal", ("space", "seq", "node"), [(space, node.seq, _encode(node).decode()) for node in nodes]
+        )
+
+    async def done(self, tx: Session, space: SpaceId, keys: Iterable[str]) -> dict[str, Done]:
+        """Return the edits with these keys that were done before."""
+        by_hash = {hashed(key): key for key in keys}
+        rows = await tx.fetch(
+            "SELECT key, edit, outcome FROM done WHERE space = $1 AND key = ANY($2::bytea[])", space, list(by_hash)
+        )
+        return {by_hash[row["key"]]: Done(row["edit"], _outcome(row["outcome"])) for row in rows}
+
+    async def remember(self, tx: Session, space: SpaceId, edits: Sequence[tuple[Edit, Outcome]]) -> None:
+        """Keep what became of edits that have keys."""
+        await tx.copy(
+            "done",
+            ("space", "key", "edit", "outcome"),
+            [(space, hashed(edit.key), digest_of(edit), _encode(outcome).decode()) for edit, outcome in edits],
+        )

@@ -1,0 +1,142 @@
+"""What files have held: each version with its manifest, whose rows are the references that keep chunks alive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..api import Chunk, Content, Digest, Manifest, Node, NodeId, SpaceId
+from .shards import Shards
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from fathom.engines.database import Session
+
+__all__ = ["Version", "Versions"]
+
+_COLUMNS = "v.node, v.version, v.cutting, v.seq, v.digest, v.size, v.modified_ms, v.at_ms, v.device"
+_PARTS = """
+    SELECT p.node, p.version, p.digest, p.size
+    FROM unnest($2::bigint[], $3::bigint[]) AS known (node, version)
+    JOIN parts p ON p.space = $1 AND p.node = known.node AND p.version = known.version
+    ORDER BY p.node, p.version, p.position
+"""
+
+
+class Version(NamedTuple):
+    """What a file held once; of `node`, what may change later (parent, name, gone) is not told."""
+
+    node: Node
+    manifest: Manifest
+
+
+class Versions:
+    """The versions of files. A row in `parts` is a reference: there are no counters of them anywhere."""
+
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+
+    async def of(self, space: SpaceId, id: NodeId) -> list[Node]:
+        """Return a file as it was at each version, newest first."""
+        db = await self._shards.of(space)
+        rows = await db.fetch(
+            f"SELECT {_COLUMNS} FROM versions v WHERE v.space = $1 AND v.node = $2 ORDER BY v.version DESC", space, id
+        )
+        return [_node(row) for row in rows]
+
+    async def manifest(self, space: SpaceId, id: NodeId, version: int) -> Manifest | None:
+        db = await self._shards.of(space)
+        cutting = await db.fetchval(
+            "SELECT cutting FROM versions WHERE space = $1 AND node = $2 AND version = $3", space, id, version
+        )
+        if cutting is None:
+            return None
+        rows = await db.fetch(
+            "SELECT digest, size FROM parts WHERE space = $1 AND node = $2 AND version = $3 ORDER BY position",
+            space,
+            id,
+            version,
+        )
+        # It may have been purged between the two: then there is no such version, rather than an empty file.
+        if not rows and not await db.fetchval(
+            "SELECT true FROM versions WHERE space = $1 AND node = $2 AND version = $3", space, id, version
+        ):
+            return None
+        return Manifest(cutting=cutting, chunks=[Chunk(Digest(row["digest"].hex()), row["size"]) for row in rows])
+
+    # What a commit asks
+
+    async def some(self, tx: Session, space: SpaceId, wanted: Iterable[tuple[int, int]]) -> list[Version]:
+        """Return these versions of these nodes, with their manifests."""
+        pairs = list(wanted)
+        ids, numbers = [id for id, _ in pairs], [number for _, number in pairs]
+        rows = await tx.fetch(
+            f"SELECT {_COLUMNS} FROM unnest($2::bigint[], $3::bigint[]) AS known (node, version) JOIN versions v"
+            " ON v.space = $1 AND v.node = known.node AND v.version = known.version",
+            space,
+            ids,
+            numbers,
+        )
+        parts: dict[tuple[int, int], list[Chunk]] = {}
+        for row in await tx.fetch(_PARTS, space, ids, numbers) if rows else ():
+            parts.setdefault((row["node"], row["version"]), []).append(Chunk(Digest(row["digest"].hex()), row["size"]))
+        return [
+            Version(_node(row), Manifest(cutting=row["cutting"], chunks=parts.get((row["node"], row["version"]), [])))
+            for row in rows
+        ]
+
+    async def holders(
+        self, tx: Session, space: SpaceId, digests: Sequence[bytes], nodes: Iterable[int]
+    ) -> list[tuple[Digest, NodeId]]:
+        """Return which of these nodes have which of these chunks."""
+        rows = await tx.fetch(
+            "SELECT DISTINCT digest, node FROM parts"
+            " WHERE space = $1 AND node = ANY($3::bigint[]) AND digest = ANY($2::bytea[])",
+            space,
+            digests,
+            list(nodes),
+        )
+        return [(Digest(row["digest"].hex()), NodeId(row["node"])) for row in rows]
+
+    async def add(self, tx: Session, space: SpaceId, versions: Sequence[Version]) -> None:
+        """Keep versions, and with them the references to their chunks."""
+        rows: list[tuple[Any, ...]] = []
+        for node, manifest in versions:
+            assert node.content is not None
+            content = bytes.fromhex(node.content.digest), node.content.size
+            rows.append(
+                (space, node.id, node.version, manifest.cutting, node.seq, *content, node.modified_ms, node.at_ms,
+                 node.device)
+            )  # fmt: skip
+        columns = ("space", "node", "version", "cutting", "seq", "digest", "size", "modified_ms", "at_ms", "device")
+        await tx.copy("versions", columns, rows)
+        parts = (
+            (space, node.id, node.version, position, bytes.fromhex(chunk.digest), chunk.size)
+            for node, manifest in versions
+            for position, chunk in enumerate(manifest.chunks)
+        )
+        await tx.copy("parts", ("space", "node", "version", "position", "digest", "size"), parts)
+
+    async def purge(self, tx: Session, space: SpaceId, ids: Iterable[int]) -> None:
+        """Let go of all versions of nodes: what only they had can be collected."""
+        await tx.execute(
+            "WITH gone AS (DELETE FROM parts WHERE space = $1 AND node = ANY($2::bigint[]))"
+            " DELETE FROM versions WHERE space = $1 AND node = ANY($2::bigint[])",
+            space,
+            list(ids),
+        )
+
+
+def _node(row: asyncpg.Record) -> Node:
+    return Node(
+        id=NodeId(row["node"]),
+        parent=NodeId(0),
+        name="",
+        seq=row["seq"],
+        version=row["version"],
+        content=Content(Digest(row["digest"].hex()), row["size"]),
+        modified_ms=row["modified_ms"],
+        at_ms=row["at_ms"],
+        device=row["device"],
+    )

@@ -1,0 +1,384 @@
+"""The service answers as the model does, also when it is asked through a door, and while its collector works."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from fathom.blocks.packs import pack
+from fathom.errors import Refusal
+from fathom.systems.drive.api import (
+    ROOT,
+    Changes,
+    Chunk,
+    Cursor,
+    Digest,
+    Drop,
+    Make,
+    Manifest,
+    Move,
+    NodeId,
+    Nodes,
+    Purge,
+    Put,
+    Restore,
+    Session,
+    Space,
+)
+from fathom.systems.drive.model import CUTTING, SESSION_MS, DriveModel
+from fathom.systems.drive.service import Rules
+
+from .world import World, manifest, piece
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
+
+QUOTA = 3_000
+# Nothing goes while the clock does not pass the grace: the model, which keeps everything, tells the same.
+PATIENT = Rules(quota=QUOTA, grace_ms=1 << 50, every_s=3_600.0)
+NAMES = [
+    "a",
+    "A",
+    "b",
+    "plan.txt",
+    "Str\u00f6m",
+    "STRO\u0308M",
+    "c",
+    "d",
+    "e/f",
+    "",
+    "x" * 256,
+    "nul\0",
+    "\u212aelvin",
+    "kelvin",
+]
+NONSENSE = [NodeId(0), NodeId(-7), NodeId(777), NodeId(1 << 70)]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Something that each body calls by a name of its own: which of those that both were told."""
+
+    what: str
+    number: int
+
+
+class Twins:
+    """Asks two bodies of the same Protocol the same, and compares what they say."""
+
+    def __init__(self, model: Any, service: Any, world: World, seed: int) -> None:
+        self.bodies, self.world, self.seed = [model, service], world, seed
+        self.dice = random.Random(seed)
+        self.names: list[dict[str, Told]] = [{}, {}]  # what a body calls something → which it is
+        self.theirs: dict[Told, list[str]] = {}
+        self.asked: list[str] = []
+        self.users: list[int] = []
+        self.spaces: dict[int, int] = {}
+        self.sessions: list[tuple[Told, int, list[bytes]]] = []
+        self.tokens: list[Told] = []
+        self.chunks = [bytes([n]) * (n * 7 % 60 + 1) for n in range(40)]
+        self.epochs = ["1", "1"]  # of the space that is asked about; the model's is always the first
+        self.keys = 0
+
+    async def ask(self, verb: str, *args: Any) -> Any:
+        """Ask both, with time gone on a little; return what they said, or None if it was a refusal."""
+        self.world.clock.now_ms += 1
+        self.asked.append(f"{verb}{args}")
+        answers = [
+            await said(lambda body=body, at=at: getattr(body, verb)(*(self.meant(it, at) for it in args)))
+            for at, body in enumerate(self.bodies)
+        ]
+        told = self.pair(verb, answers)
+        one, other = (comparable(answer) for answer in told)
+        assert one == other, (
+            f"seed {self.seed}, call {len(self.asked)}: {self.asked[-1]}\n  model   {one}\n  service {other}\n"
+            + "\n".join(self.asked[-30:])
+        )
+        return None if isinstance(told[1], Refusal) else told[1]
+
+    def meant(self, argument: Any, at: int) -> Any:
+        """Return an argument as a body calls it."""
+        if isinstance(argument, Told):
+            return self.theirs[argument][at]
+        if isinstance(argument, Cursor):
+            return Cursor(self.epochs[at] if argument.epoch == "1" else argument.epoch, argument.seq)
+        return argument
+
+    def pair(self, verb: str, answers: list[Any]) -> list[Any]:
+        """Return answers with what each body calls by a name of its own replaced by which it is."""
+        if any(isinstance(answer, Refusal) for answer in answers):
+            return answers
+        if verb == "login":
+            return [self.which("token", answers)] * 2
+        if isinstance(answers[0], Session) and isinstance(answers[1], Session):
+            told = self.which("session", [answer.id for answer in answers])
+            return [msgspec.structs.replace(answer, id=told) for answer in answers]
+        return [unified(answer) for answer in answers]
+
+    def which(self, what: str, names: list[str]) -> Told:
+        known = [self.names[at].get(name) for at, name in enumerate(names)]
+        assert known[0] == known[1], (what, names, known)
+        if known[0] is not None:
+            return known[0]
+        told = Told(what, len(self.theirs))
+        self.theirs[told] = names
+        for at, name in enumerate(names):
+            self.names[at][name] = told
+        return told
+
+    async def joins(self, name: str) -> None:
+        user = await self.ask("join", name, "a password")
+        if user is not None:
+            self.users.append(user.id)
+            self.spaces[user.id] = (await self.ask("spaces", user.id))[0].id
+
+    # What is done
+
+    async def step(self) -> None:
+        dice = self.dice
+        user = dice.choice(self.users)
+        space = self.spaces[user] if dice.random() < 0.97 else self.spaces[dice.choice(self.users)]
+        what = dice.choices(
+            ("commit", "upload", "give", "renew", "changes", "tree", "listing", "trash", "node", "at", "versions",
+             "manifest", "chunk", "space", "tokens", "join", "later", "nonsense"),
+            (40, 14, 8, 3, 5, 5, 8, 5, 5, 6, 6, 6, 6, 5, 4, 1, 1, 4),
+        )[0]  # fmt: skip
+        match what:
+            case "commit":
+                await self.commit(user, space)
+            case "upload":
+                await self.upload(user, space)
+            case "give" | "renew" if self.sessions:
+                told, _, chunks = dice.choice(self.sessions[-6:])
+                if what == "renew":
+                    await self.ask("renew", user, told)
+                else:
+                    some = dice.sample(chunks, min(len(chunks), dice.randint(0, 3)))
+                    some += [dice.choice(self.chunks)] if dice.random() < 0.1 else []
+                    body = pack(some)
+                    await self.ask("give", user, told, body if dice.random() < 0.9 else body[:-3] + b"bad")
+            case "changes":
+                cursor = Cursor("1" if dice.random() < 0.9 else "another", dice.randint(-1, 60))
+                await self.changes(user, space, cursor)
+            case "tree" | "trash":
+                await self.walk(what, user, space)
+            case "listing":
+                await self.walk("listing", user, space, self.id())
+            case "node" | "versions":
+                await self.ask(what, user, space, self.id())
+            case "at":
+                path = [dice.choice(NAMES) for _ in range(dice.randint(0, 3))]
+                await self.ask("at", user, space, path if dice.random() < 0.97 else ["a"] * 200)
+            case "manifest":
+                await self.ask("manifest", user, space, self.id(), dice.choice([0, 0, 1, 2, 9, -1, 1 << 70]))
+            case "chunk":
+                digest = piece(dice.choice(self.chunks)).digest
+                await self.ask("chunk", user, space, digest if dice.random() < 0.95 else Digest("not one"))
+            case "space":
+                await self.ask("space", user, space)
+                await self.ask("spaces", user)
+            case "tokens":
+                await self.token()
+            case "join":
+                await self.joins(f"user{len(self.users)}" if dice.random() < 0.5 else "user0")
+            case "later":
+                self.world.clock.now_ms += dice.choice([SESSION_MS // 2, SESSION_MS + 1])
+            case _:
+                await self.nonsense(user, space)
+
+    def id(self) -> NodeId:
+        return NodeId(self.dice.randint(1, 14)) if self.dice.random() < 0.9 else self.dice.choice(NONSENSE)
+
+    async def changes(self, user: int, space: int, cursor: Cursor) -> None:
+        """Ask with the epoch that each body has given this space."""
+        self.world.clock.now_ms += 1
+        real = await self.bodies[1].spaces(user)
+        epoch = next((it.epoch for it in real if it.id == space), "none")
+        self.epochs = ["1", epoch]
+        await self.ask("changes", user, space, cursor, self.dice.choice([0, 1, 3, 1_000, 1_001]))
+
+    async def walk(self, verb: str, user: int, space: int, *more: Any) -> None:
+        """Go through all pages."""
+        limit, after = self.dice.choice([1, 2, 5, 1_000, 0]), ""
+        if self.dice.random() < 0.1:
+            after = self.dice.choice(["7", "b", "kelvin", "no number", "\0", "a\0", "-1", "9" * 30])
+        for _ in range(100):
+            page = await self.ask(verb, user, space, *more, after, limit)
+            if page is None or not page.after:
+                return
+            after = page.after
+        raise AssertionError("a walk never ends")
+
+    async def token(self) -> None:
+        dice = self.dice
+        await self.ask(
+            "login", dice.choice(["user0", "user1", "nobody", "x\0"]), dice.choice(["a password", "wrong one"])
+        )
+        token = await self.ask("login", "user0", "a password")
+        if token is not None:
+            self.tokens.append(token)
+        some = dice.choice(self.tokens)
+        await self.ask("whoami", some)
+        await self.ask("whoami", "nobody's \0 token")
+        if dice.random() < 0.3:
+            await self.ask("logout", some)
+            await self.ask("whoami", some)
+
+    async def upload(self, user: int, space: int) -> Told | None:
+        some = self.dice.choices(self.chunks, k=self.dice.randint(0, 6))
+        wanted = [piece(data) for data in some]
+        if self.dice.random() < 0.05:
+            wanted.append(Chunk(piece(self.dice.choice(self.chunks)).digest, self.dice.choice([0, 3, 1 << 40])))
+        session = await self.ask("begin", user, space, wanted)
+        if session is None:
+            return None
+        self.sessions.append((session.id, user, some))
+        missing = [data for data in some if piece(data).digest in session.needed]
+        if missing and self.dice.random() < 0.8:
+            await self.ask("give", user, session.id, pack(missing))
+        return session.id
+
+    async def commit(self, user: int, space: int) -> None:
+        dice = self.dice
+        session: Any = ""
+        if dice.random() < 0.4:
+            session = await self.upload(user, space) or ""
+        elif self.sessions and dice.random() < 0.3:
+            session = dice.choice(self.sessions[-4:])[0]
+        edits = [self.edit(at) for at in range(dice.choice([1, 1, 2, 3, 5, 12]))]
+        device = dice.choice(["", "laptop", "phone"])
+        await self.ask("commit", user, space, edits, session, device)
+        if dice.random() < 0.15:  # the answer was lost: as it was, or a little different
+            again = list(edits)
+            if dice.random() < 0.3:
+                again[0] = msgspec.structs.replace(self.edit(0), key=edits[0].key)
+            await self.ask("commit", user, space, again, "", device)
+
+    def edit(self, at: int) -> Any:
+        dice = self.dice
+        key = ""
+        if dice.random() < 0.4:
+            self.keys += 1
+            key = f"key {self.keys}"
+        node = self.id() if dice.random() < 0.7 or not at else NodeId(-dice.randint(1, at + 1))
+        parent = dice.choice([ROOT, ROOT, node, self.id()])
+        version = dice.choice([0, 1, 1, 1, 2, 3])
+        name = dice.choice(NAMES)
+        match dice.choice(("file", "file", "folder", "put", "put", "move", "move", "drop", "drop", "restore", "purge")):
+            case "file":
+                return Make(parent=parent, name=name, manifest=self.manifest(), modified_ms=at, key=key)
+            case "folder":
+                return Make(parent=parent, name=name, key=key)
+            case "put":
+                return Put(node=node, version=version, manifest=self.manifest(), modified_ms=at, key=key)
+            case "move":
+                return Move(node=node, parent=parent, name=name, key=key)
+            case "drop":
+                return Drop(node=node, version=version, key=key)
+            case "restore":
+                return Restore(node=node, version=dice.choice([0, 0, version, -1]), key=key)
+            case _:
+                return Purge(node=node, key=key)
+
+    def manifest(self) -> Manifest:
+        dice = self.dice
+        some = dice.choices(self.chunks[: dice.choice([3, 40])], k=dice.randint(0, 3))
+        if dice.random() < 0.5 and self.sessions:
+            _, _, given = dice.choice(self.sessions[-2:])
+            some = dice.sample(given, min(len(given), 2))
+        if dice.random() < 0.04:
+            return dice.choice(
+                [
+                    Manifest(cutting="by eye"),
+                    Manifest(cutting=CUTTING, chunks=[Chunk(Digest("x"), 1)]),
+                    Manifest(cutting=CUTTING, chunks=[Chunk(piece(self.chunks[1]).digest, 59)]),
+                ]
+            )
+        return manifest(*some)
+
+    async def nonsense(self, user: int, space: int) -> None:
+        verb, *args = self.dice.choice(
+            [
+                ("space", user, 7),
+                ("space", user, 1 << 70),
+                ("space", 1 << 70, space),
+                ("spaces", 1 << 70),
+                ("spaces", 12345),
+                ("join", "A B", "a password"),
+                ("join", "short", "pass"),
+                ("begin", user, space, [Chunk(Digest("x"), 1)]),
+                ("begin", user, 7, []),
+                ("begin", user, space, [Chunk(Digest(f"{n:064x}"), 1_000) for n in range(4)]),
+                ("give", user, "no session", pack([])),
+                ("give", user, f"{space}-none", pack([b"x"])),
+                ("give", 1 << 70, f"{space}-none", pack([b"x"])),
+                ("renew", user, f"{1 << 62}-\0"),
+                ("commit", user, space, []),
+                ("commit", user, space, [Purge(node=NodeId(1), key="k"), Purge(node=NodeId(2), key="k")]),
+                ("commit", user, space, [Make(parent=ROOT, name="z", modified_ms=1 << 60)]),
+                ("commit", user, space, [Make(parent=ROOT, name="z")], "no session"),
+                ("commit", user, space, [Make(parent=ROOT, name="z")], "", "two\nlines"),
+                ("commit", user, 7, [Make(parent=ROOT, name="z")]),
+                ("listing", user, space, ROOT, "\udc80"),
+                ("chunk", user, 7, Digest("not one")),
+            ]
+        )
+        await self.ask(verb, *args)
+
+    async def at_last(self) -> None:
+        """Read everything there is."""
+        for user in self.users:
+            space = self.spaces[user]
+            await self.ask("space", user, space)
+            await self.changes(user, space, Cursor("1", 0))
+            for verb in ("tree", "trash"):
+                page = await self.ask(verb, user, space)
+                for node in page.nodes:
+                    await self.ask("versions", user, space, node.id)
+                    await self.ask("manifest", user, space, node.id)
+                    if node.content is None:
+                        await self.ask("listing", user, space, node.id)
+            for data in self.chunks:
+                found = await self.ask("chunk", user, space, piece(data).digest)
+                assert found in (None, data)
+
+
+async def said(ask: Callable[[], Awaitable[Any]]) -> Any:
+    try:
+        return await ask()
+    except Refusal as refusal:
+        return refusal
+
+
+def unified(answer: Any) -> Any:
+    """Return an answer with the one epoch that the model knows."""
+    if isinstance(answer, Space):
+        return msgspec.structs.replace(answer, epoch="1")
+    if isinstance(answer, list):
+        return [unified(it) for it in answer]
+    if isinstance(answer, (Nodes, Changes)):
+        return msgspec.structs.replace(answer, cursor=Cursor("1", answer.cursor.seq))
+    return answer
+
+
+def comparable(answer: Any) -> Any:
+    return f"refused: {answer.code}, {answer.says}" if isinstance(answer, Refusal) else answer
+
+
+def twins(world: World, drive: Any, seed: int, *, overwrites: bool = False) -> Twins:
+    model = DriveModel(world.clock, world.clock.mint(), quota=QUOTA, overwrites=overwrites)
+    return Twins(model, drive, world, seed)
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+async def test_it_answers_as_the_model_does(world: World, seed: int):
+    async with world.open(mint=world.clock.mint(), rules=PATIENT) as drive:
+        them = twins(world, drive, seed)
+        for n in range(2):
+            await them.joins(f"user{n}")
+        for _ in range(250):
+            await them.step()
+        await them.at_last()
+        assert await drive.collector.audit() == []

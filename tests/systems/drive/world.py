@@ -1,0 +1,184 @@
+"""A drive on real engines: started once, and for each test a fresh database and an empty object store."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import asyncpg
+import pytest_asyncio
+
+from fathom.blocks.packs import digest_of, pack
+from fathom.engines.keeper import Keeper
+from fathom.engines.objects import Objects
+from fathom.engines.postgres import Postgres
+from fathom.systems.drive import service
+from fathom.systems.drive.api import Chunk, Digest, Manifest, SpaceId, UserId
+from fathom.systems.drive.model import CUTTING
+from fathom.systems.drive.service import Rules
+from fathom.systems.drive.stores import Stores
+from fathom.web.auth import Passwords
+
+__all__ = ["RULES", "Clock", "Engines", "Somebody", "World", "engines", "manifest", "piece", "world"]
+
+MIGRATED = "drive_migrated"  # the database that the others are copies of
+# The machine does not lose power in these tests: what a killed PostgreSQL wrote, the kernel keeps.
+QUICK = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
+RULES = Rules(quota=1_000_000, grace_ms=1_000, every_s=3_600.0)  # the collector works when a test says so
+
+
+class Clock:
+    """Time that stands still until it is told to go on, and ids by it: each body mints the same at the same time."""
+
+    def __init__(self, now_ms: int = 1_800_000_000_000) -> None:
+        self.now_ms = now_ms
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def mint(self) -> Callable[[], int]:
+        """Return a body's own mint."""
+        last = [0, 0]
+
+        def mint() -> int:
+            last[:] = [self.now_ms, last[1] + 1 if last[0] == self.now_ms else 0]
+            return (self.now_ms - 1_799_999_000_000) << 6 | last[1]
+
+        return mint
+
+
+class Choices:
+    """What the decisions say, where a test does not ask about them: the same for all."""
+
+    def __init__(self, *, overwrites: bool = False) -> None:
+        self.chunking = self.conflict = self
+        self.overwrites = overwrites
+
+    def cutting(self, space: SpaceId) -> str:
+        return CUTTING
+
+    def admits(self, now: int, known: int) -> bool:
+        return self.overwrites
+
+
+@dataclass
+class Engines:
+    """One of each, and the pieces of them that a test gets."""
+
+    keeper: Keeper
+    truth: Any
+    count: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def database(self, template: str = MIGRATED, name: str = "") -> str:
+        """Return the URL of a fresh database."""
+        name = name or f"drive_{next(self.count)}"
+        await self._tell(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.truth.where.rsplit("/", 1)[0] + f"/{name}"
+
+    async def drop(self, url: str) -> None:
+        await self._tell(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    async def _tell(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.truth.where)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+class World:
+    """One test's drive: its stores, and services that are opened on them."""
+
+    def __init__(self, engines: Engines, stores: Stores, clock: Clock) -> None:
+        self.engines, self.stores, self.clock = engines, stores, clock
+
+    @asynccontextmanager
+    async def open(
+        self, *, seed: Callable[[Stores], object] = lambda stores: None, overwrites: bool = False, **more: Any
+    ) -> AsyncIterator[service.Service]:
+        """Open a service, as a process would that begins now; `seed` may put a bug into the stores beforehand."""
+        self.stores = replace(self.stores)
+        seed(self.stores)
+        more.setdefault("passwords", Passwords(passes=1, memory_kib=8))
+        more.setdefault("rules", RULES)
+        more.setdefault("clock", self.clock)
+        async with service.open(self.stores, Choices(overwrites=overwrites), **more) as opened:
+            yield opened
+
+    async def objects(self) -> list[str]:
+        """Return the keys of all objects."""
+        return await self.stores.files.client.list("spaces")
+
+    async def sql(self, query: str, *given: Any) -> Any:
+        return await self.stores.truth.client.fetchval(query, *given)
+
+
+class Somebody:
+    """A user with a drive, who gives what is needed."""
+
+    def __init__(self, drive: Any, user: UserId, space: SpaceId) -> None:
+        self.drive, self.user, self.space = drive, user, space
+
+    @classmethod
+    async def joins(cls, drive: Any, name: str = "ann") -> Somebody:
+        user = await drive.join(name, "a password")
+        return cls(drive, user.id, (await drive.spaces(user.id))[0].id)
+
+    def __getattr__(self, verb: str) -> Any:
+        """Return a verb that is asked about one's own space."""
+
+        async def ask(*args: Any, **named: Any) -> Any:
+            return await getattr(self.drive, verb)(self.user, self.space, *args, **named)
+
+        return ask
+
+    async def give(self, session: Any, *chunks: bytes) -> list[Digest]:
+        return await self.drive.give(self.user, session.id, pack(chunks))
+
+    async def upload(self, *chunks: bytes) -> Any:
+        """Begin a session with these chunks, and give what is needed; return the session."""
+        session = await self.begin([piece(data) for data in chunks])
+        missing = [data for data in chunks if piece(data).digest in session.needed]
+        if missing:
+            assert await self.give(session, *missing) == []
+        return session
+
+    async def do(self, *edits: Any, session: Any = None) -> Any:
+        """Commit edits that are all to be done; return the nodes."""
+        outcomes = await self.commit(list(edits), session.id if session else "")
+        assert not any(it.code for it in outcomes), outcomes
+        return [it.node for it in outcomes]
+
+
+def piece(data: bytes) -> Chunk:
+    return Chunk(Digest(digest_of(data).hex()), len(data))
+
+
+def manifest(*chunks: bytes) -> Manifest:
+    return Manifest(cutting=CUTTING, chunks=[piece(data) for data in chunks])
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def engines() -> AsyncIterator[Engines]:
+    async with Keeper.open() as keeper, Postgres.start(keeper, settings=QUICK) as truth:
+        engines = Engines(keeper, truth)
+        first = Postgres.at(await engines.database("template0", MIGRATED))
+        async with first.connected():
+            await Stores(first, Objects.at("file:///")).migrate()
+        yield engines
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(engines: Engines) -> AsyncIterator[World]:
+    url = await engines.database()
+    async with AsyncExitStack() as stack:
+        truth = Postgres.at(url)
+        files = await stack.enter_async_context(Objects.start(engines.keeper, name="files"))
+        for engine in (truth, files):
+            await stack.enter_async_context(engine.connected())
+        yield World(engines, Stores(truth, files), Clock())
+    with suppress(OSError, asyncpg.PostgresError):  # the test may have left it without its engine
+        await engines.drop(url)
