@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from fathom.web.app import Stream
 
 from ..api import Drive, Edit, Outcome, SessionId, SpaceId, UserId
 
-__all__ = ["CHECK_S", "THUMP_S", "Live"]
+__all__ = ["CHECK_S", "THUMP_S", "Live", "Watch"]
 
 THUMP_S = 15.0  # proxies end connections on which nothing is said for long
 CHECK_S = 3.0  # how long a token that was revoked, or a space that was taken away, goes on to be listened with
@@ -31,7 +32,7 @@ class Live:
 
     def __init__(self, drive: Drive) -> None:
         self._drive = drive
-        self._watching: dict[SpaceId, set[_Watch]] = {}
+        self._watching: dict[SpaceId, set[Watch]] = {}
         self._listening: Counter[UserId] = Counter()
 
     def __getattr__(self, verb: str) -> Any:
@@ -50,41 +51,50 @@ class Live:
     def moved(self, space: SpaceId, head: int) -> None:
         """Tell those who watch a space that its journal has come to `head`; said late or twice, it does no harm."""
         for watch in self._watching.get(space, ()):
-            if head > watch.head:
-                watch.head = head
-                watch.news.set()
+            watch.tell(head)
+
+    @asynccontextmanager
+    async def listening(self, space: SpaceId) -> AsyncIterator[Watch]:
+        """Let somebody listen to a space for the length of a block; a service that has a herald is asked by it."""
+        herald = getattr(self._drive, "herald", None)
+        watch = Watch()
+        self._watching.setdefault(space, set()).add(watch)
+        try:
+            async with AsyncExitStack() as stack:
+                if herald is not None:
+                    listener = await stack.enter_async_context(herald.listening([space]))
+                    hearing = asyncio.create_task(_hear(listener, watch))
+                    stack.callback(hearing.cancel)
+                yield watch
+        finally:
+            self._watching[space].discard(watch)
+            if not self._watching[space]:
+                del self._watching[space]
 
     async def watch(self, space: SpaceId) -> AsyncIterator[int]:
         """Give the head of a space whenever it has moved; who is slow is told the newest only."""
-        watch = self._enter(space)
-        try:
+        async with self.listening(space) as watch:
             while True:
                 if (head := await watch.next(None)) is not None:
                     yield head
-        finally:
-            self._leave(space, watch)
 
     async def stream(self, user: UserId, space: SpaceId, token: str) -> Stream:
         """Return server-sent events, for as long as the token is good for the space."""
         if self._listening[user] >= OF_ONE or self._listening.total() >= AT_ONCE:
             raise Refusal("too-many", f"at most {OF_ONE} of yours listen at once", retry_s=5)
-        watch = self._enter(space)  # before the head is read: what is committed between is told after it
-        try:
+        async with AsyncExitStack() as stack:
+            self._listening[user] += 1
+            stack.callback(self._leaves, user)
+            # Before the head is read: what is committed between is told after it.
+            watch = await stack.enter_async_context(self.listening(space))
             found = await self._drive.space(user, space)
-        except BaseException:
-            self._leave(space, watch)
-            raise
-        self._listening[user] += 1
-
-        async def close() -> None:
-            self._leave(space, watch)
-            self._listening[user] -= 1
-            if not self._listening[user]:
-                del self._listening[user]
-
+            close = stack.pop_all().aclose
         return Stream(self._events(watch, found.epoch, found.head, space, token), close)
 
-    async def _events(self, watch: _Watch, epoch: str, head: int, space: SpaceId, token: str) -> AsyncGenerator[bytes]:
+    def _leaves(self, user: UserId) -> None:
+        self._listening -= Counter((user,))
+
+    async def _events(self, watch: Watch, epoch: str, head: int, space: SpaceId, token: str) -> AsyncGenerator[bytes]:
         loop = asyncio.get_running_loop()
         yield _event(head, epoch)
         said_s = looked_s = loop.time()
@@ -111,33 +121,33 @@ class Live:
                 yield b":thump\n\n"
                 said_s = loop.time()
 
-    def _enter(self, space: SpaceId) -> _Watch:
-        watch = _Watch()
-        self._watching.setdefault(space, set()).add(watch)
-        return watch
 
-    def _leave(self, space: SpaceId, watch: _Watch) -> None:
-        watching = self._watching.get(space, set())
-        watching.discard(watch)
-        if not watching:
-            self._watching.pop(space, None)
-
-
-class _Watch:
+class Watch:
     """What one of them has still to be told."""
 
     def __init__(self) -> None:
-        self.head, self.news = 0, asyncio.Event()
+        self._head, self._news = 0, asyncio.Event()
+
+    def tell(self, head: int) -> None:
+        if head > self._head:
+            self._head = head
+            self._news.set()
 
     async def next(self, within_s: float | None) -> int | None:
         """Return the newest head once there is news; None: there was none in time."""
         try:
             async with asyncio.timeout(within_s):
-                await self.news.wait()
+                await self._news.wait()
         except TimeoutError:
             return None
-        self.news.clear()
-        return self.head
+        self._news.clear()
+        return self._head
+
+
+async def _hear(listener: Any, watch: Watch) -> None:
+    while True:
+        for head in (await listener.next()).values():
+            watch.tell(head)
 
 
 def _event(head: int, epoch: str) -> bytes:
