@@ -44,7 +44,9 @@ def handlers(drive: Drive, under: str) -> list[Any]:
         return await drive.space(viewer, space_of(space))
 
     @get(f"{at}/changes", operation_id="changes", tags=["spaces"])
-    async def changes(viewer: Viewer, space: SpacePath, epoch: Epoch, seq: Seq = 0, limit: Limit = PAGE_MAX) -> Changes:
+    async def changes(
+        viewer: Viewer, space: SpacePath, epoch: Epoch = "", seq: Seq = 0, limit: Limit = PAGE_MAX
+    ) -> Changes:
         """Return what was done after a cursor; 409: it is none any more, read the whole tree."""
         return await drive.changes(viewer, space_of(space), Cursor(epoch, seq if seq <= ID_MAX else -1), limit)
 
