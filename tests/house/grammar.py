@@ -53,7 +53,7 @@ def _decisions(room: Path) -> Iterator[str]:
 
 def _sql(source: Source) -> Iterator[str]:
     """SQL lives in stores, so that whoever asks how data lies knows where to look."""
-    if source.parts[:1] == ("stores",) or source.parts[:1] == ("commands",):
+    if source.parts[:1] in (("stores",), ("commands",), ("client",)):  # a client may keep a file of its own
         return
     docs = {id(node.value) for node in ast.walk(source.tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(source.tree):

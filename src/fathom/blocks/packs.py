@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
-__all__ = ["BYTES_MAX", "FOOT_BYTES", "Entry", "damaged", "digest_of", "entries", "foot", "pack"]
+__all__ = ["BYTES_MAX", "FOOT_BYTES", "Entry", "damaged", "digest_of", "digest_of_all", "entries", "foot", "pack"]
 
 BYTES_MAX = (1 << 32) - 1
 _HEAD = b"fathom pack 1\n\0\0"
@@ -41,6 +41,18 @@ class Foot(NamedTuple):
 def digest_of(data: bytes | memoryview) -> bytes:
     """Return what a chunk is named by."""
     return sha256(data).digest()
+
+
+def digest_of_all(chunks: Iterable[tuple[bytes, int]]) -> bytes:
+    """Return what a file is named by whose chunks have these digests and sizes, in their order.
+
+    >>> digest_of_all([]) == sha256(b"").digest()
+    True
+    """
+    whole = sha256()
+    for digest, size in chunks:
+        whole.update(digest + size.to_bytes(8, "big"))
+    return whole.digest()
 
 
 def pack(chunks: Iterable[bytes | memoryview]) -> bytes:

@@ -18,7 +18,22 @@ from fathom.blocks.packs import digest_of, pack
 from fathom.history import History, Op
 from fathom.lab.dive import Dive, sweep
 
-from ..api import ROOT, Chunk, Cursor, Digest, Edit, Make, Manifest, Node, NodeId, Outcome, Put, Space, UserId
+from ..api import (
+    ROOT,
+    Chunk,
+    Cursor,
+    Digest,
+    Edit,
+    Make,
+    Manifest,
+    Node,
+    NodeId,
+    Outcome,
+    Put,
+    SessionId,
+    Space,
+    UserId,
+)
 from ..decisions.conflict import Conflict as Deciding
 from ..laws.writes import writes_of
 from ..model import CUTTING, DriveModel

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from fathom.blocks.chunking import Cutting
 from fathom.blocks.names import refused
-from fathom.blocks.packs import Entry, damaged, entries
+from fathom.blocks.packs import Entry, damaged, digest_of_all, entries
 from fathom.errors import Refusal
 
 from ..api import (
@@ -62,13 +62,8 @@ def content_of(chunks: Iterable[Chunk]) -> Content:
     >>> content_of([]).digest[:8]
     'e3b0c442'
     """
-    from hashlib import sha256
-
-    digest, size = sha256(), 0
-    for chunk in chunks:
-        digest.update(bytes.fromhex(chunk.digest) + chunk.size.to_bytes(8, "big"))
-        size += chunk.size
-    return Content(Digest(digest.hexdigest()), size)
+    told = [(bytes.fromhex(chunk.digest), chunk.size) for chunk in chunks]
+    return Content(Digest(digest_of_all(told).hex()), sum(size for _, size in told))
 
 
 def checked_user_name(name: str) -> str:

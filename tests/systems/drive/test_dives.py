@@ -1,0 +1,59 @@
+"""The drive's dives fit their time, count what is known beforehand, and catch the control."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fathom.cli.bodies import Maker
+from fathom.engines.keeper import Keeper
+from fathom.history import laws_of
+from fathom.lab.machine import Placement
+from fathom.lab.plan import PACES, draw
+from fathom.lab.run import Ended, carry_out
+from fathom.systems import find
+from tests.features import feature
+
+DRIVE = find("drive")
+
+
+async def dived(name: str, root: Path, **settings: str) -> Ended:
+    plan = draw(DRIVE, name, placement=Placement.here(), settings=settings)
+    async with Keeper.open() as keeper:
+        ended = await carry_out(plan, Maker(keeper, DRIVE, plan.question), laws=laws_of(DRIVE.room("laws")), root=root)
+    assert ended.state == "complete", ended.why
+    assert (ended.folder / "record.md").is_file()
+    assert not [f.says for f in ended.findings if f.verdict == "failed" and f.how in ("prediction", "control")]
+    return ended
+
+
+def counted(ended: Ended) -> dict[str, float | None]:
+    return {f.id.removeprefix("state/"): f.value for f in ended.findings if f.id.startswith("state/")}
+
+
+@pytest.mark.parametrize("mode", PACES)
+@pytest.mark.parametrize("dive", DRIVE.dives)
+def test_a_dive_fits_the_time_of_its_mode_and_foretells_something(dive: str, mode):
+    plan = draw(DRIVE, dive, placement=Placement.of([0, 1]), mode=mode)
+    assert plan.lasts_s <= plan.budget_s and plan.predictions
+
+
+@pytest.mark.slow
+@feature("DRIVE-02", "DRIVE-03", "DRIVE-05", "DRIVE-07")
+async def test_a_kilobyte_in_front_moves_one_chunk_or_the_whole_file(tmp_path: Path):
+    found = counted(await dived("chunking", tmp_path, kib="64"))
+    assert (found["content-defined/64/moved_in_front_kib"] or 0) < 2 * 4 * 64
+    assert found["fixed/64/moved_in_front_kib"] == found["whole/64/moved_in_front_kib"] == 24 * 1_024 + 1
+    assert found["whole/64/rows_a_small_file"] == 1
+
+
+@pytest.mark.slow
+@feature("DRIVE-67", "DRIVE-68", "DRIVE-70")
+async def test_the_last_writer_wins_over_what_nobody_was_told_of_and_a_version_makes_copies(tmp_path: Path):
+    ended = await dived("conflict", tmp_path, apart_minutes="60")
+    found = counted(ended)
+    assert found["versions/60/unseen"] == 0 and found["versions/60/copies"] == found["versions/60/refused"] != 0
+    assert (found["last-writer/60/unseen"] or 0) > 50
+    control = next(f for f in ended.findings if f.id == "control/last-writer")
+    assert control.verdict == "held" and control.detail["laws"] == ["nothing_is_overwritten_unseen"]
