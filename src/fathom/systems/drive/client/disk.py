@@ -32,7 +32,8 @@ class Disk:
     def __init__(self, root: File, *, grain_ns: int = 20_000_000) -> None:
         self._text = str(root)
         self._temp = File(root) / TEMP
-        self._device = root.stat().st_dev
+        found = root.stat()
+        self._device, self._inode = found.st_dev, found.st_ino
         self._grain_ns = grain_ns
 
     def now_ns(self) -> int:
@@ -218,8 +219,17 @@ class Disk:
             os.unlink(self._at(path))  # noqa: PTH108
 
     def _is_in(self, path: Path, parent: str) -> None:
-        above = self._stat(path[:-1])
-        if above is None or above.kind != "folder" or (len(path) > 1 and above.id != parent):
+        try:
+            found = os.lstat(self._at(path[:-1]))
+        except (FileNotFoundError, NotADirectoryError):
+            found = None
+        if found is None or not modes.S_ISDIR(found.st_mode):
+            raise Changed("the folder was moved meanwhile")
+        if len(path) == 1:  # what is written to a folder in the place of ours would be missed when ours is back
+            right = (found.st_dev, found.st_ino) == (self._device, self._inode)
+        else:
+            right = self._stat_of(found).id == parent
+        if not right:
             raise Changed("the folder was moved meanwhile")
 
     def _must(self, path: Path) -> Stat:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fathom.blocks.reconcile import ROOT, Tie
 from fathom.errors import Refusal
 
-from ..api import ROOT as TOP
 from ..api import Changes, Cursor, Node
 from ..core.state import Known
 from .place import Away, Place, Tell, under_way
@@ -101,7 +100,7 @@ def _set_back(known: Known, nodes: dict[int, Node]) -> None:
     """The journal was set back: what the drive no longer has was not deleted, and its ids may be other nodes' now.
 
     What was committed after the newest change that was known here may be anybody's; what was before is ours, as it
-    was once: then what lies here is newer, and goes there.
+    was once. What lies here is newer then, if both had agreed on what the drive no longer has, and goes there.
     """
     seen_ms = max((node.at_ms for node in known.remote.values()), default=0)
     for tie in list(known.ties):
@@ -110,16 +109,22 @@ def _set_back(known: Known, nodes: dict[int, Node]) -> None:
             known.untie(tie.remote)
         elif old != new:
             if new.at_ms <= seen_ms and new.seq <= known.about.seq:
-                known.tie(_as(tie, new))
+                known.tie(_as(tie, old, new))
             else:
                 known.untie(tie.remote)
     for key in list(known.asked):
         known.answered(key)  # it speaks of ids that may be others' now
 
 
-def _as(tie: Tie, node: Node) -> Tie:
-    parent = ROOT if node.parent == TOP else node.parent
-    return tie._replace(parent=parent, name=node.name, content=node.content.digest if node.content else None)
+def _as(tie: Tie, old: Node | None, new: Node) -> Tie:
+    """Return a tie as if the two had never agreed on more than the drive still knows."""
+    if old is None:
+        return tie
+    if (tie.parent, tie.name) == (old.parent or ROOT, old.name):
+        tie = tie._replace(parent=new.parent or ROOT, name=new.name)
+    if old.content is not None and new.content is not None and tie.content == old.content.digest:
+        tie = tie._replace(content=new.content.digest)
+    return tie
 
 
 def _number(id: object) -> int:

@@ -179,6 +179,7 @@ class Here:
 
     async def _file(self, op: Make | Put) -> None:
         """Write a file as the drive has it."""
+        before = None if isinstance(op, Make) else self._local.seen.get(str(op.id))
         if isinstance(op, Make):
             parent, name, instead, node = op.parent, op.name, None, self._known.remote[_number(op.source)]
         else:
@@ -203,18 +204,19 @@ class Here:
             await self._files.discard(temp)
             raise
         self._touched[above] = None
-        self._placed(op, Seen(str(parent), name, stat), manifest, content)
+        self._placed(op, Seen(str(parent), name, stat), manifest, content, before)
 
-    def _placed(self, op: Make | Put, seen: Seen, manifest: Manifest, content: Content) -> None:
+    def _placed(self, op: Make | Put, seen: Seen, manifest: Manifest, content: Content, before: Seen | None) -> None:
         stat = seen.stat
+        if isinstance(op, Put) and self._local.seen.get(str(op.id)) is before:  # else its inode came again already
+            self._known.forget(str(op.id))
+            self._local.remove(op.id)
         self._known.hashed(
             stat.id,
             Hashed(stat.size, stat.mtime_ns, stat.ctime_ns, 0, content.digest, manifest.cutting, manifest.chunks),
         )
         if isinstance(op, Put):
             tie = self._known.ties.of_local[op.id]
-            self._known.forget(str(op.id))
-            self._local.remove(op.id)
             self._ties.append(tie._replace(local=stat.id, content=content.digest))
         else:
             self._ties.append(self._tie(stat.id, op.source))

@@ -19,7 +19,7 @@ from ..core.state import Hashed, Known
 from ..model.checks import content_of
 from .place import Knobs, Tell, several
 
-__all__ = ["Local", "look", "read_rules", "said", "settled"]
+__all__ = ["Local", "cut", "look", "read_rules", "said", "settled"]
 
 COARSE_NS = 1_000_000  # a file system that stamps no finer than this may stamp every two seconds
 COARSE_GRAIN_NS = 2_000_000_000
@@ -242,6 +242,13 @@ def _take(way: Cutting, data: bytes, last: bool, chunks: list[Chunk]) -> int:
         chunks.append(Chunk(Digest(sha256(view[begin:end]).hexdigest()), end - begin))
         begin = end
     return begin
+
+
+def cut(way: Cutting, data: bytes) -> str:
+    """Return the digest of a file that holds this."""
+    chunks: list[Chunk] = []
+    _take(way, data, True, chunks)
+    return content_of(chunks).digest
 
 
 def _blind(local: Local, scan: Scan, known: Known) -> None:

@@ -123,6 +123,7 @@ class Syncer:
 
     def _say(self, ops: Sequence[Op], local: Local) -> None:
         for op in ops:
+            self._tell("planned", str(op))
             if isinstance(op, AsideOp):
                 mine = local.tree[op.id].content
                 theirs = self._known.remote.get(op.cut) if isinstance(op.cut, int) else None

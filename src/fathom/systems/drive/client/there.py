@@ -234,6 +234,7 @@ class There:
         tie = known.ties.of_remote.get(node.id)
         if node.seq > known.about.told:
             known.tell(told=node.seq)
+        known.node(node)
         match edit:
             case api.Make(parent=parent, name=name):
                 known.tie(Tie(asked.local, node.id, parent or ROOT, name, asked.content))

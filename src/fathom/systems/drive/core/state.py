@@ -121,7 +121,10 @@ class Known:
         self._put("about", b"about", self.about)
 
     def node(self, node: Node) -> None:
-        """Take in how a node of the drive is now."""
+        """Take in how a node of the drive became; what an answer said may be newer than the journal's page."""
+        known = self.remote.get(node.id)
+        if known is not None and known.seq > node.seq:
+            return
         if node.gone:
             self.remote.pop(node.id, None)
             self._batch.append(("remote", _of(node.id), None))
@@ -138,8 +141,14 @@ class Known:
         self.remote = dict(nodes)
 
     def tie(self, tie: Tie) -> None:
+        """Remember that two are one.
+
+        Who had the local id before is gone, and the id came again, as inodes do: that it is gone is not forgotten.
+        """
         for gone in self.ties.add(tie):
-            self._batch.append(("ties", _of(gone.remote), None))
+            gone = gone._replace(local=f"{gone.local}?{gone.remote}")
+            self.ties.add(gone)
+            self._put("ties", _of(gone.remote), _Tied(*gone))  # type: ignore[arg-type]
         self._put("ties", _of(tie.remote), _Tied(*tie))  # type: ignore[arg-type]
 
     def untie(self, remote: object) -> None:
