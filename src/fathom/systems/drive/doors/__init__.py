@@ -10,6 +10,7 @@ from fathom.web.metrics import Metrics
 
 from ..api import Drive, UserId
 from . import accounts, contents, spaces
+from .dav import Dav
 from .live import Live
 from .shapes import schemas
 from .unbuffered import Unbuffered
@@ -17,9 +18,9 @@ from .unbuffered import Unbuffered
 if TYPE_CHECKING:
     from fathom.web.serve import Settings
 
-__all__ = ["LIMITS", "UNDER", "app"]
+__all__ = ["DAV", "LIMITS", "UNDER", "app"]
 
-UNDER = "/api"
+UNDER, DAV = "/api", "/dav"
 LIMITS = Limits(
     body_bytes_max=256 * 1024,  # a path of names, each byte of which is escaped; larger bodies are read on their own
     per_address=Rate(per_s=2_000, burst=10_000),  # a device that is new here asks for each of its files
@@ -45,7 +46,7 @@ def app(
         "Drive",
         "1",
         handlers,
-        tongues=[rest],
+        tongues=[rest, Dav(drive, gate, limits, DAV, rest.reading, rest.saving)],
         shapes=schemas(),
         gate=gate,
         limits=limits,
