@@ -39,22 +39,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 QUOTA = 3_000
 # Nothing goes while the clock does not pass the grace: the model, which keeps everything, tells the same.
 PATIENT = Rules(quota=QUOTA, grace_ms=1 << 50, every_s=3_600.0)
-NAMES = [
-    "a",
-    "A",
-    "b",
-    "plan.txt",
-    "Str\u00f6m",
-    "STRO\u0308M",
-    "c",
-    "d",
-    "e/f",
-    "",
-    "x" * 256,
-    "nul\0",
-    "\u212aelvin",
-    "kelvin",
-]
+NAMES = ["a", "A", "b", "plan.txt", "Str\u00f6m", "STRO\u0308M", "c", "d", "e", "f", "\u212aelvin", "kelvin"]
+BAD_NAMES = ["e/f", "", "x" * 256, "nul\0", "."]
 NONSENSE = [NodeId(0), NodeId(-7), NodeId(777), NodeId(1 << 70)]
 
 
@@ -80,7 +66,7 @@ class Twins:
         self.tokens: list[Told] = []
         self.chunks = [bytes([n]) * (n * 7 % 60 + 1) for n in range(40)]
         self.epochs = ["1", "1"]  # of the space that is asked about; the model's is always the first
-        self.keys = 0
+        self.keys = self.space = 0
 
     async def ask(self, verb: str, *args: Any) -> Any:
         """Ask both, with time gone on a little; return what they said, or None if it was a refusal."""
@@ -140,6 +126,7 @@ class Twins:
         dice = self.dice
         user = dice.choice(self.users)
         space = self.spaces[user] if dice.random() < 0.97 else self.spaces[dice.choice(self.users)]
+        self.space = space
         what = dice.choices(
             ("commit", "upload", "give", "renew", "changes", "tree", "listing", "trash", "node", "at", "versions",
              "manifest", "chunk", "space", "tokens", "join", "later", "nonsense"),
@@ -151,7 +138,8 @@ class Twins:
             case "upload":
                 await self.upload(user, space)
             case "give" | "renew" if self.sessions:
-                told, _, chunks = dice.choice(self.sessions[-6:])
+                told, owner, chunks = dice.choice(self.sessions[-6:])
+                user = owner if dice.random() < 0.95 else user
                 if what == "renew":
                     await self.ask("renew", user, told)
                 else:
@@ -160,21 +148,22 @@ class Twins:
                     body = pack(some)
                     await self.ask("give", user, told, body if dice.random() < 0.9 else body[:-3] + b"bad")
             case "changes":
-                cursor = Cursor("1" if dice.random() < 0.9 else "another", dice.randint(-1, 60))
+                head = len(self.bodies[0]._places[space].journal)
+                cursor = Cursor("1" if dice.random() < 0.95 else "another", dice.randint(-1, head + 1))
                 await self.changes(user, space, cursor)
             case "tree" | "trash":
                 await self.walk(what, user, space)
             case "listing":
-                await self.walk("listing", user, space, self.id())
+                await self.walk("listing", user, space, dice.choice([ROOT, self.id("folder")]))
             case "node" | "versions":
                 await self.ask(what, user, space, self.id())
             case "at":
-                path = [dice.choice(NAMES) for _ in range(dice.randint(0, 3))]
+                path = self.path(space)
                 await self.ask("at", user, space, path if dice.random() < 0.97 else ["a"] * 200)
             case "manifest":
-                await self.ask("manifest", user, space, self.id(), dice.choice([0, 0, 1, 2, 9, -1, 1 << 70]))
+                await self.ask("manifest", user, space, self.id("file"), dice.choice([0, 0, 1, 2, 9, -1, 1 << 70]))
             case "chunk":
-                digest = piece(dice.choice(self.chunks)).digest
+                digest = dice.choice([*self.bodies[0]._places[space].used(), piece(dice.choice(self.chunks)).digest])
                 await self.ask("chunk", user, space, digest if dice.random() < 0.95 else Digest("not one"))
             case "space":
                 await self.ask("space", user, space)
@@ -188,8 +177,29 @@ class Twins:
             case _:
                 await self.nonsense(user, space)
 
-    def id(self) -> NodeId:
-        return NodeId(self.dice.randint(1, 14)) if self.dice.random() < 0.9 else self.dice.choice(NONSENSE)
+    def id(self, what: str = "", space: int = 0) -> NodeId:
+        """Return a node, as a rule one that is there and of this kind: what to ask for is read in the model."""
+        known = self.bodies[0]._places[space or self.space].nodes.values()
+        kinds = {"file": [it.id for it in known if it.content and not it.gone],
+                 "folder": [it.id for it in known if not it.content and not it.gone],
+                 "gone": [it.id for it in known if it.gone]}  # fmt: skip
+        some = kinds.get(what) or [it.id for it in known]
+        if self.dice.random() < 0.92 and some:
+            return self.dice.choice(some)
+        return self.dice.choice([*NONSENSE, *(it.id for it in known)])
+
+    def path(self, space: int) -> list[str]:
+        """Return a path to something, now and then with another end."""
+        nodes, path = self.bodies[0]._places[space].nodes, []
+        at = self.id("file", space)
+        while at in nodes:
+            path.insert(0, nodes[at].name.swapcase())
+            at = nodes[at].parent
+        return path if self.dice.random() < 0.7 else [*path[:2], self.dice.choice([*NAMES, *BAD_NAMES, "\udc80"])]
+
+    def version(self, node: NodeId) -> int:
+        known = self.bodies[0]._places[self.space].nodes.get(node)
+        return known.version if known and self.dice.random() < 0.85 else self.dice.randint(0, 3)
 
     async def changes(self, user: int, space: int, cursor: Cursor) -> None:
         """Ask with the epoch that each body has given this space."""
@@ -234,7 +244,8 @@ class Twins:
         session = await self.ask("begin", user, space, wanted)
         if session is None:
             return None
-        self.sessions.append((session.id, user, some))
+        if self.space == self.spaces[user]:
+            self.sessions.append((session.id, user, some))
         missing = [data for data in some if piece(data).digest in session.needed]
         if missing and self.dice.random() < 0.8:
             await self.ask("give", user, session.id, pack(missing))
@@ -243,51 +254,63 @@ class Twins:
     async def commit(self, user: int, space: int) -> None:
         dice = self.dice
         session: Any = ""
-        if dice.random() < 0.4:
+        if dice.random() < 0.5:
             session = await self.upload(user, space) or ""
-        elif self.sessions and dice.random() < 0.3:
+        elif self.sessions and dice.random() < 0.1:
             session = dice.choice(self.sessions[-4:])[0]
-        edits = [self.edit(at) for at in range(dice.choice([1, 1, 2, 3, 5, 12]))]
+        edits: list[Any] = []
+        for _ in range(dice.choice([1, 1, 2, 3, 5, 12])):
+            edits.append(self.edit(edits, bool(session)))
         device = dice.choice(["", "laptop", "phone"])
         await self.ask("commit", user, space, edits, session, device)
-        if dice.random() < 0.15:  # the answer was lost: as it was, or a little different
+        if dice.random() < 0.15:  # the answer was lost: as it was, or a little different, or with more after it
             again = list(edits)
             if dice.random() < 0.3:
-                again[0] = msgspec.structs.replace(self.edit(0), key=edits[0].key)
+                again[0] = msgspec.structs.replace(self.edit([], False), key=edits[0].key)
+            if dice.random() < 0.5:
+                again += [self.edit(again, False) for _ in range(2)]
             await self.ask("commit", user, space, again, "", device)
 
-    def edit(self, at: int) -> Any:
+    def edit(self, before: list[Any], session: bool) -> Any:
         dice = self.dice
         key = ""
         if dice.random() < 0.4:
             self.keys += 1
             key = f"key {self.keys}"
-        node = self.id() if dice.random() < 0.7 or not at else NodeId(-dice.randint(1, at + 1))
-        parent = dice.choice([ROOT, ROOT, node, self.id()])
-        version = dice.choice([0, 1, 1, 1, 2, 3])
-        name = dice.choice(NAMES)
-        match dice.choice(("file", "file", "folder", "put", "put", "move", "move", "drop", "drop", "restore", "purge")):
+        what = dice.choice(("file", "file", "file", "folder", "put", "put", "move", "move", "drop", "restore", "purge"))
+        wanted = {"move": dice.choice(["file", "folder"]), "drop": dice.choice(["file", "folder"]), "put": "file",
+                  "restore": dice.choice(["gone", "file"]), "purge": "gone"}  # fmt: skip
+        node, version = self.id(wanted.get(what, "")), None
+        made = [NodeId(-at) for at, it in enumerate(before, 1) if isinstance(it, Make)]
+        if made and dice.random() < 0.3:
+            node, version = dice.choice(made), dice.choice([0, 1])
+        elif before and dice.random() < 0.3:
+            node = dice.choice([getattr(it, "node", node) for it in before])  # again the same
+        version = self.version(node) if version is None else version
+        parent = dice.choice(
+            [ROOT, self.id("folder"), *made[-1:], self.id()] if dice.random() < 0.3 else [ROOT, self.id("folder")]
+        )
+        name = dice.choice(NAMES if dice.random() < 0.95 else BAD_NAMES)
+        match what:
             case "file":
-                return Make(parent=parent, name=name, manifest=self.manifest(), modified_ms=at, key=key)
+                it = self.manifest(session)
+                return Make(parent=parent, name=name, manifest=it, modified_ms=len(before), key=key)
             case "folder":
                 return Make(parent=parent, name=name, key=key)
             case "put":
-                return Put(node=node, version=version, manifest=self.manifest(), modified_ms=at, key=key)
+                return Put(node=node, version=version, manifest=self.manifest(session), modified_ms=5, key=key)
             case "move":
                 return Move(node=node, parent=parent, name=name, key=key)
             case "drop":
                 return Drop(node=node, version=version, key=key)
             case "restore":
-                return Restore(node=node, version=dice.choice([0, 0, version, -1]), key=key)
+                return Restore(node=node, version=dice.choice([0, 0, version, 1, 1, 2, -1]), key=key)
             case _:
                 return Purge(node=node, key=key)
 
-    def manifest(self) -> Manifest:
+    def manifest(self, session: bool) -> Manifest:
+        """Return a manifest, as a rule of chunks that the session has, or that lie in the space."""
         dice = self.dice
-        some = dice.choices(self.chunks[: dice.choice([3, 40])], k=dice.randint(0, 3))
-        if dice.random() < 0.5 and self.sessions:
-            _, _, given = dice.choice(self.sessions[-2:])
-            some = dice.sample(given, min(len(given), 2))
         if dice.random() < 0.04:
             return dice.choice(
                 [
@@ -296,7 +319,13 @@ class Twins:
                     Manifest(cutting=CUTTING, chunks=[Chunk(piece(self.chunks[1]).digest, 59)]),
                 ]
             )
-        return manifest(*some)
+        used = self.bodies[0]._places[self.space].used()
+        some = [data for data in self.chunks if piece(data).digest in used]
+        if (session and dice.random() < 0.8) or not some:
+            some = self.sessions[-1][2] if self.sessions else []
+        if dice.random() < 0.05:
+            some = self.chunks
+        return manifest(*dice.choices(some, k=dice.randint(0, 3)) if some else [])
 
     async def nonsense(self, user: int, space: int) -> None:
         verb, *args = self.dice.choice(
@@ -378,7 +407,7 @@ async def test_it_answers_as_the_model_does(world: World, seed: int):
         them = twins(world, drive, seed)
         for n in range(2):
             await them.joins(f"user{n}")
-        for _ in range(250):
+        for _ in range(300):
             await them.step()
         await them.at_last()
         assert await drive.collector.audit() == []

@@ -124,7 +124,7 @@ class Collector:
                 async with self._stores.spaces.collecting(space) as tx:
                     await packs.empty(tx, [sparse.id])
         async with self._stores.spaces.collecting(space) as tx:
-            self.counts["given_up"] += await packs.give_up(tx, space, self._clock() - self._rules.grace_ms)
+            self.counts["given_up"] += await packs.give_up(tx, space, self._clock() - self._rules.writing_ms)
         while removed := await packs.remove_gone(space, PACKS_MAX):
             self.counts["packs"] += removed
 

@@ -15,13 +15,14 @@ HOUR_MS = 3_600_000
 class Rules:
     """What can be set about a service; times of Unix in milliseconds are the service's clock's.
 
-    `grace_ms`: how long a chunk that nothing needs is kept all the same, and an object that nobody has committed.
-    Nothing is right only because of it; it is what there is between a mistake and a loss.
+    `grace_ms`: how long a chunk that nothing needs is kept all the same, and an object that has no row. Nothing is
+    right only because of it; it is what there is between a mistake and a loss.
     """
 
     quota: int = QUOTA
     session_ms: int = SESSION_MS
     grace_ms: int = 24 * HOUR_MS
+    writing_ms: int = HOUR_MS  # from the row of a pack to its commit; who takes longer is told to send it again
     every_s: float = 60.0  # between two rounds of the collector
     sparse: float = 0.5  # a pack of which less than this is left is written anew
     scrub_ms: int = 7 * 24 * HOUR_MS  # each pack is read through so often

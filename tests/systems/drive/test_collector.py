@@ -1,0 +1,252 @@
+"""What the collector lets go of, what it does not, and what it says of books that do not agree."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from fathom.engines.engine import EngineDown
+from fathom.errors import Refusal
+from fathom.systems.drive.api import ROOT, Drop, Make, NodeId, Purge, Put
+from fathom.systems.drive.service.collector import Collector
+
+from .stories import BYTES, given_and_left, sound
+from .world import RULES, Somebody, World, manifest, piece
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
+
+
+async def test_an_object_whose_rows_were_never_committed_goes_after_a_while(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        keep = world.stores.packs.keep
+
+        async def dies(*args: object) -> bool:
+            raise EngineDown("the service was killed here", why="its object is on disk", fix="open it again")
+
+        world.stores.packs.keep = dies  # type: ignore[method-assign]
+        session = await ann.begin([piece(BYTES)])
+        with pytest.raises(Refusal, match="cannot be reached"):
+            await ann.give(session, BYTES)
+        world.stores.packs.keep = keep  # type: ignore[method-assign]
+        assert len(await world.objects()) == 1
+    async with world.open() as drive:
+        await drive.collector.round()
+        assert len(await world.objects()) == 1, "it may be that somebody is only slow"
+        world.clock.now_ms += RULES.writing_ms
+        await drive.collector.round()
+        assert await world.objects() == []
+        assert drive.collector.counts["given_up"] == 1
+        assert await world.sql("SELECT count(*) FROM packs") == 0
+        await sound(drive)
+
+
+async def test_an_object_without_a_row_goes_after_the_grace(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        await ann.upload(b"in use")
+        await world.stores.files.client.put(f"spaces/{ann.space}/packs/0123", b"left by a database that was set back")
+        await drive.collector.remove_strays()
+        assert len(await world.objects()) == 2
+        world.clock.now_ms += RULES.grace_ms
+        await drive.collector.remove_strays()
+        assert len(await world.objects()) == 1
+        assert drive.collector.counts["strays"] == 1
+        await sound(drive)
+
+
+async def test_what_was_given_and_never_used_goes_with_its_session(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        await ann.upload(BYTES)
+        await ann.begin([piece(b"never given")])
+        await drive.collector.round()
+        assert drive.collector.counts["condemned"] == 0
+        world.clock.now_ms += RULES.session_ms
+        for _ in range(2):
+            await drive.collector.round()
+            world.clock.now_ms += RULES.grace_ms
+        assert await world.objects() == []
+        assert await world.sql("SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM leases)") == 0
+        await sound(drive)
+
+
+async def test_a_session_that_is_renewed_keeps_what_it_was_told(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        session = await ann.upload(BYTES)
+        for _ in range(5):
+            world.clock.now_ms += RULES.session_ms - 1
+            assert (await drive.renew(ann.user, session.id)).needed == []
+            await drive.collector.round()
+        await ann.do(Make(parent=ROOT, name="at last", manifest=manifest(BYTES)), session=session)
+        assert await ann.chunk(piece(BYTES).digest) == BYTES
+
+
+async def test_old_versions_and_the_trash_keep_their_chunks(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        session = await ann.upload(b"one", b"two")
+        file, _ = await ann.do(
+            Make(parent=ROOT, name="a", manifest=manifest(b"one")),
+            Put(node=NodeId(-1), version=1, manifest=manifest(b"two")),
+            session=session,
+        )
+        await ann.do(Drop(node=file.id, version=2))
+        for _ in range(3):
+            await drive.collector.round()
+            world.clock.now_ms += 100 * RULES.grace_ms
+        assert [await ann.chunk(piece(data).digest) for data in (b"one", b"two")] == [b"one", b"two"]
+        await ann.do(Purge(node=file.id))
+        for _ in range(3):
+            await drive.collector.round()
+            world.clock.now_ms += RULES.grace_ms
+        assert await world.objects() == []
+        await sound(drive)
+
+
+async def test_what_two_files_have_in_common_stays_until_the_second_has_gone(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        session = await ann.upload(BYTES)
+        one, two = await ann.do(
+            Make(parent=ROOT, name="a", manifest=manifest(BYTES, BYTES)),
+            Make(parent=ROOT, name="b", manifest=manifest(BYTES)),
+            session=session,
+        )
+        assert (await drive.space(ann.user, ann.space)).used == len(BYTES)
+        for node, left in ((one, 1), (two, 0)):
+            await ann.do(Drop(node=node.id, version=1), Purge(node=node.id))
+            for _ in range(3):
+                await drive.collector.round()
+                world.clock.now_ms += RULES.grace_ms
+            assert len(await world.objects()) == left
+        await sound(drive)
+
+
+async def test_a_lost_object_is_found_by_the_scrub_and_heals(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        session = await ann.upload(BYTES, b"another")
+        await ann.do(Make(parent=ROOT, name="a", manifest=manifest(BYTES, b"another")), session=session)
+        (key,) = await world.objects()
+        await world.stores.files.client.delete(key)
+        with pytest.raises(Refusal) as refused:
+            await ann.chunk(piece(BYTES).digest)
+        assert refused.value.code == "unavailable"
+        assert drive.collector.counts["quarantined"] == 1, "who reads it finds it out"
+        assert any("is lost" in fault for fault in await drive.collector.audit())
+        await drive.collector.scrub(ann.space)
+        assert drive.collector.counts["quarantined"] == 2
+        with pytest.raises(AssertionError, match="not there"):  # who says it is there has to give it again
+            await ann.do(Make(parent=ROOT, name="b", manifest=manifest(BYTES)))
+        await ann.upload(BYTES, b"another")
+        for _ in range(2):
+            await drive.collector.round()
+        assert await ann.chunk(piece(BYTES).digest) == BYTES
+        await sound(drive)
+
+
+async def test_what_was_read_wrong_once_is_let_out_of_quarantine(world: World):
+    """A disk that could not be read for a while has lost nothing."""
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        session = await ann.upload(BYTES)
+        await ann.do(Make(parent=ROOT, name="a", manifest=manifest(BYTES)), session=session)
+        part = world.stores.packs.part
+
+        async def wrong(*args: object) -> bytes:
+            return b"x" * len(BYTES)
+
+        world.stores.packs.part = wrong  # type: ignore[method-assign]
+        with pytest.raises(Refusal):
+            await ann.chunk(piece(BYTES).digest)
+        world.stores.packs.part = part  # type: ignore[method-assign]
+        with pytest.raises(Refusal):
+            await ann.chunk(piece(BYTES).digest)
+        await drive.collector.scrub(ann.space)
+        assert drive.collector.counts["acquitted"] == 1
+        assert await ann.chunk(piece(BYTES).digest) == BYTES
+        await sound(drive)
+
+
+async def test_what_is_quarantined_and_needed_by_nobody_goes_as_well(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        await given_and_left(ann)
+        (key,) = await world.objects()
+        await world.stores.files.client.put(key, b"nothing of it is left")
+        await drive.collector.scrub(ann.space)
+        assert (await ann.begin([piece(BYTES)])).needed == [piece(BYTES).digest]
+        world.clock.now_ms += RULES.session_ms
+        for _ in range(3):
+            await drive.collector.round()
+            world.clock.now_ms += RULES.grace_ms
+        assert await world.objects() == []
+        await sound(drive)
+
+
+async def test_scrubbing_takes_turns(world: World):
+    async with world.open(rules=replace(RULES, scrubbed_max=2, scrub_ms=1_000)) as drive:
+        ann = await Somebody.joins(drive)
+        for n in range(5):
+            await ann.upload(bytes([n]) * 9)
+        world.clock.now_ms += 1_000
+        for scrubbed in (2, 4, 5, 5):
+            await drive.collector.round()
+            assert drive.collector.counts["scrubbed"] == scrubbed
+
+
+async def test_two_collectors_do_each_other_no_harm(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        other = Collector(world.stores, RULES, world.clock)
+        dead = [bytes([n]) * 100 for n in range(5)]
+        session = await ann.upload(*dead, BYTES)
+        _, gone = await ann.do(
+            Make(parent=ROOT, name="kept", manifest=manifest(BYTES)),
+            Make(parent=ROOT, name="gone", manifest=manifest(*dead)),
+            session=session,
+        )
+        await ann.do(Drop(node=gone.id, version=1), Purge(node=gone.id))
+        for _ in range(4):
+            await asyncio.gather(drive.collector.round(), other.round())
+            world.clock.now_ms += RULES.grace_ms
+        assert await ann.chunk(piece(BYTES).digest) == BYTES
+        assert len(await world.objects()) == 1
+        await sound(drive)
+
+
+SPOILT = [
+    ("UPDATE spaces SET used = used + 1 WHERE id = $1", "used is"),
+    ("UPDATE sessions SET reserved = 7 WHERE space = $1", "keeps room for 7"),
+    ("DELETE FROM sessions WHERE space = $1", "is gone, and leases"),
+    ("UPDATE leases SET reserved = true WHERE space = $1", "which is there"),
+    ("DELETE FROM chunks WHERE space = $1", "is not known"),
+    ("UPDATE chunks SET size = size + 1 WHERE space = $1", "bytes, not "),
+    ("UPDATE chunks SET state = 'condemned' WHERE space = $1", "leases chunk"),
+    ("DELETE FROM parts WHERE space = $1", "not what its chunks are"),
+    ("UPDATE parts SET position = position + 7 WHERE space = $1 AND position = 0", "not what its chunks are"),
+    ("DELETE FROM versions WHERE space = $1", "which is not kept"),
+    ("DELETE FROM nodes WHERE space = $1", "is not there"),
+    ("UPDATE nodes SET name = 'b', key = 'b' WHERE space = $1", "the journal says something else"),
+    ("DELETE FROM journal WHERE space = $1 AND seq = 1", "its head is 2"),
+    ("UPDATE packs SET state = 'writing' WHERE space = $1", "which is not kept"),
+    ("UPDATE packs SET size = size + 1 WHERE space = $1", "its object"),
+]
+
+
+async def test_the_audit_says_what_does_not_agree(world: World):
+    async with world.open() as drive:
+        for number, (spoil, says) in enumerate(SPOILT):
+            ann = await Somebody.joins(drive, f"ann{number}")
+            session = await ann.upload(BYTES, b"another")
+            edits = [Make(parent=ROOT, name="a", manifest=manifest(BYTES, b"another")), Purge(node=NodeId(9))]
+            await ann.commit(edits, session.id)  # the second one fails: so the session goes on
+            await ann.do(Put(node=NodeId(1), version=1, manifest=manifest(b"another")))
+            assert await world.stores.sums.faults(ann.space, world.clock()) == []
+            await world.sql(spoil, ann.space)
+            faults = await world.stores.sums.faults(ann.space, world.clock())
+            assert any(says in fault for fault in faults), (spoil, faults)
