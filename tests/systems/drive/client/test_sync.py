@@ -93,6 +93,7 @@ async def test_names_that_were_swapped_are_swapped(tmp_path: Path):
 
 
 @feature("DRIVE-02", "DRIVE-62")
+@pytest.mark.slow
 async def test_of_a_large_file_only_what_changed_travels(tmp_path: Path):
     async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
         bytes_ = Random(1).randbytes(100_000)
@@ -107,6 +108,7 @@ async def test_of_a_large_file_only_what_changed_travels(tmp_path: Path):
         assert phone.did["fetched"] - fetched < 5 and phone.did["copied"] > 300
 
 
+@pytest.mark.slow
 async def test_many_files_and_deep_folders_travel(tmp_path: Path):
     async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
         for n in range(60):

@@ -13,12 +13,12 @@ from fathom.errors import Refusal
 
 from ..api import Chunk, Content, Manifest, NodeId
 from ..core.files import Changed, Files, Path, Seen, Stat
-from ..core.state import Hashed, Known
+from ..core.state import Coming, Hashed, Known
 from ..model.checks import content_of
 from .look import Local, settled
 from .place import Knobs, Place, Tell, several, under_way
 
-__all__ = ["Here"]
+__all__ = ["Here", "resumed"]
 
 
 class Here:
@@ -46,6 +46,8 @@ class Here:
         async def fetch(op: Make | Put) -> None:
             done.append(await self._try(op, self._file(op)))
 
+        ops = list(ops)
+        await self._announce(ops)
         try:
             for op in ops:
                 if isinstance(op, Put) or (isinstance(op, Make) and op.content is not None):
@@ -58,6 +60,27 @@ class Here:
             raise
         await self._durable()
         return sum(done)
+
+    async def _announce(self, ops: Iterable[Op]) -> None:
+        """Say durably what is about to be done here."""
+        known = self._known
+        for op in ops:
+            match op:
+                case Make(_, source, _, _, _):
+                    known.comes(_number(source), _coming(self._tie("", source)))
+                case Put(_, id, content, _):
+                    tie = known.ties.of_local[id]
+                    known.comes(_number(tie.remote), _coming(tie._replace(content=content)))
+                case Move(_, id, parent, name):
+                    tie = known.ties.of_local[id]
+                    there = ROOT if parent == ROOT else known.ties.of_local[parent].remote
+                    known.comes(_number(tie.remote), _coming(tie._replace(parent=there, name=name)))
+                case Drop(_, id, _):
+                    tie = known.ties.of_local[id]
+                    known.comes(_number(tie.remote), Coming(_side(tie.parent), tie.name, tie.content, True))
+                case _:
+                    pass
+        await known.keep()
 
     async def _durable(self) -> None:
         """Sync the folders, then remember: a tie to what a crash takes back would be a deletion in our name."""
@@ -72,6 +95,7 @@ class Here:
         for tie in self._ties:
             self._known.tie(tie)
         self._untied, self._ties = [], []
+        self._known.came()
         await self._known.keep()
 
     async def _try(self, op: Op, step: Coroutine[Any, Any, None]) -> int:
@@ -275,6 +299,45 @@ async def _digest(data: bytes) -> str:
     if len(data) < 1 << 18:
         return sha256(data).hexdigest()
     return (await asyncio.to_thread(sha256, data)).hexdigest()
+
+
+def resumed(local: Local, known: Known) -> None:
+    """Know what an earlier life did here and had no time to remember."""
+    for remote, coming in known.coming.items():
+        tie = known.ties.of_remote.get(remote)
+        above = known.ties.of_remote.get(coming.parent)
+        folder = ROOT if coming.parent == ROOT else above.local if above else None
+        if coming.gone:
+            if tie is not None and tie.local not in local.tree:
+                known.untie(remote)
+            continue
+        at = [
+            id
+            for id, node in local.tree.items()
+            if (node.parent, node.name) == (folder, coming.name)
+            and (tie is None or tie.local not in local.tree or tie.local == id)
+            and (id not in known.ties.of_local or (tie is not None and tie.local == id))
+        ]
+        id = at[0] if at else tie.local if tie is not None and tie.local in local.tree else None
+        if id is None:
+            continue
+        node = local.tree[id]
+        if tie is None and node.content == coming.content:
+            known.tie(Tie(str(id), remote, coming.parent, coming.name, coming.content))
+        elif tie is not None and (node.content is None) == (tie.content is None):
+            place = {"parent": coming.parent, "name": coming.name} if at else {}
+            content = coming.content if node.content == coming.content else tie.content
+            known.tie(tie._replace(local=id, content=content, **place))
+    known.came()
+
+
+def _coming(tie: Tie) -> Coming:
+    return Coming(_side(tie.parent), tie.name, tie.content)
+
+
+def _side(id: object) -> int | str:
+    assert isinstance(id, (int, str))
+    return id
 
 
 def _number(id: object) -> int:

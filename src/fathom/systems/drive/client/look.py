@@ -34,7 +34,7 @@ class Local:
         self.skipped: dict[str, str] = {}  # path → why it is not synced
         self.notes: dict[str, str] = {}  # path → what somebody should know of it
         self.busy: set[str] = set()  # ids of files that changed while they were read
-        self.steady = False
+        self.steady = self.doubled = False
 
     def path(self, id: object) -> Path:
         """Return where something is; `Changed` if it was not seen."""
@@ -46,6 +46,13 @@ class Local:
             names.append(seen.name)
             id = seen.parent
         return tuple(reversed(names))
+
+    def name(self, id: object) -> str:
+        """Return where something is, for a person."""
+        try:
+            return said(self.path(id))
+        except Changed:
+            return str(id)
 
     def put(self, id: str, seen: Seen, content: str | None) -> None:
         self.seen[id] = seen
@@ -130,7 +137,10 @@ def _gather(local: Local, scan: Scan, known: Known, rules: Rules, wanted: set[st
         if seen.parent != ROOT and seen.parent not in local.seen:
             continue  # in a folder that is left out
         id = stat.id
-        if stat.kind != "folder" and (n := links[stat.id]):
+        if links[stat.id] and (stat.kind == "folder" or not scan.steady):
+            local.doubled = True  # it moved while this was looked at; where it was seen first is as good
+            continue
+        if n := links[stat.id]:
             id = f"{stat.id}/{n}"  # another name of the same file: a file of its own to everybody else
         links[stat.id] += 1
         local.seen[id] = seen

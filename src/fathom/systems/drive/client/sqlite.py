@@ -63,7 +63,7 @@ class Sqlite:
 
 def _opened(file: Path) -> sqlite3.Connection:
     new = not file.exists()
-    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=1.0)
+    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=0.1)
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         with closing(connection.execute("PRAGMA application_id")) as found:

@@ -16,7 +16,7 @@ from fathom.errors import EXIT_BROKE, FathomError
 from ..core.files import Files
 from ..core.state import Known
 from .fetch import fetch
-from .here import Here
+from .here import Here, resumed
 from .look import Local, look
 from .place import Knobs, Place, Tell
 from .there import There
@@ -78,11 +78,13 @@ class Syncer:
         if done:
             await fetch(self._place, known, self._tell)
         local = await self._look()
+        if known.coming:
+            self._tell("resumed", str(len(known.coming)))
+            resumed(local, known)
+            await known.keep()
         report.skipped, report.notes = local.skipped, local.notes
         here = Here(self._place, self._files, known, local, self._knobs, self._tell)
-        hindered: dict[str, str] = {
-            "/".join(local.path(id)): "it is being written" for id in local.busy if id in local.seen
-        }
+        hindered: dict[str, str] = {local.name(id): "it is being written" for id in local.busy}
         for _ in range(self._knobs.rounds):
             ops = plan(local.tree, remote_tree(known), list(known.ties), aside_of(known.about.device))
             if not ops:
@@ -108,7 +110,7 @@ class Syncer:
         looks = 0
         while True:
             local, looks = await look(self._files, self._known, self._knobs, self._tell), looks + 1
-            if local.steady or all(tie.local in local.tree for tie in self._known.ties):
+            if local.steady or not (local.doubled or any(tie.local not in local.tree for tie in self._known.ties)):
                 return local
             self._tell("the folder did not hold still", "")
             if looks == LOOKS:
@@ -128,7 +130,7 @@ class Syncer:
                 mine = local.tree[op.id].content
                 theirs = self._known.remote.get(op.cut) if isinstance(op.cut, int) else None
                 same = theirs is not None and theirs.content is not None and theirs.content.digest == mine
-                self._tell("equal contents in conflict" if same else "conflict", "/".join(local.path(op.id)))
+                self._tell("equal contents in conflict" if same else "conflict", local.name(op.id))
 
 
 def remote_tree(known: Known) -> dict[Hashable, Node]:

@@ -64,9 +64,10 @@ class There:
             case Make(_, source, parent, name, None):
                 return Wish(api.Make(key=self._mint(), parent=_id(parent), name=name), str(source))
             case Make(_, source, parent, name, content):
-                hashed, stat = self._hashed(source, content, local)
-                if hashed is None:
+                found = self._hashed(source, content, local)
+                if found is None:
                     return None
+                hashed, stat = found
                 manifest = Manifest(cutting=hashed.cutting, chunks=hashed.chunks)
                 edit = api.Make(
                     key=self._mint(), parent=_id(parent), name=name, manifest=manifest, modified_ms=_ms(stat)
@@ -74,9 +75,10 @@ class There:
                 return Wish(edit, str(source), content, hashed)
             case Put(_, id, content, _):
                 source, node = known.ties.of_remote[id].local, known.remote[_id(id)]
-                hashed, stat = self._hashed(source, content, local)
-                if hashed is None:
+                found = self._hashed(source, content, local)
+                if found is None:
                     return None
+                hashed, stat = found
                 manifest = Manifest(cutting=hashed.cutting, chunks=hashed.chunks)
                 edit = api.Put(
                     key=self._mint(), node=node.id, version=node.version, manifest=manifest, modified_ms=_ms(stat)
@@ -88,16 +90,16 @@ class There:
                 return Wish(api.Drop(key=self._mint(), node=_id(id), version=known.remote[_id(id)].version))
         raise AssertionError(op)
 
-    def _hashed(self, source: object, content: str | None, local: Local) -> tuple[Hashed | None, Stat]:
+    def _hashed(self, source: object, content: str | None, local: Local) -> tuple[Hashed, Stat] | None:
         """Return what a file consists of, if that is what is to be sent."""
-        stat, hashed = local.seen[str(source)].stat, self._known.files.get(str(source))
-        if hashed is None or hashed.content != content or source in local.busy:
+        seen, hashed = local.seen.get(str(source)), self._known.files.get(str(source))
+        if seen is None or hashed is None or hashed.content != content or source in local.busy:
             self._changed(source, local)
-            return None, stat
-        return hashed, stat
+            return None
+        return hashed, seen.stat
 
     def _changed(self, source: object, local: Local) -> None:
-        name = "/".join(local.path(source))
+        name = local.name(source)
         self.hindered[name] = "it changed while it was read"
         self._tell("hindered", f"{name}: it changed while it was read")
 
@@ -128,7 +130,7 @@ class There:
                     raise
                 if len(batch) == 1 or refusal.code == "not-found":
                     for wish in batch:
-                        self.hindered["/".join(local.path(wish.local)) if wish.local else "…"] = refusal.says
+                        self.hindered[local.name(wish.local)] = refusal.says
                     self._tell("hindered", refusal.says)
                     return 0
                 half = len(batch) // 2

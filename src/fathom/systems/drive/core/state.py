@@ -13,7 +13,7 @@ from fathom.errors import EXIT_BROKE, FathomError
 from ..api import Chunk, Edit, Node
 from .ties import Ties
 
-__all__ = ["FORMAT", "About", "Asked", "Batch", "Facts", "Hashed", "Known", "State", "broken"]
+__all__ = ["FORMAT", "About", "Asked", "Batch", "Coming", "Facts", "Hashed", "Known", "State", "broken"]
 
 FORMAT = 1
 Facts = Mapping[str, Mapping[bytes, bytes]]
@@ -71,6 +71,19 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     session: str = ""
 
 
+class Coming(msgspec.Struct, frozen=True, array_like=True):
+    """What the local side of a remote node is about to become; nothing of it, where it is to go.
+
+    It is durable before the deed, as the tie is after it: who died in between knows its own deed from somebody's edit,
+    though the drive has gone on since.
+    """
+
+    parent: int | str
+    name: str
+    content: str | None
+    gone: bool = False
+
+
 class _Tied(msgspec.Struct, frozen=True, array_like=True):
     local: str
     remote: int
@@ -94,6 +107,9 @@ class Known:
             tied = (_tied.decode(value) for value in facts.get("ties", {}).values())
             self.ties = Ties(Tie(it.local, it.remote, it.parent, it.name, it.content) for it in tied)
             self.files = {key.decode(): _hashed.decode(value) for key, value in facts.get("files", {}).items()}
+            self.coming = {
+                int.from_bytes(key, "big"): _coming.decode(value) for key, value in facts.get("coming", {}).items()
+            }
             self.asked = {key.decode(): _asked.decode(value) for key, value in facts.get("asked", {}).items()}
         except (KeyError, ValueError, msgspec.MsgspecError) as fault:
             raise broken(f"{fault}"[:300] or repr(fault)) from fault
@@ -163,6 +179,15 @@ class Known:
         if self.files.pop(id, None) is not None:
             self._batch.append(("files", id.encode(), None))
 
+    def comes(self, remote: int, coming: Coming) -> None:
+        self.coming[remote] = coming
+        self._put("coming", _of(remote), coming)
+
+    def came(self) -> None:
+        """Whatever was about to be done is done, or is not, and the ties say so."""
+        self._batch += [("coming", _of(remote), None) for remote in self.coming]
+        self.coming.clear()
+
     def ask(self, asked: Asked) -> None:
         self.asked[asked.edit.key] = asked
         self._put("asked", asked.edit.key.encode(), asked)
@@ -193,4 +218,5 @@ def _of(id: object) -> bytes:
 _node = msgspec.msgpack.Decoder(Node)
 _tied = msgspec.msgpack.Decoder(_Tied)
 _hashed = msgspec.msgpack.Decoder(Hashed)
+_coming = msgspec.msgpack.Decoder(Coming)
 _asked = msgspec.msgpack.Decoder(Asked)

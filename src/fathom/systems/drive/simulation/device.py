@@ -36,7 +36,7 @@ class Remembered:
         disk.synced = self._synced
 
     async def load(self) -> Facts:
-        families, disk = ("about", "remote", "ties", "files", "asked"), self._disk
+        families, disk = ("about", "remote", "ties", "files", "asked", "coming"), self._disk
         return {family: {key: disk.get(family, key) or b"" for key in disk.keys(family)} for family in families}
 
     async def apply(self, batch: Batch) -> None:

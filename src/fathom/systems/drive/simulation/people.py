@@ -223,7 +223,7 @@ class Person:
         """Make a folder and a file in it, at once."""
         if path := self._free(FOLDERS):
             self._mkdir(path)
-            self._put((*path, self._dice.choice(NAMES)), self._text())
+            self._put(path + (self._dice.choice(NAMES),), self._text())
 
     def _mkdir(self, path: Path) -> None:
         medium = self._medium

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable
 
 import msgspec
@@ -52,7 +53,8 @@ def simulate(
     try:
         broken = loop.run_until_complete(story.told())
     except Exception as error:
-        broken = [*story.ledger.broken, f"the world stopped: {error!r:.300}"]
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        broken = [*story.ledger.broken, f"the world stopped: {error!r:.300} at {where.name}, line {where.lineno}"]
     finally:
         trace = world.trace.hash()
         _end(loop)
@@ -95,6 +97,7 @@ class Story:
         self.ledger = Ledger(self.server)
         self.devices: list[Device] = []
         self._deeds = deeds
+        self._lives: list[asyncio.Task[None]] = []
         names = ("ann", "bob", "cyd")[: self.dice.choice((2, 2, 3))]
         for name in names:
             folds = self.kind == "free" and self.dice.random() < 0.2
@@ -110,7 +113,7 @@ class Story:
 
     async def told(self) -> list[str]:
         await self.server.begin()
-        lives = [asyncio.get_running_loop().create_task(device.live()) for device in self.devices]
+        lives = self._lives = [asyncio.get_running_loop().create_task(device.live()) for device in self.devices]
         if self.kind == "solo":
             await self._acts(self.people[0], self._deeds)
         elif self.kind == "turns":
@@ -178,6 +181,9 @@ class Story:
         """Wait until all are at rest, and one; or say who is not."""
         head, marks = -1, list[int]()
         for _ in range(ROUNDS):
+            for life in self._lives:
+                if life.done():
+                    life.result()  # a client that broke ends the world
             if head != len(self.server.place().journal):
                 head, marks = len(self.server.place().journal), [device.syncs for device in self.devices]
             await asyncio.sleep(0.5)
