@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
 from fathom.blocks.packs import pack
+from fathom.engines.wire import Wire
 from fathom.errors import Refusal
 from fathom.systems.drive.api import (
     ROOT,
@@ -17,6 +19,7 @@ from fathom.systems.drive.api import (
     Chunk,
     Cursor,
     Digest,
+    Drive,
     Drop,
     Make,
     Manifest,
@@ -28,9 +31,11 @@ from fathom.systems.drive.api import (
     Restore,
     Session,
     Space,
+    SpaceId,
 )
 from fathom.systems.drive.model import CUTTING, SESSION_MS, DriveModel
-from fathom.systems.drive.service import Rules
+from fathom.systems.drive.service import Collector, Rules
+from fathom.web.remote import Doorway, remote
 
 from .world import World, manifest, piece
 
@@ -403,11 +408,57 @@ def twins(world: World, drive: Any, seed: int, *, overwrites: bool = False) -> T
 
 @pytest.mark.parametrize("seed", range(1, 7))
 async def test_it_answers_as_the_model_does(world: World, seed: int):
-    async with world.open(mint=world.clock.mint(), rules=PATIENT) as drive:
-        them = twins(world, drive, seed)
+    overwrites = seed > 4
+    async with world.open(mint=world.clock.mint(), rules=PATIENT, overwrites=overwrites) as drive:
+        them = twins(world, drive, seed, overwrites=overwrites)
         for n in range(2):
             await them.joins(f"user{n}")
         for _ in range(300):
             await them.step()
         await them.at_last()
         assert await drive.collector.audit() == []
+
+
+async def test_it_answers_as_the_model_does_while_the_collector_works(world: World):
+    """Whatever is condemned, swept of its sessions or written anew meanwhile: nobody sees it."""
+    async with world.open(mint=world.clock.mint(), rules=PATIENT) as drive:
+        moving = Collector(world.stores, replace(PATIENT, sparse=2.0), world.clock)  # no pack stays where it is
+        them = twins(world, drive, 21)
+        for n in range(2):
+            await them.joins(f"user{n}")
+        for n in range(250):
+            await them.step()
+            await (moving if n % 80 == 0 else drive.collector).collect(SpaceId(them.spaces[them.users[n % 2]]))
+        await drive.collector.round()
+        await them.at_last()
+        assert await drive.collector.audit() == []
+        assert drive.collector.counts["condemned"] > 10
+        assert drive.collector.counts["revived"] > 2
+        assert drive.collector.counts["quarantined"] == 0
+        assert moving.counts["compacted"] > 5
+
+
+async def test_it_answers_as_the_model_does_when_it_is_opened_again_and_again(world: World):
+    them = twins(world, None, 22)
+    for _ in range(5):
+        async with world.open(mint=world.clock.mint(), rules=PATIENT) as drive:
+            them.bodies[1] = drive
+            if not them.users:
+                for n in range(2):
+                    await them.joins(f"user{n}")
+            for _ in range(50):
+                await them.step()
+            await them.at_last()
+
+
+async def test_it_answers_as_the_model_does_through_the_remote_client(world: World):
+    where = world.engines.keeper.folder / "drive.sock"
+    async with world.open(mint=world.clock.mint(), rules=PATIENT) as drive:
+        wire = Wire(f"unix:{where}", connections=4)
+        async with Doorway(Drive, drive).open(str(where)), wire.open():
+            them = twins(world, remote(Drive, wire), 23)
+            for n in range(2):
+                await them.joins(f"user{n}")
+            for _ in range(200):
+                await them.step()
+            await them.at_last()

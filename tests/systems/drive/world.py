@@ -25,6 +25,11 @@ from fathom.web.auth import Passwords
 __all__ = ["RULES", "Clock", "Engines", "Somebody", "World", "engines", "manifest", "piece", "world"]
 
 MIGRATED = "drive_migrated"  # the database that the others are copies of
+EMPTY = "; ".join(
+    f"DELETE FROM {table}"
+    for table in ("tokens", "uses", "users", "spaces", "nodes", "versions", "parts", "journal", "done", "packs",
+                  "chunks", "sessions", "leases")
+)  # fmt: skip
 # The machine does not lose power in these tests: what a killed PostgreSQL wrote, the kernel keeps.
 QUICK = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 RULES = Rules(quota=1_000_000, grace_ms=1_000, every_s=3_600.0)  # the collector works when a test says so
@@ -71,6 +76,7 @@ class Engines:
     keeper: Keeper
     truth: Any
     count: itertools.count[int] = field(default_factory=itertools.count)
+    empty: list[str] = field(default_factory=list)  # databases that a test has used, and that were emptied since
 
     async def database(self, template: str = MIGRATED, name: str = "") -> str:
         """Return the URL of a fresh database."""
@@ -81,8 +87,13 @@ class Engines:
     async def drop(self, url: str) -> None:
         await self._tell(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
-    async def _tell(self, statement: str) -> None:
-        connection = await asyncpg.connect(self.truth.where)
+    async def put_back(self, url: str) -> None:
+        """Empty a database for the next test, which takes a tenth of the time that a new one does."""
+        await self._tell(EMPTY, url)
+        self.empty.append(url)
+
+    async def _tell(self, statement: str, url: str | None = None) -> None:
+        connection = await asyncpg.connect(url or self.truth.where)
         try:
             await connection.execute(statement)
         finally:
@@ -173,7 +184,7 @@ async def engines() -> AsyncIterator[Engines]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(engines: Engines) -> AsyncIterator[World]:
-    url = await engines.database()
+    url = engines.empty.pop() if engines.empty else await engines.database()
     async with AsyncExitStack() as stack:
         truth = Postgres.at(url)
         files = await stack.enter_async_context(Objects.start(engines.keeper, name="files"))
@@ -181,4 +192,4 @@ async def world(engines: Engines) -> AsyncIterator[World]:
             await stack.enter_async_context(engine.connected())
         yield World(engines, Stores(truth, files), Clock())
     with suppress(OSError, asyncpg.PostgresError):  # the test may have left it without its engine
-        await engines.drop(url)
+        await engines.put_back(url)

@@ -1,0 +1,102 @@
+"""The service is killed without warning, again and again: what was acknowledged is there, once, and whole."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+
+from fathom.blocks.packs import pack
+from fathom.engines.engine import EngineError
+from fathom.engines.wire import Lost, NotSent
+from fathom.errors import Refusal
+from fathom.systems import find
+from fathom.systems.drive.api import ROOT, Cursor, Make, Put
+from fathom.web.served import Served
+from tests.features import feature
+
+from .stories import tree_of
+from .world import Somebody, World, manifest, piece
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
+
+KILLED = 4
+UNSURE = (NotSent, Lost, TimeoutError, EngineError)
+
+
+@feature("DRIVE-19")
+async def test_what_a_killed_service_has_acknowledged_is_there_once(world: World):
+    urls = {"truth": world.stores.truth.where, "files": world.stores.files.where}
+    dice, over = random.Random(17), asyncio.Event()
+    held: dict[str, bytes] = {}  # what each file was last said to hold
+    async with (
+        Served.start(world.engines.keeper, find("drive"), engines=urls, name="drive killed") as process,
+        process.client() as drive,
+    ):
+        ann = await Somebody.joins(drive)
+
+        async def sure(ask: Any) -> Any:
+            """Ask until there is an answer; a session may have ended with what it was for."""
+            while True:
+                try:
+                    return await ask()
+                except UNSURE:
+                    await asyncio.sleep(0.02)  # it is being started again, and gives no sign
+
+        async def lives(n: int) -> None:
+            node: Any = None
+            for version in range(1, 1_000):
+                if over.is_set():
+                    return
+                data = dice.randbytes(dice.randint(1, 2_000))
+                key = f"{n} {version}"
+                while True:
+                    with suppress(Refusal):  # the session has ended, or its chunks went with it
+                        session = await sure(partial(ann.begin, [piece(data)]))
+                        if session.needed:
+                            await sure(partial(drive.give, ann.user, session.id, pack([data])))
+                        whole = manifest(data)
+                        if node is None:
+                            edit: Any = Make(parent=ROOT, name=f"file {n}", manifest=whole, key=key)
+                        else:
+                            edit = Put(node=node.id, version=node.version, manifest=whole, key=key)
+                        (outcome,) = await sure(partial(ann.commit, [edit], session.id))
+                        assert not outcome.code, outcome
+                        node = outcome.node
+                        break
+                assert node.version == version, "each was done once"
+                held[node.name] = data
+
+        living = [asyncio.create_task(lives(n)) for n in range(4)]
+        for _ in range(KILLED):
+            await asyncio.sleep(dice.uniform(0.1, 0.4))  # a random moment
+            await process.kill()
+            await process.restart()
+        await asyncio.sleep(0.2)
+        over.set()
+        await asyncio.gather(*living)
+    async with world.open() as drive:
+        ann = Somebody(drive, ann.user, ann.space)
+        tree = (await ann.tree()).nodes
+        assert sorted(it.name for it in tree) == sorted(held)
+        for node in tree:
+            assert len(await ann.versions(node.id)) == node.version
+            (chunk,) = (await ann.manifest(node.id)).chunks
+            assert await ann.chunk(chunk.digest) == held[node.name]
+        (place,) = await drive.spaces(ann.user)
+        changes = await ann.changes(Cursor(place.epoch, 0))
+        assert changes.head == sum(it.version for it in tree) == len(changes.nodes)
+        assert tree_of(changes.nodes) == {it.id: it for it in tree}
+        assert await drive.collector.audit() == []
+        world.clock.now_ms += 1 << 42  # what was left behind by those that were killed goes
+        for _ in range(3):
+            await drive.collector.round()
+            world.clock.now_ms += 1 << 30
+        assert await drive.collector.audit() == []
+        rows = await world.sql("SELECT count(*) FROM packs")
+        assert len(await world.objects()) == rows
+        print(f"{sum(it.version for it in tree)} commits, {KILLED} kills")
