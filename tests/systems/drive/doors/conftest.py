@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from fathom.systems.drive.doors import LIMITS, app
+from fathom.systems.drive.doors.dav import Dav
 from fathom.systems.drive.doors.unbuffered import Unbuffered
 from fathom.systems.drive.model import DriveModel
+from fathom.systems.drive.model.programs import Programs
 
 from .visitor import CUTTING, Behind, Visitor
 
@@ -25,15 +27,22 @@ def door(behind: Behind) -> Unbuffered:
     return app(behind, limits=UNHURRIED)  # pyright: ignore[reportArgumentType]
 
 
+class Drive(Programs, DriveModel):
+    """The drive in dicts, with what programs ask besides."""
+
+
 @pytest.fixture
-def model(behind: Behind) -> DriveModel:
-    it = DriveModel(cutting=CUTTING)
+def model(behind: Behind) -> Drive:
+    it = Drive(cutting=CUTTING)
     behind.lies(it)
     return it
 
 
 @pytest.fixture
 def visitor(door: Unbuffered, model: DriveModel) -> Visitor:
+    for tongue in door.dialect._tongues:  # pyright: ignore[reportOptionalMemberAccess,reportAttributeAccessIssue]
+        if isinstance(tongue, Dav):
+            tongue._basic._known.clear()  # of the drive that lay here before
     return Visitor(door, drive=model)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import msgspec
 
 from fathom.blocks.packs import digest_of, pack
-from fathom.systems.drive.api import Drive
+from fathom.systems.drive.api import Drive, Programs
 
 __all__ = ["CUTTING", "PASSWORD", "Answer", "Behind", "Visitor", "chunk", "manifest"]
 
@@ -63,7 +63,7 @@ class Behind:
         self._count += 1
 
     def __getattr__(self, verb: str) -> Any:
-        if not hasattr(Drive, verb):
+        if not (hasattr(Drive, verb) or hasattr(Programs, verb)):
             raise AttributeError(verb)
 
         async def ask(*asked: Any) -> Any:

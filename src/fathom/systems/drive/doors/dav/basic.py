@@ -11,9 +11,10 @@ import time
 from collections import OrderedDict
 from typing import Any
 
+from fathom.blocks.limiter import Limiter
 from fathom.errors import Refusal
 from fathom.web.app import Gate, Visit
-from fathom.web.limits import Limits, Rate, Throttle, address_of
+from fathom.web.limits import Limits, Throttle, address_of
 
 from ...api import Drive, UserId
 
@@ -22,7 +23,6 @@ __all__ = ["CHALLENGE", "Basic"]
 CHALLENGE = (b"www-authenticate", b'Basic realm="drive", charset="UTF-8"')
 FRESH_S = 300.0
 KNOWN_MAX = 10_000
-GUESSES = Rate(per_s=1, burst=30)  # of one address, besides what the drive itself allows for one name
 
 
 class Basic:
@@ -33,7 +33,8 @@ class Basic:
         self._secret = os.urandom(32)  # what is remembered is of no use elsewhere
         self._known: OrderedDict[bytes, tuple[UserId, float]] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[UserId]] = {}
-        self._guesses = Throttle("passwords", GUESSES, keys_max=limits.keys_max)
+        guesses = limits.operations.get("login")  # of one address, besides what the drive itself allows for one name
+        self._guesses = None if guesses is None else Limiter(guesses, keys_max=limits.keys_max)
         rate = limits.per_identity
         self._throttle = None if rate is None else Throttle("identity", rate, keys_max=limits.keys_max)
 
@@ -63,8 +64,11 @@ class Basic:
 
     async def _by_password(self, visit: Visit, digest: bytes, name: str, password: str) -> UserId:
         if (asking := self._asking.get(digest)) is None:  # a client begins with many requests at once
-            visit.hold_to(self._guesses, address_of(visit.scope["client"]))
-            asking = self._asking[digest] = asyncio.ensure_future(self._identified(name, password))
+            address = address_of(visit.scope["client"])
+            if self._guesses is not None and not (taken := self._guesses.take(address, time.monotonic())).ok:
+                says = "too many wrong passwords came from this address: wait before you try another"
+                raise Refusal("too-many", says, retry_s=taken.retry_s)
+            asking = self._asking[digest] = asyncio.ensure_future(self._identified(name, password, address))
             asking.add_done_callback(lambda _: self._asking.pop(digest, None))
         user = await asyncio.shield(asking)
         self._known[digest] = user, time.monotonic() + FRESH_S
@@ -73,15 +77,19 @@ class Basic:
             self._known.popitem(last=False)
         return user
 
-    async def _identified(self, name: str, password: str) -> UserId:
+    async def _identified(self, name: str, password: str, address: str) -> UserId:
         identify: Any = getattr(self._drive, "identify", None)
         if identify is not None:
-            return await identify(name, password)
-        token = await self._drive.login(name, password)
-        try:
-            return await self._drive.whoami(token)
-        finally:
-            await self._drive.logout(token)
+            user = await identify(name, password)
+        else:
+            token = await self._drive.login(name, password)
+            try:
+                user = await self._drive.whoami(token)
+            finally:
+                await self._drive.logout(token)
+        if self._guesses is not None:
+            self._guesses.back(address)  # who knows it makes no guess
+        return user
 
 
 def _said(header: bytes) -> tuple[str, str]:
