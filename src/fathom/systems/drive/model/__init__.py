@@ -57,6 +57,7 @@ from .checks import (
     checked_user_name,
     number_after,
 )
+from .programs import Programs
 
 __all__ = ["CUTTING", "QUOTA", "SESSION_MS", "DriveModel"]
 
@@ -122,7 +123,7 @@ class Place:
         return max((1 + self.below(node.id) for node in self.within(id)), default=0)
 
 
-class DriveModel:
+class DriveModel(Programs):
     """Everything happens at once and for good: nothing is leased for fear of a collector, because there is none."""
 
     def __init__(
@@ -141,6 +142,7 @@ class DriveModel:
         self._logins = itertools.count(1)
         self._places: dict[SpaceId, Place] = {}
         self._leases: dict[SessionId, Lease] = {}
+        self._properties = {}
 
     # Accounts
 

@@ -38,9 +38,7 @@ def checked_properties(properties: dict[str, str]) -> dict[str, str]:
 class Programs:
     """The part of the model that holds them; the rest of it is `DriveModel`."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._properties: dict[tuple[SpaceId, NodeId], dict[str, str]] = {}
+    _properties: dict[tuple[SpaceId, NodeId], dict[str, str]]
 
     async def extend(self: Any, user: UserId, session: SessionId, chunks: list[Chunk]) -> Session:
         checked_chunks(chunks)
