@@ -10,7 +10,6 @@ from fathom.systems.drive.doors import LIMITS, app
 from fathom.systems.drive.doors.dav import Dav
 from fathom.systems.drive.doors.unbuffered import Unbuffered
 from fathom.systems.drive.model import DriveModel
-from fathom.systems.drive.model.programs import Programs
 
 from .visitor import CUTTING, Behind, Visitor
 
@@ -27,7 +26,7 @@ def door(behind: Behind) -> Unbuffered:
     return app(behind, limits=UNHURRIED)  # pyright: ignore[reportArgumentType]
 
 
-class Drive(Programs, DriveModel):
+class Drive(DriveModel):
     """The drive in dicts, with what programs ask besides."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 from collections.abc import AsyncGenerator
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -39,8 +40,10 @@ __all__ = ["Rest"]
 DEADLINE_S = 30.0
 SILENT_S = 45.0  # a door says something every 15 s to who listens
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.25, 30.0
+NO_PAGE = "this is not where a page begins: take `after` of the page before, or nothing"
 JSON, OCTETS = "application/json", "application/octet-stream"
 
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
 T = TypeVar("T")
 
 
@@ -106,6 +109,8 @@ class Rest:
         return await self._page(f"spaces/{space}/folders/{folder}", after, limit)
 
     async def _page(self, path: str, after: str, limit: int) -> Nodes:
+        if not _is_text(after):
+            raise Refusal("invalid", NO_PAGE)
         return await self._ask(Nodes, "GET", f"{path}?{urlencode({'after': after, 'limit': limit})}")
 
     # Files
@@ -114,7 +119,8 @@ class Rest:
         return await self._ask(Node, "GET", f"spaces/{space}/nodes/{id}")
 
     async def at(self, user: UserId, space: SpaceId, path: list[str]) -> list[Node]:
-        return await self._ask(list[Node], "POST", f"spaces/{space}/at", {"path": path}, reads=True)
+        names = [name if _is_text(name) else "" for name in path]  # neither is what anything is called
+        return await self._ask(list[Node], "POST", f"spaces/{space}/at", {"path": names}, reads=True)
 
     async def versions(self, user: UserId, space: SpaceId, id: NodeId) -> list[Node]:
         return (await self._ask(_Versions, "GET", f"spaces/{space}/files/{id}/versions")).versions
@@ -207,7 +213,10 @@ class Rest:
         token: str | None = None,
         reads: bool = False,
     ) -> Any:
-        body = b"" if said is None else msgspec.json.encode(said)
+        try:
+            body = b"" if said is None else msgspec.json.encode(said)
+        except UnicodeEncodeError:
+            raise Refusal("invalid", "a name is text: this one has bytes that are not UTF-8") from None
         answer = await self._asked(method, path, body, token=token, reads=reads or method == "GET")
         return None if shape is None else _read(answer, shape)
 
@@ -239,7 +248,9 @@ class Rest:
         raise AssertionError("the last answer is returned or raised")
 
     def _fields(self, token: str) -> list[tuple[str, str]]:
-        return [("Authorization", f"Bearer {token}")] if token and token.isascii() else []
+        if token and not _TOKEN.fullmatch(token):  # no header has room for it
+            raise Refusal("unauthorised", "this token is not, or no longer, valid")
+        return [("Authorization", f"Bearer {token}")] if token else []
 
 
 class _Token(msgspec.Struct):
@@ -270,6 +281,15 @@ class _Head(msgspec.Struct):
 class _Problem(msgspec.Struct):
     code: str
     detail: str = ""
+
+
+def _is_text(name: str) -> bool:
+    """Whether it can be sent: names of files may have bytes that are no text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read(answer: bytes, shape: type[T]) -> T:
