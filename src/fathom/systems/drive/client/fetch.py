@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fathom.blocks.reconcile import ROOT, Tie
+from fathom.blocks.reconcile import ROOT
 from fathom.errors import Refusal
 
 from ..api import Changes, Cursor, Node
@@ -104,29 +104,15 @@ def _set_back(known: Known, nodes: dict[int, Node]) -> None:
     """
     seen_ms = max((node.at_ms for node in known.remote.values()), default=0)
     for tie in list(known.ties):
-        old, new = known.remote.get(_number(tie.remote)), nodes.get(_number(tie.remote))
-        if new is None or (new.content is None) != (tie.content is None):
+        assert isinstance(tie.remote, int)
+        node, mark = nodes.get(tie.remote), known.marks[tie.remote]
+        if node is None or (node.content is None) != (tie.content is None) or node.at_ms > seen_ms:
             known.untie(tie.remote)
-        elif old != new:
-            if new.at_ms <= seen_ms and new.seq <= known.about.seq:
-                known.tie(_as(tie, old, new))
-            else:
-                known.untie(tie.remote)
+            continue
+        if node.seq < mark.seq:
+            tie = tie._replace(parent=node.parent or ROOT, name=node.name)
+        if node.content is not None and node.version < mark.version:
+            tie = tie._replace(content=node.content.digest)
+        known.tie(tie, node)
     for key in list(known.asked):
         known.answered(key)  # it speaks of ids that may be others' now
-
-
-def _as(tie: Tie, old: Node | None, new: Node) -> Tie:
-    """Return a tie as if the two had never agreed on more than the drive still knows."""
-    if old is None:
-        return tie
-    if (tie.parent, tie.name) == (old.parent or ROOT, old.name):
-        tie = tie._replace(parent=new.parent or ROOT, name=new.name)
-    if old.content is not None and new.content is not None and tie.content == old.content.digest:
-        tie = tie._replace(content=new.content.digest)
-    return tie
-
-
-def _number(id: object) -> int:
-    assert isinstance(id, int)
-    return id

@@ -302,32 +302,26 @@ async def _digest(data: bytes) -> str:
 
 
 def resumed(local: Local, known: Known) -> None:
-    """Know what an earlier life did here and had no time to remember."""
+    """Know what an earlier life did here and had no time to remember.
+
+    What lies where it was to be, and holds what it was to hold, is it: whatever its inode was before, for those that
+    were freed come again.
+    """
+    there = {(node.parent, node.name): id for id, node in local.tree.items()}
     for remote, coming in known.coming.items():
-        tie = known.ties.of_remote.get(remote)
-        above = known.ties.of_remote.get(coming.parent)
-        folder = ROOT if coming.parent == ROOT else above.local if above else None
+        tie, above = known.ties.of_remote.get(remote), known.ties.of_remote.get(coming.parent)
         if coming.gone:
             if tie is not None and tie.local not in local.tree:
                 known.untie(remote)
             continue
-        at = [
-            id
-            for id, node in local.tree.items()
-            if (node.parent, node.name) == (folder, coming.name)
-            and (tie is None or tie.local not in local.tree or tie.local == id)
-            and (id not in known.ties.of_local or (tie is not None and tie.local == id))
-        ]
-        id = at[0] if at else tie.local if tie is not None and tie.local in local.tree else None
-        if id is None:
-            continue
-        node = local.tree[id]
-        if tie is None and node.content == coming.content:
+        folder = ROOT if coming.parent == ROOT else above.local if above else None
+        id = there.get((folder, coming.name))
+        if id is not None and local.tree[id].content == coming.content:
             known.tie(Tie(str(id), remote, coming.parent, coming.name, coming.content))
-        elif tie is not None and (node.content is None) == (tie.content is None):
-            place = {"parent": coming.parent, "name": coming.name} if at else {}
-            content = coming.content if node.content == coming.content else tie.content
-            known.tie(tie._replace(local=id, content=content, **place))
+        elif tie is not None and id == tie.local:
+            known.tie(tie._replace(parent=coming.parent, name=coming.name))
+        elif tie is not None and tie.local in local.tree and local.tree[tie.local].content == coming.content:
+            known.tie(tie._replace(content=coming.content))
     known.came()
 
 

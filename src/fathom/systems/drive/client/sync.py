@@ -8,8 +8,8 @@ from hashlib import sha256
 
 import msgspec
 
-from fathom.blocks.names import conflicted
-from fathom.blocks.reconcile import ROOT, Drop, Node, Op, plan
+from fathom.blocks.names import conflicted, key
+from fathom.blocks.reconcile import ROOT, Cut, Drop, Node, Op, plan
 from fathom.blocks.reconcile import Aside as AsideOp
 from fathom.errors import EXIT_BROKE, FathomError
 
@@ -131,6 +131,16 @@ class Syncer:
                 theirs = self._known.remote.get(op.cut) if isinstance(op.cut, int) else None
                 same = theirs is not None and theirs.content is not None and theirs.content.digest == mine
                 self._tell("equal contents in conflict" if same else "conflict", local.name(op.id))
+                tie = self._known.ties.of_local.get(op.id)
+                if tie is not None and tie.name != local.tree[op.id].name:
+                    self._tell("conflict of what was renamed here", local.name(op.id))
+                if op.cut is None and any(
+                    node.name != local.tree[op.id].name and key(node.name) == key(local.tree[op.id].name)
+                    for node in self._known.remote.values()
+                ):
+                    self._tell("conflict over letters' case", local.name(op.id))
+            elif isinstance(op, Cut) and (op.tie.local in local.tree) != (op.tie.remote in self._known.remote):
+                self._tell("what was edited outlived a deletion", op.tie.name)
 
 
 def remote_tree(known: Known) -> dict[Hashable, Node]:
@@ -142,11 +152,15 @@ def remote_tree(known: Known) -> dict[Hashable, Node]:
 
 
 def aside_of(device: str) -> Callable[[str, str | None, int], str]:
-    """Return how a device calls what it sets aside: the same name for the same content."""
+    """Return how a device calls what it sets aside: the same name for the same content, and never the one it has."""
 
-    def aside(name: str, content: str | None, n: int) -> str:
+    def called(name: str, content: str | None, n: int) -> str:
         version = content if content and not n else sha256(f"{content or name}/{n}".encode()).hexdigest()
         return conflicted(name, device, version)
+
+    def aside(name: str, content: str | None, n: int) -> str:
+        found = called(name, content, n)
+        return found if found != name else called(name, content, n + 1)
 
     return aside
 

@@ -236,14 +236,13 @@ class There:
         tie = known.ties.of_remote.get(node.id)
         if node.seq > known.about.told:
             known.tell(told=node.seq)
-        known.node(node)
         match edit:
             case api.Make(parent=parent, name=name):
-                known.tie(Tie(asked.local, node.id, parent or ROOT, name, asked.content))
+                known.tie(Tie(asked.local, node.id, parent or ROOT, name, asked.content), node)
             case api.Put() if tie is not None:
-                known.tie(tie._replace(content=asked.content))
+                known.tie(tie._replace(content=asked.content), node)
             case api.Move(parent=parent, name=name) if tie is not None:
-                known.tie(tie._replace(parent=parent or ROOT, name=name))
+                known.tie(tie._replace(parent=parent or ROOT, name=name), node)
             case api.Drop():
                 known.untie(node.id)
             case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -90,6 +90,15 @@ class _Tied(msgspec.Struct, frozen=True, array_like=True):
     parent: int | str
     name: str
     content: str | None
+    version: int = 0
+    seq: int = 0
+
+
+class Mark(NamedTuple):
+    """Which version of a node was agreed on, and after which change of it."""
+
+    version: int
+    seq: int
 
 
 class Known:
@@ -104,8 +113,9 @@ class Known:
                 raise ValueError(f"it is of format {self.about.format}, and this client knows format {FORMAT}")
             nodes = (_node.decode(value) for value in facts.get("remote", {}).values())
             self.remote: dict[int, Node] = {node.id: node for node in nodes}
-            tied = (_tied.decode(value) for value in facts.get("ties", {}).values())
+            tied = [_tied.decode(value) for value in facts.get("ties", {}).values()]
             self.ties = Ties(Tie(it.local, it.remote, it.parent, it.name, it.content) for it in tied)
+            self.marks = {it.remote: Mark(it.version, it.seq) for it in tied}
             self.files = {key.decode(): _hashed.decode(value) for key, value in facts.get("files", {}).items()}
             self.coming = {
                 int.from_bytes(key, "big"): _coming.decode(value) for key, value in facts.get("coming", {}).items()
@@ -137,10 +147,7 @@ class Known:
         self._put("about", b"about", self.about)
 
     def node(self, node: Node) -> None:
-        """Take in how a node of the drive became; what an answer said may be newer than the journal's page."""
-        known = self.remote.get(node.id)
-        if known is not None and known.seq > node.seq:
-            return
+        """Take in how a node of the drive is now."""
         if node.gone:
             self.remote.pop(node.id, None)
             self._batch.append(("remote", _of(node.id), None))
@@ -156,19 +163,26 @@ class Known:
                 self._put("remote", _of(id), node)
         self.remote = dict(nodes)
 
-    def tie(self, tie: Tie) -> None:
-        """Remember that two are one.
+    def tie(self, tie: Tie, node: Node | None = None) -> None:
+        """Remember that two are one, as they are after `node`, if that is not what is known of the drive.
 
         Who had the local id before is gone, and the id came again, as inodes do: that it is gone is not forgotten.
         """
+        assert isinstance(tie.remote, int)
+        before, mark = self.ties.of_remote.get(tie.remote), self.marks.get(tie.remote, Mark(0, 0))
+        if (node := node or self.remote.get(tie.remote)) is not None:
+            same = before is not None and before.content == tie.content
+            mark = Mark(mark.version if same else node.version, node.seq)
+        self.marks[tie.remote] = mark
         for gone in self.ties.add(tie):
             gone = gone._replace(local=f"{gone.local}?{gone.remote}")
             self.ties.add(gone)
-            self._put("ties", _of(gone.remote), _Tied(*gone))  # type: ignore[arg-type]
-        self._put("ties", _of(tie.remote), _Tied(*tie))  # type: ignore[arg-type]
+            self._put("ties", _of(gone.remote), _Tied(*gone, *self.marks.get(gone.remote, ())))  # type: ignore[arg-type, call-overload]
+        self._put("ties", _of(tie.remote), _Tied(*tie, *mark))  # type: ignore[arg-type]
 
     def untie(self, remote: object) -> None:
         if self.ties.remove(remote):
+            self.marks.pop(remote, None)  # type: ignore[call-overload]
             self._batch.append(("ties", _of(remote), None))
 
     def hashed(self, id: str, hashed: Hashed) -> None:

@@ -27,6 +27,23 @@ KNOBS = Knobs(
 )
 
 
+# Where a life ends more often than elsewhere: between what is done and what is remembered of it.
+TELLING = frozenset(
+    (
+        "seal",
+        "placed",
+        "moved",
+        "removed",
+        "made a folder",
+        "synced",
+        "state",
+        "state kept",
+        "ask commit",
+        "answer commit",
+    )
+)
+
+
 class Remembered:
     """The client's state on a simulated disk (see `core.state.State`)."""
 
@@ -158,7 +175,8 @@ class Device:
         elif what == "state kept":
             self._place_untied = False
         self.world.trace.note(self.world.now_ns, what, self.name)
-        if self._faulty() and self._points == self._dies_at:
+        dies = self._points == self._dies_at or (what in TELLING and self.dice.random() < 0.015)
+        if dies and self._faulty():
             self.crash(self.dice.random() < 0.5)
             raise asyncio.CancelledError
         if self.dice.random() < 0.5:
@@ -169,9 +187,16 @@ class Device:
     def took(self, data: bytes, path: Path) -> None:
         self.ledger.took(self.name, data, path)
 
+    def _edited(self, known: Known) -> bool:
+        """Tell whether somebody changed anything here that the drive was never told of."""
+        there = {f"f{inode.number}": inode.data for _, inode in self.medium.walk() if inode.entries is None}
+        return any(self.ledger.digest(data) not in {tie.content for tie in known.ties} for data in there.values())
+
     def _told(self, what: str, whom: str) -> None:
         self.world.trace.note(self.world.now_ns, what, self.name, whom)
         self.world.reached(f"client: {what}")
+        if what == "another epoch" and self.known is not None and self._edited(self.known):
+            self.world.reached("another epoch met local edits")
         if what in ("conflict", "equal contents in conflict"):
             self.ledger.conflict(self.name, what, whom)
 

@@ -223,13 +223,13 @@ class Person:
         """Make a folder and a file in it, at once."""
         if path := self._free(FOLDERS):
             self._mkdir(path)
-            self._put(path + (self._dice.choice(NAMES),), self._text())
+            self._put((*path, self._dice.choice(NAMES)), self._text())
 
     def _mkdir(self, path: Path) -> None:
         medium = self._medium
         folder = medium.find(path[:-1])
         if folder is not None and len(path) < 6:
-            medium.enter(folder, path[-1], medium.new(True))
+            medium.enter(folder, path[len(path) - 1], medium.new(True))
             self._did("makes", path)
             medium.flush()
 
@@ -240,9 +240,10 @@ class Person:
 
     def _case(self) -> None:
         if path := self._file():
-            name = path[-1].swapcase() if self._dice.random() < 0.7 else unicodedata.normalize("NFC", path[-1])
+            *_, before = path
+            name = before.swapcase() if self._dice.random() < 0.7 else unicodedata.normalize("NFC", before)
             inode = self._medium.find(path)
-            if name != path[-1] and self._free((name,), path[:-1], inode):
+            if name != before and self._free((name,), path[:-1], inode):
                 self._move(path, (*path[:-1], name))
                 self._world.reached("somebody changed only the letters' case")
 

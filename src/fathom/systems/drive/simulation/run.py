@@ -41,7 +41,7 @@ class Report(msgspec.Struct, kw_only=True):
 def simulate(
     seed: int,
     *,
-    deeds: int = 24,
+    deeds: int = 60,
     faults: bool = True,
     prepare: Callable[[Device], None] | None = None,
     watch: Watch | None = None,
