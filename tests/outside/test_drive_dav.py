@@ -16,7 +16,6 @@ import pytest
 
 from fathom.systems.drive.doors import LIMITS, app
 from fathom.systems.drive.model import DriveModel
-from fathom.systems.drive.model.programs import Programs
 from fathom.web.listen import Listen
 from fathom.web.server import listening
 from tests.outside.strangers import program
@@ -27,13 +26,9 @@ WITHIN_S = 120
 pytestmark = [pytest.mark.outside, pytest.mark.slow]
 
 
-class Drive(Programs, DriveModel):
-    """The drive in dicts, with what programs ask besides."""
-
-
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
-    drive = Drive()
+    drive = DriveModel()
     await drive.join("ann", PASSWORD)
     async with listening(app(drive, limits=replace(LIMITS, per_address=None)), Listen(), drain_s=1) as url:
         yield f"{url}/dav/home"

@@ -26,13 +26,9 @@ def door(behind: Behind) -> Unbuffered:
     return app(behind, limits=UNHURRIED)  # pyright: ignore[reportArgumentType]
 
 
-class Drive(DriveModel):
-    """The drive in dicts, with what programs ask besides."""
-
-
 @pytest.fixture
-def model(behind: Behind) -> Drive:
-    it = Drive(cutting=CUTTING)
+def model(behind: Behind) -> DriveModel:
+    it = DriveModel(cutting=CUTTING)
     behind.lies(it)
     return it
 

@@ -17,7 +17,6 @@ from fathom.systems.drive.doors.reading import AHEAD, ahead, within
 from fathom.systems.drive.doors.writing import Room, Upload
 from fathom.systems.drive.model import DriveModel
 
-from .conftest import Drive
 from .visitor import PASSWORD
 
 DATA = Random(3).randbytes(40_000)
@@ -76,7 +75,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("cutting", ["fixed-1000", "fastcdc2020-64-256-1024"])
 @pytest.mark.parametrize("length", [0, 1, 999, 1_000, 1_001, 4_096, len(DATA)])
 async def test_what_comes_in_pieces_is_whole(cutting: str, length: int) -> None:
-    model = Drive(cutting=cutting)
+    model = DriveModel(cutting=cutting)
     drive = Counted(model)
     user, space = await person(model)
     assert await put(drive, user, space, DATA[:length]) == DATA[:length]
@@ -87,7 +86,7 @@ async def test_what_comes_in_pieces_is_whole(cutting: str, length: int) -> None:
 
 @pytest.mark.usefixtures("small")
 async def test_a_drive_whose_sessions_do_not_grow_takes_it_all_the_same() -> None:
-    model = Drive(cutting="fixed-1000")
+    model = DriveModel(cutting="fixed-1000")
     drive = Counted(model, without="extend")
     user, space = await person(model)
     assert await put(drive, user, space, DATA) == DATA
@@ -101,7 +100,7 @@ async def test_what_comes_so_slowly_that_sessions_would_end_stays(
 ) -> None:
     now_s = [1_000.0]
     monkeypatch.setattr(writing.time, "time", lambda: now_s[0])
-    model = Drive(lambda: int(now_s[0] * 1_000), cutting="fixed-1000")
+    model = DriveModel(lambda: int(now_s[0] * 1_000), cutting="fixed-1000")
     drive = Counted(model, without=without)
     user, space = await person(model)
 
@@ -118,7 +117,7 @@ async def test_what_comes_so_slowly_that_sessions_would_end_stays(
 
 @pytest.mark.usefixtures("small")
 async def test_what_is_there_already_is_not_given_again() -> None:
-    model = Drive(cutting="fixed-1000")
+    model = DriveModel(cutting="fixed-1000")
     user, space = await person(model)
     await put(Counted(model), user, space, DATA)
     again = Counted(model)
@@ -127,7 +126,7 @@ async def test_what_is_there_already_is_not_given_again() -> None:
 
 
 async def test_where_there_is_no_room_nothing_is_read_for_long() -> None:
-    model = Drive(cutting="fixed-1000", quota=5_000)
+    model = DriveModel(cutting="fixed-1000", quota=5_000)
     user, space = await person(model)
     with pytest.raises(Refusal, match="no room") as refused:
         await put(Counted(model), user, space, DATA)
