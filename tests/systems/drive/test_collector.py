@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fathom.engines.engine import EngineDown
+from fathom.engines.ledger import charging, work
 from fathom.errors import Refusal
 from fathom.systems.drive.api import ROOT, Drop, Make, NodeId, Purge, Put
 from fathom.systems.drive.service.collector import Collector
@@ -250,3 +251,26 @@ async def test_the_audit_says_what_does_not_agree(world: World):
             await world.sql(spoil, ann.space)
             faults = await world.stores.sums.faults(ann.space, world.clock())
             assert any(says in fault for fault in faults), (spoil, faults)
+
+
+async def test_where_nothing_has_happened_the_collector_asks_one_question(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        session = await ann.upload(BYTES)
+        (file,) = await ann.do(Make(parent=ROOT, name="a", manifest=manifest(BYTES)), session=session)
+
+        async def questions() -> int:
+            with charging("collect"):
+                before = work.snapshot().get("collect", {}).get("statements", 0)
+                await drive.collector.collect(ann.space)
+                return work.snapshot()["collect"]["statements"] - before
+
+        assert await questions() > 5
+        assert await questions() == 1
+        await ann.do(Drop(node=file.id, version=1))
+        await questions()
+        assert await questions() == 1
+        await ann.do(Purge(node=file.id))  # which is no change of the tree
+        assert await questions() > 5
+        assert await world.sql("SELECT state FROM chunks") == "condemned"
+        assert await questions() > 5, "it waits for the grace to pass"

@@ -50,6 +50,7 @@ class Collector:
     def __init__(self, stores: Stores, rules: Rules, clock: Callable[[], int]) -> None:
         self._stores, self._rules, self._clock = stores, rules, clock
         self._strays: dict[str, int] = {}  # objects without rows, and when they were first seen
+        self._quiet: dict[SpaceId, str] = {}  # spaces where nothing was going on, and their row as it was
         self._rounds = 0
         self.counts: Counter[str] = Counter()
 
@@ -77,18 +78,30 @@ class Collector:
     async def round(self) -> None:
         """Do all there is to do now."""
         await self._stores.accounts.forget_expired(self._clock())
+        thorough = self._rounds % self._rules.thorough_every == 0
         for space in await self._stores.spaces.all():
-            await self.collect(space)
+            await self.collect(space, thorough=thorough)
             await self.scrub(space, self._rules.scrub_ms, self._rules.scrubbed_max)
-        if self._rounds % self._rules.strays_every == 0:
+        if thorough:
             await self.remove_strays()
         self._rounds += 1
 
-    async def collect(self, space: SpaceId) -> None:
-        """Take both steps in one space: first the second, so that nothing takes both in one go."""
+    async def collect(self, space: SpaceId, *, thorough: bool = False) -> None:
+        """Take both steps in one space: first the second, so that nothing takes both in one go.
+
+        Where all was quiet at the last look and nothing has changed since, there is nothing to find; a thorough look
+        is for what ought not to be there.
+        """
+        look = await self._stores.spaces.look(space)
+        if look.quiet and not thorough and self._quiet.get(space) == look.row:
+            return
         await self._sweep(space)
         await self._condemn(space)
         await self._remove_packs(space)
+        if look.quiet:
+            self._quiet[space] = look.row
+        else:
+            self._quiet.pop(space, None)
 
     # Chunks
 

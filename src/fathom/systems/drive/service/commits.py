@@ -135,7 +135,9 @@ class Commits(Base):
             await stores.versions.add(tx, space, written.versions)
         if written.journal:
             await stores.journal.append(tx, space, written.journal)
-            await stores.spaces.went_on(tx, space, written.journal[-1].seq, written.last_id)
+        if written.journal or written.purged:
+            head = written.journal[-1].seq if written.journal else place.head
+            await stores.spaces.went_on(tx, space, head, written.last_id)
         if written.done:
             await stores.journal.remember(tx, space, written.done)
 

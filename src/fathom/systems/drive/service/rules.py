@@ -27,5 +27,5 @@ class Rules:
     sparse: float = 0.5  # a pack of which less than this is left is written anew
     scrub_ms: int = 7 * 24 * HOUR_MS  # each pack is read through so often
     scrubbed_max: int = 50  # packs that are read through in a round, so that it takes turns with those who wait
-    strays_every: int = 60  # rounds from one look for objects without rows to the next: it lists the whole store
+    thorough_every: int = 60  # rounds from one look at all there is to the next: it lists the whole store
     batch: int = 500  # chunks that are decided on under one lock

@@ -72,8 +72,8 @@ class Uploads(Base):
             for entry in found:
                 if leased.get(entry.digest) != entry.length:
                     raise Refusal("invalid", f"chunk {entry.digest.hex()} was not asked for")
-            needed = set(await stores.sessions.needed(opened)) if found else set()
-            fresh = [entry for entry in found if entry.digest.hex() in needed]
+            live = await stores.chunks.live(opened.space, digests)
+            fresh = [entry for entry in found if entry.digest not in live]
             if not fresh:
                 return await stores.sessions.needed(opened)
             body = await asyncio.to_thread(_tight, pack, found, fresh)
@@ -101,7 +101,7 @@ class Uploads(Base):
             if fresh:
                 await stores.chunks.add(tx, space, fresh)
                 await stores.sessions.came(tx, space, digests)
-                await stores.spaces.takes(tx, space, sum(it.size for it in fresh))
+            await stores.spaces.takes(tx, space, sum(it.size for it in fresh))
             if condemned := [digest for digest, it in known.items() if it.state == "condemned"]:
                 await stores.chunks.revive(tx, space, condemned)
             if damaged:
@@ -119,8 +119,11 @@ class Uploads(Base):
         return Session(id=session, needed=needed, expires_ms=opened.expires_ms)
 
     async def chunk(self, user: UserId, space: SpaceId, digest: Digest) -> bytes:
-        await self._place(user, space)
-        wanted = bytes.fromhex(checked_digest(digest))
+        try:
+            wanted = bytes.fromhex(checked_digest(digest))
+        except Refusal:
+            await self._place(user, space)  # strangers are told that there is no such space, whatever they ask for
+            raise
         with asking():
             for _ in range(READ_AGAIN):
                 row = await self._stores.chunks.find(user, space, wanted)

@@ -78,6 +78,15 @@ class Chunks:
         )
         return {row["digest"]: Known(row["size"], row["state"]) for row in rows}
 
+    async def live(self, space: SpaceId, digests: Sequence[bytes]) -> set[bytes]:
+        """Return which of these chunks are there, as far as one can tell without a lock."""
+        rows = await (await self._shards.of(space)).fetch(
+            "SELECT digest FROM chunks WHERE space = $1 AND digest = ANY($2::bytea[]) AND state = 'live'",
+            space,
+            digests,
+        )
+        return {row["digest"] for row in rows}
+
     async def usable(
         self, tx: Session, space: SpaceId, digests: Sequence[bytes], session: int, but: Sequence[int]
     ) -> dict[Digest, Usable]:

@@ -26,9 +26,12 @@ __all__ = ["Pack", "Packs"]
 ID_BYTES = 16
 LISTED_MAX = 10_000_000
 
-_INTENT = (
-    "INSERT INTO packs (id, space, state, size, held, at_ms, scrubbed_ms) VALUES ($1, $2, 'writing', $3, $4, $5, $5)"
-)
+# The setting is that of the statement's own transaction, and ends with it.
+_INTENT = """
+    WITH quick AS (SELECT set_config('synchronous_commit', 'off', true))
+    INSERT INTO packs (id, space, state, size, held, at_ms, scrubbed_ms)
+    SELECT $1, $2, 'writing', $3, $4, $5, $5 FROM quick
+"""
 # What is left of a pack is what chunks still lie in it.
 _SPARSE = """
     SELECT p.id, p.size, coalesce(sum(c.size), 0)::bigint AS left FROM packs p LEFT JOIN chunks c ON c.pack = p.id
@@ -67,9 +70,7 @@ class Packs:
     async def write(self, space: SpaceId, body: bytes, held: int, now_ms: int) -> str:
         """Have a pack that holds so many bytes of chunks on disk; return its id. It goes again unless it is kept."""
         id = secrets.token_hex(ID_BYTES)
-        async with (await self._shards.of(space)).transaction() as tx:
-            await tx.execute("SET LOCAL synchronous_commit TO off")
-            await tx.execute(_INTENT, id, space, len(body), held, now_ms)
+        await (await self._shards.of(space)).execute(_INTENT, id, space, len(body), held, now_ms)
         await self._bucket.put(self.key(space, id), body)
         return id
 

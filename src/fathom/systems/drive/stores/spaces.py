@@ -35,10 +35,17 @@ if TYPE_CHECKING:
 
     from fathom.engines.database import Session
 
-__all__ = ["Held", "Place", "Spaces", "no_such_space"]
+__all__ = ["Held", "Look", "Place", "Spaces", "no_such_space"]
 
 EPOCH_BYTES = 9
 
+# Whatever lets go of a chunk changes the row (a purge), or begins with a session, or with a chunk that is condemned.
+_LOOK = """
+    SELECT xmin::text AS row, EXISTS (SELECT FROM sessions WHERE space = $1)
+        OR EXISTS (SELECT FROM chunks WHERE space = $1 AND condemned_ms IS NOT NULL)
+        OR EXISTS (SELECT FROM packs WHERE space = $1 AND state <> 'kept') AS busy
+    FROM spaces WHERE id = $1
+"""
 _COLUMNS = "id, owner, epoch, quota, used, head, last_id"
 
 
@@ -52,6 +59,13 @@ class Place(NamedTuple):
     used: int
     head: int
     last_id: int
+
+
+class Look(NamedTuple):
+    """What the collector sees of a space: which version of its row there is, and whether anything else is going on."""
+
+    row: str
+    quiet: bool
 
 
 class Held(NamedTuple):
@@ -113,13 +127,17 @@ class Spaces:
             await tx.execute("SELECT FROM spaces WHERE id = $1 FOR UPDATE", space)
             yield tx
 
+    async def look(self, space: SpaceId) -> Look:
+        """Return whether anything can have come to be needed no more since another look."""
+        row = await (await self._shards.of(space)).fetchrow(_LOOK, space)
+        return Look("", quiet=False) if row is None else Look(row["row"], not row["busy"])
+
     async def went_on(self, tx: Session, space: SpaceId, head: int, last_id: int) -> None:
         await tx.execute("UPDATE spaces SET head = $2, last_id = $3 WHERE id = $1", space, head, last_id)
 
     async def takes(self, tx: Session, space: SpaceId, size: int) -> None:
-        """Count bytes that came, or went."""
-        if size:
-            await tx.execute("UPDATE spaces SET used = used + $2 WHERE id = $1", space, size)
+        """Count bytes that came, or went; none, if chunks only lie elsewhere now: the collector sees that, too."""
+        await tx.execute("UPDATE spaces SET used = used + $2 WHERE id = $1", space, size)
 
     async def all(self) -> list[SpaceId]:
         found: list[asyncpg.Record] = []

@@ -1,4 +1,4 @@
-"""Does everything add up? What is said twice in the tables, and in the object store, is compared."""
+"""Whether everything adds up: what is said twice, in the tables and in the object store, is compared."""
 
 from __future__ import annotations
 
