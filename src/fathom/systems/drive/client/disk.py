@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from fathom.blocks.reconcile import ROOT
 
 from ..core.files import OURS, Changed, Path, Scan, Seen, Stat
-from .renaming import rename_new
+from .calls import flush_all, rename_new
 
 __all__ = ["MARKER", "TEMP", "Disk", "flush_folder"]
 
@@ -239,6 +239,7 @@ class Disk:
         return found
 
     def _clear(self) -> None:
+        flush_all(self._text)
         self._temp.mkdir(parents=True, exist_ok=True)
         for left in self._temp.iterdir():
             left.unlink()

@@ -13,6 +13,8 @@ from fathom.blocks.reconcile import ROOT, Cut, Drop, Node, Op, plan
 from fathom.blocks.reconcile import Aside as AsideOp
 from fathom.errors import EXIT_BROKE, FathomError
 
+from ..api import ROOT as TOP
+from ..api import Node as RemoteNode
 from ..core.files import Files
 from ..core.state import Known
 from .fetch import fetch
@@ -128,8 +130,8 @@ class Syncer:
             self._tell("planned", str(op))
             if isinstance(op, AsideOp):
                 mine = local.tree[op.id].content
-                theirs = self._known.remote.get(op.cut) if isinstance(op.cut, int) else None
-                same = theirs is not None and theirs.content is not None and theirs.content.digest == mine
+                theirs = [self._known.remote[op.cut]] if isinstance(op.cut, int) else self._named(op.id, local)
+                same = any(node.content is not None and node.content.digest == mine for node in theirs)
                 self._tell("equal contents in conflict" if same else "conflict", local.name(op.id))
                 tie = self._known.ties.of_local.get(op.id)
                 if tie is not None and tie.name != local.tree[op.id].name:
@@ -141,6 +143,16 @@ class Syncer:
                     self._tell("conflict over letters' case", local.name(op.id))
             elif isinstance(op, Cut) and (op.tie.local in local.tree) != (op.tie.remote in self._known.remote):
                 self._tell("what was edited outlived a deletion", op.tie.name)
+
+    def _named(self, id: object, local: Local) -> list[RemoteNode]:
+        """Return what is new on the drive where something is new here: in the same folder, under the same name."""
+        node, ties = local.tree[id], self._known.ties
+        tie = ties.of_local.get(node.parent)
+        folder = TOP if node.parent == ROOT else tie.remote if tie else None
+        if id in ties.of_local:
+            return []
+        new = (it for it in self._known.remote.values() if it.id not in ties.of_remote and it.parent == folder)
+        return [it for it in new if key(it.name) == key(node.name)]
 
 
 def remote_tree(known: Known) -> dict[Hashable, Node]:

@@ -106,5 +106,8 @@ class Files(Protocol):
         ...
 
     async def clear(self) -> None:
-        """Remove what an earlier life left half written."""
+        """Make durable all that an earlier life left, and remove what it left half written.
+
+        Else a name that is seen now may be taken back by a power cut after it was believed.
+        """
         ...

@@ -163,6 +163,10 @@ class Files:
         for inode in self._medium.temps.values():
             self._medium.freed(inode)
         self._medium.temps.clear()
+        self._medium.flush()
+        for _, inode in self._medium.walk(self._medium.root):
+            inode.kept = True
+        await self._life.point("cleared")
 
     def _folder(self, path: Path, parent: str) -> Inode:
         folder = self._medium.find(path[:-1])

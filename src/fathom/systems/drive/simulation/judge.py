@@ -40,9 +40,13 @@ def judged(server: Server, devices: Sequence[Device], ledger: Ledger, kind: str)
     folded = [(path[:-1], key(path[-1])) for path in remote]
     if len(folded) > len(set(folded)):
         yield "two names in one folder are one elsewhere"
+    destroyed = {ledger.digest(data) for data in ledger.destroyed}
     live = {data for data in remote.values() if data is not None}
     for data in sorted(ledger.existed - ledger.destroyed - live):
         yield f"nobody deleted it, and it is gone: {data[:20]!r}"
+    for node in server.place().nodes.values():
+        if node.gone and node.content is not None and node.content.digest not in destroyed:
+            yield f"the drive was told to drop what nobody deleted: {node.name}"
     held = live | {
         server.read(it.manifest) for them in server.place().versions.values() for it in them if it.manifest is not None
     }

@@ -257,9 +257,13 @@ class Person:
 
     def _alike(self) -> None:
         """Write what somebody else writes as well, to a file of the same name."""
-        path = self._free(("a", "b"), ())
+        path = self._free(("a", "b"), ()) or next((path for path in (("a",), ("b",)) if self._is_file(path)), None)
         if path:
             self._put(path, f"everybody's {self._dice.randrange(3)}".encode())
+
+    def _is_file(self, path: Path) -> bool:
+        inode = self._medium.find(path)
+        return inode is not None and inode.entries is None
 
     def _sneak(self) -> None:
         """Change a file so that size and mtime stay what they were."""

@@ -1,0 +1,14 @@
+"""A file gets its name before its bytes are durable: after a power cut it is short, and is taken for an edit."""
+
+import pytest
+
+from fathom.systems.drive.simulation.files import Files
+
+breaks = "the drive has what nobody ever wrote"
+
+
+def seed(patch: pytest.MonkeyPatch) -> None:
+    async def seal(self: Files, temp: str, mtime_ns: int) -> None:
+        self._medium.temps[temp].mtime_ns = mtime_ns
+
+    patch.setattr(Files, "seal", seal)
