@@ -13,12 +13,12 @@ from fathom.errors import Refusal
 from fathom.web.app import Gate, Reply, Stream, Visit
 from fathom.web.problems import Problem
 
-from ..api import PACK_BYTES_MAX, Digest, Drive, Node, Session, SessionId, SpaceId, UserId
+from ..api import PACK_BYTES_MAX, Digest, Drive, Node, Session, SessionId, Space, UserId
 from .body import Body
 from .conditions import Unmet, tag_of
 from .live import Live
 from .parameters import ChunkPath, FilePath, NodePath, Octets, SessionPath, SpacePath, Version, Viewer
-from .paths import names_of, spot
+from .paths import Spot, names_of, spot
 from .reading import Reading, unmet, version_of
 from .saving import Saving
 from .shapes import Asked, Commit, Needed, Outcomes
@@ -105,16 +105,16 @@ class Contents:
         return await self.reading.answer(user, where, found, visit.headers, head=visit.scope["method"] == "HEAD")
 
     async def read(self, visit: Visit, body: Body) -> Reply | Stream:
-        user, where, names = await self._entered(visit)
-        found = await within(ANSWER_S, spot(self._drive, user, where, names))
-        if found.node is None:
+        user, space, where = await self._entered(visit)
+        if where.node is None:
             raise Refusal("not-found", "there is no such file or folder")
-        return await self.reading.answer(user, where, found.node, visit.headers, head=visit.scope["method"] == "HEAD")
+        head = visit.scope["method"] == "HEAD"
+        return await self.reading.answer(user, space.id, where.node, visit.headers, head=head)
 
     async def write(self, visit: Visit, body: Body) -> Reply:
-        user, where, names = await self._entered(visit)
+        user, space, where = await self._entered(visit)
         try:
-            saved = await self.saving.put(user, where, names, body, visit.headers)
+            saved = await self.saving.put(user, space, where, body, visit.headers)
         except Unmet:
             return unmet()
         node = saved.node
@@ -136,15 +136,15 @@ class Contents:
             raise Refusal("not-found", "nothing lies at this address")
         return user, [step.decode("latin-1") for step in steps]
 
-    async def _entered(self, visit: Visit) -> tuple[UserId, SpaceId, list[str]]:
-        """Return who asks, and the space and the names in it that a path says."""
+    async def _entered(self, visit: Visit) -> tuple[UserId, Space, Spot]:
+        """Return who asks, and the space and the place in it that a path says."""
         user = await within(ANSWER_S, self._gate.enter(visit))
         steps = _steps(visit)[self._depth :]
         if len(steps) < 3 or steps[2] != b"content":
             raise Refusal("not-found", "nothing lies at this address")
-        where = space_of(steps[1].decode("latin-1"))
-        await within(ANSWER_S, self._drive.space(user, where))
-        return user, where, names_of(b"/".join(steps[3:]))
+        space = await within(ANSWER_S, self._drive.space(user, space_of(steps[1].decode("latin-1"))))
+        names = names_of(b"/".join(steps[3:]))
+        return user, space, await within(ANSWER_S, spot(self._drive, user, space.id, names))
 
     async def _form(self, user: UserId, body: Body, visit: Visit, shape: type[T]) -> T:
         _check_form(visit, b"application/json")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fathom.errors import Refusal
 
-from ..api import Drive, Edit, Make, Node, NodeId, Outcome, Put, SpaceId, UserId
+from ..api import Drive, Edit, Make, Node, NodeId, Outcome, Put, Space, SpaceId, UserId
 from .body import Body
 from .conditions import met, tag_of
 from .paths import Spot, spot
@@ -33,28 +33,19 @@ class Saving:
         self._drive = drive
         self._room = Room(16, 6)
 
-    async def put(
-        self, user: UserId, space: SpaceId, names: list[str], body: Body, headers: Mapping[bytes, bytes]
-    ) -> Saved:
-        """Let the file at a path hold a request's bytes; raise `Unmet` if a condition in its headers does not hold."""
-        self.check(await spot(self._drive, user, space, names), headers)
+    async def put(self, user: UserId, space: Space, where: Spot, body: Body, headers: Mapping[bytes, bytes]) -> Saved:
+        """Let the file at a place hold a request's bytes; raise `Unmet` if a condition in its headers does not hold."""
+        self.check(where, headers)
         async with self._room.taken(user):
-            cutting = (await self._drive.space(user, space)).cutting
-            written = await Upload(self._drive, user, space, cutting).take(body.pieces(BYTES_MAX))
-            return await self.commit(user, space, names, written, headers, _modified_ms(headers))
+            written = await Upload(self._drive, user, space.id, space.cutting).take(body.pieces(BYTES_MAX))
+            return await self._commit(user, space.id, where, written, headers)
 
-    async def commit(
-        self,
-        user: UserId,
-        space: SpaceId,
-        names: list[str],
-        written: Written,
-        headers: Mapping[bytes, bytes],
-        modified_ms: int = 0,
+    async def _commit(
+        self, user: UserId, space: SpaceId, where: Spot, written: Written, headers: Mapping[bytes, bytes]
     ) -> Saved:
-        """Commit what was written, on the version that the conditions were looked at for."""
+        """Commit what was written, on the very version that the conditions were looked at for."""
+        modified_ms = _modified_ms(headers)
         for _ in range(TRIES):
-            where = await spot(self._drive, user, space, names)
             folder = self.check(where, headers)
             edit: Edit
             if where.node is None:
@@ -65,8 +56,11 @@ class Saving:
             (outcome,) = await self._drive.commit(user, space, [edit], written.session)
             if not outcome.code and outcome.node is not None:
                 return Saved(outcome.node, where.node is None)
-            if outcome.code != "conflict" or outcome.node is None:
+            # It is another one by now, or is in the trash, or the folder is: look again.
+            again = await spot(self._drive, user, space, where.names)
+            if outcome.code not in ("conflict", "not-found") or again == where:
                 raise refused(outcome)
+            where = again
         raise Refusal("conflict", "others write this file all the time: try again", retry_s=1)
 
     @staticmethod

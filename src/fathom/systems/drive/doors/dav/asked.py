@@ -31,7 +31,8 @@ class Asked:
     def __init__(self, drive: Drive, locks: Locks, visit: Visit, body: Body, user: UserId, under: str) -> None:
         self.drive, self.locks, self.visit, self.body, self.user = drive, locks, visit, body, user
         self._under = under
-        self.label, self.space, self.where = "", SpaceId(0), Spot([], None, None)
+        self.label, self.where = "", Spot([], None, None)
+        self._rooms: dict[str, Space] = {}
         self.expected: list[Expected] = []
 
     async def find(self) -> None:
@@ -40,7 +41,7 @@ class Asked:
         self.label, names = self._split(raw)
         if not self.label:
             raise NoSpace
-        self.space = (await self.room(self.label)).id
+        await self.room(self.label)
         self.where = await spot(self.drive, self.user, self.space, names)
         if (header := self.header("if")) is not None:
             self.expected = expected(header)
@@ -53,12 +54,20 @@ class Asked:
 
     async def room(self, label: str) -> Space:
         """Return the space that a word of the path means."""
+        if (known := self._rooms.get(label)) is not None:
+            return known
         if label != HOME:
-            return await self.drive.space(self.user, SpaceId(number(label, "space")))
-        found = await self.drive.spaces(self.user)
-        if not found:
+            found = await self.drive.space(self.user, SpaceId(number(label, "space")))
+        else:
+            found = next(iter(await self.drive.spaces(self.user)), None)
+        if found is None:
             raise Refusal("not-found", "there is no such space")
-        return found[0]
+        self._rooms[label] = found
+        return found
+
+    @property
+    def space(self) -> SpaceId:
+        return self._rooms[self.label].id
 
     def header(self, name: str) -> str | None:
         value = self.visit.headers.get(name.encode())

@@ -60,7 +60,8 @@ class Methods:
         if "content-range" in {name.decode() for name in asked.visit.headers}:
             raise Never(400, "a part of a file cannot be put")
         asked.may_change(asked.where, listed=not asked.where.there)
-        saved = await self._saving.put(asked.user, asked.space, asked.where.names, asked.body, asked.visit.headers)
+        space = await asked.room(asked.label)
+        saved = await self._saving.put(asked.user, space, asked.where, asked.body, asked.visit.headers)
         content = saved.node.content
         fields = [(b"etag", tag_of(content).encode())] if content is not None else []
         if asked.header("x-oc-mtime") is not None:
@@ -270,7 +271,7 @@ class Methods:
         if asked.where.there:
             return self._locked(asked, lock, 200)
         try:
-            cutting = (await asked.drive.space(asked.user, asked.space)).cutting
+            cutting = (await asked.room(asked.label)).cutting
             await self._commit(asked, Make(parent=folder, name=asked.where.name, manifest=Manifest(cutting=cutting)))
         except BaseException:
             asked.locks.unlock(asked.space, lock)
