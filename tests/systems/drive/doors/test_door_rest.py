@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -34,8 +35,9 @@ from fathom.systems.drive.api import (
 from fathom.systems.drive.client.rest import Rest
 from fathom.systems.drive.doors import app
 from fathom.systems.drive.model import DriveModel
-from fathom.web.listen import Listen
+from fathom.web.listen import Listen, Tls
 from fathom.web.server import listening
+from tests.web import certificate  # pyright: ignore[reportMissingImports]
 
 from .conftest import UNHURRIED
 from .visitor import CUTTING, PASSWORD
@@ -296,3 +298,14 @@ async def test_heads_are_told_as_they_move_and_again_after_the_connection_broke(
             assert await anext(heads) == Cursor(space.epoch, 2)
         with pytest.raises(Refusal, match="no such space"):
             await anext(drive.live(SpaceId(9)))
+
+
+async def test_a_door_with_a_certificate_is_known_by_its_authority_and_by_no_other(tmp_path: Path) -> None:
+    cert, key = certificate.make(tmp_path)
+    async with listening(app(modelled()), Listen(tls=Tls(cert=cert, key=key)), drain_s=1) as url:
+        url = url.replace("127.0.0.1", "localhost")
+        async with Rest(f"{url}?ca={cert}") as stranger:
+            assert (await stranger.join("ann", PASSWORD)).name == "ann"
+        async with Rest(url) as stranger:
+            with pytest.raises(Refusal, match="cannot be reached"):
+                await stranger.join("bob", PASSWORD)

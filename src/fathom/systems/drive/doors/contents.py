@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import msgspec
 from litestar import get, head, post, put
+from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 
 from fathom.errors import Refusal
@@ -231,7 +232,9 @@ def handlers(under: str) -> list[Any]:
         """Return how long the file at a path is, and its etag."""
         nothing()
 
-    @put(f"{at}/content/{{path:path}}", operation_id="write", tags=["files"])
+    made = {201: ResponseSpec(Node, generate_examples=False, description="It was not there before")}
+
+    @put(f"{at}/content/{{path:path}}", operation_id="write", tags=["files"], responses=made)
     async def write(viewer: Viewer, space: SpacePath, path: FilePath, data: Octets) -> Node:
         """Let the file at a path hold these bytes; If-Match and If-None-Match: * are understood."""
         return nothing()

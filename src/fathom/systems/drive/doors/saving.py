@@ -31,7 +31,7 @@ class Saving:
 
     def __init__(self, drive: Drive) -> None:
         self._drive = drive
-        self._room = Room(16, 6)
+        self._room = Room(8, 4)  # each holds some 50 MB: a pack, what is being cut, and copies of both
 
     async def put(self, user: UserId, space: Space, where: Spot, body: Body, headers: Mapping[bytes, bytes]) -> Saved:
         """Let the file at a place hold a request's bytes; raise `Unmet` if a condition in its headers does not hold."""

@@ -92,7 +92,7 @@ def handlers(drive: Drive, under: str) -> list[Any]:
         """Let a session last longer; return what is still needed."""
         return await drive.renew(viewer, SessionId(unquote(session)))
 
-    @post(f"{under}/settled", operation_id="settled", tags=["spaces"])
+    @post(f"{under}/settled", operation_id="settled", tags=["spaces"], status_code=204)
     async def settled(viewer: Viewer) -> None:
         """Return when everything accepted before has taken effect everywhere."""
         await drive.settled()

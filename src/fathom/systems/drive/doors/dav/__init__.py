@@ -21,7 +21,7 @@ from .methods import ALLOW, XML, Methods, Never, document
 
 __all__ = ["Dav"]
 
-_STATUS = {"invalid": 400, "too-large": 507}
+_STORING = ("PUT", "COPY", "PROPPATCH")
 
 
 class Dav:
@@ -83,10 +83,11 @@ class Dav:
             inside = local("lock-token-submitted", local("href", text(href)))
             return Reply(423, document(inside), [], XML)
         except Refusal as refusal:
-            status = _STATUS.get(refusal.code)
-            if status is None:
-                raise
-            return self._never(Never(status, refusal.says))
+            if refusal.code == "invalid":
+                return self._never(Never(400, refusal.says))
+            if refusal.code == "too-large" and method in _STORING:
+                return self._never(Never(507, refusal.says))
+            raise
 
     def _never(self, never: Never) -> Reply:
         said = f'<m:message xmlns:m="urn:fathom">{text(never.says)}</m:message>'

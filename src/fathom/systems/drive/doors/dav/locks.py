@@ -17,7 +17,8 @@ from ...api import SpaceId, UserId
 __all__ = ["LASTS_S_MAX", "Lock", "Locked", "Locks", "lasting", "route_of"]
 
 LASTS_S, LASTS_S_MAX = 600, 3_600
-OF_ONE_MAX = 1_000
+OF_ONE_MAX = 200
+OWNER_CHARS_MAX = 2_000  # of what somebody says of themselves
 _TIMEOUT = re.compile(r"Second-(\d{1,10})", re.IGNORECASE)
 
 Route = tuple[str, ...]  # a path, each of its names as all devices take it for the same
@@ -65,6 +66,8 @@ class Locks:
         self, user: UserId, space: SpaceId, names: list[str], *, deep: bool, shared: bool, owner: str, lasts_s: int
     ) -> Lock:
         """Lock; raise `Locked` where another lock holds that does not go with it."""
+        if len(owner) > OWNER_CHARS_MAX:
+            raise Refusal("invalid", f"an owner is told of in at most {OWNER_CHARS_MAX:,} characters")
         route = route_of(names)
         for other in itertools.chain(self.of(space, route), self.below(space, route) if deep else ()):
             if not (shared and other.shared):
