@@ -116,3 +116,4 @@ def _set_back(known: Known, nodes: dict[int, Node]) -> None:
         known.tie(tie, node)
     for key in list(known.asked):
         known.answered(key)  # it speaks of ids that may be others' now
+    known.came()

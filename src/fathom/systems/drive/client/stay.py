@@ -1,0 +1,106 @@
+"""A folder that is kept in sync for as long as somebody wants: hints say when to look, and time does if they do not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import msgspec
+
+from fathom.errors import Refusal
+
+from ..core.state import Known
+from .place import AWAY, Away, Place
+from .sync import Report, Syncer
+from .watch import Watch
+
+__all__ = ["Patience", "stay"]
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long is waited for what, in seconds."""
+
+    quiet_s: float = 0.3  # nothing was heard for so long: whoever saves has saved
+    quiet_s_max: float = 1.0
+    rescan_s: float = 60.0  # whatever was heard
+    unheard_s: float = 5.0  # where nothing can be heard
+    poll_s: float = 5.0  # the drive, where it does not tell
+    again_s_min: float = 0.1
+    again_s_max: float = 30.0
+
+
+async def stay(
+    syncer: Syncer,
+    place: Place,
+    known: Known,
+    watch: Watch,
+    told: Callable[[Report | Away], None],
+    patience: Patience | None = None,
+) -> None:
+    """Sync again whenever something may have changed, until cancelled. Raises FathomError where it must not go on."""
+    patience = patience or Patience()
+    ear = asyncio.create_task(_listen(place, known, watch, patience))
+    again_s = patience.again_s_min
+    try:
+        while True:
+            try:
+                report = await syncer.sync()
+                told(report)
+                quiet = report.rest
+                wait_s = again_s
+            except Away as away:
+                told(away)
+                quiet, wait_s = False, max(again_s, away.retry_s or 0.0)
+            if quiet:
+                again_s = patience.again_s_min
+                await _hint(watch, patience.unheard_s if watch.why else patience.rescan_s)
+                await _settled(watch, patience)
+            else:
+                await asyncio.sleep(wait_s)
+                again_s = min(2 * again_s, patience.again_s_max)
+    finally:
+        ear.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ear
+
+
+async def _hint(watch: Watch, within_s: float) -> bool:
+    try:
+        async with asyncio.timeout(within_s):
+            await watch.changed()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _settled(watch: Watch, patience: Patience) -> None:
+    """Wait until nothing is heard here for a while, but not for ever."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + patience.quiet_s_max
+    while watch.here and loop.time() < until_s and await _hint(watch, patience.quiet_s):
+        pass
+    watch.here = False
+
+
+async def _listen(place: Place, known: Known, watch: Watch, patience: Patience) -> None:
+    """Hint whenever the drive knows more than is known here: it says so itself, or is asked."""
+    live: Callable[[Any], AsyncGenerator[Any]] | None = getattr(place.drive, "live", None)
+    while True:
+        try:
+            if live is not None:
+                async with contextlib.aclosing(live(place.space)) as heads:
+                    async for head in heads:
+                        if (head.epoch, head.seq) != (known.about.epoch, known.about.seq):
+                            watch.hint()
+            else:
+                space = await place.drive.space(place.user, place.space)
+                if (space.epoch, space.head) != (known.about.epoch, known.about.seq):
+                    watch.hint()
+        except (TimeoutError, ConnectionError):
+            pass
+        except Refusal as refusal:
+            if refusal.code not in AWAY:
+                watch.hint()  # whoever syncs hears the same, and says it
+        await asyncio.sleep(patience.poll_s)

@@ -1,0 +1,83 @@
+"""`fathom drive sync`, `status` and `simulate`, as somebody types them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from fathom.errors import FathomError
+from fathom.systems.drive.commands import app as commands
+from fathom.systems.drive.doors import app
+from fathom.web.listen import Listen
+from fathom.web.server import listening
+
+from ..doors.conftest import UNHURRIED
+from .device import joined, model, tree_of
+
+
+async def typed(*args: object, **environment: str) -> tuple[int, str, str]:
+    """Type a command; return its exit code, and what it said on stdout and stderr."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "fathom.systems.drive.commands", *map(str, args)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.DEVNULL,
+        env=os.environ | environment,
+    )
+    out, error = await process.communicate()
+    return process.returncode or 0, out.decode(), error.decode()
+
+
+@pytest.mark.slow
+async def test_two_folders_are_synced_and_say_how_they_stand(tmp_path: Path):
+    drive = model()
+    await joined(drive)
+    laptop, phone = tmp_path / "laptop", tmp_path / "phone"
+    (laptop / "letters").mkdir(parents=True)
+    (laptop / "letters" / "one").write_text("dear ann")
+    (laptop / "link").symlink_to("letters")
+    async with listening(app(drive, limits=UNHURRIED), Listen(), drain_s=1) as url:  # pyright: ignore[reportArgumentType]
+        first = "--once", "--url", url, "--user", "ann"
+        code, out, error = await typed("sync", laptop, *first, FATHOM_DRIVE_PASSWORD="correct horse")
+        assert (code, error) == (0, "") and "all is synced; 1 not synced: see status" in out
+        code, out, _ = await typed("sync", phone, *first, "--json", FATHOM_DRIVE_PASSWORD="correct horse")
+        assert code == 0 and json.loads(out)["rest"]
+        assert tree_of(phone) == {"letters": None, "letters/one": "dear ann"}
+        account = phone / ".fathom-drive" / "account"
+        assert stat.S_IMODE(account.stat().st_mode) == 0o600 and b"correct horse" not in account.read_bytes()
+        (phone / "letters" / "one").unlink()
+        code, out, error = await typed("sync", phone, "--once")  # the account is known
+        assert code == 0, error
+        code, out, _ = await typed("status", laptop)
+        assert code == 0 and "1 files" in out and "not synced: link: a symbolic link" in out
+        code, out, error = await typed("sync", laptop, *first, FATHOM_DRIVE_PASSWORD="wrong horse")
+        assert code == 64 and "fix" in error and "Traceback" not in error
+
+
+@pytest.mark.slow
+async def test_a_drive_that_is_not_there_is_told_in_three_lines(tmp_path: Path):
+    code, _, error = await typed(
+        "sync", tmp_path / "f", "--once", "--url", "http://127.0.0.1:9", FATHOM_DRIVE_TOKEN="token"
+    )
+    assert code == 64 and "no drive answers at" in error and "Traceback" not in error
+
+
+def test_a_folder_that_was_never_synced_is_told(tmp_path: Path):
+    for asked in (["status", str(tmp_path)], ["sync", str(tmp_path), "--once"]):
+        found = CliRunner().invoke(commands, asked)
+        assert isinstance(found.exception, FathomError) and "--url" in found.exception.fix
+
+
+@pytest.mark.slow
+def test_a_world_can_be_run_by_hand():
+    found = CliRunner().invoke(commands, ["simulate", "--seed", "3", "--seeds", "2", "--json"])
+    reports = [json.loads(line) for line in found.stdout.splitlines()]
+    assert found.exit_code == 0 and [report["seed"] for report in reports] == [3, 4]
+    assert not any(report["broken"] for report in reports) and all(report["reached"] for report in reports)

@@ -1,0 +1,181 @@
+"""Hints that something changed come soon, are never needed, and a folder that is stayed with follows them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fathom.systems.drive.client.place import Away, Place
+from fathom.systems.drive.client.rest import Rest
+from fathom.systems.drive.client.stay import Patience, stay
+from fathom.systems.drive.client.sync import Report
+from fathom.systems.drive.client.watch import OVERFLOW, Watch, watching
+from fathom.systems.drive.core.files import OURS
+from fathom.systems.drive.doors import app
+from fathom.web.listen import Listen
+from fathom.web.server import listening
+
+from ..doors.conftest import UNHURRIED
+from .device import Device, device, joined, model
+
+listens = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+
+
+async def hears(watch: Watch, within_s: float = 5.0) -> bool:
+    try:
+        async with asyncio.timeout(within_s):
+            await watch.changed()
+    except TimeoutError:
+        return False
+    return True
+
+
+@listens
+async def test_a_change_is_heard_also_in_a_folder_that_is_new(tmp_path: Path):
+    async with watching(tmp_path) as watch:
+        (tmp_path / "f").mkdir()
+        assert await hears(watch)
+        (tmp_path / "f" / "g").mkdir()
+        assert await hears(watch)
+        await hears(watch, 0.05)
+        (tmp_path / "f" / "g" / "a").write_text("1")
+        assert await hears(watch)
+
+
+@listens
+async def test_what_the_client_keeps_for_itself_is_not_heard(tmp_path: Path):
+    (tmp_path / OURS).mkdir()
+    async with watching(tmp_path) as watch:
+        (tmp_path / OURS / "state").write_text("1")
+        assert not await hears(watch, 0.1)
+
+
+@listens
+async def test_after_an_overflow_all_folders_are_listened_to_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from fathom.systems.drive.client import watch as module
+
+    async with watching(tmp_path) as watch:
+        (tmp_path / "unheard").mkdir()
+        lost = module.EVENT.pack(-1, OVERFLOW, 0, 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(module.os, "read", lambda *_: lost)
+            watch.heard()
+        assert await hears(watch)
+        await hears(watch, 0.05)
+        (tmp_path / "unheard" / "a").write_text("1")
+        assert await hears(watch)
+
+
+@asynccontextmanager
+async def staying(at: Device, watch: Watch, patience: Patience) -> AsyncIterator[asyncio.Queue[Report | Away]]:
+    said: asyncio.Queue[Report | Away] = asyncio.Queue()
+    task = asyncio.create_task(stay(at.syncer, at.place, at.known, watch, said.put_nowait, patience))
+    try:
+        yield said
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def holds(file: Path, text: str) -> bool:
+    return file.exists() and file.read_text() == text
+
+
+async def comes(file: Path, text: str) -> float:
+    """Wait until a file holds this; return how long that took."""
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    for _ in range(1_000):
+        if holds(file, text):
+            return loop.time() - began_s
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{file} never came")
+
+
+@pytest.mark.slow
+@listens
+async def test_what_is_written_is_elsewhere_soon_because_the_disk_and_the_drive_say_so(tmp_path: Path):
+    drive = model()
+    own = await joined(drive)
+    never = Patience(poll_s=1_000, rescan_s=1_000, unheard_s=1_000)
+    async with listening(app(drive, limits=UNHURRIED), Listen(), drain_s=1) as url:  # pyright: ignore[reportArgumentType]
+        token = await drive.login("ann", "correct horse")
+        async with (
+            Rest(url, token) as here,
+            Rest(url, token) as there,
+            device("laptop", tmp_path / "laptop", Place(here, *own[1:])) as laptop,
+            device("phone", tmp_path / "phone", Place(there, *own[1:])) as phone,
+            watching(laptop.root) as watch,
+            watching(phone.root) as other,
+            staying(laptop, watch, never) as said,
+            staying(phone, other, never),
+        ):
+            await said.get()
+            for n in range(3):
+                laptop.write("f/a", f"{n}")
+                took_s = await comes(phone.root / "f/a", f"{n}")
+                print(f"{took_s:.3f} s")
+            phone.write("f/b", "back")
+            await comes(laptop.root / "f/b", "back")
+
+
+@pytest.mark.slow
+async def test_without_hints_time_alone_brings_changes(tmp_path: Path):
+    place = await joined(model())
+    soon = Patience(poll_s=0.05, unheard_s=0.1, quiet_s=0.01)
+    async with (
+        device("laptop", tmp_path / "laptop", place) as laptop,
+        device("phone", tmp_path / "phone", place) as phone,
+        staying(laptop, Watch(laptop.root, None, "nothing is heard here"), soon),
+        staying(phone, Watch(phone.root, None, "nothing is heard here"), soon),
+    ):
+        laptop.write("a", "1")
+        await comes(phone.root / "a", "1")
+
+
+@pytest.mark.slow
+async def test_a_client_waits_for_a_drive_that_is_away(tmp_path: Path):
+    class Absent:
+        def __init__(self, body: Any) -> None:
+            self.body, self.away = body, False
+
+        def __getattr__(self, verb: str) -> Any:
+            async def ask(*asked: Any) -> Any:
+                if self.away:
+                    raise ConnectionRefusedError
+                return await getattr(self.body, verb)(*asked)
+
+            return ask
+
+    drive = Absent(model())
+    place = await joined(drive)  # type: ignore[arg-type]
+    place = Place(OnlyDrive(drive), *place[1:])  # type: ignore[arg-type]
+    async with device("laptop", tmp_path / "laptop", place) as laptop:
+        drive.away = True
+        laptop.write("a", "1")
+        watch = Watch(laptop.root, None, "nothing is heard here")
+        async with staying(laptop, watch, Patience(poll_s=0.05, unheard_s=0.1)) as said:
+            assert isinstance(await said.get(), Away)
+            drive.away = False
+            async with asyncio.timeout(10):
+                while isinstance(await said.get(), Away):
+                    pass
+        assert len((await place.drive.tree(place.user, place.space)).nodes) == 1
+
+
+class OnlyDrive:
+    """A drive that tells nothing of its own accord."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def __getattr__(self, verb: str) -> Any:
+        if verb == "live":
+            raise AttributeError(verb)
+        return getattr(self._body, verb)
