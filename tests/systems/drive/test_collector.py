@@ -12,6 +12,8 @@ from fathom.engines.ledger import charging, work
 from fathom.errors import Refusal
 from fathom.systems.drive.api import ROOT, Drop, Make, NodeId, Purge, Put
 from fathom.systems.drive.service.collector import Collector
+from fathom.systems.drive.stores.sessions import Lease
+from tests.features import feature
 
 from .stories import BYTES, given_and_left, sound
 from .world import RULES, Somebody, World, manifest, piece
@@ -86,6 +88,7 @@ async def test_a_session_that_is_renewed_keeps_what_it_was_told(world: World):
         assert await ann.chunk(piece(BYTES).digest) == BYTES
 
 
+@feature("DRIVE-31", "DRIVE-32", "DRIVE-33")
 async def test_old_versions_and_the_trash_keep_their_chunks(world: World):
     async with world.open() as drive:
         ann = await Somebody.joins(drive)
@@ -108,6 +111,7 @@ async def test_old_versions_and_the_trash_keep_their_chunks(world: World):
         await sound(drive)
 
 
+@feature("DRIVE-12", "DRIVE-14", "DRIVE-15")
 async def test_what_two_files_have_in_common_stays_until_the_second_has_gone(world: World):
     async with world.open() as drive:
         ann = await Somebody.joins(drive)
@@ -274,3 +278,25 @@ async def test_where_nothing_has_happened_the_collector_asks_one_question(world:
         assert await questions() > 5
         assert await world.sql("SELECT state FROM chunks") == "condemned"
         assert await questions() > 5, "it waits for the grace to pass"
+
+
+async def test_the_collector_waits_for_a_session_that_is_just_beginning(world: World):
+    """Another service has noted the lease, and not committed it: no look would see it, the lock does."""
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        await given_and_left(ann)
+        await drive.collector.round()
+        world.clock.now_ms += RULES.grace_ms
+        other = world.beside(drive)._stores
+        async with other.spaces.changing(ann.user, ann.space) as (tx, _):
+            lease = Lease(bytes.fromhex(piece(BYTES).digest), len(BYTES), reserved=False)
+            await other.sessions.add(tx, ann.space, ann.user, [lease], world.clock.now_ms + RULES.session_ms)
+            collecting = asyncio.create_task(drive.collector.round())
+            while not collecting.done():
+                if await world.sql("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                    break
+                await asyncio.sleep(0)
+            assert not collecting.done()
+        await collecting
+        assert await world.sql("SELECT state FROM chunks") == "live", "what is leased is pardoned"
+        await sound(drive)

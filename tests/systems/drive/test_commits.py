@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from fathom.blocks import packs
+from fathom.blocks.packs import entries, pack
 from fathom.engines.ledger import charging, work
 from fathom.errors import Refusal
-from fathom.systems.drive.api import EDITS_MAX, ROOT, Cursor, Drop, Make, Move, NodeId, Purge, Put, Restore
+from fathom.systems.drive.api import EDITS_MAX, ROOT, Cursor, Drop, Make, Move, Node, NodeId, Purge, Put, Restore
 from fathom.systems.drive.model import DriveModel
 from fathom.systems.drive.model.checks import DEPTH_MAX, SESSIONS_MAX
 from tests.features import feature
@@ -92,8 +94,9 @@ async def test_folders_lie_as_deep_as_the_model_says(world: World):
         for ann in both:
             ends = [*(await ann.commit(deep)), *(await ann.commit(short))]
             id = {it.node.name + str(at): it.node.id for at, it in enumerate(ends) if it.node}
-            first = id[f"s{DEPTH_MAX + 1}"]
-            for parent in (DEPTH_MAX - 1, DEPTH_MAX - 2, DEPTH_MAX - 3, DEPTH_MAX - 4):
+            first, last = id[f"s{DEPTH_MAX + 1}"], id[f"s{DEPTH_MAX + 3}"]
+            ends += await ann.commit([Make(parent=last, name="leaf", manifest=manifest())])  # which counts as well
+            for parent in range(DEPTH_MAX - 1, DEPTH_MAX - 7, -1):
                 move = Move(node=first, parent=id[f"d{parent}"], name="x")
                 file = Make(parent=first, name=f"file {parent}", manifest=manifest())
                 ends += await ann.commit(
@@ -105,7 +108,6 @@ async def test_folders_lie_as_deep_as_the_model_says(world: World):
         await sound(drive)
 
 
-@feature("DRIVE-32")
 async def test_of_many_who_change_one_version_exactly_one_does(world: World):
     async with world.open() as drive:
         ann = await Somebody.joins(drive)
@@ -117,7 +119,10 @@ async def test_of_many_who_change_one_version_exactly_one_does(world: World):
         assert failed.code, "so the session goes on"
         file = made.node
         puts = [Put(node=file.id, version=1, manifest=manifest(data)) for data in chunks[1:]]
-        answers = await asyncio.gather(*(ann.commit([put, Drop(node=NodeId(999))], session.id) for put in puts))
+        anns = [ann, Somebody(world.beside(drive), ann.user, ann.space)]  # through two services
+        answers = await asyncio.gather(
+            *(anns[n % 2].commit([put, Drop(node=NodeId(999))], session.id) for n, put in enumerate(puts))
+        )
         ends = [answer[0] for answer in answers]
         won = [it for it in ends if not it.code]
         assert len(won) == 1
@@ -179,12 +184,12 @@ async def test_a_chunk_that_two_sessions_wait_for_counts_once_when_it_has_come(w
 
 async def test_what_is_hidden_between_the_chunks_of_a_pack_is_not_kept(world: World):
     """Else a pack of one byte could carry anything, past the quota."""
-    from fathom.blocks.packs import entries, pack
-
     async with world.open() as drive:
         ann = await Somebody.joins(drive)
         session = await ann.begin([piece(b"a")])
-        assert await drive.give(ann.user, session.id, pack([b"a"])) == []
+        stuffed = with_more_in_it(b"a", b"z" * 100_000)
+        assert [entry.length for entry in entries(stuffed)] == [1]
+        assert await drive.give(ann.user, session.id, stuffed) == []
         (key,) = await world.objects()
         assert await world.stores.files.client.get(key) == pack([b"a"])
         session = await ann.begin([piece(b"b"), piece(b"c" * 5_000)])
@@ -193,6 +198,14 @@ async def test_what_is_hidden_between_the_chunks_of_a_pack_is_not_kept(world: Wo
         await drive.give(ann.user, session.id, pack([b"c" * 5_000, b"b"]))
         sizes = sorted([len(entries(await world.stores.files.client.get(key) or b"")) for key in await world.objects()])
         assert sizes == [1, 1, 1]
+
+
+def with_more_in_it(data: bytes, more: bytes) -> bytes:
+    """Return a pack of one chunk with something else behind it that no index speaks of."""
+    body = packs._HEAD + data + more
+    index = packs._ENTRY.pack(packs.digest_of(data), len(packs._HEAD), len(data))
+    size = len(body) + len(index) + packs.FOOT_BYTES
+    return body + index + packs._FOOT.pack(size, 1, len(body), packs._proof(index, size), packs._HEAD)
 
 
 async def test_sessions_are_held_to_a_number(world: World):
@@ -313,3 +326,34 @@ async def test_reading_proves_each_chunk(world: World):
         with pytest.raises(Refusal, match="no file of this space"):
             await bob.chunk(piece(big).digest)
         assert (await bob.begin([piece(big)])).needed == [piece(big).digest], "what ann has is none of bob's business"
+
+
+async def test_a_space_that_many_write_to_leaves_connections_to_others(world: World):
+    """While one space is locked for long, twice as many commits wait for it as there are connections."""
+    async with world.open() as drive:
+        ann, bob = await Somebody.joins(drive), await Somebody.joins(drive, "bob")
+        many = 2 * world.stores.truth.client.size
+        async with world.stores.spaces.collecting(ann.space):
+            waiting = [asyncio.create_task(ann.do(Make(parent=ROOT, name=f"{n}"))) for n in range(many)]
+            await bob.do(Make(parent=ROOT, name="a"))
+            assert not any(it.done() for it in waiting)
+        await asyncio.gather(*waiting)
+        assert (await drive.space(ann.user, ann.space)).head == many
+
+
+async def test_changes_are_told_up_to_the_head_that_is_told_with_them(world: World):
+    """Somebody commits between the look at the head and the look at the journal."""
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        await ann.do(Make(parent=ROOT, name="a"))
+        cursor = Cursor((await drive.space(ann.user, ann.space)).epoch, 0)
+        after = world.stores.journal.after
+
+        async def after_a_commit(*args: int) -> list[Node]:
+            await ann.do(Make(parent=ROOT, name=f"{args[1]}"))
+            return await after(*args)  # type: ignore[arg-type]
+
+        world.stores.journal.after = after_a_commit  # type: ignore[method-assign, assignment]
+        changes = await ann.changes(cursor)
+        assert (len(changes.nodes), changes.cursor.seq, changes.head) == (1, 1, 1)
+        assert [it.seq for it in (await ann.changes(changes.cursor)).nodes] == [2]

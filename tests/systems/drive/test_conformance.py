@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from fathom.blocks.packs import pack
+from fathom.engines.postgres import Postgres
 from fathom.engines.wire import Wire
 from fathom.errors import Refusal
 from fathom.systems.drive.api import (
@@ -35,6 +36,7 @@ from fathom.systems.drive.api import (
 )
 from fathom.systems.drive.model import CUTTING, SESSION_MS, DriveModel
 from fathom.systems.drive.service import Collector, Rules
+from fathom.systems.drive.stores.shards import Shards
 from fathom.web.remote import Doorway, remote
 
 from .world import World, manifest, piece
@@ -462,3 +464,30 @@ async def test_it_answers_as_the_model_does_through_the_remote_client(world: Wor
             for _ in range(200):
                 await them.step()
             await them.at_last()
+
+
+async def test_it_answers_as_the_model_does_when_spaces_lie_in_two_databases(world: World):
+    """Every second shard is in another database, and nobody can tell."""
+    annex = Postgres.at(await world.engines.database())
+
+    def seed(stores: Any) -> None:
+        stores.shards = Shards(stores.truth, {"truth": stores.truth, "annex": annex})
+
+    async with annex.connected():
+        await world.sql("UPDATE shards SET place = 'annex' WHERE shard % 2 = 1")
+        try:
+            async with world.open(mint=world.clock.mint(), rules=PATIENT, seed=seed) as drive:
+                them = twins(world, drive, 24)
+                for n in range(5):
+                    await them.joins(f"user{n}")
+                for n in range(200):
+                    await them.step()
+                    if n % 50 == 0:
+                        await drive.collector.round()
+                await them.at_last()
+                assert await drive.collector.audit() == []
+                apart = [await db.fetchval("SELECT count(*) FROM journal") for db in world.stores.shards.all()]
+                assert min(apart) > 5, apart
+                assert await annex.client.fetchval("SELECT count(*) FROM users") == 0
+        finally:
+            await world.sql("UPDATE shards SET place = 'truth'")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import stat
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,3 +103,36 @@ async def test_what_a_killed_service_has_acknowledged_is_there_once(world: World
         rows = await world.sql("SELECT count(*) FROM packs")
         assert len(await world.objects()) == rows
         print(f"{sum(it.version for it in tree)} commits, {KILLED} kills")
+
+
+async def test_what_is_given_is_on_disk_before_a_row_says_so(world: World, monkeypatch: pytest.MonkeyPatch):
+    """The bytes of a pack, then its name, then a commit that waits for its own record: in this order."""
+    done: list[str] = []
+    fsync, replaced = os.fsync, Path.replace
+
+    def synced(fd: int) -> None:
+        fsync(fd)
+        done.append("synced " + ("a folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "the bytes"))
+
+    def named(path: Path, other: Path) -> Path:
+        done.append("named")
+        return replaced(path, other)
+
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        session = await ann.begin([piece(b"precious")])
+        keep = world.stores.packs.keep
+
+        async def keep_told(tx: Any, id: str) -> bool:
+            done.append(f"kept, synchronous_commit {await tx.fetchval('SHOW synchronous_commit')}")
+            return await keep(tx, id)
+
+        monkeypatch.setattr(world.stores.packs, "keep", keep_told)
+        monkeypatch.setattr(os, "fsync", synced)
+        monkeypatch.setattr(Path, "replace", named)
+        await ann.give(session, b"precious")
+        monkeypatch.undo()
+        first = [done[at] for at in range(len(done)) if done[at] not in done[:at]]
+        assert first == ["synced the bytes", "named", "synced a folder", "kept, synchronous_commit on"]
+        assert done[-1].startswith("kept")
+        assert done.count("synced a folder") >= 1

@@ -119,6 +119,11 @@ class World:
         async with service.open(self.stores, Choices(overwrites=overwrites), **more) as opened:
             yield opened
 
+    def beside(self, drive: service.Service) -> service.Service:
+        """Return a second service on the same data, which shares nothing with the first but these."""
+        passwords = drive._passwords
+        return service.Service(replace(self.stores), Choices(), self.clock, None, passwords, drive._rules)
+
     async def objects(self) -> list[str]:
         """Return the keys of all objects."""
         return await self.stores.files.client.list("spaces")

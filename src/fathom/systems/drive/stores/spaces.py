@@ -15,14 +15,20 @@ in a circle: there is one lock, and it is the first.
 
 Each statement after the lock is one of its own: under *read committed* it sees all that was committed before it began,
 hence before the lock was granted. (A look within the statement that locks may be older than that.)
+
+Those of one process that want the same space wait for each other before they take a connection: else a space that many
+write to would have all connections wait for its lock, and other spaces for a connection. What is right does not hang on
+that, since another process may have the lock as well.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakValueDictionary
 
 from fathom.errors import Refusal
 
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Held", "Look", "Place", "Spaces", "no_such_space"]
 
 EPOCH_BYTES = 9
+TURN_S = 10.0
 
 # Whatever lets go of a chunk changes the row (a purge), or begins with a session, or with a chunk that is condemned.
 _LOOK = """
@@ -84,6 +91,7 @@ class Spaces:
 
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
+        self._turns: WeakValueDictionary[SpaceId, asyncio.Lock] = WeakValueDictionary()
 
     async def ensure(self, space: SpaceId, owner: UserId, quota: int) -> Place:
         """Return a space that the directory knows; make it if it is not there yet."""
@@ -112,7 +120,7 @@ class Spaces:
         """Lock a space that somebody may use for the length of a transaction, so that it can be changed."""
         if not (known_id(space) and known_id(user)):
             raise no_such_space()
-        async with (await self._shards.of(space)).transaction() as tx:
+        async with self._turn(space), (await self._shards.of(space)).transaction() as tx:
             row = await tx.fetchrow(
                 f"SELECT {_COLUMNS} FROM spaces WHERE id = $1 AND owner = $2 FOR NO KEY UPDATE", space, user
             )
@@ -123,9 +131,25 @@ class Spaces:
     @asynccontextmanager
     async def collecting(self, space: SpaceId) -> AsyncIterator[Session]:
         """Lock a space for the length of a transaction, against everybody."""
-        async with (await self._shards.of(space)).transaction() as tx:
+        async with self._turn(space), (await self._shards.of(space)).transaction() as tx:
             await tx.execute("SELECT FROM spaces WHERE id = $1 FOR UPDATE", space)
             yield tx
+
+    @asynccontextmanager
+    async def _turn(self, space: SpaceId) -> AsyncIterator[None]:
+        """Wait for all others here who want this space."""
+        turn = self._turns.get(space)
+        if turn is None:
+            turn = self._turns[space] = asyncio.Lock()
+        try:
+            async with asyncio.timeout(TURN_S):
+                await turn.acquire()
+        except TimeoutError:
+            raise Refusal("unavailable", "too many write to this space at once, try again", retry_s=1.0) from None
+        try:
+            yield
+        finally:
+            turn.release()
 
     async def look(self, space: SpaceId) -> Look:
         """Return whether anything can have come to be needed no more since another look."""

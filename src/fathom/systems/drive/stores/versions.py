@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["Version", "Versions"]
 
 _COLUMNS = "v.node, v.version, v.cutting, v.seq, v.digest, v.size, v.modified_ms, v.at_ms, v.device"
+_MANIFEST = """
+    SELECT v.cutting, p.digest, p.size
+    FROM versions v LEFT JOIN parts p ON p.space = v.space AND p.node = v.node AND p.version = v.version
+    WHERE v.space = $1 AND v.node = $2 AND v.version = $3 ORDER BY p.position
+"""
 _PARTS = """
     SELECT p.node, p.version, p.digest, p.size
     FROM unnest($2::bigint[], $3::bigint[]) AS known (node, version)
@@ -46,24 +51,11 @@ class Versions:
         return [_node(row) for row in rows]
 
     async def manifest(self, space: SpaceId, id: NodeId, version: int) -> Manifest | None:
-        db = await self._shards.of(space)
-        cutting = await db.fetchval(
-            "SELECT cutting FROM versions WHERE space = $1 AND node = $2 AND version = $3", space, id, version
-        )
-        if cutting is None:
+        rows = await (await self._shards.of(space)).fetch(_MANIFEST, space, id, version)  # at once: it may be purged
+        if not rows:
             return None
-        rows = await db.fetch(
-            "SELECT digest, size FROM parts WHERE space = $1 AND node = $2 AND version = $3 ORDER BY position",
-            space,
-            id,
-            version,
-        )
-        # It may have been purged between the two: then there is no such version, rather than an empty file.
-        if not rows and not await db.fetchval(
-            "SELECT true FROM versions WHERE space = $1 AND node = $2 AND version = $3", space, id, version
-        ):
-            return None
-        return Manifest(cutting=cutting, chunks=[Chunk(Digest(row["digest"].hex()), row["size"]) for row in rows])
+        chunks = [Chunk(Digest(row["digest"].hex()), row["size"]) for row in rows if row["digest"] is not None]
+        return Manifest(cutting=rows[0]["cutting"], chunks=chunks)
 
     # What a commit asks
 
