@@ -13,7 +13,7 @@ import pytest
 
 from fathom.errors import FathomError, Refusal
 from fathom.systems.drive.api import Cursor
-from fathom.systems.drive.client.place import Away, Place
+from fathom.systems.drive.client.place import Away, Knobs, Place
 from fathom.systems.drive.client.sqlite import Sqlite
 from fathom.systems.drive.core.files import OURS, Changed
 
@@ -438,3 +438,35 @@ async def test_a_cursor_of_another_journal_is_refused_by_the_drive(tmp_path: Pat
     place = await joined(model())
     with pytest.raises(Refusal):
         await place.drive.changes(place.user, place.space, Cursor("another", 0))
+
+
+async def test_a_session_is_renewed_while_much_is_given(tmp_path: Path):
+    place = await joined(model())
+    knobs = Knobs(renew_s=0.0, pack_bytes=100, packs=1)
+    async with device("laptop", tmp_path / "laptop", place, knobs=knobs) as laptop:
+        laptop.write("a", os.urandom(3_000))
+        await laptop.sync()
+        assert laptop.did["renewed"] > 3
+
+
+async def test_a_file_cut_in_another_way_is_not_another_file(tmp_path: Path):
+    """Somebody else's client put it there; what it holds is the same."""
+    from fathom.systems.drive.model import DriveModel
+
+    drive = DriveModel(cutting="fixed-64")
+    place = await joined(drive)
+    async with device("laptop", tmp_path / "laptop", place) as laptop:
+        laptop.write("a", "text " * 100)
+        await laptop.sync()
+    import msgspec
+
+    its = drive._places[place.space]
+    its.space = msgspec.structs.replace(its.space, cutting="fixed-100")
+    async with device("phone", tmp_path / "phone", place) as phone:
+        await phone.sync()
+        await phone.sync()
+        assert phone.did["sent"] == 0
+        phone.write("a", "text " * 101)
+        await phone.sync()
+    (node,) = (await drive.tree(place.user, place.space)).nodes
+    assert (await drive.manifest(place.user, place.space, node.id)).cutting == "fixed-100" and node.version == 2

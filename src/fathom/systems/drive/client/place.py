@@ -41,6 +41,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     drops_least: int = 20  # deletions that are never called many
     drops_share: float = 0.5
     rounds: int = 50
+    renew_s: float = 120.0  # a session that chunks are given in; it ends after ten minutes
 
 
 class Away(Exception):

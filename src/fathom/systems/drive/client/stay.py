@@ -24,7 +24,7 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
 
     quiet_s: float = 0.3  # nothing was heard for so long: whoever saves has saved
     quiet_s_max: float = 1.0
-    rescan_s: float = 60.0  # whatever was heard
+    rescan_s: float = 300.0  # whatever was heard
     unheard_s: float = 5.0  # where nothing can be heard
     poll_s: float = 5.0  # the drive, where it does not tell
     again_s_min: float = 0.1

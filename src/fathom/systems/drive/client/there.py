@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import NamedTuple
@@ -166,7 +167,15 @@ class There:
                     size += chunk.size
                 at += chunk.size
 
+        clock = asyncio.get_running_loop().time
+        renewed_s = clock()
+
         async def give(parts: list[tuple[Wish, int, Chunk]]) -> None:
+            nonlocal renewed_s
+            if clock() - renewed_s > self._knobs.renew_s:
+                renewed_s = clock()
+                await under_way(drive.renew(user, session.id))
+                self._tell("renewed", session.id)
             found: list[bytes] = []
             for wish, at, chunk in parts:
                 data = await self._read(wish, at, chunk, local)
