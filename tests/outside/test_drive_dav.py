@@ -31,7 +31,7 @@ async def url() -> AsyncIterator[str]:
     drive = DriveModel()
     await drive.join("ann", PASSWORD)
     async with listening(app(drive, limits=replace(LIMITS, per_address=None)), Listen(), drain_s=1) as url:
-        yield f"{url}/dav/home"
+        yield f"{url}/dav/mine"
 
 
 async def run(*words: str | Path, cwd: Path, **env: str) -> tuple[int, str]:

@@ -65,13 +65,13 @@ async def test_files_and_folders_of_the_real_drive_are_had_by_webdav(world: Worl
     async with world.open() as drive:
         ann = await Visitor(app(drive, limits=UNHURRIED)).joins("ann")
         at = ann.by_password()
-        assert (await at.ask("MKCOL", "/dav/home/docs")).status == 201
-        assert (await at.put("/dav/home/docs/tea", b"green tea" * 9_000)).status == 201
-        assert (await at.ask("COPY", "/dav/home/docs", headers={"destination": "/dav/home/copy"})).status == 201
-        assert (await at.ask("MOVE", "/dav/home/docs", headers={"destination": "/dav/home/moved"})).status == 201
+        assert (await at.ask("MKCOL", "/dav/mine/docs")).status == 201
+        assert (await at.put("/dav/mine/docs/tea", b"green tea" * 9_000)).status == 201
+        assert (await at.ask("COPY", "/dav/mine/docs", headers={"destination": "/dav/mine/copy"})).status == 201
+        assert (await at.ask("MOVE", "/dav/mine/docs", headers={"destination": "/dav/mine/moved"})).status == 201
         for folder in ("copy", "moved"):
-            part = await at.get(f"/dav/home/{folder}/tea", headers={"range": "bytes=80991-"})
+            part = await at.get(f"/dav/mine/{folder}/tea", headers={"range": "bytes=80991-"})
             assert (part.status, part.body) == (206, b"green tea"[-10:]), part
-        assert (await at.ask("DELETE", "/dav/home/copy")).status == 204
-        assert (await at.ask("PROPFIND", "/dav/home/", headers={"depth": "1"})).body.count(b"<D:response>") == 2
+        assert (await at.ask("DELETE", "/dav/mine/copy")).status == 204
+        assert (await at.ask("PROPFIND", "/dav/mine/", headers={"depth": "1"})).body.count(b"<D:response>") == 2
         assert await drive.collector.audit() == []

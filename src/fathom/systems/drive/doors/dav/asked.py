@@ -16,9 +16,9 @@ from .markup import XML_BYTES_MAX, Element, parsed
 from .states import Expected, expected
 from .trees import Trees
 
-__all__ = ["HOME", "Asked", "NoSpace"]
+__all__ = ["MINE", "Asked", "NoSpace"]
 
-HOME = "home"  # one's own space, whatever its id
+MINE = "mine"  # one's own space, whatever its id
 
 
 class NoSpace(Exception):
@@ -56,7 +56,7 @@ class Asked:
         """Return the space that a word of the path means."""
         if (known := self._rooms.get(label)) is not None:
             return known
-        if label != HOME:
+        if label != MINE:
             found = await self.drive.space(self.user, SpaceId(number(label, "space")))
         else:
             found = next(iter(await self.drive.spaces(self.user)), None)

@@ -12,7 +12,7 @@ from ..conditions import tag_of
 from ..paths import Spot
 from ..reading import Reading
 from ..saving import Saving, refused
-from .asked import HOME, Asked
+from .asked import MINE, Asked
 from .locks import Lock, lasting, route_of
 from .markup import DAV, Element, local, tag, written
 from .properties import LIVE, Resource, active, described, status
@@ -185,7 +185,7 @@ class Methods:
         async def tell() -> AsyncGenerator[str]:
             yield described(Resource(f"{under}/", "", None, None, [], {}), root, asked.locks)
             for number, space in enumerate(await asked.drive.spaces(asked.user) if depth == "1" else []):
-                label = HOME if not number else str(space.id)
+                label = MINE if not number else str(space.id)
                 yield described(Resource(f"{under}/{label}/", label, None, space, [], {}), root, asked.locks)
 
         return multistatus(tell())
