@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from fathom.engines.engine import EngineDown
 from fathom.engines.ledger import charging, work
 from fathom.errors import Refusal
-from fathom.systems.drive.api import ROOT, Drop, Make, NodeId, Purge, Put
+from fathom.systems.drive.api import ROOT, Drop, Make, NodeId, Purge, Put, SpaceId
 from fathom.systems.drive.service.collector import Collector
 from fathom.systems.drive.stores.sessions import Lease
 from tests.features import feature
@@ -300,3 +301,38 @@ async def test_the_collector_waits_for_a_session_that_is_just_beginning(world: W
         await collecting
         assert await world.sql("SELECT state FROM chunks") == "live", "what is leased is pardoned"
         await sound(drive)
+
+
+async def test_a_pack_that_was_cut_short_is_found_by_whoever_reads_it(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        session = await ann.upload(b"first", BYTES)
+        await ann.do(Make(parent=ROOT, name="a", manifest=manifest(b"first", BYTES)), session=session)
+        (key,) = await world.objects()
+        body = await world.stores.files.client.get(key)
+        assert body is not None
+        await world.stores.files.client.put(key, body[: body.index(BYTES) + 4])
+        assert await ann.chunk(piece(b"first").digest) == b"first"
+        with pytest.raises(Refusal) as refused:
+            await ann.chunk(piece(BYTES).digest)
+        assert refused.value.code == "unavailable"
+        await drive.collector.scrub(ann.space)
+        assert (await ann.begin([piece(b"first"), piece(BYTES)])).needed == [piece(BYTES).digest]
+
+
+async def test_a_space_that_cannot_be_collected_is_no_harm_to_others(world: World):
+    async with world.open() as drive:
+        ann, bob = await Somebody.joins(drive), await Somebody.joins(drive, "bob")
+        for one in (ann, bob):
+            await given_and_left(one)
+        suspects = world.stores.unused.suspects
+
+        async def fails(space: SpaceId, *more: Any) -> Any:
+            if space == ann.space:
+                raise ValueError("something is wrong with this one")
+            return await suspects(space, *more)
+
+        world.stores.unused.suspects = fails  # type: ignore[method-assign]
+        with pytest.raises(ValueError, match="this one"):
+            await drive.collector.round()
+        assert await world.sql("SELECT state FROM chunks WHERE space = $1", bob.space) == "condemned"

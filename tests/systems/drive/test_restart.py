@@ -136,3 +136,31 @@ async def test_what_is_given_is_on_disk_before_a_row_says_so(world: World, monke
         assert first == ["synced the bytes", "named", "synced a folder", "kept, synchronous_commit on"]
         assert done[-1].startswith("kept")
         assert done.count("synced a folder") >= 1
+
+
+async def test_while_the_truth_is_away_nothing_is_done_and_nothing_is_lost(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        session = await ann.upload(b"before")
+        await ann.do(Make(parent=ROOT, name="a", manifest=manifest(b"before"), key="a"), session=session)
+        session = await ann.begin([piece(b"after")])
+        await world.engines.truth.kill()
+        try:
+            for ask in (
+                lambda: ann.commit([Make(parent=ROOT, name="b")]),
+                lambda: ann.give(session, b"after"),
+                lambda: ann.begin([piece(b"more")]),
+                lambda: ann.tree(),
+                lambda: ann.chunk(piece(b"before").digest),
+            ):
+                with pytest.raises((Refusal, TimeoutError)) as failed:
+                    await ask()
+                assert not isinstance(failed.value, Refusal) or failed.value.code == "unavailable"
+        finally:
+            await world.engines.truth.restart()
+        assert [it.name for it in (await ann.tree()).nodes] == ["a"]
+        assert await ann.give(session, b"after") == []
+        await ann.do(Make(parent=ROOT, name="b", manifest=manifest(b"after")), session=session)
+        assert await ann.chunk(piece(b"after").digest) == b"after"
+        await drive.collector.round()
+        assert await drive.collector.audit() == []

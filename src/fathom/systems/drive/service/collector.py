@@ -79,12 +79,19 @@ class Collector:
         """Do all there is to do now."""
         await self._stores.accounts.forget_expired(self._clock())
         thorough = self._rounds % self._rules.thorough_every == 0
+        failed: Exception | None = None
         for space in await self._stores.spaces.all():
-            await self.collect(space, thorough=thorough)
-            await self.scrub(space, self._rules.scrub_ms, self._rules.scrubbed_max)
+            try:
+                await self.collect(space, thorough=thorough)
+                await self.scrub(space, self._rules.scrub_ms, self._rules.scrubbed_max)
+            except Exception as failure:  # what is wrong with one space is no harm to the others
+                log.info("space %s is left as it is: %s", space, failure)
+                failed = failed or failure
         if thorough:
             await self.remove_strays()
         self._rounds += 1
+        if failed is not None:
+            raise failed
 
     async def collect(self, space: SpaceId, *, thorough: bool = False) -> None:
         """Take both steps in one space: first the second, so that nothing takes both in one go.
