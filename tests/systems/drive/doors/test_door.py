@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any
 
 import openapi_spec_validator
@@ -232,3 +234,22 @@ async def test_a_logged_out_token_is_worthless_at_once(ann: Visitor) -> None:
     for path in ("/api/me", ann.at, f"{ann.at}/content/a"):
         assert (await other.get(path)).code == "unauthorised"
     assert (await ann.get("/api/me")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "good", "bad"),
+    [
+        ("oc-checksum", "SHA1:" + hashlib.sha1(b"green tea").hexdigest(), "SHA1:" + "0" * 40),
+        ("oc-checksum", "MD5:" + hashlib.md5(b"green tea").hexdigest(), "MD5:" + "0" * 32),
+        ("oc-checksum", "SHA256:" + hashlib.sha256(b"green tea").hexdigest(), "SHA256:" + "0" * 40),
+        ("repr-digest", f"sha-256=:{base64.b64encode(hashlib.sha256(b'green tea').digest()).decode()}:",
+         f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"),
+    ],
+)  # fmt: skip
+async def test_bytes_that_are_not_what_was_promised_are_not_kept(
+    ann: Visitor, header: str, good: str, bad: str
+) -> None:
+    answer = await ann.put(f"{ann.at}/content/a", b"green tea", headers={header: bad})
+    assert answer.code == "invalid"
+    assert (await ann.get(f"{ann.at}/content/a")).code == "not-found"
+    assert (await ann.put(f"{ann.at}/content/a", b"green tea", headers={header: good})).status == 201

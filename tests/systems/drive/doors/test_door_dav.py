@@ -333,3 +333,11 @@ async def test_a_body_that_is_cut_off_leaves_the_file_as_it_was(at: Visitor) -> 
     assert (await at.ask("PUT", "/dav/mine/a", pieces=[b"half", b" of"], cut_off=True)).status == 0
     assert (await dav(at, "GET", "mine/a")).body == b"whole"
     assert (await dav(at, "PUT", "mine/a", b"x", content_range="bytes 0-0/5")).status == 400
+
+
+async def test_what_is_not_what_somebody_thinks_is_neither_deleted_moved_nor_copied(at: Visitor) -> None:
+    put = await dav(at, "PUT", "mine/a", b"tea")
+    for method in ("DELETE", "MOVE", "COPY"):
+        sent = {"if_match": '"other"', "destination": "/dav/mine/b"}
+        assert (await dav(at, method, "mine/a", **sent)).status == 412, method
+    assert (await dav(at, "DELETE", "mine/a", if_match=put.headers["etag"])).status == 204

@@ -11,6 +11,7 @@ from ..api import Drive, Edit, Make, Node, NodeId, Outcome, Put, Space, SpaceId,
 from .body import Body
 from .conditions import met, tag_of
 from .paths import Spot, spot
+from .promised import promised
 from .writing import Room, Upload, Written
 
 __all__ = ["Saved", "Saving", "refused"]
@@ -37,7 +38,11 @@ class Saving:
         """Let the file at a place hold a request's bytes; raise `Unmet` if a condition in its headers does not hold."""
         self.check(where, headers)
         async with self._room.taken(user):
-            written = await Upload(self._drive, user, space.id, space.cutting).take(body.pieces(BYTES_MAX))
+            said = promised(headers)
+            upload = Upload(self._drive, user, space.id, space.cutting, said and said.whole)
+            written = await upload.take(body.pieces(BYTES_MAX))
+            if said is not None:
+                said.check()
             return await self._commit(user, space.id, where, written, headers)
 
     async def _commit(

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fathom.blocks.chunking import Cutting
 from fathom.blocks.packs import pack
@@ -15,11 +15,19 @@ from fathom.errors import Refusal
 
 from ..api import CHUNK_BYTES_MAX, CHUNKS_MAX, Chunk, Digest, Drive, Manifest, Session, SessionId, SpaceId, UserId
 
-__all__ = ["Room", "Upload", "Written"]
+__all__ = ["Hash", "Room", "Upload", "Written"]
 
 PACK_BYTES = CHUNK_BYTES_MAX  # of chunks in a pack: there is room for its index besides
 BUFFER_BYTES_MIN = 4 << 20  # that are cut at once: cut too often, the same bytes are looked at again and again
 WAITS_S = 20.0  # for a place
+
+
+class Hash(Protocol):
+    """Something of `hashlib`."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+    def digest(self) -> bytes: ...
 
 
 class Written(NamedTuple):
@@ -66,7 +74,7 @@ async def _place(among: asyncio.Semaphore) -> AsyncIterator[None]:
 class Upload:
     """One file that comes piece by piece: cut and given while it comes, in one session if the drive can."""
 
-    def __init__(self, drive: Drive, user: UserId, space: SpaceId, cutting: str) -> None:
+    def __init__(self, drive: Drive, user: UserId, space: SpaceId, cutting: str, whole: Hash | None = None) -> None:
         self._drive, self._user, self._space = drive, user, space
         self._cutting = Cutting.of(cutting)
         self._least = max(BUFFER_BYTES_MIN, 2 * self._cutting.most)
@@ -77,7 +85,7 @@ class Upload:
         self._session: Session | None = None
         self._all_in_one, self._anew_ms = True, 0.0
         self.chunks: list[Chunk] = []
-        self.digest = sha256()
+        self._whole = whole  # takes all bytes in their order, where somebody said what they are
 
     async def take(self, pieces: AsyncIterable[bytes]) -> Written:
         """Take a file's bytes to their end; return what is to be committed."""
@@ -117,7 +125,8 @@ class Upload:
         start = 0
         for end in self._cutting.ends(held, last=last):
             data = held[start:end]
-            self.digest.update(data)
+            if self._whole is not None:
+                self._whole.update(data)
             found.append((Digest(sha256(data).hexdigest()), data))
             start = end
         return found

@@ -8,7 +8,7 @@ from fathom.errors import Refusal
 from fathom.web.app import Reply, Stream
 
 from ...api import ROOT, Edit, Make, Manifest, Move, Node, NodeId, Space
-from ..conditions import tag_of
+from ..conditions import met, tag_of
 from ..paths import Spot
 from ..reading import Reading
 from ..saving import Saving, refused
@@ -69,7 +69,7 @@ class Methods:
         return Reply(201 if saved.made else 204, b"", fields, b"text/plain")
 
     async def delete(self, asked: Asked) -> Reply:
-        node = self._existing(asked.where)
+        node = self._existing(asked)
         asked.may_change(asked.where, tree=True)
         await asked.trees.drop(node)
         asked.locks.ends(asked.space, asked.route)
@@ -88,7 +88,7 @@ class Methods:
     # Whole trees
 
     async def copy(self, asked: Asked) -> Reply:
-        node, to = self._existing(asked.where), await asked.destination()
+        node, to = self._existing(asked), await asked.destination()
         deep = asked.depth("infinity")
         if deep == "1":
             raise Refusal("invalid", "Depth is 0 or infinity")
@@ -104,7 +104,7 @@ class Methods:
         return Reply(204 if to.there else 201, b"", [], b"text/plain")
 
     async def move(self, asked: Asked) -> Reply:
-        node, to = self._existing(asked.where), await asked.destination()
+        node, to = self._existing(asked), await asked.destination()
         if asked.depth("infinity") != "infinity":
             raise Refusal("invalid", "what is moved is moved whole")
         asked.may_change(asked.where, tree=True)
@@ -298,11 +298,13 @@ class Methods:
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _existing(self, where: Spot) -> Node:
+    def _existing(self, asked: Asked) -> Node:
+        where = asked.where
         if where.is_root:
             raise Never(403, "a space itself is not copied, moved or deleted")
         if where.node is None:
             raise Refusal("not-found", "there is no such file or folder")
+        met(asked.visit.headers, tag_of(where.node.content) if where.node.content is not None else None)
         return where.node
 
     def _folder(self, where: Spot) -> NodeId:
