@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 from click.testing import CliRunner
@@ -81,3 +82,48 @@ def test_a_world_can_be_run_by_hand():
     reports = [json.loads(line) for line in found.stdout.splitlines()]
     assert found.exit_code == 0 and [report["seed"] for report in reports] == [3, 4]
     assert not any(report["broken"] for report in reports) and all(report["reached"] for report in reports)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1])
+async def test_clients_that_are_killed_again_and_again_lose_nothing_and_do_nothing_twice(tmp_path: Path, seed: int):
+    drive, dice = model(), Random(seed)
+    place = await joined(drive)
+    laptop, phone = tmp_path / "laptop", tmp_path / "phone"
+    laptop.mkdir()
+    for n in range(150):
+        (laptop / f"{n % 5}").mkdir(exist_ok=True)
+        (laptop / f"{n % 5}" / f"{n}").write_bytes(dice.randbytes(dice.randrange(3_000)))
+    async with listening(app(drive, limits=UNHURRIED), Listen(), drain_s=1) as url:  # pyright: ignore[reportArgumentType]
+        token = await drive.login("ann", "correct horse")
+        for folder in (laptop, phone):
+            for _ in range(3):
+                await killed(folder, url, token, dice.uniform(0.02, 0.4))
+            code, _, error = await typed("sync", folder, "--once", "--url", url, FATHOM_DRIVE_TOKEN=token)
+            assert code == 0, error
+    assert tree_of(phone) == tree_of(laptop) and len(tree_of(phone)) == 155
+    nodes = (await drive.tree(place.user, place.space)).nodes
+    assert len(nodes) == 155 and all(node.version <= 1 for node in nodes)
+    assert not (await drive.trash(place.user, place.space)).nodes
+
+
+async def killed(folder: Path, url: str, token: str, after_s: float) -> None:
+    """Let a client live so long from when it first wrote something."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "fathom.systems.drive.commands", "sync", str(folder), "--url", url),
+        stdout=asyncio.subprocess.DEVNULL,
+        env=os.environ | {"FATHOM_DRIVE_TOKEN": token},
+    )
+    state = folder / ".fathom-drive" / "state-wal"
+    before = size(state)
+    for _ in range(1_000):
+        if size(state) != before:
+            break
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(after_s)
+    process.kill()
+    await process.wait()
+
+
+def size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sqlite3
 import sys
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from fathom.errors import FathomError, Refusal
+from fathom.errors import EXIT_BROKE, FathomError, Refusal
 
 from ..client.folder import minted, opened
 from ..client.place import Away, Place
@@ -87,6 +88,8 @@ async def _sync(
             except Refusal as refusal:
                 said.halted(refused(refusal, account.url))
                 raise refused(refusal, account.url) from refusal
+            except (OSError, sqlite3.Error) as fault:
+                raise _failed(folder, fault) from fault
 
 
 async def _once(syncer: Syncer, said: Said) -> None:
@@ -107,6 +110,15 @@ async def _once(syncer: Syncer, said: Said) -> None:
                 raise SystemExit(1)
             return
         await asyncio.sleep(0.2)
+
+
+def _failed(folder: Path, fault: Exception) -> FathomError:
+    return FathomError(
+        f"{folder} could not be read or written",
+        why=str(fault) or repr(fault),
+        fix="see to the disk (is it full?) and begin again: what was not finished is done then",
+        code=EXIT_BROKE,
+    )
 
 
 def _made(folder: Path) -> Path:

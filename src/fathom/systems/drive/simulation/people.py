@@ -19,7 +19,8 @@ NAMES = ("a", "b", "c", "d", "A", "e\N{COMBINING ACUTE ACCENT}")
 FOLDERS = ("f", "g", "h", "F")
 WEIGHTS = {
     "make": 14, "rewrite": 12, "append": 8, "save": 8, "slowly": 6, "rename": 10, "swap": 4, "into": 8, "delete": 8,
-    "remove": 3, "folder": 7, "recreate": 4, "case": 5, "touch": 3, "copy": 4, "alike": 3, "sneak": 3, "nest": 4,
+    "remove": 5, "folder": 7, "recreate": 4, "case": 5, "touch": 3, "copy": 4, "alike": 3, "sneak": 3, "nest": 4,
+    "fill": 6,
 }  # fmt: skip
 
 
@@ -224,6 +225,12 @@ class Person:
         if path := self._free(FOLDERS):
             self._mkdir(path)
             self._put((*path, self._dice.choice(NAMES)), self._text())
+
+    def _fill(self) -> None:
+        """Put something into a folder that is empty: somebody else may be deleting it right now."""
+        empty = [path for path, inode in self._medium.walk() if inode.entries is not None and not inode.entries]
+        if empty and (path := self._free(NAMES, self._dice.choice(empty))):
+            self._put(path, self._text())
 
     def _mkdir(self, path: Path) -> None:
         medium = self._medium

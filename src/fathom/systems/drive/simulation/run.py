@@ -156,9 +156,9 @@ class Story:
     async def _troubles(self) -> None:
         """What befalls the drive, and folders."""
         dice = self.dice
-        for _ in range(dice.randrange(4)):
+        for _ in range(dice.randrange(5)):
             await asyncio.sleep(dice.randrange(50, 700) / 1_000)
-            what = dice.choice(("away", "unmount", "backup"))
+            what = dice.choice(("away", "unmount", "unmount", "backup"))
             if what == "away":
                 self.server.away = True
                 await asyncio.sleep(dice.randrange(50, 500) / 1_000)
@@ -167,7 +167,7 @@ class Story:
                 device = dice.choice(self.devices)
                 device.medium.mounted = False
                 self.world.reached("a folder was unmounted")
-                await asyncio.sleep(dice.randrange(20, 300) / 1_000)
+                await asyncio.sleep(dice.choice((20, 100, 400, 1_200)) / 1_000)
                 device.medium.mounted = True
             else:
                 self.server.back_up()

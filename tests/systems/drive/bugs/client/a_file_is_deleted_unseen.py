@@ -7,7 +7,8 @@ import pytest
 from fathom.systems.drive.client.here import Here
 from fathom.systems.drive.simulation.files import Files
 
-breaks = "took from the disk what the drive does not have"
+breaks = "nobody deleted it, and it is gone"
+shown = 74
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from fathom.systems.drive.client import look
 from fathom.systems.drive.client.there import There
 
 breaks = "the drive has what nobody ever wrote"
+shown = 1
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

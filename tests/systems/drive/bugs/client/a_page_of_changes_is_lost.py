@@ -8,6 +8,7 @@ import pytest
 from fathom.systems.drive.model import DriveModel
 
 breaks = "is not the drive's"
+shown = 0
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

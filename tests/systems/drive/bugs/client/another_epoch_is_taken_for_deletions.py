@@ -5,6 +5,7 @@ import pytest
 from fathom.systems.drive.client import fetch
 
 breaks = "nobody deleted it, and it is gone"
+shown = 19
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pytest
 from fathom.blocks import reconcile
 
 breaks = "equal contents were called a conflict"
+shown = 11
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from fathom.blocks.reconcile import Drop, Move, plan
 from fathom.systems.drive.client import sync
 
 breaks = "the drive was told to drop what nobody deleted"
+shown = 0
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import pytest
 from fathom.systems.drive.simulation.files import Files
 
 breaks = "the drive has what nobody ever wrote"
+shown = 0
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from fathom.blocks.reconcile import plan
 from fathom.systems.drive.client import sync
 
 breaks = "what one person did alone was changed"
+shown = 0
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:
