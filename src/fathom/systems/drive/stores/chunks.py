@@ -24,7 +24,8 @@ _USABLE = """
     SELECT wanted AS digest, c.size, c.state = 'live' AS live,
         EXISTS (SELECT FROM leases l WHERE l.session = $3 AND l.digest = wanted) AS leased,
         EXISTS (SELECT FROM parts p WHERE p.space = $1 AND p.digest = wanted AND p.node <> ALL($4::bigint[])) AS used
-    FROM unnest($2::bytea[]) AS wanted JOIN chunks c ON c.space = $1 AND c.digest = wanted
+    FROM unnest($2::bytea[]) AS wanted, LATERAL (
+        SELECT size, state FROM chunks c WHERE c.space = $1 AND c.digest = wanted LIMIT 1) AS c
 """
 _READ = """
     SELECT c.size, c.state, c.pack, c.start,

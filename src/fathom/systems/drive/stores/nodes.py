@@ -28,29 +28,34 @@ _PATH = f"""
     )
     SELECT {NODE_COLUMNS} FROM way JOIN nodes n ON n.space = $1 AND n.id = way.id ORDER BY way.depth
 """
+# LATERAL with LIMIT or OFFSET: each is looked up by an index, whatever the planner takes the number of nodes for.
+_ONE = f"LATERAL (SELECT {NODE_COLUMNS} FROM nodes n WHERE n.space = $1 AND n.id = {{id}} LIMIT 1) AS n"
 _WITH_ABOVE = f"""
     WITH RECURSIVE up AS (
-        SELECT id, parent FROM nodes WHERE space = $1 AND id = ANY($2::bigint[])
+        SELECT n.id, n.parent FROM unnest($2::bigint[]) AS asked, {_ONE.format(id="asked")}
         UNION
-        SELECT n.id, n.parent FROM up JOIN nodes n ON n.space = $1 AND n.id = up.parent
+        SELECT n.id, n.parent FROM up, {_ONE.format(id="up.parent")}
     )
-    SELECT {NODE_COLUMNS} FROM up JOIN nodes n ON n.space = $1 AND n.id = up.id
+    SELECT n.* FROM up, {_ONE.format(id="up.id")}
 """
 _NAMED = f"""
-    SELECT {NODE_COLUMNS} FROM unnest($2::bigint[], $3::text[]) AS place (parent, key)
-    JOIN nodes n ON n.space = $1 AND n.parent = place.parent AND n.key = place.key AND NOT n.gone
+    SELECT n.* FROM unnest($2::bigint[], $3::text[]) AS place (parent, key), LATERAL (
+        SELECT {NODE_COLUMNS} FROM nodes n
+        WHERE n.space = $1 AND n.parent = place.parent AND n.key = place.key AND NOT n.gone LIMIT 1) AS n
 """
 _FOLDERS_BELOW = f"""
     WITH RECURSIVE down AS (
         SELECT folder AS id FROM unnest($2::bigint[]) AS folder
         UNION
-        SELECT n.id FROM down JOIN nodes n ON n.space = $1 AND n.parent = down.id AND NOT n.gone AND n.digest IS NULL
+        SELECT n.id FROM down, LATERAL (
+            SELECT id FROM nodes WHERE space = $1 AND parent = down.id AND digest IS NULL AND NOT gone OFFSET 0) AS n
     )
-    SELECT {NODE_COLUMNS} FROM down JOIN nodes n ON n.space = $1 AND n.id = down.id
+    SELECT n.* FROM down, {_ONE.format(id="down.id")}
 """
 _FILLED = """
-    SELECT folder FROM unnest($2::bigint[]) AS folder WHERE EXISTS (
-        SELECT FROM nodes n WHERE n.space = $1 AND n.parent = folder AND NOT n.gone AND n.id <> ALL($3::bigint[]))
+    SELECT folder FROM unnest($2::bigint[]) AS folder, LATERAL (
+        SELECT FROM nodes n
+        WHERE n.space = $1 AND n.parent = folder AND NOT n.gone AND n.id <> ALL($3::bigint[]) LIMIT 1) AS something
 """
 
 

@@ -54,6 +54,7 @@ CREATE TABLE nodes (
     PRIMARY KEY (space, id)
 );
 CREATE UNIQUE INDEX nodes_by_name ON nodes (space, parent, key) WHERE NOT gone;
+CREATE INDEX nodes_folders ON nodes (space, parent) WHERE digest IS NULL AND NOT gone;
 CREATE INDEX nodes_gone ON nodes (space, id) WHERE gone;
 
 CREATE TABLE versions (
