@@ -77,6 +77,8 @@ class Syncer:
         known = self._known
         await fetch(self._place, known, self._tell)
         done = await self._there.again()
+        if known.asked:
+            return done  # the drive is not the one that was asked: begin with what it is now
         if done:
             await fetch(self._place, known, self._tell)
         local = await self._look()

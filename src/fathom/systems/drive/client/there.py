@@ -208,6 +208,11 @@ class There:
     async def _ask(self, asked: list[Asked], *, again: bool = False) -> int:
         """Commit; then remember what was done, and that it is no question any more."""
         place, edits = self._place, [each.edit for each in asked]
+        # A commit does not say which journal it is for, and in another one the same ids may be other nodes'. A drive
+        # that is set back is away for longer than it takes from this answer to the next question.
+        if (await under_way(place.drive.space(place.user, place.space))).epoch != self._known.about.epoch:
+            self._tell("the drive was set back before a commit", "")
+            return 0  # what was asked is dropped when that is taken in
         session = SessionId(asked[0].session)
         try:
             outcomes = await under_way(

@@ -173,7 +173,7 @@ class Story:
                 self.server.back_up()
                 await asyncio.sleep(dice.randrange(50, 800) / 1_000)
                 self.server.away = True
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.5)
                 self.server.set_back()
                 self.server.away = False
 
