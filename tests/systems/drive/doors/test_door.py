@@ -12,10 +12,12 @@ import pytest
 from fathom.blocks.packs import pack
 from fathom.systems.drive.doors import app
 from fathom.systems.drive.model import DriveModel
+from tests.features import feature
 
 from .visitor import Visitor, chunk, manifest
 
 
+@feature("DRIVE-10", "DRIVE-11", "DRIVE-12")
 async def test_a_file_goes_in_by_chunks_and_comes_out_whole(ann: Visitor) -> None:
     begun = await ann.begins(b"gree", b"n te", b"a")
     assert begun["needed"] == [chunk(data)[0] for data in (b"gree", b"n te", b"a")]

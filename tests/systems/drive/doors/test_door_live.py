@@ -14,6 +14,7 @@ from fathom.systems.drive.api import Make, SpaceId, UserId
 from fathom.systems.drive.doors import live
 from fathom.systems.drive.doors.live import Live
 from fathom.systems.drive.model import DriveModel
+from tests.features import feature
 
 from .visitor import PASSWORD, Visitor
 
@@ -69,6 +70,7 @@ async def test_what_was_committed_elsewhere_is_told_when_somebody_looks(
         assert b'"head":1' in await anext(events)
 
 
+@feature("DRIVE-57")
 async def test_a_revoked_token_ends_it_and_silence_is_broken(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "CHECK_S", 0.02)
     monkeypatch.setattr(live, "THUMP_S", 0.05)
@@ -80,6 +82,7 @@ async def test_a_revoked_token_ends_it_and_silence_is_broken(ann: Person, monkey
             assert piece == b":thump\n\n"
 
 
+@feature("DRIVE-59")
 async def test_one_person_listens_so_often_and_not_more(ann: Person) -> None:
     streams = [await ann.live.stream(ann.user, ann.space, ann.token) for _ in range(live.OF_ONE)]
     with pytest.raises(Refusal) as refused:
