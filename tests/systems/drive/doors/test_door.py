@@ -221,6 +221,7 @@ async def test_it_is_described_and_the_description_is_valid(ann: Visitor) -> Non
     assert b"/api/spaces/{space}/live" in (await ann.get("/docs")).body
 
 
+@pytest.mark.slow
 def test_every_verb_of_the_protocol_has_a_route() -> None:
     from fathom.systems.drive.api import Drive
 

@@ -137,6 +137,7 @@ async def test_a_folder_is_told_of_one_step_down_and_no_further(ann: Visitor, at
     assert (await dav(at, "PROPFIND", "mine/none", depth="0")).status == 404
 
 
+@pytest.mark.slow
 async def test_a_folder_of_more_than_a_page_is_told_whole(ann: Visitor, at: Visitor) -> None:
     for start in range(0, 1_100, 500):
         await ann.does(*({"do": "make", "parent": 0, "name": f"{n:04}"} for n in range(start, min(start + 500, 1_100))))
@@ -219,6 +220,7 @@ async def test_xml_that_is_none_or_declares_anything_is_not_read(at: Visitor, ra
         assert b"root:" not in answer.body
 
 
+@pytest.mark.slow
 async def test_a_tree_is_deleted_copied_and_moved_whole_however_large(ann: Visitor, at: Visitor) -> None:
     top = await ann.makes("top")
     sub = await ann.makes("sub", top["id"])

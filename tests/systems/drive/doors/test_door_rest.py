@@ -202,6 +202,7 @@ async def test_tokens_are_told_apart_and_end(url: str) -> None:
         assert await stranger.whoami(tokens[1])
 
 
+@pytest.mark.slow
 async def test_where_nobody_answers_it_is_sure_that_nothing_was_done() -> None:
     async with listening(app(modelled()), Listen(), drain_s=1) as url:
         pass
@@ -300,6 +301,7 @@ async def test_heads_are_told_as_they_move_and_again_after_the_connection_broke(
             await anext(drive.live(SpaceId(9)))
 
 
+@pytest.mark.slow
 async def test_a_door_with_a_certificate_is_known_by_its_authority_and_by_no_other(tmp_path: Path) -> None:
     cert, key = certificate.make(tmp_path)
     async with listening(app(modelled()), Listen(tls=Tls(cert=cert, key=key)), drain_s=1) as url:

@@ -70,6 +70,7 @@ async def nothing_was_done(bob: Visitor) -> None:
     assert (await bob.get(f"{bob.at}/nodes/1")).json()["version"] == 1
 
 
+@pytest.mark.slow
 def test_the_route_table_is_what_we_think() -> None:
     assert len(GUARDED) > 20
     assert set(routes()) > PUBLIC
@@ -234,6 +235,7 @@ async def test_a_commit_that_is_none_is_refused(ann: Visitor, raw: bytes) -> Non
     assert (await ann.get(ann.at)).json()["head"] == 0
 
 
+@pytest.mark.slow
 async def test_a_session_that_has_expired_is_gone_and_says_to_begin_anew() -> None:
     clock = [1_000]
     model = DriveModel(lambda: clock[0], cutting="fixed-4")
@@ -248,6 +250,7 @@ async def test_a_session_that_has_expired_is_gone_and_says_to_begin_anew() -> No
         assert (answer.code, "begin anew" in answer.json()["detail"]) == ("not-found", True)
 
 
+@pytest.mark.slow
 async def test_who_guesses_passwords_is_held_to_a_rate() -> None:
     visitor = Visitor(app(DriveModel()))
     codes = [(await visitor.post("/api/tokens", {"name": "ann", "password": f"guess {n:08}"})).code for n in range(35)]
@@ -255,6 +258,7 @@ async def test_who_guesses_passwords_is_held_to_a_rate() -> None:
     assert "too-many" in codes[30:]
 
 
+@pytest.mark.slow
 def test_no_shape_of_an_answer_has_a_place_for_a_secret() -> None:
     schemas = app(DriveModel()).openapi["components"]["schemas"]
     places = {field for name in schemas if name != "Credentials" for field in schemas[name].get("properties", {})}
