@@ -28,7 +28,7 @@ MIGRATED = "drive_migrated"  # the database that the others are copies of
 EMPTY = "; ".join(
     f"DELETE FROM {table}"
     for table in ("tokens", "uses", "users", "spaces", "nodes", "versions", "parts", "journal", "done", "packs",
-                  "chunks", "sessions", "leases")
+                  "chunks", "sessions", "leases", "properties")
 )  # fmt: skip
 # The machine does not lose power in these tests: what a killed PostgreSQL wrote, the kernel keeps.
 QUICK = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}

@@ -14,6 +14,7 @@ from .accounts import Accounts
 from .collector import Collector
 from .commits import Commits
 from .herald import Herald, Listener
+from .programs import Programs
 from .reading import Reading
 from .rules import Rules
 from .uploads import Uploads
@@ -25,7 +26,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Service(Commits, Uploads, Reading, Accounts):
+class Service(Commits, Uploads, Reading, Programs, Accounts):
     """The drive."""
 
 

@@ -129,6 +129,7 @@ class Commits(Base):
         stores, space = self._stores, place.id
         if written.purged:
             await stores.versions.purge(tx, space, written.purged)
+            await stores.properties.purge(tx, space, written.purged)
         if written.replaced or written.nodes:
             await stores.nodes.replace(tx, space, written.replaced, written.nodes)
         if written.versions:

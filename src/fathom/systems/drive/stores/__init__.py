@@ -20,6 +20,7 @@ from .chunks import Chunks
 from .journal import Journal
 from .nodes import Nodes
 from .packs import Packs
+from .properties import Properties
 from .sessions import Sessions
 from .shards import Shards
 from .spaces import Spaces
@@ -75,6 +76,10 @@ class Stores:
     @cached_property
     def sessions(self) -> Sessions:
         return Sessions(self.shards)
+
+    @cached_property
+    def properties(self) -> Properties:
+        return Properties(self.shards)
 
     @cached_property
     def unused(self) -> Unused:

@@ -138,6 +138,25 @@ class Sessions:
         )
         return {row["digest"]: row["size"] for row in rows}
 
+    async def leases(self, tx: Tx, session: Opened) -> dict[bytes, int]:
+        """Return all that it leases."""
+        rows = await tx.fetch("SELECT digest, size FROM leases WHERE session = $1", session.id)
+        return {row["digest"]: row["size"] for row in rows}
+
+    async def grow(self, tx: Tx, session: Opened, leases: Sequence[Lease], after: int, expires_ms: int) -> None:
+        """Let a session lease more, behind the `after` chunks that it leases, and last longer."""
+        await tx.execute(
+            "UPDATE sessions SET expires_ms = $2, reserved = reserved + $3 WHERE id = $1",
+            session.id,
+            expires_ms,
+            sum(it.size for it in leases if it.reserved),
+        )
+        await tx.copy(
+            "leases",
+            ("session", "digest", "position", "space", "size", "reserved"),
+            [(session.id, it.digest, at, session.space, it.size, it.reserved) for at, it in enumerate(leases, after)],
+        )
+
     async def came(self, tx: Tx, space: SpaceId, digests: Sequence[bytes]) -> None:
         """Keep no more room for chunks that are there now, whichever session asked for them."""
         await tx.execute(_CAME, space, digests)
