@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -284,6 +287,23 @@ async def test_who_does_not_say_who_it_is_is_not_waited_for_long(town: Town, mon
     async with asyncio.timeout(20):
         assert await reader.read() == b""
     writer.close()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_is_let_in_while_it_ends_is_let_go(turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = Peers("n1", "town", lambda sender, body: None, lambda who: None)
+    where = await lines.listen("127.0.0.1", 0)
+    callers = [socket.create_connection(where) for _ in range(10)]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await lines.close()
+    for caller in callers:
+        caller.close()
+    forgotten: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda fault: forgotten.append(fault.exc_value))
+    await asyncio.sleep(0)
+    gc.collect()
+    assert not forgotten
 
 
 async def test_a_message_that_is_too_long_is_lost_and_its_connection_is_not() -> None:

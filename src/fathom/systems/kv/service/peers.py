@@ -23,6 +23,7 @@ FRAME_BYTES_MAX, HELLO_BYTES_MAX = 32 << 20, 4_096
 UNKNOWN_MAX = 64  # connections that have not said who they are
 WAITING_BYTES_MAX = 64 << 20  # for one peer; what comes beyond is lost, as on a bad line
 HELLO_S = 5.0
+ACCEPTED_TURNS = 8  # of the loop, until what was accepted is a connection: asyncio forgets it if the server is closed
 AGAIN_S = (0.05, 1.0)  # between two attempts to reach a peer: at first, at most
 
 
@@ -65,6 +66,7 @@ class Peers:
         self._server: asyncio.Server | None = None
         self._taking: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._unknown = 0
+        self._closed = False
         self._told: dict[str, tuple[str, int]] = {}  # where those who called say that they listen
         self.lost = 0
 
@@ -75,7 +77,12 @@ class Peers:
         return at[0], at[1]
 
     async def close(self) -> None:
+        self._closed = True
         if self._server is not None:
+            for socket in self._server.sockets:
+                asyncio.get_running_loop().remove_reader(socket.fileno())  # nobody is accepted any more
+            for _ in range(ACCEPTED_TURNS):
+                await asyncio.sleep(0)
             self._server.close()
         for line in self._lines.values():
             line.task.cancel()
@@ -153,7 +160,7 @@ class Peers:
         assert task is not None
         self._taking[task] = writer
         try:
-            if self._unknown >= UNKNOWN_MAX:
+            if self._closed or self._unknown >= UNKNOWN_MAX:
                 return
             hello = await self._said(reader)
             if not self._may(hello):
