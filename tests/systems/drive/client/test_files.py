@@ -23,6 +23,9 @@ class Quick:
     async def point(self, what: str) -> None:
         return
 
+    def meddle(self, path: Any) -> None:
+        return
+
     def took(self, data: bytes, path: Any) -> None:
         return
 

@@ -16,7 +16,7 @@ from fathom.systems.drive.simulation.run import simulate
 from ..bugs import client as bugs
 
 BUGS = sorted(module.name for module in pkgutil.iter_modules(bugs.__path__))
-SEARCHED = 400
+SEARCHED = 200
 
 
 @pytest.mark.slow

@@ -74,6 +74,7 @@ RARE = (
     "somebody changed only the letters' case",
     "somebody saved by renaming",
     "somebody swapped two files",
+    "somebody was at it in the same moment",
     "the drive was set back to a backup",
 )
 

@@ -245,6 +245,16 @@ class Here:
         else:
             self._ties.append(self._tie(stat.id, op.source))
         self._local.put(stat.id, seen, content.digest)
+        self._holds(stat.id, manifest.chunks)
+
+    def _holds(self, id: str, chunks: list[Chunk]) -> None:
+        """Remember where chunks lie here, if anybody has asked for any."""
+        if self._where is None:
+            return
+        at = 0
+        for chunk in chunks:
+            self._where.setdefault(chunk.digest, []).append((id, at))
+            at += chunk.size
 
     async def _write(self, temp: str, manifest: Manifest) -> None:
         """Write all chunks, each proven, several at once; those that lie in a file here are not fetched."""
@@ -280,11 +290,8 @@ class Here:
         if self._where is None:
             self._where = {}
             for id, hashed in self._known.files.items():
-                at = 0
-                for each in hashed.chunks:
-                    self._where.setdefault(each.digest, []).append((id, at))
-                    at += each.size
-        for id, at in self._where.get(chunk.digest, ())[:3]:
+                self._holds(id, hashed.chunks)
+        for id, at in reversed(self._where.get(chunk.digest, [])[-3:]):
             try:
                 _, data = await self._files.read(self._local.path(id), at, chunk.size)
             except (OSError, Changed):

@@ -93,6 +93,7 @@ class Device:
         self.syncs = self.calm = 0  # that ended; and those of the last in which there was nothing to do
         self.last: Report | None = None
         self.halted = ""
+        self.meddler: Callable[[Path], None] | None = None
         self._life = 0
 
     # A life ----------------------------------------------------------------------------------------------------------
@@ -184,6 +185,11 @@ class Device:
             if life != self._lives:
                 raise asyncio.CancelledError
 
+    def meddle(self, path: Path) -> None:
+        """Let somebody do something where the client is about to, now and then."""
+        if self.meddler is not None and self._faulty() and self.dice.random() < 0.05:
+            self.meddler(path)
+
     def took(self, data: bytes, path: Path) -> None:
         self.ledger.took(self.name, data, path)
 
@@ -209,6 +215,9 @@ class Handle:
 
     async def point(self, what: str) -> None:
         await self._device.point(self._number, what)
+
+    def meddle(self, path: Path) -> None:
+        self._device.meddle(path)
 
     def took(self, data: bytes, path: Path) -> None:
         self._device.took(data, path)

@@ -21,6 +21,10 @@ class Life(Protocol):
         """Take some time; or be the last thing that this life does."""
         ...
 
+    def meddle(self, path: Path) -> None:
+        """Let somebody do something there, right before the client does."""
+        ...
+
     def took(self, data: bytes, path: Path) -> None:
         """Notice that a client took something from the disk."""
         ...
@@ -91,6 +95,7 @@ class Files:
 
     async def place(self, temp: str, to: Path, parent: str, instead: Stat | None) -> Stat:
         await self._life.point("place")
+        self._life.meddle(to)
         medium, folder = self._medium, self._folder(to, parent)
         there, inode = medium.find(to), medium.temps[temp]
         if instead is None:
@@ -136,6 +141,7 @@ class Files:
 
     async def remove(self, path: Path, was: Stat) -> None:
         await self._life.point("remove")
+        self._life.meddle(path)
         medium = self._medium
         inode, above = medium.find(path), medium.find(path[:-1])
         if inode is None or above is None or inode.stat().id != was.id:

@@ -43,6 +43,18 @@ class Person:
         self._medium.flush()
         self._ledger.acted(self.name, self._medium)
 
+    def at(self, path: Path) -> None:
+        """Do something right there."""
+        if not self._medium.mounted:
+            return
+        inode = self._medium.find(path)
+        if inode is not None and inode.entries is not None:
+            self._put((*path, "there"), self._text())
+        elif inode is not None or not self._careful:
+            self._put(path, self._text())
+        self._medium.flush()
+        self._world.reached("somebody was at it in the same moment")
+
     # What there is ---------------------------------------------------------------------------------------------------
 
     def _paths(self, folders: bool) -> list[Path]:

@@ -111,6 +111,9 @@ class Story:
             for device in self.devices
         ]
 
+        for device, person in zip(self.devices, self.people, strict=True):
+            device.meddler = person.at if self.kind == "free" else None
+
     async def told(self) -> list[str]:
         await self.server.begin()
         lives = self._lives = [asyncio.get_running_loop().create_task(device.live()) for device in self.devices]

@@ -8,12 +8,13 @@ from fathom.systems.drive.client.here import Here
 from fathom.systems.drive.simulation.files import Files
 
 breaks = "nobody deleted it, and it is gone"
-shown = 74
+shown = 43
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:
     async def remove(self: Files, path: Any, was: Any) -> None:
         await self._life.point("remove")
+        self._life.meddle(path)
         inode, above = self._medium.find(path), self._medium.find(path[:-1])
         if inode is not None and above is not None and not inode.entries:
             self._life.took(inode.data, path)

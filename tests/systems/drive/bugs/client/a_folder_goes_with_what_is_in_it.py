@@ -7,7 +7,7 @@ import pytest
 from fathom.systems.drive.simulation.files import Files
 
 breaks = "nobody deleted it, and it is gone"
-shown = 15
+shown = 2
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:
@@ -15,6 +15,7 @@ def seed(patch: pytest.MonkeyPatch) -> None:
 
     async def all_of_it(self: Files, path: Any, was: Any) -> None:
         await self._life.point("remove a tree")
+        self._life.meddle(path)
         inode = self._medium.find(path)
         if inode is not None and inode.entries:
             inode.entries.clear()

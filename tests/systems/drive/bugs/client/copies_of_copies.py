@@ -5,7 +5,7 @@ import pytest
 from fathom.systems.drive.client import sync
 
 breaks = "a copy of a copy"
-shown = 6
+shown = 38
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from fathom.blocks import reconcile
 
 breaks = "equal contents were called a conflict"
-shown = 11
+shown = 2
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:
