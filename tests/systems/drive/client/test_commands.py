@@ -57,9 +57,16 @@ async def test_two_folders_are_synced_and_say_how_they_stand(tmp_path: Path):
         code, out, error = await typed("sync", phone, "--once")  # the account is known
         assert code == 0, error
         code, out, _ = await typed("status", laptop)
-        assert code == 0 and "1 files" in out and "not synced: link: a symbolic link" in out
+        assert code == 0 and "1 file of" in out and "not synced: link: a symbolic link" in out
         code, out, error = await typed("sync", laptop, *first, FATHOM_DRIVE_PASSWORD="wrong horse")
         assert code == 64 and "fix" in error and "Traceback" not in error
+        bob = tmp_path / "bob", "--once", "--url", url, "--user", "bob"
+        code, _, error = await typed("sync", *bob)
+        assert code == 64 and "no password was given" in error and "FATHOM_DRIVE_PASSWORD" in error
+        code, out, error = await typed("sync", *bob, "--join", FATHOM_DRIVE_PASSWORD="a staple of bob's")
+        assert (code, error) == (0, "") and "all is synced" in out, "it was opened for him"
+        code, _, error = await typed("sync", *bob, "--join", FATHOM_DRIVE_PASSWORD="a staple of bob's")
+        assert code == 64 and "bob is taken" in error
 
 
 @pytest.mark.slow

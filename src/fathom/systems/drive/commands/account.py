@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import click
@@ -31,8 +32,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     device: str
 
 
-async def taken(folder: Path, url: str | None, user: str | None, device: str | None) -> Account:
-    """Return the account of a folder: that which is kept there, or a new one, which is kept from now on."""
+async def taken(folder: Path, url: str | None, user: str | None, device: str | None, *, join: bool = False) -> Account:
+    """Return the account of a folder: that which is kept there, or a new one, which is kept from now on.
+
+    With `join` the drive opens it first, for somebody whom it does not know yet.
+    """
     file = folder / FILE
     kept = read(file)
     url = url or (kept.url if kept else None)
@@ -43,11 +47,13 @@ async def taken(folder: Path, url: str | None, user: str | None, device: str | N
             fix=f"say it once: fathom drive sync {folder} --url URL --user NAME",
         )
     token = os.environ.get(TOKEN) or (kept.token if kept and kept.url == url and not user else "")
-    if not token:
-        name = user or click.prompt("user", err=True)
-        password = os.environ.get(PASSWORD) or click.prompt("password", hide_input=True, err=True)
+    if not token or join:
+        name = user or _asked("user", "say it: --user NAME")
+        password = os.environ.get(PASSWORD) or _asked("password", f"put it into {PASSWORD}, or a token into {TOKEN}")
         try:
             async with Rest(url) as drive:
+                if join:
+                    await drive.join(name, password)
                 token = await drive.login(name, password)
         except Refusal as refusal:
             raise refused(refusal, url) from refusal
@@ -57,6 +63,12 @@ async def taken(folder: Path, url: str | None, user: str | None, device: str | N
         (folder / OURS).mkdir(parents=True, exist_ok=True)
         write_private(file, msgspec.json.encode(account).decode())
     return account
+
+
+def _asked(what: str, fix: str) -> str:
+    if not sys.stdin.isatty():
+        raise FathomError(f"no {what} was given", why="there is no terminal on which to ask for it", fix=fix)
+    return click.prompt(what, hide_input=what == "password", err=True)
 
 
 def read(file: Path) -> Account | None:

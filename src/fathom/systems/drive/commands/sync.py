@@ -35,6 +35,7 @@ SHOWN = 10  # of what was hindered
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--url", default=None, help="Where the drive is; needed the first time.")
 @click.option("--user", default=None, help="Who logs in. The password is asked for, or FATHOM_DRIVE_PASSWORD.")
+@click.option("--join", is_flag=True, help="Open an account for --user first.")
 @click.option("--device", default=None, help="What this device is called in conflict copies; else the host's name.")
 @click.option("--once", is_flag=True, help="Sync until there is nothing to do, and end.")
 @click.option(
@@ -42,7 +43,14 @@ SHOWN = 10  # of what was hindered
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each sync.")
 def sync(
-    folder: Path, url: str | None, user: str | None, device: str | None, once: bool, allow_deletions: int, as_json: bool
+    folder: Path,
+    url: str | None,
+    user: str | None,
+    join: bool,
+    device: str | None,
+    once: bool,
+    allow_deletions: int,
+    as_json: bool,
 ) -> None:
     """Keep FOLDER as the drive has it, and the drive as FOLDER has it.
 
@@ -50,16 +58,23 @@ def sync(
     `fathom drive status`. A .fathomignore in FOLDER says what stays at home: a pattern a line (*, ?, [...]; `name/`
     for folders alone, `/a/b` by the path, `!` takes back). FATHOM_DRIVE_TOKEN is taken before a password.
     """
-    asyncio.run(_sync(folder, url, user, device, once, allow_deletions, as_json))
+    asyncio.run(_sync(folder, url, user, device, join, once, allow_deletions, as_json))
 
 
 async def _sync(
-    folder: Path, url: str | None, user: str | None, device: str | None, once: bool, allowed: int, as_json: bool
+    folder: Path,
+    url: str | None,
+    user: str | None,
+    device: str | None,
+    join: bool,
+    once: bool,
+    allowed: int,
+    as_json: bool,
 ) -> None:
     from ..client.rest import Rest
 
     folder = await asyncio.to_thread(_made, folder)
-    account = await taken(folder, url, user, device)
+    account = await taken(folder, url, user, device, join=join)
     progress = Progress()
     async with Rest(account.url, account.token) as drive:
         try:
