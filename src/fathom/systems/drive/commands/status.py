@@ -59,9 +59,8 @@ def status(folder: Path, as_json: bool) -> None:
         return
     report = standing.report
     runs = f"a client runs ({standing.pid})" if _lives(standing.pid) else "no client runs"
-    click.echo(
-        f"{folder}: {standing.files:,} file{'s' if standing.files != 1 else ''} of {standing.device} at {standing.url}; {runs}"
-    )
+    files = f"{standing.files:,} file{'s' if standing.files != 1 else ''}"
+    click.echo(f"{folder}: {files} of {standing.device} at {standing.url}; {runs}")
     when = f"{max(0.0, time.time() - standing.at_s):,.0f} s ago"
     if standing.halted:
         click.echo(f"halted {when}: {standing.halted}")
