@@ -13,9 +13,11 @@ import pytest
 
 from fathom.errors import FathomError, Refusal
 from fathom.systems.drive.api import Cursor
+from fathom.systems.drive.client.look import settled
 from fathom.systems.drive.client.place import Away, Knobs, Place
 from fathom.systems.drive.client.sqlite import Sqlite
-from fathom.systems.drive.core.files import OURS, Changed
+from fathom.systems.drive.core.files import OURS, Changed, Stat
+from fathom.systems.drive.core.state import Hashed
 
 from .device import all_one, device, devices, joined, model, remote_paths
 
@@ -74,7 +76,12 @@ async def test_a_folder_that_goes_away_while_it_is_looked_at_is_not_believed(tmp
     async with device("laptop", root, place, files=lambda disk: setattr(between, "body", disk) or between) as laptop:
         laptop.write("a", "1")
         await laptop.sync()
-        between.happens["scan"] = once(goes)
+
+        async def scan(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+            goes()
+            return (await call(*args))._replace(steady=True)
+
+        between.happens["scan"] = scan
         with pytest.raises(FathomError, match="not there"):
             await laptop.sync()
         assert await remote_paths(place) == {"a": "1"}
@@ -151,6 +158,7 @@ async def test_what_was_written_right_before_a_rename_over_it_is_kept(tmp_path: 
         assert set(found.values()) == {"theirs", "mine!!"} and found["a"] == "theirs"
 
 
+@pytest.mark.slow
 async def test_what_was_written_right_before_a_deletion_is_kept(tmp_path: Path):
     place = await joined(model())
     between = Between(None)
@@ -407,6 +415,7 @@ async def test_a_chunk_that_is_not_what_its_digest_says_is_not_written(tmp_path:
         assert not list((phone.root / OURS / "tmp").iterdir())
 
 
+@pytest.mark.slow
 async def test_no_room_for_one_file_is_no_reason_to_leave_the_others(tmp_path: Path):
     from fathom.systems.drive.model import DriveModel
 
@@ -470,3 +479,33 @@ async def test_a_file_cut_in_another_way_is_not_another_file(tmp_path: Path):
         await phone.sync()
     (node,) = (await drive.tree(place.user, place.space)).nodes
     assert (await drive.manifest(place.user, place.space, node.id)).cutting == "fixed-100" and node.version == 2
+
+
+async def test_a_database_of_somebody_else_is_not_written_to(tmp_path: Path):
+    (tmp_path / "laptop" / OURS).mkdir(parents=True)
+    with sqlite3.connect(tmp_path / "laptop" / OURS / "state") as connection:
+        connection.execute("CREATE TABLE facts (family TEXT, key BLOB, value BLOB)")
+    connection.close()
+    with pytest.raises(FathomError, match="cannot be read") as told:
+        async with device("laptop", tmp_path / "laptop", await joined(model())):
+            pass
+    assert "not one of this client" in told.value.why
+
+
+async def test_nothing_is_written_to_a_folder_that_took_the_place_of_ours(tmp_path: Path):
+    async with devices(tmp_path, "laptop") as (laptop,):
+        laptop.root.rename(tmp_path / "away")
+        laptop.root.mkdir()
+        with pytest.raises(Changed):
+            await laptop.files.make_folder(("f",), "root")
+        assert laptop.tree() == {}
+
+
+def test_what_was_read_too_soon_after_it_changed_is_read_again():
+    def known(ctime_ns: int, at_ns: int) -> bool:
+        return settled(Stat("f1", "file", 1, 5, ctime_ns), Hashed(1, 5, ctime_ns, at_ns, "", "", []), 20_000_000)
+
+    assert known(1_000_000_001, 1_020_000_001) and not known(1_000_000_001, 1_019_000_001)
+    assert not known(1_000_000_000, 1_020_000_001), "a disk that stamps whole milliseconds may stamp every two seconds"
+    assert known(1_000_000_000, 3_000_000_000)
+    assert not known(2_000_000_001, 1_000_000_001), "a clock that went back vouches for nothing"

@@ -20,6 +20,7 @@ from fathom.systems.drive.core.files import OURS
 from fathom.systems.drive.doors import app
 from fathom.web.listen import Listen
 from fathom.web.server import listening
+from tests.features import feature
 
 from ..doors.conftest import UNHURRIED
 from .device import Device, device, joined, model
@@ -37,6 +38,7 @@ async def hears(watch: Watch, within_s: float = 5.0) -> bool:
 
 
 @listens
+@feature("DRIVE-60")
 async def test_a_change_is_heard_also_in_a_folder_that_is_new(tmp_path: Path):
     async with watching(tmp_path) as watch:
         (tmp_path / "f").mkdir()
