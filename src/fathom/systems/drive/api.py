@@ -12,6 +12,8 @@ __all__ = [
     "DEVICE_CHARS_MAX",
     "EDITS_MAX",
     "KEY_CHARS_MAX",
+    "MEMORIES_MAX",
+    "MEMORY_BYTES_MAX",
     "PACK_BYTES_MAX",
     "PAGE_MAX",
     "PROPERTIES_CHARS_MAX",
@@ -27,6 +29,7 @@ __all__ = [
     "Edit",
     "Make",
     "Manifest",
+    "Memory",
     "Move",
     "Node",
     "NodeId",
@@ -61,6 +64,8 @@ KEY_CHARS_MAX = 64
 DEVICE_CHARS_MAX = 64
 PROPERTIES_MAX = 100  # of one file or folder
 PROPERTIES_CHARS_MAX = 16_384  # of all of them, with their names
+MEMORY_BYTES_MAX = CHUNK_BYTES_MAX + (4 << 20)  # what is not cut yet, and the list of as many chunks as there can be
+MEMORIES_MAX = 32  # of one user, that last at once in a space
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +213,14 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_ms: int = 0
 
 
+class Memory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was remembered in a session: how far something has come, and what it takes to go on from there."""
+
+    offset: int
+    state: bytes = b""
+    expires_ms: int = 0
+
+
 class Cursor(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How much of a journal somebody knows."""
 
@@ -339,7 +352,8 @@ class Drive(Protocol):
 class Programs(Protocol):
     """What is asked besides by doors for programs that know less than a client of one's own.
 
-    A drive without these verbs keeps no properties, and who sends a large file in one go needs many sessions for it.
+    A drive without these verbs keeps no properties, who sends a large file in one go needs many sessions for it, and
+    who was interrupted begins anew.
     """
 
     async def extend(self, user: UserId, session: SessionId, chunks: list[Chunk]) -> Session:
@@ -347,6 +361,27 @@ class Programs(Protocol):
 
         Refused as `begin` is; at most CHUNKS_MAX in all.
         """
+        ...
+
+    async def remember(self, user: UserId, session: SessionId, before: int, after: int, state: bytes) -> int:
+        """Remember how far something has come, durable when this returns; return until when the session lasts now.
+
+        Refused with `conflict`, and nothing is changed, unless `before` is what is remembered and `after` is more: of
+        two who go on from the same place, one does. Whoever begins goes from 0 to any `after`, also to 0. A session
+        in which something is remembered lasts for a day from then on, and at most MEMORIES_MAX of them do.
+        """
+        ...
+
+    async def remembered(self, user: UserId, session: SessionId) -> Memory:
+        """Return what was remembered last; `not-found` also where nothing was."""
+        ...
+
+    async def end(self, user: UserId, session: SessionId) -> None:
+        """End a session before its time: nothing stays because of it, and it keeps no room."""
+        ...
+
+    async def outcome(self, user: UserId, space: SpaceId, key: str) -> Outcome:
+        """Return what became of the edit with this key; `not-found` if none was done."""
         ...
 
     async def properties(self, user: UserId, space: SpaceId, ids: list[NodeId]) -> list[dict[str, str]]:

@@ -142,7 +142,7 @@ class DriveModel(Programs):
         self._logins = itertools.count(1)
         self._places: dict[SpaceId, Place] = {}
         self._leases: dict[SessionId, Lease] = {}
-        self._properties = {}
+        self._properties, self._memories = {}, {}
 
     # Accounts
 
@@ -232,7 +232,8 @@ class DriveModel(Programs):
         return list(lease.needed)
 
     async def renew(self, user: UserId, session: SessionId) -> Session:
-        self._lease(user, session).expires_ms = self._clock() + SESSION_MS
+        lease = self._lease(user, session)
+        lease.expires_ms = max(lease.expires_ms, self._clock() + SESSION_MS)
         return self._session(session)
 
     def _lasts(self, lease: Lease) -> bool:

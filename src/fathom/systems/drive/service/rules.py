@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..model import QUOTA, SESSION_MS
+from ..model.programs import MEMORY_MS
 
 __all__ = ["Rules"]
 
@@ -21,6 +22,7 @@ class Rules:
 
     quota: int = QUOTA
     session_ms: int = SESSION_MS
+    memory_ms: int = MEMORY_MS  # that a session lasts in which something is remembered
     grace_ms: int = 24 * HOUR_MS
     writing_ms: int = HOUR_MS  # from the row of a pack to its commit; who takes longer is told to send it again
     every_s: float = 60.0  # between two rounds of the collector

@@ -57,10 +57,10 @@ class Journal:
             "journal", ("space", "seq", "node"), [(space, node.seq, _encode(node).decode()) for node in nodes]
         )
 
-    async def done(self, tx: Session, space: SpaceId, keys: Iterable[str]) -> dict[str, Done]:
+    async def done(self, tx: Session | None, space: SpaceId, keys: Iterable[str]) -> dict[str, Done]:
         """Return the edits with these keys that were done before."""
         by_hash = {hashed(key): key for key in keys}
-        rows = await tx.fetch(
+        rows = await (tx or await self._shards.of(space)).fetch(
             "SELECT key, edit, outcome FROM done WHERE space = $1 AND key = ANY($2::bytea[])", space, list(by_hash)
         )
         return {by_hash[row["key"]]: Done(row["edit"], _outcome(row["outcome"])) for row in rows}

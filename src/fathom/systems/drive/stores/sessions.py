@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fathom.errors import Refusal
 
-from ..api import Digest, SessionId, SpaceId, UserId
+from ..api import Digest, Memory, SessionId, SpaceId, UserId
 from .accounts import hashed
 from .rows import known_id
 from .shards import Shards
@@ -115,8 +115,8 @@ class Sessions:
         """Let a session that lasts last longer."""
         db = await self._where(user, id)
         row = db and await db.fetchrow(
-            "UPDATE sessions SET expires_ms = $4 WHERE hash = $1 AND user_id = $2 AND expires_ms > $3"
-            " RETURNING id, space, expires_ms",
+            "UPDATE sessions SET expires_ms = greatest(expires_ms, $4)"
+            " WHERE hash = $1 AND user_id = $2 AND expires_ms > $3 RETURNING id, space, expires_ms",
             hashed(id),
             user,
             now_ms,
@@ -125,6 +125,52 @@ class Sessions:
         if row is None:
             raise no_such_session()
         return Opened(*row)
+
+    async def memory(self, user: UserId, id: SessionId, now_ms: int) -> Memory | None:
+        """Return what is remembered in a session of somebody that lasts."""
+        db = await self._where(user, id)
+        row = db and await db.fetchrow(
+            "SELECT remembered, state, expires_ms FROM sessions"
+            " WHERE hash = $1 AND user_id = $2 AND expires_ms > $3 AND remembered IS NOT NULL",
+            hashed(id),
+            user,
+            now_ms,
+        )
+        return Memory(offset=row["remembered"], state=row["state"], expires_ms=row["expires_ms"]) if row else None
+
+    async def offset(self, session: Opened, tx: Tx | None = None) -> int | None:
+        """Return how far it is remembered that something has come; None: nothing is."""
+        db = tx or await self._shards.of(session.space)
+        return await db.fetchval("SELECT remembered FROM sessions WHERE id = $1", session.id)
+
+    async def memories(self, tx: Tx, space: SpaceId, user: UserId, now_ms: int) -> int:
+        """Return in how many sessions of somebody, that last in a space, something is remembered."""
+        return await tx.fetchval(
+            "SELECT count(*) FROM sessions"
+            " WHERE space = $1 AND expires_ms > $2 AND user_id = $3 AND remembered IS NOT NULL",
+            space,
+            now_ms,
+            user,
+        )
+
+    async def remember(
+        self, session: Opened, before: int | None, after: int, state: bytes, now_ms: int, until_ms: int, tx: Tx | None
+    ) -> int | None:
+        """Remember something, if it is still `before` that is remembered; return until when the session lasts then.
+
+        One row is all that this hangs on, so that it decides who of two is first: no lock of the space is held while
+        so much is written.
+        """
+        return await (tx or await self._shards.of(session.space)).fetchval(
+            "UPDATE sessions SET remembered = $3, state = $4, expires_ms = greatest(expires_ms, $6)"
+            " WHERE id = $1 AND remembered IS NOT DISTINCT FROM $2 AND expires_ms > $5 RETURNING expires_ms",
+            session.id,
+            before,
+            after,
+            state,
+            now_ms,
+            until_ms,
+        )
 
     async def needed(self, session: Opened, tx: Tx | None = None) -> list[Digest]:
         """Return which of its chunks are not there, in the order in which they were asked for."""
@@ -143,10 +189,11 @@ class Sessions:
         rows = await tx.fetch("SELECT digest, size FROM leases WHERE session = $1", session.id)
         return {row["digest"]: row["size"] for row in rows}
 
-    async def grow(self, tx: Tx, session: Opened, leases: Sequence[Lease], after: int, expires_ms: int) -> None:
-        """Let a session lease more, behind the `after` chunks that it leases, and last longer."""
-        await tx.execute(
-            "UPDATE sessions SET expires_ms = $2, reserved = reserved + $3 WHERE id = $1",
+    async def grow(self, tx: Tx, session: Opened, leases: Sequence[Lease], after: int, expires_ms: int) -> int:
+        """Let a session lease more, behind the `after` chunks that it leases, and last longer; return until when."""
+        until_ms = await tx.fetchval(
+            "UPDATE sessions SET expires_ms = greatest(expires_ms, $2), reserved = reserved + $3 WHERE id = $1"
+            " RETURNING expires_ms",
             session.id,
             expires_ms,
             sum(it.size for it in leases if it.reserved),
@@ -156,6 +203,7 @@ class Sessions:
             ("session", "digest", "position", "space", "size", "reserved"),
             [(session.id, it.digest, at, session.space, it.size, it.reserved) for at, it in enumerate(leases, after)],
         )
+        return until_ms
 
     async def came(self, tx: Tx, space: SpaceId, digests: Sequence[bytes]) -> None:
         """Keep no more room for chunks that are there now, whichever session asked for them."""
