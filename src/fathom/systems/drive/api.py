@@ -298,11 +298,19 @@ class Drive(Protocol):
         ...
 
     async def commit(
-        self, user: UserId, space: SpaceId, edits: list[Edit], session: SessionId = SessionId(""), device: str = ""
+        self,
+        user: UserId,
+        space: SpaceId,
+        edits: list[Edit],
+        session: SessionId = SessionId(""),
+        device: str = "",
+        epoch: str = "",
     ) -> list[Outcome]:
         """Do edits in their order, durable when this returns: each alone is done or not; others do not hang on it.
 
-        A file's chunks have to be there, or given in the session, which ends with this if all edits are done.
+        A file's chunks have to be there, or given in the session, which ends with this if all edits are done. `epoch`:
+        of the journal that is meant; refused with `conflict` if the space has another one by now, in which the same
+        ids may be other nodes.
         """
         ...
 

@@ -145,9 +145,15 @@ class Rest:
         return await self._ask(Session, "POST", f"sessions/{quote(session, safe='')}/renewal", reads=True)
 
     async def commit(
-        self, user: UserId, space: SpaceId, edits: list[Edit], session: SessionId = SessionId(""), device: str = ""
+        self,
+        user: UserId,
+        space: SpaceId,
+        edits: list[Edit],
+        session: SessionId = SessionId(""),
+        device: str = "",
+        epoch: str = "",
     ) -> list[Outcome]:
-        asked = {"edits": edits, "session": session, "device": device}
+        asked = {"edits": edits, "session": session, "device": device, "epoch": epoch}
         return (await self._ask(_Outcomes, "POST", f"spaces/{space}/commits", asked)).outcomes
 
     async def settled(self) -> None:

@@ -207,19 +207,17 @@ class There:
 
     async def _ask(self, asked: list[Asked], *, again: bool = False) -> int:
         """Commit; then remember what was done, and that it is no question any more."""
-        place, edits = self._place, [each.edit for each in asked]
-        # A commit does not say which journal it is for, and in another one the same ids may be other nodes'. A drive
-        # that is set back is away for longer than it takes from this answer to the next question.
-        if (await under_way(place.drive.space(place.user, place.space))).epoch != self._known.about.epoch:
-            self._tell("the drive was set back before a commit", "")
-            return 0  # what was asked is dropped when that is taken in
+        place, about, edits = self._place, self._known.about, [each.edit for each in asked]
         session = SessionId(asked[0].session)
         try:
             outcomes = await under_way(
-                place.drive.commit(place.user, place.space, edits, session, self._known.about.device)
+                place.drive.commit(place.user, place.space, edits, session, about.device, about.epoch)
             )
         except Refusal as refusal:
-            if refusal.code not in ("invalid", "not-found", "conflict", "too-large"):
+            if refusal.code == "conflict":
+                self._tell("the drive was set back before a commit", "")
+                return 0  # what was asked is dropped when that is taken in
+            if refusal.code not in ("invalid", "not-found", "too-large"):
                 raise
             if not (again and session and refusal.code == "not-found"):
                 for each in asked:
@@ -230,7 +228,7 @@ class There:
                 return 0
             # The session is over, perhaps because this was done: keys are known without it.
             outcomes = await under_way(
-                place.drive.commit(place.user, place.space, edits, SessionId(""), self._known.about.device)
+                place.drive.commit(place.user, place.space, edits, SessionId(""), about.device, about.epoch)
             )
         done = 0
         for each, outcome in zip(asked, outcomes, strict=True):

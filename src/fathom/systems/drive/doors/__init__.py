@@ -1,4 +1,4 @@
-"""The drive's doors: REST under /api, described by its own OpenAPI document, and WebDAV under /dav."""
+"""The drive's doors: REST under /api, described by its own OpenAPI document, WebDAV under /dav, and tus under /tus."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from . import accounts, contents, spaces
 from .dav import Dav
 from .live import Live
 from .shapes import schemas
+from .tus import Tus
 from .unbuffered import Unbuffered
 
 if TYPE_CHECKING:
     from fathom.web.serve import Settings
 
-__all__ = ["DAV", "LIMITS", "UNDER", "app"]
+__all__ = ["DAV", "LIMITS", "TUS", "UNDER", "app"]
 
-UNDER, DAV = "/api", "/dav"
+UNDER, DAV, TUS = "/api", "/dav", "/tus"
 LIMITS = Limits(
     body_bytes_max=256 * 1024,  # a path of names, each byte of which is escaped; larger bodies are read on their own
     per_address=Rate(per_s=2_000, burst=10_000),  # a device that is new here asks for each of its files
@@ -46,7 +47,11 @@ def app(
         "Drive",
         "1",
         handlers,
-        tongues=[rest, Dav(drive, gate, limits, DAV, rest.reading, rest.saving)],
+        tongues=[
+            rest,
+            Dav(drive, gate, limits, DAV, rest.reading, rest.saving),
+            Tus(drive, gate, TUS, rest.saving),
+        ],
         shapes=schemas(),
         gate=gate,
         limits=limits,

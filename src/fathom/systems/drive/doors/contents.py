@@ -86,7 +86,8 @@ class Contents:
     async def commit(self, visit: Visit, body: Body) -> Reply:
         user, (_, space, _) = await self._enter(visit, 3)
         asked = await self._form(user, body, visit, Commit)
-        work = self._drive.commit(user, space_of(space), asked.edits, SessionId(asked.session), asked.device)
+        session = SessionId(asked.session)
+        work = self._drive.commit(user, space_of(space), asked.edits, session, asked.device, asked.epoch)
         return Reply(200, _encode(Outcomes(outcomes=await within(ANSWER_S, work))))
 
     async def chunk(self, visit: Visit, body: Body) -> Reply:

@@ -39,10 +39,16 @@ class Live:
         return getattr(self._drive, verb)
 
     async def commit(
-        self, user: UserId, space: SpaceId, edits: list[Edit], session: SessionId = SessionId(""), device: str = ""
+        self,
+        user: UserId,
+        space: SpaceId,
+        edits: list[Edit],
+        session: SessionId = SessionId(""),
+        device: str = "",
+        epoch: str = "",
     ) -> list[Outcome]:
         """Commit, and tell those who watch the space."""
-        outcomes = await self._drive.commit(user, space, edits, session, device)
+        outcomes = await self._drive.commit(user, space, edits, session, device, epoch)
         seqs = [it.node.seq for it in outcomes if it.node is not None and not it.code]
         if seqs:
             self.moved(space, max(seqs))

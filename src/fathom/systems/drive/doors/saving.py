@@ -32,12 +32,12 @@ class Saving:
 
     def __init__(self, drive: Drive) -> None:
         self._drive = drive
-        self._room = Room(8, 4)  # each holds some 50 MB: a pack, what is being cut, and copies of both
+        self.room = Room(8, 4)  # each holds some 50 MB: a pack, what is being cut, and copies of both
 
     async def put(self, user: UserId, space: Space, where: Spot, body: Body, headers: Mapping[bytes, bytes]) -> Saved:
         """Let the file at a place hold a request's bytes; raise `Unmet` if a condition in its headers does not hold."""
         self.check(where, headers)
-        async with self._room.taken(user):
+        async with self.room.taken(user):
             said = promised(headers)
             upload = Upload(self._drive, user, space.id, space.cutting, said and said.whole)
             written = await upload.take(body.pieces(BYTES_MAX))

@@ -45,11 +45,12 @@ class Needed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Edits to be done in their order; `session`: in which their chunks were given."""
+    """Edits to be done in their order; `session`: in which their chunks were given; `epoch`: of which journal."""
 
     edits: list[Edit]
     session: str = ""
     device: str = ""
+    epoch: str = ""
 
 
 class Outcomes(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,15 +87,36 @@ class Upload:
         self.chunks: list[Chunk] = []
         self._whole = whole  # takes all bytes in their order, where somebody said what they are
 
+    @classmethod
+    def resumed(
+        cls, drive: Drive, user: UserId, space: SpaceId, cutting: str, session: Session, chunks: list[Chunk],
+        held: bytes,
+    ) -> Upload:  # fmt: skip
+        """Go on in a session that can be extended, in which these chunks are there and these bytes are not cut yet."""
+        it = cls(drive, user, space, cutting)
+        it._session, it._anew_ms = session, _half(session)
+        it.chunks, it._held = chunks, bytearray(held)
+        return it
+
     async def take(self, pieces: AsyncIterable[bytes]) -> Written:
         """Take a file's bytes to their end; return what is to be committed."""
         async for piece in pieces:
-            self._held += piece
-            await self._stay()
-            if len(self._held) >= self._least:
-                await self._cut(last=False)
+            await self.add(piece)
         await self._cut(last=True)
         return await self.whole()
+
+    async def add(self, piece: bytes) -> None:
+        """Take what comes next."""
+        self._held += piece
+        await self._stay()
+        if len(self._held) >= self._least:
+            await self._cut(last=False)
+
+    async def rest(self, *, last: bool) -> bytes:
+        """Give all that can be cut; return what cannot be before more comes, which is nothing at the `last`."""
+        await self._cut(last=last)
+        await self._give()
+        return bytes(self._held)
 
     async def whole(self) -> Written:
         """Return what was taken, with a session of all of it."""

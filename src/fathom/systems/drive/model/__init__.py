@@ -56,6 +56,7 @@ from .checks import (
     checked_path,
     checked_user_name,
     number_after,
+    other_epoch,
 )
 from .programs import Programs
 
@@ -252,13 +253,21 @@ class DriveModel(Programs):
     # Edits
 
     async def commit(
-        self, user: UserId, space: SpaceId, edits: list[Edit], session: SessionId = SessionId(""), device: str = ""
+        self,
+        user: UserId,
+        space: SpaceId,
+        edits: list[Edit],
+        session: SessionId = SessionId(""),
+        device: str = "",
+        epoch: str = "",
     ) -> list[Outcome]:
         checked_commit(edits, device)
         place = self._place(user, space)
         lease = self._lease(user, session) if session else None
         if lease is not None and lease.space != space:
             raise Refusal("not-found", "there is no such session, or no longer: begin anew")
+        if epoch and epoch != place.space.epoch:
+            raise other_epoch()
         outcomes: list[Outcome] = []
         for edit in edits:
             outcomes.append(self._once(place, edit, outcomes, lease, device))

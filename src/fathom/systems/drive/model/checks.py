@@ -44,6 +44,7 @@ __all__ = [
     "checked_user_name",
     "content_of",
     "number_after",
+    "other_epoch",
 ]
 
 DEPTH_MAX = 128  # folders within each other
@@ -135,6 +136,10 @@ def checked_commit(edits: Sequence[Edit], device: str) -> None:
         raise Refusal("invalid", "a time is told in milliseconds, as a number that a double holds exactly")
     if len(device) > DEVICE_CHARS_MAX or not device.isprintable():
         raise Refusal("invalid", f"a device is called by at most {DEVICE_CHARS_MAX} characters that can be printed")
+
+
+def other_epoch() -> Refusal:
+    return Refusal("conflict", "the journal of this space was set back since: read the whole tree")
 
 
 def checked_pack(pack: bytes) -> list[Entry]:

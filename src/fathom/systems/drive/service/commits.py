@@ -28,7 +28,7 @@ from ..api import (
     SpaceId,
     UserId,
 )
-from ..model.checks import checked_commit, checked_manifest
+from ..model.checks import checked_commit, checked_manifest, other_epoch
 from ..stores.journal import Done
 from ..stores.rows import known_id
 from ..stores.sessions import Opened, no_such_session
@@ -46,7 +46,13 @@ class Commits(Base):
     """The one verb that changes the tree."""
 
     async def commit(
-        self, user: UserId, space: SpaceId, edits: list[Edit], session: SessionId = SessionId(""), device: str = ""
+        self,
+        user: UserId,
+        space: SpaceId,
+        edits: list[Edit],
+        session: SessionId = SessionId(""),
+        device: str = "",
+        epoch: str = "",
     ) -> list[Outcome]:
         checked_commit(edits, device)
         manifests = {at: it for at, edit in enumerate(edits) if (it := _manifest(edit)) is not None}
@@ -70,6 +76,8 @@ class Commits(Base):
                 opened = await stores.sessions.of(user, session, now_ms, tx) if session else None
                 if opened is not None and opened.space != space:
                     raise no_such_session()
+                if epoch and epoch != place.epoch:
+                    raise other_epoch()
                 keys = [edit.key for edit in edits if edit.key]
                 done = await stores.journal.done(tx, space, keys) if keys else {}
                 sheet = Sheet(place.head, place.last_id, Stamp(now_ms, device), admits, done)

@@ -176,7 +176,7 @@ class Story:
                 self.server.back_up()
                 await asyncio.sleep(dice.randrange(50, 800) / 1_000)
                 self.server.away = True
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(dice.choice((0.001, 0.05, 0.5)))
                 self.server.set_back()
                 self.server.away = False
 
