@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from fathom.errors import FathomError, Refusal
-from fathom.systems.drive.api import Cursor
+from fathom.systems.drive.api import ROOT as TOP
+from fathom.systems.drive.api import Cursor, Make, Manifest
 from fathom.systems.drive.client.look import settled
 from fathom.systems.drive.client.place import Away, Knobs, Place
 from fathom.systems.drive.client.sqlite import Sqlite
 from fathom.systems.drive.core.files import OURS, Changed, Stat
 from fathom.systems.drive.core.state import Hashed
+from fathom.systems.drive.model import CUTTING
 
 from .device import all_one, device, devices, joined, model, remote_paths
 
@@ -377,6 +379,43 @@ async def test_a_drive_set_back_to_a_backup_deletes_nothing_and_gets_what_it_los
         laptop.write("b", "4")
         found = await all_one(laptop, phone)
         assert found == {"a": "2", "b": "4", "new": "3", "gone": "0"}, "what came back with the backup is kept as well"
+
+
+async def test_a_commit_that_comes_when_the_drive_was_set_back_changes_no_other_file(tmp_path: Path):
+    import copy
+
+    import msgspec
+
+    drive = model()
+    ready: list[Callable[[], Awaitable[Any]]] = []
+
+    async def commit(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        if ready:
+            await ready.pop()()
+        return await call(*args)
+
+    place = await joined(Between(drive, commit=commit))  # type: ignore[arg-type]
+    async with device("laptop", tmp_path / "laptop", place) as laptop:
+        laptop.write("a", "1")
+        await laptop.sync()
+        backup = copy.deepcopy(drive._places)
+        laptop.write("b", "1")
+        await laptop.sync()
+
+        async def set_back() -> None:
+            drive._places = backup
+            kept = backup[place.space]
+            kept.space = msgspec.structs.replace(kept.space, epoch="another")
+            other = Make(parent=TOP, name="other", manifest=Manifest(cutting=CUTTING))
+            outcome = (await drive.commit(place.user, place.space, [other]))[0]
+            assert outcome.node is not None and outcome.node.id == known.id, "it has the number that b had"
+
+        (known,) = [node for node in (await drive.tree(place.user, place.space)).nodes if node.name == "b"]
+        ready.append(set_back)
+        laptop.write("b", "2")
+        for _ in range(3):
+            await laptop.sync()
+        assert laptop.tree() == {"a": "1", "b": "2", "other": ""} == await remote_paths(place)
 
 
 async def test_changes_with_a_gap_are_not_believed(tmp_path: Path):

@@ -8,7 +8,7 @@ from fathom.systems.drive.client.here import Here
 from fathom.systems.drive.simulation.files import Files
 
 breaks = "nobody deleted it, and it is gone"
-shown = 43
+shown = 38
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

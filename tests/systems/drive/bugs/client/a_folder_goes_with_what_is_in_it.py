@@ -7,7 +7,7 @@ import pytest
 from fathom.systems.drive.simulation.files import Files
 
 breaks = "nobody deleted it, and it is gone"
-shown = 2
+shown = 15
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

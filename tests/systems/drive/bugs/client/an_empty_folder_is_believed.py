@@ -7,7 +7,7 @@ import pytest
 from fathom.systems.drive.client import look
 
 breaks = "the drive was told to drop what nobody deleted"
-shown = 2
+shown = 63
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

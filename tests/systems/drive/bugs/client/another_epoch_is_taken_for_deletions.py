@@ -5,7 +5,7 @@ import pytest
 from fathom.systems.drive.client import fetch
 
 breaks = "nobody deleted it, and it is gone"
-shown = 2
+shown = 3
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

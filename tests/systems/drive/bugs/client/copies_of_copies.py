@@ -5,7 +5,7 @@ import pytest
 from fathom.systems.drive.client import sync
 
 breaks = "a copy of a copy"
-shown = 38
+shown = 43
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:
