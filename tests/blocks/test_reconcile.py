@@ -362,6 +362,13 @@ def test_a_name_in_other_letters_travels_and_two_that_are_one_elsewhere_are_part
     assert content == "2" and is_conflicted(path)
 
 
+def test_a_copy_that_is_in_the_way_of_its_own_name_gets_another():
+    name = aside("a", "mine", 0)
+    local, remote = {"l1": Node(ROOT, name, "mine")}, {"r1": Node(ROOT, name, "theirs")}
+    (op,) = [op for op in plan(local, remote, [], aside) if isinstance(op, Aside)]
+    assert op.id == "l1" and op.name == aside("a", "mine", 1) != name
+
+
 def test_who_is_interrupted_between_a_deed_and_remembering_it_loses_nothing():
     for seed in range(200):
         meets = world(seed, mine=4, theirs=4)

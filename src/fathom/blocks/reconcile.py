@@ -350,7 +350,7 @@ class _Planner:
         self._busy.add(id)
         node, n = self._local[id], 0
         name = self._aside(node.name, node.content, n)
-        while any(other != id for other in self._at("local", node.parent, name)):
+        while name == node.name or any(other != id for other in self._at("local", node.parent, name)):
             n += 1
             name = self._aside(node.name, node.content, n)
         self._ops.append(Aside(id, name, cut))
