@@ -13,10 +13,11 @@ import pytest
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.engines.redis_client import RedisError
+from fathom.engines.schema import steps
 from fathom.errors import FathomError, Refusal
 from fathom.systems.timeline.api import Page, UserId
 from fathom.systems.timeline.service import delivery
-from fathom.systems.timeline.stores import _steps, feeds, seat
+from fathom.systems.timeline.stores import feeds, seat
 from fathom.systems.timeline.stores.deliveries import Delivery
 
 from .crowd import until
@@ -179,14 +180,14 @@ async def test_data_of_the_first_schema_are_opened(world: World):
     stores = world.stores
     first = Postgres.at(await world.engines.database("template0"))
     async with first.connected():
-        name, script = _steps()[0]
+        name, script = steps("fathom.systems.timeline.stores")[0]
         await first.client.execute(script)
         await first.client.execute("CREATE TABLE migrations (version integer PRIMARY KEY, name text NOT NULL)")
         await first.client.execute("INSERT INTO migrations VALUES (1, $1)", name)
         await first.client.execute("INSERT INTO users VALUES (7, 'ann', NULL, 0)")
         await first.client.execute("INSERT INTO counts VALUES (7)")
         world.stores = replace(stores, truth=first)
-        assert await world.stores.migrate() == len(_steps()) > 1
+        assert await world.stores.migrate() == len(steps("fathom.systems.timeline.stores")) > 1
         async with world.open("on-write") as timeline:
             assert (await timeline.profile(UserId(7), "ann")).id == 7
         plan = "EXPLAIN SELECT hash FROM tokens WHERE user_id = 7 ORDER BY expires_ms DESC OFFSET 49"

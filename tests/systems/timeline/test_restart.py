@@ -13,9 +13,9 @@ import pytest
 
 from fathom.design import Choice
 from fathom.engines.postgres import Postgres
+from fathom.engines.schema import steps
 from fathom.engines.wire import NotSent
 from fathom.systems.timeline.api import Manner, Page, PostId, UserId
-from fathom.systems.timeline.stores import _steps
 from fathom.web.served import Served
 
 from .crowd import Crowd
@@ -109,7 +109,7 @@ async def test_data_from_before_boosts_and_mutes_open_and_go_on(world: World) ->
     async with stores.truth.connected():
         db = stores.truth.client
         await db.execute("CREATE TABLE migrations (version integer PRIMARY KEY, name text NOT NULL)")
-        for number, (name, script) in enumerate(_steps()[:2], 1):
+        for number, (name, script) in enumerate(steps("fathom.systems.timeline.stores")[:2], 1):
             await db.execute(f"{script}; INSERT INTO migrations VALUES ({number}, '{name}')")
         await db.execute(
             "INSERT INTO users VALUES (1, 'ann', NULL, 5), (2, 'bob', NULL, 5);"
@@ -119,7 +119,7 @@ async def test_data_from_before_boosts_and_mutes_open_and_go_on(world: World) ->
             "INSERT INTO likes (post, user_id) VALUES (9, 1);"
             "INSERT INTO follows (follower, followee) VALUES (1, 2)"
         )
-        assert await stores.migrate() == len(_steps())
+        assert await stores.migrate() == len(steps("fathom.systems.timeline.stores"))
         world.stores = stores
         async with world.open("hybrid") as timeline:
             ann, bob, old = UserId(1), UserId(2), PostId(9)

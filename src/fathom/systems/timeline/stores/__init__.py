@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 
 from fathom.engines.nats import Nats
 from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
-from fathom.errors import FathomError, Refusal
+from fathom.engines.schema import migrate, steps
+from fathom.errors import Refusal
 
 from .accounts import Accounts
 from .blobs import Blobs
@@ -168,42 +167,8 @@ class Stores:
 
     async def migrate(self) -> int:
         """Bring the schema up to date, one transaction a step; return its version. Safe to call at any time."""
-        steps = _steps()
-        async with self.truth.client.session(within_s=60.0) as session:
-            await session.execute("SELECT pg_advisory_lock($1)", MIGRATING)
-            try:
-                await session.execute(
-                    "CREATE TABLE IF NOT EXISTS migrations (version integer PRIMARY KEY, name text NOT NULL)"
-                )
-                version = await session.fetchval("SELECT coalesce(max(version), 0) FROM migrations")
-                if version > len(steps):
-                    raise FathomError(
-                        f"these data have schema version {version}",
-                        why=f"this Fathom knows versions up to {len(steps)}: a newer one has used them",
-                        fix="use that newer Fathom, or restore a backup made before it",
-                    )
-                for number, (name, script) in enumerate(steps[version:], version + 1):
-                    await session.execute(
-                        f"BEGIN; {script}; INSERT INTO migrations VALUES ({number}, '{name}'); COMMIT"
-                    )
-            finally:
-                await session.execute("SELECT pg_advisory_unlock($1)", MIGRATING)
-        return len(steps)
+        return await migrate(self.truth.client, steps(__name__), MIGRATING)
 
     def alone(self, within_s: float = 10.0) -> AbstractAsyncContextManager[None]:
         """Be the one service on these data for the length of a block."""
         return self.seat.kept(within_s)
-
-
-def _steps() -> list[tuple[str, str]]:
-    """Return the migrations in order: 0001_first.sql, 0002_…"""
-    files = sorted(
-        (file for file in resources.files(__name__).joinpath("migrations").iterdir() if file.name.endswith(".sql")),
-        key=lambda file: file.name,
-    )
-    steps: list[tuple[str, str]] = []
-    for number, file in enumerate(files, 1):
-        if not re.fullmatch(rf"{number:04d}_[a-z_]+\.sql", file.name):
-            raise ValueError(f"{file.name} is not the migration number {number}")
-        steps.append((file.name.removesuffix(".sql"), file.read_text(encoding="utf-8")))
-    return steps
