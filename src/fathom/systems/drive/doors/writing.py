@@ -160,7 +160,8 @@ class Upload:
         chunks = [Chunk(digest, len(data)) for digest, data in batch.items()]
         session = await self._lease(chunks)
         needed = [batch[digest] for digest in session.needed if digest in batch]
-        if needed and await self._drive.give(self._user, session.id, await asyncio.to_thread(pack, needed)):
+        left = await self._drive.give(self._user, session.id, await asyncio.to_thread(pack, needed)) if needed else []
+        if not batch.keys().isdisjoint(left):  # others may be left of a request that was cut off
             raise Refusal("unavailable", "not all of what was given is there: send it again", retry_s=1)
         self._given += chunks
         self._session = session

@@ -93,6 +93,10 @@ class Growing:
 
         Of those with a checksum all or nothing is kept; of others as much as came, also when their end does not.
         """
+        if self.node is not None:  # there is nothing more to come
+            async for _ in pieces:
+                pass
+            return
         state = self._state
         session = Session(id=self._session, expires_ms=self.expires_ms)
         upload = Upload.resumed(
