@@ -11,13 +11,15 @@ import pytest
 from fathom.engines.engine import EngineDown
 from fathom.engines.ledger import charging, work
 from fathom.errors import Refusal
-from fathom.systems.drive.api import ROOT, Drop, Make, NodeId, Purge, Put, SpaceId
+from fathom.systems.drive.api import ROOT, Drop, Make, NodeId, Purge, Put, Restore, SpaceId
 from fathom.systems.drive.service.collector import Collector
 from fathom.systems.drive.stores.sessions import Lease
 from tests.features import feature
 
 from .stories import BYTES, given_and_left, sound
 from .world import RULES, Somebody, World, manifest, piece
+
+DAY_MS = 86_400_000
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
@@ -44,6 +46,38 @@ async def test_an_object_whose_rows_were_never_committed_goes_after_a_while(worl
         assert await world.objects() == []
         assert drive.collector.counts["given_up"] == 1
         assert await world.sql("SELECT count(*) FROM packs") == 0
+        await sound(drive)
+
+
+@feature("DRIVE-32")
+async def test_what_was_deleted_or_replaced_can_be_had_again_for_a_month_and_then_goes(world: World):
+    rules = replace(RULES, history_ms=30 * DAY_MS, thorough_every=1, grace_ms=0)
+    async with world.open(rules=rules) as drive:
+        ann = await Somebody.joins(drive)
+        session = await ann.upload(b"one", b"gone")
+        makes = [Make(parent=ROOT, name=name, manifest=manifest(name.encode())) for name in ("one", "gone")]
+        one, gone = await ann.do(*makes, session=session)
+        (one,) = await ann.do(Put(node=one.id, version=1, manifest=manifest(b"two")), session=await ann.upload(b"two"))
+        await ann.do(Drop(node=gone.id, version=1))
+        world.clock.now_ms += rules.history_ms - 1_000
+        for _ in range(2):
+            await drive.collector.round()
+        assert await ann.chunk(piece(b"one").digest) == b"one" and await ann.chunk(piece(b"gone").digest) == b"gone"
+        assert [it.version for it in await drive.versions(ann.user, ann.space, one.id)] == [2, 1]
+        (one,) = await ann.do(Restore(node=one.id, version=1))
+        assert one.version == 3
+        world.clock.now_ms += 1_000
+        for _ in range(3):
+            await drive.collector.round()
+            world.clock.now_ms += 1
+        assert [it.version for it in await drive.versions(ann.user, ann.space, one.id)] == [3, 2]
+        assert await ann.chunk(piece(b"one").digest) == b"one" and await ann.chunk(piece(b"two").digest) == b"two"
+        with pytest.raises(Refusal, match="no such file"):
+            await drive.node(ann.user, ann.space, gone.id)
+        with pytest.raises(Refusal, match="no file of this space"):
+            await ann.chunk(piece(b"gone").digest)
+        assert (drive.collector.counts["purged"], drive.collector.counts["forgotten"]) == (1, 1)
+        assert (await drive.space(ann.user, ann.space)).used == len(b"one" + b"two")
         await sound(drive)
 
 

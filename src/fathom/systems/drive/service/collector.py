@@ -42,8 +42,9 @@ PACKS_MAX = 100  # looked at together
 class Collector:
     """Goes round all spaces now and then. `counts` says what it did, and what others told it.
 
-    condemned, pardoned, swept, swept_bytes: chunks. packs: objects deleted; compacted: written anew; given_up: begun
-    and never committed; strays: objects without rows. scrubbed: packs read through; quarantined, acquitted, healed:
+    purged: what was in the trash; forgotten: old versions. condemned, pardoned, swept, swept_bytes: chunks. packs:
+    objects deleted; compacted: written anew; given_up: begun and never committed; strays: objects without rows.
+    scrubbed: packs read through; quarantined, acquitted, healed:
     chunks. revived: chunks that somebody was told are there while they were condemned.
     """
 
@@ -97,8 +98,10 @@ class Collector:
         """Take both steps in one space: first the second, so that nothing takes both in one go.
 
         Where all was quiet at the last look and nothing has changed since, there is nothing to find; a thorough look
-        is for what ought not to be there.
+        is for what ought not to be there, and for what time alone lets go.
         """
+        if thorough:
+            await self._forget(space)
         look = await self._stores.spaces.look(space)
         if look.quiet and not thorough and self._quiet.get(space) == look.row:
             return
@@ -109,6 +112,24 @@ class Collector:
             self._quiet[space] = look.row
         else:
             self._quiet.pop(space, None)
+
+    # History
+
+    async def _forget(self, space: SpaceId) -> None:
+        """Let go of what was put in the trash, or replaced, so long ago that nobody is promised it any more."""
+        stores, before_ms = self._stores, self._clock() - self._rules.history_ms
+        while True:
+            async with stores.spaces.collecting(space) as tx:
+                gone = await stores.nodes.gone_since(tx, space, before_ms, self._rules.batch)
+                if gone:
+                    await stores.nodes.replace(tx, space, gone, ())
+                    await stores.versions.purge(tx, space, gone)
+                    await stores.properties.purge(tx, space, gone)
+            self.counts["purged"] += len(gone)
+            if len(gone) < self._rules.batch:
+                break
+        async with stores.spaces.collecting(space) as tx:
+            self.counts["forgotten"] += await stores.versions.forget_old(tx, space, before_ms)
 
     # Chunks
 

@@ -23,6 +23,7 @@ class Rules:
     quota: int = QUOTA
     session_ms: int = SESSION_MS
     memory_ms: int = MEMORY_MS  # that a session lasts in which something is remembered
+    history_ms: int = 30 * 24 * HOUR_MS  # for so long what was put in the trash, or replaced, can be had again
     grace_ms: int = 24 * HOUR_MS
     writing_ms: int = HOUR_MS  # from the row of a pack to its commit; who takes longer is told to send it again
     every_s: float = 60.0  # between two rounds of the collector

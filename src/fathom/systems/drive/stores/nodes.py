@@ -119,3 +119,13 @@ class Nodes:
         """Return every node of a space, for an audit."""
         rows = await tx.fetch(f"SELECT {NODE_COLUMNS} FROM nodes n WHERE n.space = $1 ORDER BY n.id", space)
         return [node_of(row) for row in rows]
+
+    async def gone_since(self, tx: Session, space: SpaceId, before_ms: int, most: int) -> list[NodeId]:
+        """Return what has been in the trash since then or longer."""
+        rows = await tx.fetch(
+            "SELECT id FROM nodes WHERE space = $1 AND gone AND at_ms <= $2 ORDER BY id LIMIT $3",
+            space,
+            before_ms,
+            most,
+        )
+        return [NodeId(row["id"]) for row in rows]

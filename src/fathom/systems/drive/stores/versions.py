@@ -27,6 +27,19 @@ _PARTS = """
     JOIN parts p ON p.space = $1 AND p.node = known.node AND p.version = known.version
     ORDER BY p.node, p.version, p.position
 """
+_FORGET_OLD = """
+    WITH old AS (
+        DELETE FROM versions v USING nodes n
+        WHERE v.space = $1 AND n.space = v.space AND n.id = v.node AND v.version <> n.version AND (
+            SELECT min(later.at_ms) FROM versions later
+            WHERE later.space = v.space AND later.node = v.node AND later.version > v.version
+        ) <= $2
+        RETURNING v.node, v.version
+    ), parted AS (
+        DELETE FROM parts p USING old WHERE p.space = $1 AND p.node = old.node AND p.version = old.version
+    )
+    SELECT count(*) FROM old
+"""
 
 
 class Version(NamedTuple):
@@ -118,6 +131,10 @@ class Versions:
             space,
             list(ids),
         )
+
+    async def forget_old(self, tx: Session, space: SpaceId, before_ms: int) -> int:
+        """Let go of versions that were replaced by then; return how many."""
+        return await tx.fetchval(_FORGET_OLD, space, before_ms)
 
 
 def _node(row: asyncpg.Record) -> Node:
