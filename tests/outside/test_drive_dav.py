@@ -8,14 +8,23 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
+from fathom.engines.keeper import Keeper
+from fathom.engines.objects import Objects
+from fathom.engines.postgres import Postgres
+from fathom.systems import find
+from fathom.systems.drive import service
 from fathom.systems.drive.doors import LIMITS, app
 from fathom.systems.drive.model import DriveModel
+from fathom.systems.drive.stores import Stores
+from fathom.web.choices import Choices
 from fathom.web.listen import Listen
 from fathom.web.server import listening
 from tests.outside.strangers import program
@@ -26,12 +35,34 @@ WITHIN_S = 120
 pytestmark = [pytest.mark.outside, pytest.mark.slow]
 
 
-@pytest.fixture
-async def url() -> AsyncIterator[str]:
-    drive = DriveModel()
-    await drive.join("ann", PASSWORD)
-    async with listening(app(drive, limits=replace(LIMITS, per_address=None)), Listen(), drain_s=1) as url:
-        yield f"{url}/dav/mine"
+@asynccontextmanager
+async def in_dicts() -> AsyncIterator[Any]:
+    yield DriveModel()
+
+
+@asynccontextmanager
+async def on_engines() -> AsyncIterator[Any]:
+    """A service with the approaches that are its defaults, on a PostgreSQL and a folder of its own."""
+    system = find("drive")
+    async with (
+        Keeper.open() as keeper,
+        Postgres.start(keeper, settings={"fsync": "off"}) as truth,
+        Objects.start(keeper, name="files") as files,
+        truth.connected(),
+        files.connected(),
+    ):
+        stores = Stores(truth, files)
+        await stores.migrate()
+        async with service.open(stores, Choices(system, stores, {})) as drive:
+            yield drive
+
+
+@pytest.fixture(params=[in_dicts, on_engines], ids=["in dicts", "on engines"])
+async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    async with request.param() as drive:
+        await drive.join("ann", PASSWORD)
+        async with listening(app(drive, limits=replace(LIMITS, per_address=None)), Listen(), drain_s=1) as url:
+            yield f"{url}/dav/mine"
 
 
 async def run(*words: str | Path, cwd: Path, **env: str) -> tuple[int, str]:
