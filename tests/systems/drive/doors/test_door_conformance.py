@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from fathom.systems.drive.api import UserId
+from fathom.errors import Refusal
+from fathom.systems.drive.api import ROOT, Make, NodeId, UserId
 from fathom.systems.drive.client.rest import Rest
 from fathom.systems.drive.doors import app
 from fathom.web.listen import Listen
 from fathom.web.server import listening
 
 from ..test_conformance import PATIENT, twins
-from ..world import World
+from ..world import World, piece
 from .conftest import UNHURRIED
 from .visitor import Visitor
 
@@ -75,3 +76,28 @@ async def test_files_and_folders_of_the_real_drive_are_had_by_webdav(world: Worl
         assert (await at.ask("DELETE", "/dav/mine/copy")).status == 204
         assert (await at.ask("PROPFIND", "/dav/mine/", headers={"depth": "1"})).body.count(b"<D:response>") == 2
         assert await drive.collector.audit() == []
+
+
+async def test_what_programs_ask_besides_is_asked_over_the_door_too(world: World) -> None:
+    async with world.open() as drive, listening(app(drive, limits=UNHURRIED), Listen(), drain_s=1) as url:
+        user = await drive.join("ann", "a password")
+        (space,) = await drive.spaces(user.id)
+        async with Rest(url, await drive.login("ann", "a password")) as rest:
+            session = await rest.begin(user.id, space.id, [piece(b"one")])
+            grown = await rest.extend(user.id, session.id, [piece(b"two")])
+            assert grown.needed == [piece(b"one").digest, piece(b"two").digest]
+            edit = Make(parent=ROOT, name="docs", key="a key/of mine")
+            (outcome,) = await rest.commit(user.id, space.id, [edit])
+            assert await rest.outcome(user.id, space.id, edit.key) == outcome
+            await rest.describe(user.id, space.id, NodeId(1), {"{urn:x}colour": "grün"})
+            assert await rest.properties(user.id, space.id, [ROOT, NodeId(1)]) == [{}, {"{urn:x}colour": "grün"}]
+            await rest.end(user.id, session.id)
+            for no in (
+                rest.renew(user.id, session.id),
+                rest.end(user.id, session.id),
+                rest.extend(user.id, session.id, []),
+                rest.outcome(user.id, space.id, "another"),
+                rest.describe(user.id, space.id, NodeId(9), {}),
+            ):
+                with pytest.raises(Refusal, match=r"there is no such|no edit"):
+                    await no

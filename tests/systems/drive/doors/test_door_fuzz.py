@@ -57,7 +57,8 @@ near = st.fixed_dictionaries(
     {},
     optional={
         "edits": edits, "session": texts, "device": texts, "name": texts, "password": texts,
-        "path": st.lists(texts, max_size=3), "chunks": st.one_of(st.just([chunk(b"tea")]), values),
+        "path": st.lists(texts, max_size=3), "ids": st.lists(st.integers(-2, 3)),
+        "properties": st.dictionaries(texts, texts, max_size=3), "chunks": st.one_of(st.just([chunk(b"tea")]), values),
     },
 )  # fmt: skip
 packs = st.one_of(st.binary(max_size=40), st.just(pack([b"tea"])))
@@ -98,7 +99,7 @@ def test_any_request_gets_a_documented_answer(
     body = data.draw(st.one_of(near, values), "body") if "requestBody" in operation and not octets else None
     mine = data.draw(st.booleans(), "one's own space")
     place = path
-    for name in ("node", "session", "digest", "path"):
+    for name in ("node", "session", "digest", "path", "key"):
         if f"{{{name}}}" in place:
             place = place.replace(f"{{{name}}}", quoted(data.draw(texts.filter(bool), name)))
     space = data.draw(texts.filter(bool), "space") if not mine else ""

@@ -48,7 +48,7 @@ GUARDED = [route for route in routes() if route not in PUBLIC]
 
 
 def concrete(path: str, whose: Visitor, node: int = 1, session: str = "session-1") -> str:
-    return path.format(space=whose.space, node=node, session=session, path="a", digest=chunk(SECRET[:4])[0])
+    return path.format(space=whose.space, node=node, session=session, path="a", key="k", digest=chunk(SECRET[:4])[0])
 
 
 def bodies(method: str, path: str) -> dict[str, Any]:
@@ -59,6 +59,8 @@ def bodies(method: str, path: str) -> dict[str, Any]:
         "packs": {"raw": pack([b"graf"])},
         "commits": {"body": {"edits": [make]}},
         "at": {"body": {"path": ["a"]}},
+        "chunks": {"body": {"chunks": [chunk(b"graf")]}},
+        "properties": {"body": {"properties": {"a": "graffiti"}} if "nodes" in path else {"ids": [1]}},
         "{path}": {"raw": b"graffiti"} if method == "PUT" else {},
     }.get(path.rpartition("/")[2], {})
 

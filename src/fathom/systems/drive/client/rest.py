@@ -156,6 +156,23 @@ class Rest:
         asked = {"edits": edits, "session": session, "device": device, "epoch": epoch}
         return (await self._ask(_Outcomes, "POST", f"spaces/{space}/commits", asked)).outcomes
 
+    # What programs ask besides
+
+    async def extend(self, user: UserId, session: SessionId, chunks: list[Chunk]) -> Session:
+        return await self._ask(Session, "POST", f"sessions/{quote(session, safe='')}/chunks", {"chunks": chunks})
+
+    async def end(self, user: UserId, session: SessionId) -> None:
+        await self._ask(None, "POST", f"sessions/{quote(session, safe='')}/end")
+
+    async def outcome(self, user: UserId, space: SpaceId, key: str) -> Outcome:
+        return await self._ask(Outcome, "GET", f"spaces/{space}/outcomes/{quote(key, safe='')}")
+
+    async def properties(self, user: UserId, space: SpaceId, ids: list[NodeId]) -> list[dict[str, str]]:
+        return await self._ask(list[dict[str, str]], "POST", f"spaces/{space}/properties", {"ids": ids}, reads=True)
+
+    async def describe(self, user: UserId, space: SpaceId, id: NodeId, properties: dict[str, str]) -> None:
+        await self._ask(None, "POST", f"spaces/{space}/nodes/{id}/properties", {"properties": properties})
+
     async def settled(self) -> None:
         await self._ask(None, "POST", "settled", reads=True)
 

@@ -9,7 +9,7 @@ from fathom.web.limits import Limits, Rate
 from fathom.web.metrics import Metrics
 
 from ..api import Drive, UserId
-from . import accounts, contents, spaces
+from . import accounts, contents, programs, spaces
 from .dav import Dav
 from .live import Live
 from .shapes import schemas
@@ -41,7 +41,12 @@ def app(
     drive = cast("Drive", live)
     gate: Gate[UserId] = Gate(service.whoami, limits)
     rest = contents.Contents(drive, gate, UNDER, live)
-    handlers = [*accounts.handlers(drive, gate, UNDER), *spaces.handlers(drive, UNDER), *contents.handlers(UNDER)]
+    handlers = [
+        *accounts.handlers(drive, gate, UNDER),
+        *spaces.handlers(drive, UNDER),
+        *programs.handlers(drive, UNDER),
+        *contents.handlers(UNDER),
+    ]
     stores = settings.stores if settings else None
     return Unbuffered(
         "Drive",

@@ -48,6 +48,7 @@ class Contents:
             [
                 Route("POST", f"{at}/sessions", "begin", self.begin),
                 Route("POST", f"{under}/sessions/{{session}}/packs", "give", self.give),
+                Route("POST", f"{under}/sessions/{{session}}/chunks", "extend", self.extend),
                 Route("POST", f"{at}/commits", "commit", self.commit),
                 Route("GET", f"{at}/chunks/{{digest}}", "chunk", self.chunk),
                 Route("GET", f"{at}/files/{{node}}/content", "content", self.content),
@@ -82,6 +83,14 @@ class Contents:
             pack = await body.all(PACK_BYTES_MAX)
             needed = await within(ANSWER_S, self._drive.give(user, SessionId(unquote(session)), pack))
         return Reply(200, _encode(Needed(needed=needed)))
+
+    async def extend(self, visit: Visit, body: Body) -> Reply:
+        user, (_, session, _) = await self._enter(visit, 3)
+        asked = await self._form(user, body, visit, Asked)
+        drive: Any = self._drive  # one of `Programs`
+        return Reply(
+            200, _encode(await within(ANSWER_S, drive.extend(user, SessionId(unquote(session)), asked.chunks)))
+        )
 
     async def commit(self, visit: Visit, body: Body) -> Reply:
         user, (_, space, _) = await self._enter(visit, 3)
@@ -202,6 +211,11 @@ def handlers(under: str) -> list[Any]:
         """Keep the chunks in a pack, durable when this answers; return what is still needed."""
         return nothing()
 
+    @post(f"{under}/sessions/{{session:str}}/chunks", operation_id="extend", tags=["chunks"], status_code=200)
+    async def extend(viewer: Viewer, session: SessionPath, data: JSONBody[Asked]) -> Session:
+        """Say that more chunks are to be used in a session; return what is still needed."""
+        return nothing()
+
     @post(f"{at}/commits", operation_id="commit", tags=["spaces"], status_code=200)
     async def commit(viewer: Viewer, space: SpacePath, data: JSONBody[Commit]) -> Outcomes:
         """Do edits in their order, durable when this answers: each alone is done or not."""
@@ -245,4 +259,4 @@ def handlers(under: str) -> list[Any]:
         """Tell how far the journal is, at once and whenever it moves: come and fetch the changes."""
         return nothing()
 
-    return [begin, give, commit, chunk, content, content_head, read, read_head, write, live]
+    return [begin, give, extend, commit, chunk, content, content_head, read, read_head, write, live]

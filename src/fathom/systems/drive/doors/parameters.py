@@ -14,6 +14,7 @@ __all__ = [
     "ChunkPath",
     "Epoch",
     "FilePath",
+    "KeyPath",
     "Limit",
     "NodePath",
     "Octets",
@@ -28,6 +29,7 @@ Viewer = NamedDependency[UserId]  # the gate finds out; a handler that takes one
 SpacePath = Annotated[str, PathParameter(description="A space's id")]
 NodePath = Annotated[str, PathParameter(description="The id of a file or folder; 0 is the folder of all others")]
 SessionPath = Annotated[str, PathParameter(description="A session's id")]
+KeyPath = Annotated[str, PathParameter(description="The key of an edit")]
 ChunkPath = Annotated[str, PathParameter(description="A chunk's SHA-256, in lower-case hexadecimal")]
 FilePath = Annotated[str, PathParameter(description="Names, each with its slashes and the like escaped")]
 Octets = Annotated[bytes, Body(media_type="application/octet-stream")]

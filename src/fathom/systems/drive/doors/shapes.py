@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from .. import api
-from ..api import Chunk, Digest, Edit, Node, Outcome, UserId
+from ..api import Chunk, Digest, Edit, Node, NodeId, Outcome, UserId
 
-__all__ = ["Asked", "Commit", "Credentials", "Me", "Needed", "Outcomes", "Path", "Token", "schemas"]
+__all__ = ["Asked", "Commit", "Credentials", "Described", "Ids", "Me", "Needed", "Outcomes", "Path", "Token", "schemas"]
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +36,18 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Which chunks are to be used, each as [SHA-256 in hexadecimal, bytes]."""
 
     chunks: list[Chunk]
+
+
+class Ids(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files and folders."""
+
+    ids: list[NodeId]
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Properties by their names."""
+
+    properties: dict[str, str]
 
 
 class Needed(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +86,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def schemas() -> dict[str, Any]:
     """Return how these look in an OpenAPI document: a framework does not know which of them are written as lists."""
     shapes = [it for it in vars(api).values() if isinstance(it, type) and issubclass(it, msgspec.Struct)]
-    own = [Credentials, Token, Me, Asked, Needed, Commit, Outcomes, Path, Versions]
+    own = [Credentials, Described, Ids, Token, Me, Asked, Needed, Commit, Outcomes, Path, Versions]
     public = [shape for shape in shapes if not shape.__name__.startswith("_")]
     _, found = msgspec.json.schema_components([*public, *own], ref_template="#/components/schemas/{name}")
     return found
