@@ -146,7 +146,7 @@ async def test_old_versions_and_the_trash_keep_their_chunks(world: World):
         await sound(drive)
 
 
-@feature("DRIVE-12", "DRIVE-14", "DRIVE-15")
+@feature("DRIVE-12", "DRIVE-14", "DRIVE-15", "DRIVE-13")
 async def test_what_two_files_have_in_common_stays_until_the_second_has_gone(world: World):
     async with world.open() as drive:
         ann = await Somebody.joins(drive)

@@ -83,6 +83,7 @@ async def test_two_files_can_change_their_names_in_one_commit(world: World):
         await sound(drive)
 
 
+@feature("DRIVE-30")
 async def test_folders_lie_as_deep_as_the_model_says(world: World):
     """A chain as deep as can be, and one that would be deeper if it was moved below it."""
     model = DriveModel(world.clock, quota=RULES.quota)
@@ -108,6 +109,7 @@ async def test_folders_lie_as_deep_as_the_model_says(world: World):
         await sound(drive)
 
 
+@feature("DRIVE-63", "DRIVE-70")
 async def test_of_many_who_change_one_version_exactly_one_does(world: World):
     async with world.open() as drive:
         ann = await Somebody.joins(drive)
@@ -155,7 +157,7 @@ async def test_a_file_and_its_folder_are_not_dropped_from_under_each_other(world
         await sound(drive)
 
 
-@feature("DRIVE-28")
+@feature("DRIVE-28", "DRIVE-27")
 async def test_room_comes_back_when_a_session_has_ended(world: World):
     async with world.open(rules=replace(RULES, quota=100)) as drive:
         ann = await Somebody.joins(drive)
@@ -220,6 +222,7 @@ async def test_sessions_are_held_to_a_number(world: World):
         await ann.begin([])
 
 
+@feature("DRIVE-29", "DRIVE-42")
 async def test_the_journal_makes_the_tree_from_wherever_one_begins(world: World):
     """Pages of a tree are read while others commit; then the changes after the first page's cursor: D-I8."""
     async with world.open() as drive:

@@ -118,6 +118,7 @@ async def test_many_files_and_deep_folders_travel(tmp_path: Path):
         assert len(await all_one(laptop, phone)) > 60
 
 
+@feature("DRIVE-58")
 async def test_what_was_there_before_on_both_is_recognised(tmp_path: Path):
     async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
         for each in (laptop, phone):
@@ -129,6 +130,7 @@ async def test_what_was_there_before_on_both_is_recognised(tmp_path: Path):
         assert phone.did["agree"] == 2
 
 
+@feature("DRIVE-55", "DRIVE-66")
 async def test_a_client_that_starts_again_goes_on_where_it_was(tmp_path: Path):
     place = await joined(model())
     async with device("laptop", tmp_path / "laptop", place) as laptop:

@@ -128,6 +128,27 @@ async def test_what_is_written_is_elsewhere_soon_because_the_disk_and_the_drive_
 
 
 @pytest.mark.slow
+@listens
+@feature("DRIVE-61")
+async def test_who_saves_again_and_again_is_left_to_it_until_nothing_is_heard(tmp_path: Path):
+    drive = model()
+    patience = Patience(quiet_s=0.5, quiet_s_max=30, poll_s=1_000, rescan_s=1_000, unheard_s=1_000)
+    async with (
+        device("laptop", tmp_path / "laptop", await joined(drive)) as laptop,
+        watching(laptop.root) as watch,
+        staying(laptop, watch, patience) as said,
+    ):
+        await said.get()
+        for n in range(40):
+            laptop.write("letter", f"{n}")
+            await asyncio.sleep(0.01)
+        while "39" not in laptop.tree().values() or not (await drive.tree(*laptop.place[1:])).nodes:
+            await said.get()
+        (node,) = (await drive.tree(*laptop.place[1:])).nodes
+        assert node.version <= 3, "forty times it was saved"
+
+
+@pytest.mark.slow
 async def test_without_hints_time_alone_brings_changes(tmp_path: Path):
     place = await joined(model())
     soon = Patience(poll_s=0.05, unheard_s=0.1, quiet_s=0.01)

@@ -17,7 +17,7 @@ from tests.features import feature
 from .visitor import Visitor, chunk, manifest
 
 
-@feature("DRIVE-10", "DRIVE-11", "DRIVE-12")
+@feature("DRIVE-10", "DRIVE-11", "DRIVE-12", "DRIVE-09")
 async def test_a_file_goes_in_by_chunks_and_comes_out_whole(ann: Visitor) -> None:
     begun = await ann.begins(b"gree", b"n te", b"a")
     assert begun["needed"] == [chunk(data)[0] for data in (b"gree", b"n te", b"a")]
@@ -36,6 +36,7 @@ async def test_a_file_goes_in_by_chunks_and_comes_out_whole(ann: Visitor) -> Non
     assert (await ann.does(make)) == [outcome], "the same key is done once"
 
 
+@feature("DRIVE-64")
 async def test_what_another_gave_is_needed_all_the_same(ann: Visitor, bob: Visitor) -> None:
     await ann.gives(b"secr")
     assert (await bob.begins(b"secr"))["needed"] == [chunk(b"secr")[0]]
@@ -75,6 +76,7 @@ async def test_changes_are_read_from_a_cursor_on_and_pages_from_where_they_ended
         assert names == list("abcde")
 
 
+@feature("DRIVE-31")
 async def test_the_trash_gives_back_what_was_dropped(ann: Visitor) -> None:
     node = await ann.puts("a", b"tea")
     (dropped,) = await ann.does({"do": "drop", "node": node["id"], "version": 1})
@@ -249,6 +251,7 @@ async def test_a_logged_out_token_is_worthless_at_once(ann: Visitor) -> None:
          f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"),
     ],
 )  # fmt: skip
+@feature("DRIVE-08")
 async def test_bytes_that_are_not_what_was_promised_are_not_kept(
     ann: Visitor, header: str, good: str, bad: str
 ) -> None:

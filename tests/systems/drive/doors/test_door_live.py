@@ -50,6 +50,7 @@ async def ann() -> Person:
     return Person(drive, user.id, (await drive.spaces(user.id))[0].id, await drive.login("ann", PASSWORD))
 
 
+@feature("DRIVE-65")
 async def test_the_head_is_told_at_once_and_whenever_it_moves(ann: Person) -> None:
     async with ann.hears() as events, asyncio.timeout(2):
         assert await anext(events) == b'event: head\ndata: {"head":0,"epoch":"1"}\n\n'
@@ -82,7 +83,7 @@ async def test_a_revoked_token_ends_it_and_silence_is_broken(ann: Person, monkey
             assert piece == b":thump\n\n"
 
 
-@feature("DRIVE-59")
+@feature("DRIVE-59", "DRIVE-56")
 async def test_one_person_listens_so_often_and_not_more(ann: Person) -> None:
     streams = [await ann.live.stream(ann.user, ann.space, ann.token) for _ in range(live.OF_ONE)]
     with pytest.raises(Refusal) as refused:
