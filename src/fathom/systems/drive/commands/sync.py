@@ -215,7 +215,7 @@ class Said:
 
 
 def _line(report: Report) -> str:
-    done = f"{report.done:,} steps, " if report.done else ""
+    done = f"{report.done:,} step{'s' if report.done != 1 else ''}, " if report.done else ""
     left = f"; {len(report.skipped):,} not synced: see status" if report.skipped else ""
     if report.rest:
         return f"{done}all is synced{left}"
