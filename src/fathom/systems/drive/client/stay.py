@@ -16,7 +16,7 @@ from .place import AWAY, Away, Place
 from .sync import Report, Syncer
 from .watch import Watch
 
-__all__ = ["Patience", "stay"]
+__all__ = ["Patience", "settled", "stay"]
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ async def stay(
             if quiet:
                 again_s = patience.again_s_min
                 await _hint(watch, patience.unheard_s if watch.why else patience.rescan_s)
-                await _settled(watch, patience)
+                await settled(watch, patience)
             else:
                 await asyncio.sleep(wait_s)
                 again_s = min(2 * again_s, patience.again_s_max)
@@ -75,7 +75,7 @@ async def _hint(watch: Watch, within_s: float) -> bool:
     return True
 
 
-async def _settled(watch: Watch, patience: Patience) -> None:
+async def settled(watch: Watch, patience: Patience) -> None:
     """Wait until nothing is heard here for a while, but not for ever."""
     loop = asyncio.get_running_loop()
     until_s = loop.time() + patience.quiet_s_max
