@@ -74,12 +74,12 @@ class Connection:
         if head.status in (204, 304):
             return b""
         if head.headers.get("transfer-encoding", "").lower() == "chunked":
-            parts: list[bytes] = []
+            found = bytearray()
             async for part in self.chunks():
-                parts.append(part)
-                if sum(map(len, parts)) > bytes_max:
+                found += part
+                if len(found) > bytes_max:
                     raise Lost(f"an answer of more than {bytes_max:,} bytes")
-            return b"".join(parts)
+            return bytes(found)
         length = head.headers.get("content-length", "")
         if not length.isdigit() or int(length) > bytes_max:
             raise Lost(f"an answer of {length or 'unknown'} bytes")
