@@ -94,7 +94,7 @@ async def test_one_person_listens_so_often_and_not_more(ann: Person) -> None:
         await stream.close()
     async with ann.hears() as events:
         await anext(events)
-    assert not ann.live._watching and not ann.live._listening, "nothing is left of who has gone"
+    assert not ann.live._own._listeners and not ann.live._listening, "nothing is left of who has gone"
 
 
 async def test_a_service_that_has_a_herald_is_listened_to_by_it(ann: Person) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
 import msgspec
@@ -14,8 +14,9 @@ from fathom.errors import Refusal
 from fathom.web.app import Stream
 
 from ..api import Drive, Edit, Outcome, SessionId, SpaceId, UserId
+from ..service.herald import Herald, Listener
 
-__all__ = ["CHECK_S", "THUMP_S", "Live", "Watch"]
+__all__ = ["CHECK_S", "THUMP_S", "Live"]
 
 THUMP_S = 15.0  # proxies end connections on which nothing is said for long
 CHECK_S = 3.0  # how long a token that was revoked, or a space that was taken away, goes on to be listened with
@@ -25,14 +26,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Live:
-    """A drive whose commits are told to those who watch: stands in front of any body of the Protocol.
+    """A drive whose commits are told to those who listen: stands in front of any body of the Protocol.
 
-    What others commit on it, in processes elsewhere, it is told of by `moved`.
+    A service has a herald, which hears of its commits; for a body without one there is one here.
     """
 
     def __init__(self, drive: Drive) -> None:
         self._drive = drive
-        self._watching: dict[SpaceId, set[Watch]] = {}
+        self._own = Herald()
         self._listening: Counter[UserId] = Counter()
 
     def __getattr__(self, verb: str) -> Any:
@@ -47,42 +48,16 @@ class Live:
         device: str = "",
         epoch: str = "",
     ) -> list[Outcome]:
-        """Commit, and tell those who watch the space."""
+        """Commit, and tell those who listen to the space, where the drive does not."""
         outcomes = await self._drive.commit(user, space, edits, session, device, epoch)
         seqs = [it.node.seq for it in outcomes if it.node is not None and not it.code]
         if seqs:
-            self.moved(space, max(seqs))
+            self._own.changed(space, max(seqs))
         return outcomes
 
-    def moved(self, space: SpaceId, head: int) -> None:
-        """Tell those who watch a space that its journal has come to `head`; said late or twice, it does no harm."""
-        for watch in self._watching.get(space, ()):
-            watch.tell(head)
-
-    @asynccontextmanager
-    async def listening(self, space: SpaceId) -> AsyncIterator[Watch]:
-        """Let somebody listen to a space for the length of a block; a service that has a herald is asked by it."""
-        herald = getattr(self._drive, "herald", None)
-        watch = Watch()
-        self._watching.setdefault(space, set()).add(watch)
-        try:
-            async with AsyncExitStack() as stack:
-                if herald is not None:
-                    listener = await stack.enter_async_context(herald.listening([space]))
-                    hearing = asyncio.create_task(_hear(listener, watch))
-                    stack.callback(hearing.cancel)
-                yield watch
-        finally:
-            self._watching[space].discard(watch)
-            if not self._watching[space]:
-                del self._watching[space]
-
-    async def watch(self, space: SpaceId) -> AsyncIterator[int]:
-        """Give the head of a space whenever it has moved; who is slow is told the newest only."""
-        async with self.listening(space) as watch:
-            while True:
-                if (head := await watch.next(None)) is not None:
-                    yield head
+    def listening(self, space: SpaceId) -> AbstractAsyncContextManager[Listener]:
+        """Let somebody listen to a space for the length of a block."""
+        return getattr(self._drive, "herald", self._own).listening([space])
 
     async def stream(self, user: UserId, space: SpaceId, token: str) -> Stream:
         """Return server-sent events, for as long as the token is good for the space."""
@@ -92,20 +67,22 @@ class Live:
             self._listening[user] += 1
             stack.callback(self._leaves, user)
             # Before the head is read: what is committed between is told after it.
-            watch = await stack.enter_async_context(self.listening(space))
+            listener = await stack.enter_async_context(self.listening(space))
             found = await self._drive.space(user, space)
             close = stack.pop_all().aclose
-        return Stream(self._events(watch, found.epoch, found.head, space, token), close)
+        return Stream(self._events(listener, found.epoch, found.head, space, token), close)
 
     def _leaves(self, user: UserId) -> None:
         self._listening -= Counter((user,))
 
-    async def _events(self, watch: Watch, epoch: str, head: int, space: SpaceId, token: str) -> AsyncGenerator[bytes]:
+    async def _events(
+        self, listener: Listener, epoch: str, head: int, space: SpaceId, token: str
+    ) -> AsyncGenerator[bytes]:
         loop = asyncio.get_running_loop()
         yield _event(head, epoch)
         said_s = looked_s = loop.time()
         while True:
-            moved = await watch.next(CHECK_S)
+            moved = (await listener.next(CHECK_S)).get(space)
             if loop.time() - looked_s >= CHECK_S:
                 looked_s = loop.time()
                 try:
@@ -126,34 +103,6 @@ class Live:
             elif loop.time() - said_s >= THUMP_S:
                 yield b":thump\n\n"
                 said_s = loop.time()
-
-
-class Watch:
-    """What one of them has still to be told."""
-
-    def __init__(self) -> None:
-        self._head, self._news = 0, asyncio.Event()
-
-    def tell(self, head: int) -> None:
-        if head > self._head:
-            self._head = head
-            self._news.set()
-
-    async def next(self, within_s: float | None) -> int | None:
-        """Return the newest head once there is news; None: there was none in time."""
-        try:
-            async with asyncio.timeout(within_s):
-                await self._news.wait()
-        except TimeoutError:
-            return None
-        self._news.clear()
-        return self._head
-
-
-async def _hear(listener: Any, watch: Watch) -> None:
-    while True:
-        for head in (await listener.next()).values():
-            watch.tell(head)
 
 
 def _event(head: int, epoch: str) -> bytes:
