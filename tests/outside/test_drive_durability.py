@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from fathom.blocks.packs import digest_of, pack
-from fathom.engines.keeper import Child, Keeper
+from fathom.engines.keeper import Keeper
 from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
 from fathom.systems import find
@@ -21,37 +19,13 @@ from fathom.systems.drive.api import ROOT, Chunk, Digest, Make, Manifest
 from fathom.web.served import Served
 
 from . import wal
-from .strace import OPTIONS, Call, calls
-from .strangers import program
+from .strace import Call, calls
+from .traced import Traced
 
 FILES = 100
 AT_ONCE = 8  # several, so that one sync covers several commits, as it does in life
 
 pytestmark = [pytest.mark.outside, pytest.mark.slow]
-
-
-class Traced:
-    """A keeper that starts some processes under strace, from their first system call on."""
-
-    def __init__(self, keeper: Keeper, **syscalls: str) -> None:
-        self._keeper, self._syscalls = keeper, syscalls
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._keeper, name)
-
-    def trace(self, name: str) -> Path:
-        return self._keeper.data / f"strace-{name}"
-
-    async def spawn(
-        self, argv: Sequence[str | Path], *, name: str, uid: int | None = None, cwd: Path | None = None, **more: Any
-    ) -> Child:
-        if name in self._syscalls:
-            self.trace(name).touch(mode=0o600)
-            if uid is not None:
-                os.chown(self.trace(name), uid, uid)
-            strace = [program("strace", "strace"), *OPTIONS, "-e", f"trace={self._syscalls[name]}"]
-            argv = [*strace, "-o", self.trace(name), "--", *argv]
-        return await self._keeper.spawn(argv, name=name, uid=uid, cwd=cwd, **more)
 
 
 class File(NamedTuple):
@@ -127,15 +101,7 @@ async def judged(settings: Mapping[str, str]) -> tuple[list[str], list[str]]:
     async with traced_drive(settings) as (drive, truth, traced):
         files = await brought(drive, truth)
         assert len(files) == FILES
-        place: Path = truth._place / "data" / "pg_wal"  # pyright: ignore[reportAttributeAccessIssue]
-        dumper = truth._installation.program("pg_waldump")  # pyright: ignore[reportAttributeAccessIssue]
-        first = min(name for name in os.listdir(place) if len(name) == 24)  # noqa: PTH208
-        dump = await asyncio.create_subprocess_exec(
-            dumper, "--path", place, "--rmgr", "Transaction", first,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        said, _ = await dump.communicate()  # its status is 1: the log of a living server has no proper end
-        commits = wal.records(said.decode().splitlines(), place)
+        commits = await wal.commits(truth)
         with traced.trace("truth").open("rb") as lines:
             writes, syncs = wal.trace(lines)
         told = [wal.Acknowledged(file.name, file.xid, file.told_s) for file in files]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fathom.engines.keeper import Child, Keeper
+from fathom.engines.keeper import Keeper
 from fathom.engines.nats import Nats
 from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
@@ -21,8 +20,7 @@ from fathom.systems import find
 from fathom.web.served import Served
 
 from . import wal
-from .strace import OPTIONS
-from .strangers import program
+from .traced import Traced
 
 POSTS = 200
 AT_ONCE = 8  # several, so that one sync covers several commits, as it does in life
@@ -30,35 +28,14 @@ AT_ONCE = 8  # several, so that one sync covers several commits, as it does in l
 pytestmark = [pytest.mark.outside, pytest.mark.slow]
 
 
-class Traced:
-    """A keeper that starts PostgreSQL under strace, from its first system call on."""
-
-    def __init__(self, keeper: Keeper, trace: Path) -> None:
-        self._keeper, self._trace = keeper, trace
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._keeper, name)
-
-    async def spawn(
-        self, argv: Sequence[str | Path], *, name: str, uid: int | None = None, cwd: Path | None = None, **more: Any
-    ) -> Child:
-        if name == "truth":
-            self._trace.touch(mode=0o600)
-            if uid is not None:
-                os.chown(self._trace, uid, uid)
-            strace = [program("strace", "strace"), *OPTIONS, "-e", f"trace={wal.SYSCALLS}"]
-            argv = [*strace, "-o", self._trace, "--", *argv]
-        return await self._keeper.spawn(argv, name=name, uid=uid, cwd=cwd, **more)
-
-
 @asynccontextmanager
 async def traced_timeline(settings: Mapping[str, str]) -> AsyncIterator[tuple[Any, Postgres, Path]]:
     """Yield a client of a running timeline, its PostgreSQL, and the file of the trace."""
     async with Keeper.open() as keeper:
-        trace = keeper.data / "strace"
         keeper.data.chmod(0o711)  # PostgreSQL's user writes its trace there
+        traced: Any = Traced(keeper, truth=wal.SYSCALLS)
         async with (
-            Postgres.start(Traced(keeper, trace), name="truth", settings=settings) as truth,  # pyright: ignore[reportArgumentType]
+            Postgres.start(traced, name="truth", settings=settings) as truth,
             Redis.start(keeper, name="cache") as cache,
             Nats.start(keeper, name="queue") as queue,
             Objects.start(keeper, name="files") as files,
@@ -69,7 +46,7 @@ async def traced_timeline(settings: Mapping[str, str]) -> AsyncIterator[tuple[An
             ) as served,
             served.client(deadline_s=30.0) as timeline,
         ):
-            yield timeline, truth, trace
+            yield timeline, truth, traced.trace("truth")
 
 
 async def posted(timeline: Any, truth: Postgres) -> list[wal.Acknowledged]:
@@ -96,15 +73,7 @@ async def judged(settings: Mapping[str, str]) -> tuple[list[str], int]:
     async with traced_timeline(settings) as (timeline, truth, trace):
         told = await posted(timeline, truth)
         assert len(told) == POSTS
-        place: Path = truth._place / "data" / "pg_wal"  # pyright: ignore[reportAttributeAccessIssue]
-        program = truth._installation.program("pg_waldump")  # pyright: ignore[reportAttributeAccessIssue]
-        first = min(name for name in os.listdir(place) if len(name) == 24)  # noqa: PTH208
-        dump = await asyncio.create_subprocess_exec(
-            program, "--path", place, "--rmgr", "Transaction", first,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        said, _ = await dump.communicate()  # its status is 1: the log of a living server has no proper end
-        commits = wal.records(said.decode().splitlines(), place)
+        commits = await wal.commits(truth)
         with trace.open("rb") as lines:
             writes, syncs = wal.trace(lines)
         return wal.uncovered(told, commits, writes, syncs), len(syncs)

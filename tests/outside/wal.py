@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .strace import calls, plain
 
-__all__ = ["SYSCALLS", "Acknowledged", "Record", "Sync", "Write", "records", "trace", "uncovered"]
+__all__ = ["SYSCALLS", "Acknowledged", "Record", "Sync", "Write", "commits", "records", "trace", "uncovered"]
 
 SYSCALLS = "pwrite64,fdatasync,fsync"
 SEGMENT_BYTES = 16 * 1024 * 1024
@@ -149,3 +151,15 @@ def _segment(path: bytes) -> int | None:
     if found is None:
         return None
     return int(found[2], 16) * (0x1_0000_0000 // SEGMENT_BYTES) + int(found[3], 16)
+
+
+async def commits(truth: Any) -> dict[int, Record]:
+    """Return the commits in the log of a PostgreSQL of ours by transaction, as its own pg_waldump tells them."""
+    place: Path = truth._place / "data" / "pg_wal"
+    first = min(name for name in os.listdir(place) if len(name) == 24)  # noqa: PTH208
+    dump = await asyncio.create_subprocess_exec(
+        truth._installation.program("pg_waldump"), "--path", place, "--rmgr", "Transaction", first,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    said, _ = await dump.communicate()  # its status is 1: the log of a living server has no proper end
+    return records(said.decode().splitlines(), place)
