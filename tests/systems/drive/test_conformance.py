@@ -301,11 +301,13 @@ class Twins:
         match what:
             case "file":
                 it = self.manifest(session)
-                return Make(parent=parent, name=name, manifest=it, modified_ms=len(before), key=key)
+                program = dice.random() < 0.3
+                return Make(parent=parent, name=name, manifest=it, modified_ms=len(before), key=key, executable=program)
             case "folder":
                 return Make(parent=parent, name=name, key=key)
             case "put":
-                return Put(node=node, version=version, manifest=self.manifest(session), modified_ms=5, key=key)
+                said, program = self.manifest(session), dice.choice([None, None, None, False, True])
+                return Put(node=node, version=version, manifest=said, modified_ms=5, key=key, executable=program)
             case "move":
                 return Move(node=node, parent=parent, name=name, key=key)
             case "drop":

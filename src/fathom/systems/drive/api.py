@@ -106,14 +106,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     chunks: list[Chunk] = []
 
 
-class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Content(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """What a file holds: equal for equal bytes that were cut alike. `digest` is made of those of its chunks.
 
     `digest`: SHA-256 over each chunk's digest (32 bytes) and size (8 bytes, big-endian), one after the other.
+    `executable`: whoever may read it may also start it, as POSIX systems say it of programs.
     """
 
     digest: Digest
     size: int
+    executable: bool = False
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -151,15 +153,17 @@ class Make(_Edit, frozen=True, kw_only=True, omit_defaults=True, tag="make"):
     name: str
     manifest: Manifest | None = None
     modified_ms: int = 0
+    executable: bool = False
 
 
 class Put(_Edit, frozen=True, kw_only=True, omit_defaults=True, tag="put"):
-    """Let a file hold something else, if it is still at this version."""
+    """Let a file hold something else, if it is still at this version; `executable` as before, if nothing is said."""
 
     node: NodeId
     version: int
     manifest: Manifest
     modified_ms: int = 0
+    executable: bool | None = None
 
 
 class Move(_Edit, frozen=True, kw_only=True, omit_defaults=True, tag="move"):

@@ -58,9 +58,9 @@ class Tree:
     async def seen(self) -> dict[str, Seen]:
         return {seen.name: seen for seen in (await self.files.scan(lambda path, id: True)).seen}
 
-    async def placed(self, name: str, data: bytes, instead: Stat | None = None) -> Stat:
+    async def placed(self, name: str, data: bytes, instead: Stat | None = None, *, program: bool = False) -> Stat:
         await self.files.write("temp", 0, data)
-        await self.files.seal("temp", 5_000_000)
+        await self.files.seal("temp", 5_000_000, program)
         return await self.files.place("temp", (name,), ROOT, instead)  # type: ignore[arg-type]
 
 
@@ -78,7 +78,7 @@ async def tree(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 async def test_a_file_comes_whole_and_has_the_time_that_it_was_given(tree: Tree):
     await tree.files.write("temp", 3, b"456")
     await tree.files.write("temp", 0, b"123")
-    await tree.files.seal("temp", 5_000_000)
+    await tree.files.seal("temp", 5_000_000, False)
     stat = await tree.files.place("temp", ("a",), ROOT, None)  # type: ignore[arg-type]
     assert stat.mtime_ns == 5_000_000 and stat.size == 6
     assert await tree.files.read(("a",), 0, 100) == (stat, b"123456")
@@ -108,6 +108,15 @@ async def test_a_file_is_replaced_only_as_it_was(tree: Tree):
     assert data == b"2"
     now = await tree.placed("a", b"3", stat)
     assert now.id != stat.id and (await tree.files.read(("a",), 0, 9))[1] == b"3"
+
+
+async def test_a_program_can_be_started_and_is_none_any_more_when_it_is_replaced_so(tree: Tree):
+    stat = await tree.placed("a", b"#!/bin/sh", program=True)
+    assert stat.executable and (await tree.seen())["a"].stat.executable
+    assert (await tree.files.read(("a",), 0, 9))[0] == stat
+    stat = await tree.placed("a", b"words", stat)
+    assert not stat.executable
+    assert (await tree.placed("a", b"#!/bin/sh", stat, program=True)).executable
 
 
 async def test_a_file_is_removed_only_as_it_was_and_a_folder_only_empty(tree: Tree):

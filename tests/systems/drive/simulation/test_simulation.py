@@ -72,6 +72,7 @@ RARE = (
     "a client halted, and said why",
     "another epoch met local edits",
     "somebody changed only the letters' case",
+    "somebody changed only whether a file may be started",
     "somebody saved by renaming",
     "somebody swapped two files",
     "somebody was at it in the same moment",

@@ -29,6 +29,8 @@ _BINARY = getattr(os, "O_BINARY", 0)
 class Disk:
     """The tree below `root` (see `core.files.Files`)."""
 
+    executables = os.name != "nt"
+
     def __init__(self, root: File, *, grain_ns: int = 20_000_000) -> None:
         self._text = str(root)
         self._temp = File(root) / TEMP
@@ -51,8 +53,8 @@ class Disk:
     async def write(self, temp: str, offset: int, data: bytes) -> None:
         await asyncio.to_thread(self._write, temp, offset, data)
 
-    async def seal(self, temp: str, mtime_ns: int) -> None:
-        await asyncio.to_thread(self._seal, temp, mtime_ns)
+    async def seal(self, temp: str, mtime_ns: int, executable: bool) -> None:
+        await asyncio.to_thread(self._seal, temp, mtime_ns, executable)
 
     async def discard(self, temp: str) -> None:
         await asyncio.to_thread((self._temp / temp).unlink, missing_ok=True)
@@ -85,7 +87,8 @@ class Disk:
         device = "" if found.st_dev == self._device else f"{found.st_dev}:"
         id = f"{_LETTERS[kind]}{device}{found.st_ino}"
         size = found.st_size if kind == "file" else 0
-        return Stat(id, kind, size, found.st_mtime_ns, found.st_ctime_ns)
+        executable = self.executables and kind == "file" and bool(found.st_mode & modes.S_IXUSR)
+        return Stat(id, kind, size, found.st_mtime_ns, found.st_ctime_ns, executable)
 
     def _stat(self, path: Path) -> Stat | None:
         try:
@@ -156,9 +159,11 @@ class Disk:
         finally:
             os.close(opened)
 
-    def _seal(self, temp: str, mtime_ns: int) -> None:
+    def _seal(self, temp: str, mtime_ns: int, executable: bool) -> None:
         opened = os.open(self._temp / temp, os.O_RDWR | _BINARY)
         try:
+            if executable and self.executables:
+                os.fchmod(opened, _started(os.fstat(opened).st_mode, True))
             os.utime(opened if os.utime in os.supports_fd else self._temp / temp, ns=(mtime_ns, mtime_ns))
             _flush(opened)
         finally:
@@ -174,11 +179,23 @@ class Disk:
             if found is None:
                 raise Changed
             with contextlib.suppress(OSError):
-                os.chmod(source, modes.S_IMODE(found.st_mode))  # noqa: PTH101
+                self._as_open(source, found.st_mode)
             if self._stat(to) != instead:
                 raise Changed
             os.replace(source, self._at(to))  # noqa: PTH105
         return self._must(to)
+
+    def _as_open(self, source: str, mode: int) -> None:
+        """Let a file be as open to others as the one in whose place it comes, durable; but started if it may be."""
+        own = os.lstat(source).st_mode
+        wanted = _started(mode, bool(own & modes.S_IXUSR)) if self.executables else modes.S_IMODE(mode)
+        if modes.S_IMODE(own) != wanted:
+            os.chmod(source, wanted)  # noqa: PTH101
+            opened = os.open(source, os.O_RDWR | _BINARY)
+            try:
+                _flush(opened)  # else a power cut gives back what was, and that looks like a wish of somebody's
+            finally:
+                os.close(opened)
 
     def _move(self, path: Path, id: str, to: Path, parent: str) -> Stat:
         self._is_in(to, parent)
@@ -253,6 +270,12 @@ def flush_folder(folder: str | File) -> None:
         _flush(opened)
     finally:
         os.close(opened)
+
+
+def _started(mode: int, executable: bool) -> int:
+    """Return the bits of a file that everybody who may read it may start, or nobody."""
+    mode = modes.S_IMODE(mode) & ~0o111
+    return mode | (mode & 0o444) >> 2 if executable else mode
 
 
 def _flush(opened: int) -> None:

@@ -6,6 +6,7 @@ from fathom.blocks.reconcile import ROOT
 from fathom.errors import Refusal
 
 from ..api import Changes, Cursor, Node
+from ..core.contents import word
 from ..core.state import Known
 from .place import Away, Place, Tell, under_way
 
@@ -112,7 +113,7 @@ def _set_back(known: Known, nodes: dict[int, Node]) -> None:
         if node.seq < mark.seq:
             tie = tie._replace(parent=node.parent or ROOT, name=node.name)
         if node.content is not None and node.version < mark.version:
-            tie = tie._replace(content=node.content.digest)
+            tie = tie._replace(content=word(node.content))
         known.tie(tie, node)
     for key in list(known.asked):
         known.answered(key)  # it speaks of ids that may be others' now

@@ -8,10 +8,13 @@ from collections.abc import Coroutine, Iterable
 from hashlib import sha256
 from typing import Any
 
+from msgspec.structs import replace
+
 from fathom.blocks.reconcile import ROOT, Agree, Aside, Cut, Drop, Make, Move, Op, Put, Tie
 from fathom.errors import Refusal
 
 from ..api import Chunk, Content, Manifest, NodeId
+from ..core.contents import word, word_of
 from ..core.files import Changed, Files, Path, Seen, Stat
 from ..core.state import Coming, Hashed, Known
 from ..model.checks import content_of
@@ -165,8 +168,7 @@ class Here:
 
     def _tie(self, local: str, source: object) -> Tie:
         node = self._known.remote[_number(source)]
-        content = node.content.digest if node.content else None
-        return Tie(local, source, node.parent or ROOT, node.name, content)
+        return Tie(local, source, node.parent or ROOT, node.name, word_of(node))
 
     async def _move(self, id: str, parent: object, name: str) -> None:
         seen, path = self._local.seen.get(id), self._local.path(id)
@@ -215,13 +217,13 @@ class Here:
         manifest = await under_way(
             self._place.drive.manifest(self._place.user, self._place.space, NodeId(node.id), node.version)
         )
-        content = content_of(manifest.chunks)
+        content = replace(content_of(manifest.chunks), executable=node.content.executable)
         if content != node.content:
             raise Changed("the drive holds something else by now")
         temp = f"{node.id}-{node.version}-{next(self._numbers)}"
         try:
             await self._write(temp, manifest)
-            await self._files.seal(temp, node.modified_ms * 1_000_000)
+            await self._files.seal(temp, node.modified_ms * 1_000_000, content.executable)
             above = self._local.path(parent)
             stat = await self._files.place(temp, (*above, name), str(parent), instead)
         except BaseException:
@@ -231,20 +233,20 @@ class Here:
         self._placed(op, Seen(str(parent), name, stat), manifest, content, before)
 
     def _placed(self, op: Make | Put, seen: Seen, manifest: Manifest, content: Content, before: Seen | None) -> None:
-        stat = seen.stat
+        stat, held = seen.stat, word(content)
         if isinstance(op, Put) and self._local.seen.get(str(op.id)) is before:  # else its inode came again already
             self._known.forget(str(op.id))
             self._local.remove(op.id)
         self._known.hashed(
             stat.id,
-            Hashed(stat.size, stat.mtime_ns, stat.ctime_ns, 0, content.digest, manifest.cutting, manifest.chunks),
+            Hashed(stat.size, stat.mtime_ns, stat.ctime_ns, 0, held, manifest.cutting, manifest.chunks),
         )
         if isinstance(op, Put):
             tie = self._known.ties.of_local[op.id]
-            self._ties.append(tie._replace(local=stat.id, content=content.digest))
+            self._ties.append(tie._replace(local=stat.id, content=held))
         else:
             self._ties.append(self._tie(stat.id, op.source))
-        self._local.put(stat.id, seen, content.digest)
+        self._local.put(stat.id, seen, held)
         self._holds(stat.id, manifest.chunks)
 
     def _holds(self, id: str, chunks: list[Chunk]) -> None:

@@ -7,12 +7,15 @@ from collections import defaultdict
 from collections.abc import Hashable
 from hashlib import sha256
 
+from msgspec.structs import replace
+
 from fathom.blocks.chunking import Cutting
 from fathom.blocks.names import elsewhere, key, refused
 from fathom.blocks.reconcile import ROOT, Node
 from fathom.errors import EXIT_BROKE, FathomError
 
 from ..api import Chunk, Digest
+from ..core.contents import is_executable, word
 from ..core.files import Changed, Files, Path, Scan, Seen, Stat
 from ..core.ignore import IGNORE, Rules
 from ..core.state import Hashed, Known
@@ -184,8 +187,10 @@ async def _contents(local: Local, hashing: list[str], files: Files, known: Known
 
     async def one(id: str) -> None:
         seen, path, why = local.seen[id], local.path(id), ""
+        tie = known.ties.of_local.get(id)
+        program = seen.stat.executable if files.executables else tie is not None and is_executable(tie.content)
         try:
-            hashed = await _hashed(files, path, seen.stat, known.files.get(id), known.about.cutting, knobs)
+            hashed = await _hashed(files, path, seen.stat, known.files.get(id), known.about.cutting, program, knobs)
         except OSError as fault:
             hashed, why = None, fault.strerror or repr(fault)
         if hashed is not None:
@@ -199,7 +204,6 @@ async def _contents(local: Local, hashing: list[str], files: Files, known: Known
         else:
             local.busy.add(id)
             tell("busy", "/".join(path))
-        tie = known.ties.of_local.get(id)
         if tie is None:
             local.remove(id)
         else:
@@ -209,20 +213,20 @@ async def _contents(local: Local, hashing: list[str], files: Files, known: Known
 
 
 async def _hashed(
-    files: Files, path: Path, stat: Stat, before: Hashed | None, cutting: str, knobs: Knobs
+    files: Files, path: Path, stat: Stat, before: Hashed | None, cutting: str, program: bool, knobs: Knobs
 ) -> Hashed | None:
     """Read a file; None if it changed meanwhile.
 
     One that was cut in another way is cut so again: if it still holds the same it is not another file for that.
     """
     if before is not None and before.cutting != cutting:
-        hashed = await _cut(files, path, stat, before.cutting, knobs)
-        if hashed is None or hashed.content == before.content:
+        hashed = await _cut(files, path, stat, before.cutting, program, knobs)
+        if hashed is None or hashed.chunks == before.chunks:
             return hashed
-    return await _cut(files, path, stat, cutting, knobs)
+    return await _cut(files, path, stat, cutting, program, knobs)
 
 
-async def _cut(files: Files, path: Path, stat: Stat, cutting: str, knobs: Knobs) -> Hashed | None:
+async def _cut(files: Files, path: Path, stat: Stat, cutting: str, program: bool, knobs: Knobs) -> Hashed | None:
     at_ns, way = files.now_ns(), Cutting.of(cutting)
     chunks: list[Chunk] = []
     rest, offset = b"", 0
@@ -241,8 +245,8 @@ async def _cut(files: Files, path: Path, stat: Stat, cutting: str, knobs: Knobs)
         rest = rest[end:]
         if last:
             break
-    content = content_of(chunks)
-    return Hashed(stat.size, stat.mtime_ns, stat.ctime_ns, at_ns, content.digest, cutting, chunks)
+    content = word(replace(content_of(chunks), executable=program))
+    return Hashed(stat.size, stat.mtime_ns, stat.ctime_ns, at_ns, content, cutting, chunks)
 
 
 def _take(way: Cutting, data: bytes, last: bool, chunks: list[Chunk]) -> int:

@@ -15,6 +15,7 @@ from fathom.errors import EXIT_BROKE, FathomError
 
 from ..api import ROOT as TOP
 from ..api import Node as RemoteNode
+from ..core.contents import bytes_of, eased, word_of
 from ..core.files import Files
 from ..core.state import Known
 from .fetch import fetch
@@ -90,7 +91,9 @@ class Syncer:
         here = Here(self._place, self._files, known, local, self._knobs, self._tell)
         hindered: dict[str, str] = {local.name(id): "it is being written" for id in local.busy}
         for _ in range(self._knobs.rounds):
-            ops = plan(local.tree, remote_tree(known), list(known.ties), aside_of(known.about.device))
+            theirs_now = remote_tree(known)
+            ours_now, ties = eased(local.tree, theirs_now, known.ties)
+            ops = plan(ours_now, theirs_now, ties, aside_of(known.about.device))
             if not ops:
                 report.rest = not (done or local.busy or hindered)
                 break
@@ -133,7 +136,7 @@ class Syncer:
             if isinstance(op, AsideOp):
                 mine = local.tree[op.id].content
                 theirs = [self._known.remote[op.cut]] if isinstance(op.cut, int) else self._named(op.id, local)
-                same = any(node.content is not None and node.content.digest == mine for node in theirs)
+                same = any(node.content is not None and node.content.digest == bytes_of(mine) for node in theirs)
                 self._tell("equal contents in conflict" if same else "conflict", local.name(op.id))
                 tie = self._known.ties.of_local.get(op.id)
                 if tie is not None and tie.name != local.tree[op.id].name:
@@ -159,18 +162,15 @@ class Syncer:
 
 def remote_tree(known: Known) -> dict[Hashable, Node]:
     """Return the drive's tree as it is planned with."""
-    return {
-        id: Node(node.parent or ROOT, node.name, node.content.digest if node.content else None)
-        for id, node in known.remote.items()
-    }
+    return {id: Node(node.parent or ROOT, node.name, word_of(node)) for id, node in known.remote.items()}
 
 
 def aside_of(device: str) -> Callable[[str, str | None, int], str]:
     """Return how a device calls what it sets aside: the same name for the same content, and never the one it has."""
 
     def called(name: str, content: str | None, n: int) -> str:
-        version = content if content and not n else sha256(f"{content or name}/{n}".encode()).hexdigest()
-        return conflicted(name, device, version)
+        held = bytes_of(content)
+        return conflicted(name, device, held if held and not n else sha256(f"{held or name}/{n}".encode()).hexdigest())
 
     def aside(name: str, content: str | None, n: int) -> str:
         found = called(name, content, n)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from fathom.errors import Refusal
 from .. import api
 from ..api import CHUNKS_MAX, Chunk, Edit, Manifest, NodeId, SessionId
 from ..api import ROOT as TOP
+from ..core.contents import is_executable
 from ..core.files import Changed, Files, Stat
 from ..core.state import Asked, Hashed, Known
 from .look import Local
@@ -71,8 +72,9 @@ class There:
                 hashed, stat = found
                 manifest = Manifest(cutting=hashed.cutting, chunks=hashed.chunks)
                 edit = api.Make(
-                    key=self._mint(), parent=_id(parent), name=name, manifest=manifest, modified_ms=_ms(stat)
-                )
+                    key=self._mint(), parent=_id(parent), name=name, manifest=manifest, modified_ms=_ms(stat),
+                    executable=is_executable(content),
+                )  # fmt: skip
                 return Wish(edit, str(source), content, hashed)
             case Put(_, id, content, _):
                 source, node = known.ties.of_remote[id].local, known.remote[_id(id)]
@@ -82,8 +84,9 @@ class There:
                 hashed, stat = found
                 manifest = Manifest(cutting=hashed.cutting, chunks=hashed.chunks)
                 edit = api.Put(
-                    key=self._mint(), node=node.id, version=node.version, manifest=manifest, modified_ms=_ms(stat)
-                )
+                    key=self._mint(), node=node.id, version=node.version, manifest=manifest, modified_ms=_ms(stat),
+                    executable=is_executable(content),
+                )  # fmt: skip
                 return Wish(edit, str(source), content, hashed)
             case Move(_, id, parent, name):
                 return Wish(api.Move(key=self._mint(), node=_id(id), parent=_id(parent), name=name))
@@ -152,7 +155,7 @@ class There:
         drive, user = self._place.drive, self._place.user
         session = await under_way(drive.begin(user, self._place.space, chunks))
         needed = set(session.needed)
-        gone: set[str] = set()
+        gone, sent = set[str](), set[str]()
         packs: list[list[tuple[Wish, int, Chunk]]] = [[]]
         size = 0
         for wish in batch:
@@ -176,16 +179,23 @@ class There:
                 renewed_s = clock()
                 await under_way(drive.renew(user, session.id))
                 self._tell("renewed", session.id)
-            found: list[bytes] = []
-            for wish, at, chunk in parts:
-                data = await self._read(wish, at, chunk, local)
-                if data is None:
-                    gone.add(chunk.digest)
-                else:
-                    found.append(data)
-            if found:
-                await under_way(drive.give(user, session.id, pack(found)))
-                self._tell("given", str(sum(map(len, found))))
+            found = [(chunk, data) async for chunk, data in self._pieces(parts, local)]
+            try:
+                await send(found)
+            except Refusal as refusal:
+                if refusal.code != "invalid":
+                    raise
+                await send([it for it in found if sha256(it[1]).hexdigest() == it[0].digest])
+            gone.update({chunk.digest for _, _, chunk in parts} - sent)
+
+        async def send(found: list[tuple[Chunk, memoryview]]) -> None:
+            if not found:
+                return
+            # What they are was found out when they were read first; whoever takes them proves it.
+            body = pack((data for _, data in found), (bytes.fromhex(chunk.digest) for chunk, _ in found))
+            await under_way(drive.give(user, session.id, body))
+            sent.update(chunk.digest for chunk, _ in found)
+            self._tell("given", str(sum(chunk.size for chunk, _ in found)))
 
         await several(self._knobs.packs, [lambda parts=parts: give(parts) for parts in packs if parts])
         kept: list[Wish] = []
@@ -196,14 +206,20 @@ class There:
                 kept.append(wish)
         return kept, session.id
 
-    async def _read(self, wish: Wish, at: int, chunk: Chunk, local: Local) -> bytes | None:
-        """Read a chunk of a file; None if the file is not what it was when it was hashed."""
-        try:
-            stat, data = await self._files.read(local.path(wish.local), at, chunk.size)
-        except (OSError, Changed):
-            return None
-        same = stat == local.seen[wish.local].stat and sha256(data).hexdigest() == chunk.digest
-        return data if same else None
+    async def _pieces(
+        self, parts: list[tuple[Wish, int, Chunk]], local: Local
+    ) -> AsyncIterator[tuple[Chunk, memoryview]]:
+        """Read chunks, in one go those that lie side by side; none of a file that is not what it was."""
+        for run in _runs(parts):
+            (wish, begin, _), (_, last, chunk) = run[0], run[-1]
+            try:
+                stat, data = await self._files.read(local.path(wish.local), begin, last + chunk.size - begin)
+            except (OSError, Changed):
+                continue
+            if stat == local.seen[wish.local].stat:
+                view = memoryview(data)
+                for _, at, chunk in run:
+                    yield chunk, view[at - begin : at - begin + chunk.size]
 
     async def _ask(self, asked: list[Asked], *, again: bool = False) -> int:
         """Commit; then remember what was done, and that it is no question any more."""
@@ -259,6 +275,18 @@ class There:
                 known.untie(node.id)
             case _:
                 pass
+
+
+def _runs(parts: list[tuple[Wish, int, Chunk]]) -> Iterator[list[tuple[Wish, int, Chunk]]]:
+    """Give the chunks of one file that follow one another together."""
+    run: list[tuple[Wish, int, Chunk]] = []
+    for part in parts:
+        if run and not (part[0] is run[-1][0] and part[1] == run[-1][1] + run[-1][2].size):
+            yield run
+            run = []
+        run.append(part)
+    if run:
+        yield run
 
 
 def _id(id: object) -> NodeId:

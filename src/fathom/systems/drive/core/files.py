@@ -21,7 +21,8 @@ class Stat(NamedTuple):
     """What is known of something without reading it.
 
     `id` outlives a rename: a letter for the kind and the inode, with the device where it is not the folder's own
-    (numbers of devices differ from boot to boot). It is what it was only if all of this is equal.
+    (numbers of devices differ from boot to boot). It is what it was only if all of this is equal. `executable` says
+    nothing where a disk knows of no such thing (`Files.executables`).
     """
 
     id: str
@@ -29,6 +30,7 @@ class Stat(NamedTuple):
     size: int
     mtime_ns: int
     ctime_ns: int
+    executable: bool = False
 
 
 class Seen(NamedTuple):
@@ -57,6 +59,8 @@ class Files(Protocol):
     Who expects and who writes are one call, with nothing between them. All else that fails is an OSError.
     """
 
+    executables: bool  # whether files can be told to be programs there
+
     def now_ns(self) -> int:
         """Return the time by the clock that files are stamped with."""
         ...
@@ -77,7 +81,7 @@ class Files(Protocol):
         """Write a piece of a file that is nobody's yet."""
         ...
 
-    async def seal(self, temp: str, mtime_ns: int) -> None:
+    async def seal(self, temp: str, mtime_ns: int, executable: bool) -> None:
         """Make such a file durable as it is."""
         ...
 

@@ -50,7 +50,10 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hashed(msgspec.Struct, frozen=True, array_like=True):
-    """What a local file held when it was read, and what was known of it then. `at_ns` is before the reading began."""
+    """What a local file held when it was read, and what was known of it then. `at_ns` is before the reading began.
+
+    `content` is its word (`core.contents`).
+    """
 
     size: int
     mtime_ns: int

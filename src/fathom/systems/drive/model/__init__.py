@@ -292,7 +292,7 @@ class DriveModel(Programs):
 
     def _do(self, place: Place, edit: Edit, lease: Lease | None, device: str) -> Outcome:
         match edit:
-            case Make(parent=parent, name=name, manifest=manifest, modified_ms=modified_ms):
+            case Make(parent=parent, name=name, manifest=manifest, modified_ms=modified_ms, executable=executable):
                 content = self._content(place, manifest, lease)
                 self._folder(place, parent)
                 if len(place.above(parent)) >= DEPTH_MAX:
@@ -302,13 +302,19 @@ class DriveModel(Programs):
                 place.last_id += 1
                 node = Node(id=NodeId(place.last_id), parent=parent, name=name, seq=0, modified_ms=modified_ms)
                 if content is not None:
+                    content = msgspec.structs.replace(content, executable=executable)
                     node = msgspec.structs.replace(node, version=1, content=content)
                 return self._write(place, node, device, manifest)
-            case Put(node=id, version=version, manifest=manifest, modified_ms=modified_ms):
+            case Put(node=id, version=version, manifest=manifest, modified_ms=modified_ms, executable=executable):
                 node = self._live(place, id)
                 content = self._content(place, manifest, lease)
                 if node.content is None:
                     raise Refusal("invalid", "a folder holds no bytes of its own")
+                assert content is not None
+                as_before = executable is None
+                content = msgspec.structs.replace(
+                    content, executable=node.content.executable if as_before else executable
+                )
                 if node.content == content:
                     return Outcome(node=node)
                 if node.version != version and not self._overwrites:

@@ -162,7 +162,7 @@ class Sheet:
         self._last_id += 1
         node = Node(id=NodeId(self._last_id), parent=edit.parent, name=edit.name, seq=0, modified_ms=edit.modified_ms)
         if content is not None:
-            node = replace(node, version=1, content=content)
+            node = replace(node, version=1, content=replace(content, executable=edit.executable))
         return self._write(node, edit.manifest)
 
     def _put(self, edit: Put, said: Content | Refusal | None) -> Outcome:
@@ -170,6 +170,8 @@ class Sheet:
         content = self._checked(edit.manifest, said)
         if node.content is None:
             raise Refusal("invalid", "a folder holds no bytes of its own")
+        executable = node.content.executable if edit.executable is None else edit.executable
+        content = replace(content, executable=executable)
         if node.content == content:
             return Outcome(node=node)
         if node.version != edit.version and not self._admits(node.version, edit.version):

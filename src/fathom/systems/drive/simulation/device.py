@@ -13,6 +13,7 @@ from fathom.sim.world import World
 from ..client.folder import minted
 from ..client.place import Away, Knobs, Place
 from ..client.sync import Report, Syncer
+from ..core.contents import bytes_of
 from ..core.files import Path
 from ..core.state import About, Batch, Facts, Known
 from .door import CUTTING, Door, Server
@@ -196,7 +197,9 @@ class Device:
     def _edited(self, known: Known) -> bool:
         """Tell whether somebody changed anything here that the drive was never told of."""
         there = {f"f{inode.number}": inode.data for _, inode in self.medium.walk() if inode.entries is None}
-        return any(self.ledger.digest(data) not in {tie.content for tie in known.ties} for data in there.values())
+        return any(
+            self.ledger.digest(data) not in {bytes_of(tie.content) for tie in known.ties} for data in there.values()
+        )
 
     def _told(self, what: str, whom: str) -> None:
         self.world.trace.note(self.world.now_ns, what, self.name, whom)

@@ -35,6 +35,7 @@ class Files:
 
     def __init__(self, medium: Medium, life: Life) -> None:
         self._medium, self._life = medium, life
+        self.executables = medium.executables
 
     def now_ns(self) -> int:
         return self._medium.now_ns()
@@ -83,10 +84,10 @@ class Files:
         inode.data = inode.data[:offset].ljust(offset, b"\0") + data + inode.data[offset + len(data) :]
         inode.kept = False
 
-    async def seal(self, temp: str, mtime_ns: int) -> None:
+    async def seal(self, temp: str, mtime_ns: int, executable: bool) -> None:
         await self._life.point("seal")
         inode = self._medium.temps[temp]
-        inode.mtime_ns, inode.kept = mtime_ns, True
+        inode.mtime_ns, inode.kept, inode.executable = mtime_ns, True, executable and self.executables
 
     async def discard(self, temp: str) -> None:
         await self._life.point("discard")

@@ -11,7 +11,7 @@ from .device import Device
 from .door import Server
 from .ledger import Ledger
 
-__all__ = ["judged", "remote_tree"]
+__all__ = ["judged", "remote_programs", "remote_tree"]
 
 
 def remote_tree(server: Server) -> dict[Path, bytes | None]:
@@ -30,6 +30,20 @@ def remote_tree(server: Server) -> dict[Path, bytes | None]:
     return found
 
 
+def remote_programs(server: Server) -> set[Path]:
+    """Return which files of the drive may be started."""
+    place = server.place()
+    found: set[Path] = set()
+    for node in place.nodes.values():
+        if not node.gone and node.content is not None and node.content.executable:
+            path: Path = (node.name,)
+            above = node.parent
+            while above:
+                path, above = (place.nodes[above].name, *path), place.nodes[above].parent
+            found.add(path)
+    return found
+
+
 def judged(server: Server, devices: Sequence[Device], ledger: Ledger, kind: str) -> Iterator[str]:
     """Give a sentence for everything that is not as it must be."""
     yield from ledger.broken
@@ -37,6 +51,8 @@ def judged(server: Server, devices: Sequence[Device], ledger: Ledger, kind: str)
     for device in devices:
         if (tree := device.medium.tree()) != remote:
             yield f"the tree of {device.name} is not the drive's: {_differing(tree, remote)}"
+        if device.medium.executables and (programs := device.medium.programs()) != (wanted := remote_programs(server)):
+            yield f"other files may be started on {device.name} than on the drive: {sorted(programs ^ wanted)[:3]}"
     folded = [(path[:-1], key(path[-1])) for path in remote]
     if len(folded) > len(set(folded)):
         yield "two names in one folder are one elsewhere"

@@ -19,19 +19,20 @@ SKEW_NS = 123_457  # so that a stamp is no whole millisecond: those are of coars
 class Inode:
     """A file with its data, or a folder with its entries: key of the name → name and inode."""
 
-    __slots__ = ("ctime_ns", "data", "entries", "kept", "mtime_ns", "number")
+    __slots__ = ("ctime_ns", "data", "entries", "executable", "kept", "mtime_ns", "number")
 
     def __init__(self, number: int, now_ns: int, folder: bool) -> None:
         self.number = number
         self.mtime_ns = self.ctime_ns = now_ns
         self.entries: dict[str, tuple[str, Inode]] | None = {} if folder else None
         self.data = b""
+        self.executable = False
         self.kept = False  # its data is durable
 
     def stat(self) -> Stat:
         if self.entries is not None:
             return Stat(f"d{self.number}", "folder", 0, self.mtime_ns, self.ctime_ns)
-        return Stat(f"f{self.number}", "file", len(self.data), self.mtime_ns, self.ctime_ns)
+        return Stat(f"f{self.number}", "file", len(self.data), self.mtime_ns, self.ctime_ns, self.executable)
 
 
 class Medium:
@@ -39,12 +40,13 @@ class Medium:
 
     Names become durable in that order, all up to the one that a sync was for (as in a journal of ext4 or XFS). What
     people do is durable at once: it is the client that this world is about. `folds`: names that differ in case are
-    one, as on a Mac.
+    one, as on a Mac or on Windows.
     """
 
     def __init__(self, world: World, name: str, *, folds: bool = False) -> None:
         self._world, self._dice = world, world.dice(f"medium/{name}")
         self._folds = folds
+        self.executables = not folds or self._dice.random() < 0.5  # Macs know which files are programs
         self._last, self._free = 1, list[int]()
         self._undo: list[Callable[[], None]] = []
         self.root = Inode(1, self.stamp(), True)
@@ -90,6 +92,10 @@ class Medium:
 
     def tree(self) -> dict[Path, bytes | None]:
         return {path: None if inode.entries is not None else inode.data for path, inode in self.walk()}
+
+    def programs(self) -> set[Path]:
+        """Return which files may be started."""
+        return {path for path, inode in self.walk() if inode.executable}
 
     # Changing --------------------------------------------------------------------------------------------------------
 

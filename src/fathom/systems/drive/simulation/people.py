@@ -20,7 +20,7 @@ FOLDERS = ("f", "g", "h", "F")
 WEIGHTS = {
     "make": 14, "rewrite": 12, "append": 8, "save": 8, "slowly": 6, "rename": 10, "swap": 4, "into": 8, "delete": 8,
     "remove": 5, "folder": 7, "recreate": 4, "case": 5, "touch": 3, "copy": 4, "alike": 3, "sneak": 3, "nest": 4,
-    "fill": 6,
+    "fill": 6, "chmod": 3,
 }  # fmt: skip
 
 
@@ -269,6 +269,14 @@ class Person:
     def _touch(self) -> None:
         if (path := self._file()) and (inode := self._medium.find(path)) is not None:
             inode.mtime_ns = inode.ctime_ns = self._medium.stamp()
+
+    def _chmod(self) -> None:
+        """Say of a file that it may be started, or that it may not."""
+        if self._medium.executables and (path := self._file()) and (inode := self._medium.find(path)) is not None:
+            inode.executable = not inode.executable
+            inode.ctime_ns = self._medium.stamp()
+            self._did("lets start" if inode.executable else "lets nobody start", path)
+            self._world.reached("somebody changed only whether a file may be started")
 
     def _copy(self) -> None:
         if (path := self._file()) and (to := self._free(NAMES)) and (inode := self._medium.find(path)) is not None:

@@ -15,8 +15,8 @@ __all__ = ["ID_MAX", "NODE_COLUMNS", "NODE_FIELDS", "known_id", "node_of", "row_
 
 ID_MAX = (1 << 63) - 1
 NODE_FIELDS = (
-    "space", "id", "parent", "name", "key", "seq", "version", "digest", "size", "modified_ms", "at_ms", "device",
-    "gone",
+    "space", "id", "parent", "name", "key", "seq", "version", "digest", "size", "executable", "modified_ms",
+    "at_ms", "device", "gone",
 )  # fmt: skip
 NODE_COLUMNS = ", ".join(f"n.{field}" for field in NODE_FIELDS[1:] if field != "key")
 
@@ -35,7 +35,7 @@ def node_of(row: asyncpg.Record) -> Node:
         name=row["name"],
         seq=row["seq"],
         version=row["version"],
-        content=None if digest is None else Content(Digest(digest.hex()), row["size"]),
+        content=None if digest is None else Content(Digest(digest.hex()), row["size"], row["executable"]),
         modified_ms=row["modified_ms"],
         at_ms=row["at_ms"],
         device=row["device"],
@@ -56,6 +56,7 @@ def row_of(space: SpaceId, node: Node) -> tuple[Any, ...]:
         node.version,
         None if content is None else bytes.fromhex(content.digest),
         None if content is None else content.size,
+        content is not None and content.executable,
         node.modified_ms,
         node.at_ms,
         node.device,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Version", "Versions"]
 
-_COLUMNS = "v.node, v.version, v.cutting, v.seq, v.digest, v.size, v.modified_ms, v.at_ms, v.device"
+_COLUMNS = "v.node, v.version, v.cutting, v.seq, v.digest, v.size, v.executable, v.modified_ms, v.at_ms, v.device"
 _MANIFEST = """
     SELECT v.cutting, p.digest, p.size
     FROM versions v LEFT JOIN parts p ON p.space = v.space AND p.node = v.node AND p.version = v.version
@@ -109,12 +109,15 @@ class Versions:
         rows: list[tuple[Any, ...]] = []
         for node, manifest in versions:
             assert node.content is not None
-            content = bytes.fromhex(node.content.digest), node.content.size
+            content = bytes.fromhex(node.content.digest), node.content.size, node.content.executable
             rows.append(
                 (space, node.id, node.version, manifest.cutting, node.seq, *content, node.modified_ms, node.at_ms,
                  node.device)
             )  # fmt: skip
-        columns = ("space", "node", "version", "cutting", "seq", "digest", "size", "modified_ms", "at_ms", "device")
+        columns = (
+            "space", "node", "version", "cutting", "seq", "digest", "size", "executable", "modified_ms", "at_ms",
+            "device",
+        )  # fmt: skip
         await tx.copy("versions", columns, rows)
         parts = (
             (space, node.id, node.version, position, bytes.fromhex(chunk.digest), chunk.size)
@@ -144,7 +147,7 @@ def _node(row: asyncpg.Record) -> Node:
         name="",
         seq=row["seq"],
         version=row["version"],
-        content=Content(Digest(row["digest"].hex()), row["size"]),
+        content=Content(Digest(row["digest"].hex()), row["size"], row["executable"]),
         modified_ms=row["modified_ms"],
         at_ms=row["at_ms"],
         device=row["device"],

@@ -16,8 +16,8 @@ def seed(patch: pytest.MonkeyPatch) -> None:
     cut, take = look._cut, look._take
     read_once: dict[str, bytes] = {}
 
-    async def careless(files: Any, path: Any, stat: Any, cutting: str, knobs: Any) -> Any:
-        return await cut(Same(files, stat), path, stat, cutting, knobs)
+    async def careless(files: Any, path: Any, stat: Any, cutting: str, program: bool, knobs: Any) -> Any:
+        return await cut(Same(files, stat), path, stat, cutting, program, knobs)
 
     def taken(way: Any, data: bytes, last: bool, chunks: Any) -> int:
         known = len(chunks)
@@ -28,12 +28,14 @@ def seed(patch: pytest.MonkeyPatch) -> None:
             at += chunk.size
         return end
 
-    async def read(self: There, wish: Any, at: int, chunk: Any, local: Any) -> Any:
-        return read_once.get(chunk.digest)
+    async def pieces(self: There, parts: Any, local: Any) -> Any:
+        for _, _, chunk in parts:
+            if (data := read_once.get(chunk.digest)) is not None:
+                yield chunk, memoryview(data)
 
     patch.setattr(look, "_cut", careless)
     patch.setattr(look, "_take", taken)
-    patch.setattr(There, "_read", read)
+    patch.setattr(There, "_pieces", pieces)
 
 
 class Same:

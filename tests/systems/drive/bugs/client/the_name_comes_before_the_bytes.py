@@ -9,7 +9,8 @@ shown = 0
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:
-    async def seal(self: Files, temp: str, mtime_ns: int) -> None:
+    async def seal(self: Files, temp: str, mtime_ns: int, executable: bool) -> None:
         self._medium.temps[temp].mtime_ns = mtime_ns
+        self._medium.temps[temp].executable = executable and self.executables
 
     patch.setattr(Files, "seal", seal)

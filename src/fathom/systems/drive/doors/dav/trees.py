@@ -88,7 +88,10 @@ class Trees:
         """
         if over is not None and node.content is not None and over.content is not None:
             manifest = await self._manifest(node)
-            put = Put(node=over.id, version=over.version, manifest=manifest, modified_ms=node.modified_ms)
+            put = Put(
+                node=over.id, version=over.version, manifest=manifest, modified_ms=node.modified_ms,
+                executable=node.content.executable,
+            )  # fmt: skip
             return [await self._one(put)]
         sources = await self.below(node) if deep else [node]
         made: dict[NodeId, NodeId] = {}
@@ -119,7 +122,12 @@ class Trees:
             else:
                 called = source.name
                 where = made[source.parent] if source.parent in made else _made(waiting, source.parent)
-            batch.append(Make(parent=where, name=called, manifest=manifest, modified_ms=source.modified_ms))
+            batch.append(
+                Make(
+                    parent=where, name=called, manifest=manifest, modified_ms=source.modified_ms,
+                    executable=source.content is not None and source.content.executable,
+                )
+            )  # fmt: skip
             waiting.append(source)
             chunks += size
         await commit()
