@@ -46,10 +46,10 @@ def git(folder: Path, *words: str) -> str:
 
 
 def unlike(one: Path, other: Path) -> str:
-    """Return what rsync would do to make the other folder what the first one is: bytes, modes, names."""
+    """Return what rsync would do to make the other folder what the first one is: names, bytes, what may be started."""
     told = subprocess.run(
         [
-            program("rsync", "rsync"), "-nac", "--delete", "--itemize-changes", "--no-times",
+            program("rsync", "rsync"), "-nrlc", "--executability", "--delete", "--itemize-changes",
             "--exclude=/.fathom-drive", f"{one}/", f"{other}/",
         ],
         capture_output=True, text=True, check=False,
@@ -102,7 +102,11 @@ class Worker:
             shutil.rmtree(built)
 
     def _merge(self, folder: Path) -> None:
-        git(folder, "merge", "-q", "-X", "ours", "--no-edit", "-m", "merged", self._dice.choice(self._known(folder)))
+        other = self._dice.choice(self._known(folder))
+        try:
+            git(folder, "merge", "-q", "-X", "ours", "--no-edit", "-m", "merged", other)
+        except AssertionError:  # both made or removed the same file: nobody is here to say which
+            git(folder, "merge", "--abort")
 
     def _repack(self, folder: Path) -> None:
         git(folder, "gc", "-q")
@@ -130,7 +134,8 @@ async def drive(data: Path, kills: Counter[str]) -> AsyncIterator[str]:
             )  # fmt: skip
             serving[:] = [process]
             assert process.stdout is not None
-            line = await asyncio.to_thread(process.stdout.readline)
+            with process.stdout:
+                line = await asyncio.to_thread(process.stdout.readline)
             assert json.loads(line)["url"].endswith(f":{port}"), line
             up.set()
             await asyncio.sleep(KILLED_EVERY_S)  # how long a server lives is what is asked for, not waited for

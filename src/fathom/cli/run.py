@@ -8,6 +8,8 @@ import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from fathom.engines.loop import fastest
+
 __all__ = ["complete"]
 
 T = TypeVar("T")
@@ -19,7 +21,7 @@ def complete(body: Coroutine[Any, Any, T]) -> T:
     The first Ctrl-C cancels it, so that every block on the way out ends what it started; a second one gives up
     waiting for that (the keeper ends the children by itself).
     """
-    with asyncio.Runner(loop_factory=_loop()) as runner:
+    with asyncio.Runner(loop_factory=fastest()) as runner:
         return runner.run(_with_signals(body))
 
 
@@ -44,12 +46,3 @@ async def _with_signals(body: Coroutine[Any, Any, T]) -> T:
         if ended:
             raise KeyboardInterrupt from None
         raise
-
-
-def _loop() -> Any:
-    """Return the maker of the fastest event loop that this platform has."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

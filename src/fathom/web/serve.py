@@ -25,6 +25,7 @@ import msgspec
 from fathom.design import Choice, System
 from fathom.engines.engine import Engine
 from fathom.engines.ledger import work
+from fathom.engines.loop import fastest
 from fathom.errors import EXIT_BROKE, FathomError, nearest
 from fathom.web.choices import Choices
 from fathom.web.listen import Listen, tcp_socket
@@ -91,7 +92,8 @@ def main() -> None:
         spec = _read(sys.stdin.buffer.read())
         _pin(spec.cores)
         random.seed(spec.seed)
-        _loop_run(_serve(spec, lambda ready: print(json.dumps(ready), file=out, flush=True)))
+        with asyncio.Runner(loop_factory=fastest()) as runner:
+            runner.run(_serve(spec, lambda ready: print(json.dumps(ready), file=out, flush=True)))
     except FathomError as error:
         print(json.dumps(error.as_json()), file=out, flush=True)
         sys.exit(error.code)
@@ -134,16 +136,6 @@ def _pin(cores: list[int] | None) -> None:
             why=str(unfit),
             fix=f"say some of {sorted(os.sched_getaffinity(0))}",
         ) from None
-
-
-def _loop_run(body: Any) -> None:
-    try:
-        import uvloop
-    except ImportError:  # it has no wheel for every platform; the system's own loop serves too, more slowly
-        asyncio.run(body)
-        return
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(body)
 
 
 async def _serve(spec: Spec, ready: Callable[[dict[str, Any]], None]) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from fathom.engines.loop import fastest
 from fathom.engines.ports import free_port
 from fathom.engines.rocks import Durability
 from fathom.errors import EXIT_BROKE, FathomError
@@ -98,12 +99,7 @@ def run(spec: Spec, ready: Ready, meanwhile: Meanwhile | None = None) -> None:
 
     `ready` is told where it is; `meanwhile` too, and may then do something beside it: if that fails, the node ends.
     """
-    try:
-        import uvloop
-    except ImportError:  # it has no wheel for every platform; the system's own loop serves too, more slowly
-        asyncio.run(_live(spec, ready, meanwhile))
-        return
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=fastest()) as runner:
         runner.run(_live(spec, ready, meanwhile))
 
 
