@@ -5,7 +5,8 @@ HTTP on loopback to a service in a process of its own, with PostgreSQL and an ob
 and each commit on the disk before it is acknowledged. borg and restic write a repository beside it, uncompressed; borg
 does not encrypt here, restic cannot do without. All have both cores and the same disk, and take turns; before each turn
 what the one before wrote is on the disk. Then a kilobyte is put in front of one large file, and it is brought again. In
-the end a folder of ten thousand files gets another name. What goes over the wire is counted between client and door.
+the end a folder of ten thousand files gets another name. What goes over the wire is counted between client and door,
+but not the first time: who counts half a gigabyte beside them would take their CPU.
 
     .venv/bin/python -m benchmarks.drive_sync
 """
@@ -78,19 +79,19 @@ async def compare(sizes: Sizes, *, rounds: int) -> dict[str, Any]:
             size = lay_out(tree, sizes, random.Random(number))
             sides = ["drive", *(name for name in peers if name not in missing)]
             changed = tree / "large-0"
-            async with drive(place) as (bring, url):
+            async with drive(place) as (bring, door, counted):
                 doers: dict[str, Callable[[], Any]] = {name: peers[name](place, tree) for name in sides[1:]}
-                doers["drive"] = partial(bring, tree, url)
-                for turns in (first, again):
+                for turns, url in ((first, door), (again, counted)):
+                    doers["drive"] = partial(bring, tree, url)
                     for name in sides[:: -1 if number % 2 else 1]:
                         os.sync()
                         turn = doers[name]()
                         turns.setdefault(name, []).append(await turn if asyncio.iscoroutine(turn) else turn)
                     changed.write_bytes(random.Random(f"front {number}").randbytes(1_024) + changed.read_bytes())
                 many(place / "many", sizes.renamed)
-                await bring(place / "many", url)
+                await bring(place / "many", door)
                 (place / "many" / "before").rename(place / "many" / "after")
-                renamed.append(await bring(place / "many", url))
+                renamed.append(await bring(place / "many", counted))
     says = "\n".join(_said(first, again, renamed, size, sizes, missing))
     points = {"first": first, "again": again}
     told = {what: {name: [turn._asdict() for turn in rows] for name, rows in it.items()} for what, it in points.items()}
@@ -130,7 +131,8 @@ def _row(name: str, rows: list[Turn], all_rows: dict[str, list[Turn]], value: fl
         for peer in ("borg", "restic")
     ]
     cpu_s, moved = (statistics.median(row[at] for row in rows) for at in (2, 1))
-    return f"{name:<28}{value:>8.2f}{beside[0]:>22}{beside[1]:>22}{cpu_s:>8.2f}{moved / 1e6:>10.2f}"
+    shown = f"{moved / 1e6:.2f}" if moved else "uncounted"
+    return f"{name:<28}{value:>8.2f}{beside[0]:>22}{beside[1]:>22}{cpu_s:>8.2f}{shown:>10}"
 
 
 def _spread(values: list[float]) -> str:
@@ -195,8 +197,8 @@ def restic(place: Path, tree: Path) -> Callable[[], Turn]:
 
 
 @asynccontextmanager
-async def drive(place: Path) -> AsyncIterator[tuple[Callable[[Path, str], Any], str]]:
-    """Have a drive up behind something that counts; give what brings a folder to it."""
+async def drive(place: Path) -> AsyncIterator[tuple[Callable[[Path, str], Any], str, str]]:
+    """Have a drive up; give what brings a folder to it, where it is, and where something counts on the way there."""
     command = [*FATHOM, "up", "drive", "--data", str(place / "data"), "--port", "0", "--json"]
     process = await asyncio.create_subprocess_exec(
         *command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=place
@@ -214,7 +216,7 @@ async def drive(place: Path) -> AsyncIterator[tuple[Callable[[Path, str], Any], 
                 took_s, cpu_s, _ = await asyncio.to_thread(_run, told, place)
                 return Turn(took_s, counted[0] - before, cpu_s + _cpu_of(process.pid) - spent)
 
-            yield bring, near
+            yield bring, url, near
     finally:
         process.terminate()
         await process.wait()

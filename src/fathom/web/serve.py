@@ -26,6 +26,7 @@ from fathom.design import Choice, System
 from fathom.engines.engine import Engine
 from fathom.engines.ledger import work
 from fathom.engines.loop import fastest
+from fathom.engines.memory import kept
 from fathom.errors import EXIT_BROKE, FathomError, nearest
 from fathom.web.choices import Choices
 from fathom.web.listen import Listen, tcp_socket
@@ -92,6 +93,7 @@ def main() -> None:
         spec = _read(sys.stdin.buffer.read())
         _pin(spec.cores)
         random.seed(spec.seed)
+        kept()
         with asyncio.Runner(loop_factory=fastest()) as runner:
             runner.run(_serve(spec, lambda ready: print(json.dumps(ready), file=out, flush=True)))
     except FathomError as error:

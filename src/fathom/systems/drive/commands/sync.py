@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from fathom.engines.loop import fastest
+from fathom.engines.memory import kept
 from fathom.errors import EXIT_BROKE, FathomError, Refusal
 
 from ..client.folder import minted, opened
@@ -59,6 +60,7 @@ def sync(
     `fathom drive status`. A .fathomignore in FOLDER says what stays at home: a pattern a line (*, ?, [...]; `name/`
     for folders alone, `/a/b` by the path, `!` takes back). FATHOM_DRIVE_TOKEN is taken before a password.
     """
+    kept()
     with asyncio.Runner(loop_factory=fastest()) as runner:
         runner.run(_sync(folder, url, user, device, join, once, allow_deletions, as_json))
 
