@@ -165,6 +165,7 @@ async def synced(folder: Path, url: str, *, new: bool) -> AsyncIterator[subproce
     """Keep a folder in sync for the length of a block."""
     process = subprocess.Popen(  # noqa: ASYNC220
         [*FATHOM, "drive", "sync", str(folder), "--url", url, "--user", "ann", "--device", folder.name,
+         "--allow-deletions", "100000",
          *(["--join"] if new else [])],
         env=os.environ | {"FATHOM_DRIVE_PASSWORD": "correct horse"}, stdout=subprocess.DEVNULL,
     )  # fmt: skip

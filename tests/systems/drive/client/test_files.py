@@ -144,6 +144,22 @@ async def test_a_rename_keeps_the_id_and_an_edit_shows_in_the_stamps(tree: Tree)
     assert (await tree.seen())["b"].stat.ctime_ns > moved.ctime_ns
 
 
+async def test_what_gets_an_inode_anew_is_nobody_who_had_it(tmp_path: Path):
+    (tmp_path / TEMP).mkdir(parents=True)
+    tree = Tree(Disk(tmp_path), tmp_path, None, None)
+    ids, inodes = set[str](), set[str]()
+    for n in range(50):  # as programs do that save by renaming: two inodes take turns
+        tree.write("saved", bytes([n]))
+        (tmp_path / "saved").rename(tmp_path / "file")
+        id = (await tree.seen())["file"].stat.id
+        ids.add(id)
+        inodes.add(id.partition("-")[0])
+    if "-" not in id:
+        pytest.skip("this disk does not remember when files came to be")
+    assert len(ids) == 50 > len(inodes)
+    assert (await tree.files.read(("file",), 0, 1))[0].id == id, "it is told by its path as by what is open"
+
+
 async def test_a_folder_that_changed_while_it_was_looked_at_is_not_steady(tree: Tree):
     await tree.files.make_folder(("f",), ROOT)  # type: ignore[arg-type]
     assert not (await tree.files.scan(lambda path, id: True)).steady, "it changed a moment ago"

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from fathom.blocks.reconcile import ROOT
 
 from ..core.files import OURS, Changed, Path, Scan, Seen, Stat
-from .calls import flush_all, rename_new
+from .calls import born_ns, flush_all, rename_new
 
 __all__ = ["MARKER", "TEMP", "Disk", "flush_folder"]
 
@@ -37,6 +37,7 @@ class Disk:
         found = root.stat()
         self._device, self._inode = found.st_dev, found.st_ino
         self._grain_ns = grain_ns
+        self._born: dict[tuple[int, int], tuple[int, int]] = {}  # inode → its ctime, and when it came to be
 
     def now_ns(self) -> int:
         return time.time_ns()
@@ -82,17 +83,30 @@ class Disk:
     def _at(self, path: Path) -> str:
         return os.path.join(self._text, *path)  # noqa: PTH118 - pathlib takes a name apart and puts it together
 
-    def _stat_of(self, found: os.stat_result) -> Stat:
+    def _stat_of(self, found: os.stat_result, at: str | int) -> Stat:
         kind: Any = _KINDS.get(modes.S_IFMT(found.st_mode), "special")
         device = "" if found.st_dev == self._device else f"{found.st_dev}:"
-        id = f"{_LETTERS[kind]}{device}{found.st_ino}"
+        born_ns = self._born_ns(found, at)
+        id = f"{_LETTERS[kind]}{device}{found.st_ino}{f'-{born_ns:x}' if born_ns else ''}"
         size = found.st_size if kind == "file" else 0
         executable = self.executables and kind == "file" and bool(found.st_mode & modes.S_IXUSR)
         return Stat(id, kind, size, found.st_mtime_ns, found.st_ctime_ns, executable)
 
+    def _born_ns(self, found: os.stat_result, at: str | int) -> int:
+        """Return when an inode came to be what it is: programs that save by renaming get the same ones again and again.
+
+        Whose ctime is what it was is what it was, and is not asked again.
+        """
+        inode = found.st_dev, found.st_ino
+        known = self._born.get(inode)
+        if known is None or known[0] != found.st_ctime_ns:
+            known = self._born[inode] = found.st_ctime_ns, born_ns(at, found)
+        return known[1]
+
     def _stat(self, path: Path) -> Stat | None:
+        at = self._at(path)
         try:
-            return self._stat_of(os.lstat(self._at(path)))
+            return self._stat_of(os.lstat(at), at)
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -122,7 +136,7 @@ class Disk:
                 if not path and entry.name == OURS:
                     continue
                 try:
-                    stat = self._stat_of(entry.stat(follow_symlinks=False))
+                    stat = self._stat_of(entry.stat(follow_symlinks=False), entry.path)
                 except FileNotFoundError:
                     continue
                 seen.append(Seen(id, entry.name, stat))
@@ -145,7 +159,7 @@ class Disk:
             while left and (data := os.read(opened, left)):
                 parts.append(data)
                 left -= len(data)
-            return self._stat_of(os.fstat(opened)), b"".join(parts)
+            return self._stat_of(os.fstat(opened), opened), b"".join(parts)
         finally:
             os.close(opened)
 
@@ -236,8 +250,9 @@ class Disk:
             os.unlink(self._at(path))  # noqa: PTH108
 
     def _is_in(self, path: Path, parent: str) -> None:
+        above = self._at(path[:-1])
         try:
-            found = os.lstat(self._at(path[:-1]))
+            found = os.lstat(above)
         except (FileNotFoundError, NotADirectoryError):
             found = None
         if found is None or not modes.S_ISDIR(found.st_mode):
@@ -245,7 +260,7 @@ class Disk:
         if len(path) == 1:  # what is written to a folder in the place of ours would be missed when ours is back
             right = (found.st_dev, found.st_ino) == (self._device, self._inode)
         else:
-            right = self._stat_of(found).id == parent
+            right = self._stat_of(found, above).id == parent
         if not right:
             raise Changed("the folder was moved meanwhile")
 

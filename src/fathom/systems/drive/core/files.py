@@ -21,8 +21,9 @@ class Stat(NamedTuple):
     """What is known of something without reading it.
 
     `id` outlives a rename: a letter for the kind and the inode, with the device where it is not the folder's own
-    (numbers of devices differ from boot to boot). It is what it was only if all of this is equal. `executable` says
-    nothing where a disk knows of no such thing (`Files.executables`).
+    (numbers of devices differ from boot to boot), and when it came to be where a disk remembers that. It is what it
+    was only if all of this is equal. `executable` says nothing where a disk knows of no such thing
+    (`Files.executables`).
     """
 
     id: str

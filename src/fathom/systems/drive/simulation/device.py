@@ -196,7 +196,7 @@ class Device:
 
     def _edited(self, known: Known) -> bool:
         """Tell whether somebody changed anything here that the drive was never told of."""
-        there = {f"f{inode.number}": inode.data for _, inode in self.medium.walk() if inode.entries is None}
+        there = {inode.stat().id: inode.data for _, inode in self.medium.walk() if inode.entries is None}
         return any(
             self.ledger.digest(data) not in {bytes_of(tie.content) for tie in known.ties} for data in there.values()
         )

@@ -19,10 +19,10 @@ SKEW_NS = 123_457  # so that a stamp is no whole millisecond: those are of coars
 class Inode:
     """A file with its data, or a folder with its entries: key of the name → name and inode."""
 
-    __slots__ = ("ctime_ns", "data", "entries", "executable", "kept", "mtime_ns", "number")
+    __slots__ = ("born", "ctime_ns", "data", "entries", "executable", "kept", "mtime_ns", "number")
 
-    def __init__(self, number: int, now_ns: int, folder: bool) -> None:
-        self.number = number
+    def __init__(self, number: int, now_ns: int, folder: bool, born: str = "") -> None:
+        self.number, self.born = number, born
         self.mtime_ns = self.ctime_ns = now_ns
         self.entries: dict[str, tuple[str, Inode]] | None = {} if folder else None
         self.data = b""
@@ -31,8 +31,8 @@ class Inode:
 
     def stat(self) -> Stat:
         if self.entries is not None:
-            return Stat(f"d{self.number}", "folder", 0, self.mtime_ns, self.ctime_ns)
-        return Stat(f"f{self.number}", "file", len(self.data), self.mtime_ns, self.ctime_ns, self.executable)
+            return Stat(f"d{self.number}{self.born}", "folder", 0, self.mtime_ns, self.ctime_ns)
+        return Stat(f"f{self.number}{self.born}", "file", len(self.data), self.mtime_ns, self.ctime_ns, self.executable)
 
 
 class Medium:
@@ -47,7 +47,8 @@ class Medium:
         self._world, self._dice = world, world.dice(f"medium/{name}")
         self._folds = folds
         self.executables = not folds or self._dice.random() < 0.5  # Macs know which files are programs
-        self._last, self._free = 1, list[int]()
+        self._last, self._free, self._made = 1, list[int](), 0
+        self._remembers = self._dice.random() < 0.5  # when inodes came to be: not all disks do
         self._undo: list[Callable[[], None]] = []
         self.root = Inode(1, self.stamp(), True)
         self.temps: dict[str, Inode] = {}
@@ -105,7 +106,8 @@ class Medium:
         else:
             self._last += 1
             number = self._last
-        return Inode(number, self.stamp(), folder)
+        self._made += 1
+        return Inode(number, self.stamp(), folder, f"-{self._made}" if self._remembers else "")
 
     def _numbers(self) -> set[int]:
         """Return the numbers in use: a power cut may have given one of them back."""

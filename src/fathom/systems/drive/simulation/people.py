@@ -19,7 +19,7 @@ NAMES = ("a", "b", "c", "d", "A", "e\N{COMBINING ACUTE ACCENT}")
 FOLDERS = ("f", "g", "h", "F")
 WEIGHTS = {
     "make": 14, "rewrite": 12, "append": 8, "save": 8, "slowly": 6, "rename": 10, "swap": 4, "into": 8, "delete": 8,
-    "remove": 5, "folder": 7, "recreate": 4, "case": 5, "touch": 3, "copy": 4, "alike": 3, "sneak": 3, "nest": 4,
+    "remove": 7, "folder": 7, "recreate": 4, "case": 5, "touch": 3, "copy": 4, "alike": 3, "sneak": 3, "nest": 4,
     "fill": 6, "chmod": 3,
 }  # fmt: skip
 
