@@ -120,6 +120,32 @@ async def test_a_drive_that_lost_most_files_does_not_delete_them_here_unasked(tm
         assert len(phone.tree()) == 30
 
 
+@pytest.mark.slow
+async def test_who_saves_by_renaming_in_a_folder_that_never_holds_still_is_in_no_conflict(tmp_path: Path):
+    place = await joined(model())
+    missed: set[str] = set()
+
+    async def scan(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        found = await call(*args)
+        return found._replace(seen=[it for it in found.seen if it.name not in missed], steady=False)
+
+    def never_still(disk: Any) -> Any:
+        return Between(disk, scan=scan)
+
+    async with device("laptop", tmp_path / "laptop", place, files=never_still, knobs=Knobs(grain_ns=1_000)) as laptop:
+        for name in ("a", "b", "folder/c"):
+            laptop.write(name, "1")
+        await laptop.sync()
+        laptop.write("new", "2")
+        (laptop.root / "new").rename(laptop.root / "a")
+        (laptop.root / "folder").rename(tmp_path / "folder")
+        laptop.write("folder/c", "2")
+        missed.add("b")
+        await laptop.syncer.sync()
+        assert not laptop.did["conflict"]
+        assert await remote_paths(place) == {"a": "2", "b": "1", "folder": None, "folder/c": "2"}
+
+
 async def test_a_folder_that_cannot_be_read_is_not_empty(tmp_path: Path):
     place = await joined(model())
     blind: dict[str, str] = {}

@@ -9,7 +9,7 @@ from hashlib import sha256
 import msgspec
 
 from fathom.blocks.names import conflicted, key
-from fathom.blocks.reconcile import ROOT, Cut, Drop, Node, Op, plan
+from fathom.blocks.reconcile import ROOT, Cut, Drop, Node, Op, Tie, plan
 from fathom.blocks.reconcile import Aside as AsideOp
 from fathom.errors import EXIT_BROKE, FathomError
 
@@ -123,11 +123,7 @@ class Syncer:
             if looks == LOOKS:
                 break
             await asyncio.sleep(self._knobs.grain_ns * 1.5 / 1e9)
-        for tie in self._known.ties:
-            if tie.local not in local.tree:
-                above = self._known.ties.of_remote.get(tie.parent)
-                if tie.parent == ROOT or above is not None:
-                    local.tree[tie.local] = Node(above.local if above else ROOT, tie.name, tie.content)
+        _unseen(local, self._known)
         return local
 
     def _say(self, ops: Sequence[Op], local: Local) -> None:
@@ -158,6 +154,29 @@ class Syncer:
             return []
         new = (it for it in self._known.remote.values() if it.id not in ties.of_remote and it.parent == folder)
         return [it for it in new if key(it.name) == key(node.name)]
+
+
+def _unseen(local: Local, known: Known) -> None:
+    """Take what was not seen to be where it was: it may have moved past the look.
+
+    But where something else has its name by now somebody has saved by renaming: that is it, and not a second one.
+    """
+    taken = {(node.parent, key(node.name)) for node in local.tree.values()}
+    there: dict[object, bool] = {}
+
+    def is_there(tie: Tie) -> bool:
+        if tie.local in local.tree:
+            return True
+        if tie.remote not in there:
+            above = known.ties.of_remote.get(tie.parent)
+            folder = ROOT if tie.parent == ROOT else above.local if above is not None and is_there(above) else None
+            there[tie.remote] = folder is not None and (folder, key(tie.name)) not in taken
+            if there[tie.remote]:
+                local.tree[tie.local] = Node(folder, tie.name, tie.content)
+        return there[tie.remote]
+
+    for tie in known.ties:
+        is_there(tie)
 
 
 def remote_tree(known: Known) -> dict[Hashable, Node]:
