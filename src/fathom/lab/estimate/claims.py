@@ -1,0 +1,90 @@
+"""What guides claim of a case, held against what the case comes to."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fathom.blocks.quantities import Quantity, alike, quantity, unit
+from fathom.errors import FathomError
+from fathom.lab.estimate.case import Case, Claim
+from fathom.lab.estimate.formula import Ask
+from fathom.lab.estimate.sheet import solve
+from fathom.lab.estimate.telling import base_unit, told
+
+__all__ = ["Checked", "check"]
+
+Verdict = Literal["holds", "wrong", "depends"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A claim beside what was derived. `stands`: the case comes to what its author wrote down of this claim."""
+
+    claim: Claim
+    derived: Quantity
+    told: str  # the same as a person reads it, in the unit of the claim
+    verdict: Verdict  # as computed now
+    stands: bool
+    why: str  # where it does not stand
+
+    @property
+    def id(self) -> str:
+        return self.claim.id
+
+
+def check(case: Case, claim: Claim | str, asks: Mapping[str, Ask] | None = None) -> Checked:
+    """Return what becomes of a claim (or of its id) in this case, every assumption in its middle."""
+    if isinstance(claim, str):
+        claim = case.claims[claim]
+    if not (bool(claim.cell) ^ bool(claim.so)) or (claim.cell and not (claim.claimed or claim.right)):
+        raise FathomError(
+            f"the claim {claim.id} of {case.name} says nothing",
+            why="a claim is of a cell or a formula (so), and says a figure (claimed)",
+            fix='write cell = "posts_per_day" and claimed = "250M/day"',
+        )
+    found = _derived(case, claim, claim.given, asks)
+    held = _held(claim, found)
+    verdict: Verdict = "holds" if held else "wrong"
+    why = ""
+    if claim.unless:
+        other = _held(claim, _derived(case, claim, claim.unless, asks))
+        if held and not other:
+            verdict = "depends"
+    said = claim.claimed or claim.right
+    of = solve(case, claim.given, asks=asks).told_in(claim.cell) if claim.cell else None
+    text = told(found, of or (unit(base_unit(quantity(said))) if said else None), 4)
+    if claim.right and not _meets(found, claim.right):
+        why = f"{claim.cell or claim.so} comes to {text}, and {claim.right} is written down"
+    elif verdict != claim.verdict:
+        why = f"{claim.cell or claim.so} comes to {text}: the claim of {claim.claimed or claim.so} {verdict}"
+    return Checked(claim, found, text, verdict, not why, why)
+
+
+def _derived(case: Case, claim: Claim, given: Mapping[str, str | float], asks: Mapping[str, Ask] | None) -> Quantity:
+    sheet = solve(case, given, asks=asks)
+    found = sheet[claim.cell] if claim.cell else sheet.evaluate(claim.so)
+    return Quantity(float(np.ravel(found.value)[0]), found.powers, found.manners)
+
+
+def _held(claim: Claim, found: Quantity) -> bool:
+    if not claim.claimed:
+        return bool(found.value) if not claim.right else False
+    claimed = quantity(claim.claimed)
+    alike(Quantity(1.0, found.powers), Quantity(1.0, claimed.powers))
+    return math.isclose(float(found.value), float(claimed.value), rel_tol=claim.within, abs_tol=1e-12)
+
+
+def _meets(found: Quantity, text: str) -> bool:
+    """Whether it is what is written, to the last digit that is written."""
+    right = quantity(text)
+    alike(Quantity(1.0, found.powers), Quantity(1.0, right.powers))
+    written = re.sub(r"[^\d.]", "", re.match(r"[-+$\d,_.]*", text.strip())[0])  # pyright: ignore[reportOptionalSubscript]
+    last = 10.0 ** -len(written.partition(".")[2])
+    within = 0.5 * last / float(written) if float(written) else 0.0
+    return math.isclose(float(found.value), float(right.value), rel_tol=within * (1 + 1e-6) + 1e-12, abs_tol=1e-12)
