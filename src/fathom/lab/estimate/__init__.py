@@ -2,6 +2,26 @@
 
 from fathom.lab.estimate.case import Case, Cell, Claim, Limit, case_of, cases, read
 from fathom.lab.estimate.claims import Checked, check
+from fathom.lab.estimate.measured import Found, Measurements
+from fathom.lab.estimate.outlook import Breaks, Outlook, Swing, outlook
 from fathom.lab.estimate.sheet import Sheet, solve
 
-__all__ = ["Case", "Cell", "Checked", "Claim", "Limit", "Sheet", "case_of", "cases", "check", "read", "solve"]
+__all__ = [
+    "Breaks",
+    "Case",
+    "Cell",
+    "Checked",
+    "Claim",
+    "Found",
+    "Limit",
+    "Measurements",
+    "Outlook",
+    "Sheet",
+    "Swing",
+    "case_of",
+    "cases",
+    "check",
+    "outlook",
+    "read",
+    "solve",
+]

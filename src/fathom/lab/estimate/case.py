@@ -46,6 +46,7 @@ class Cell(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True):
     assume: str | float | None = None
     derive: str | None = None
     measure: str | None = None  # an operation and what of it: home.cpu_s
+    book: str | None = None  # a range that the book of prices assumes: utilisation
     unit: str | None = None
     says: str = ""
     source: str = ""
@@ -156,7 +157,7 @@ class Case(msgspec.Struct, frozen=True, dict=True):
 
 def no_cell(name: str, known: Mapping[str, Cell], case: str) -> FathomError:
     """An error that guesses which cell was meant."""
-    shown = [n for n, cell in known.items() if cell.derive is None][:12]
+    shown = [n for n, cell in known.items() if cell.derive is None and cell.book is None][:12]
     return FathomError(
         f"there is no cell '{name}'" + (f" in the estimate of {case}" if case else ""),
         why=f"its assumptions are {', '.join(shown)}" if shown else "the sheet is empty",
@@ -229,7 +230,7 @@ def _check_names(cells: Mapping[str, Cell], case: str) -> None:
                 why="a cell has a plain name, which is neither a unit nor a function",
                 fix="join words with _: posts_per_day",
             )
-        if cell.derive is None and cell.assume is None:
+        if cell.derive is None and cell.assume is None and cell.book is None:
             raise FathomError(
                 f"the cell '{cell_name}' of {case} has no value",
                 why="a cell is assumed, or derived; a measured one says what to assume until there is a run",

@@ -13,7 +13,6 @@ import numpy as np
 from fathom.blocks.quantities import Quantity, alike, quantity, unit
 from fathom.errors import FathomError
 from fathom.lab.estimate.case import Case, Claim
-from fathom.lab.estimate.formula import Ask
 from fathom.lab.estimate.sheet import solve
 from fathom.lab.estimate.telling import base_unit, told
 
@@ -38,7 +37,7 @@ class Checked:
         return self.claim.id
 
 
-def check(case: Case, claim: Claim | str, asks: Mapping[str, Ask] | None = None) -> Checked:
+def check(case: Case, claim: Claim | str) -> Checked:
     """Return what becomes of a claim (or of its id) in this case, every assumption in its middle."""
     if isinstance(claim, str):
         claim = case.claims[claim]
@@ -48,16 +47,16 @@ def check(case: Case, claim: Claim | str, asks: Mapping[str, Ask] | None = None)
             why="a claim is of a cell or a formula (so), and says a figure (claimed)",
             fix='write cell = "posts_per_day" and claimed = "250M/day"',
         )
-    found = _derived(case, claim, claim.given, asks)
+    found = _derived(case, claim, claim.given)
     held = _held(claim, found)
     verdict: Verdict = "holds" if held else "wrong"
     why = ""
     if claim.unless:
-        other = _held(claim, _derived(case, claim, claim.unless, asks))
+        other = _held(claim, _derived(case, claim, claim.unless))
         if held and not other:
             verdict = "depends"
     said = claim.claimed or claim.right
-    of = solve(case, claim.given, asks=asks).told_in(claim.cell) if claim.cell else None
+    of = solve(case, claim.given).told_in(claim.cell) if claim.cell else None
     text = told(found, of or (unit(base_unit(quantity(said))) if said else None), 4)
     if claim.right and not _meets(found, claim.right):
         why = f"{claim.cell or claim.so} comes to {text}, and {claim.right} is written down"
@@ -66,8 +65,8 @@ def check(case: Case, claim: Claim | str, asks: Mapping[str, Ask] | None = None)
     return Checked(claim, found, text, verdict, not why, why)
 
 
-def _derived(case: Case, claim: Claim, given: Mapping[str, str | float], asks: Mapping[str, Ask] | None) -> Quantity:
-    sheet = solve(case, given, asks=asks)
+def _derived(case: Case, claim: Claim, given: Mapping[str, str | float]) -> Quantity:
+    sheet = solve(case, given)
     found = sheet[claim.cell] if claim.cell else sheet.evaluate(claim.so)
     return Quantity(float(np.ravel(found.value)[0]), found.powers, found.manners)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -10,36 +10,50 @@ import numpy as np
 
 from fathom.blocks.quantities import Quantity, Unit, UnitError, said, unit
 from fathom.errors import FathomError
+from fathom.lab import prices
+from fathom.lab.estimate.amount import Amount, amount
 from fathom.lab.estimate.case import Case, Cell, no_cell
-from fathom.lab.estimate.formula import Ask, Formula
+from fathom.lab.estimate.formula import Formula
+from fathom.lab.estimate.measured import Found
+from fathom.lab.estimate.rates import asks, range_of
 from fathom.lab.estimate.telling import base_unit, told
+from fathom.lab.prices import Prices
 from fathom.lab.scale.degrees import Array
-from fathom.lab.scale.dice import Dice, Held, of_interval, scores
-from fathom.lab.stats import Interval
+from fathom.lab.scale.dice import Dice, of_interval, scores
 
 __all__ = ["Measured", "Sheet", "State", "solve"]
 
 State = Literal["assumed", "derived", "measured"]
-NOTHING_HELD = Held(())
+
+
+class Middle:
+    """Everything is in its middle: one draw."""
+
+    def share(self, label: str, key: str = "") -> Array:
+        return np.full(1, 0.5)
 
 
 class Measured(Protocol):
-    """What was measured of a system: by `op.measure`, an interval in base units, or None."""
+    """What was measured of a system: by `op.measure`, or None."""
 
-    def get(self, what: str, /) -> Interval | None: ...
+    def get(self, what: str, /) -> Found | None: ...
 
 
 @dataclass
 class Sheet:
-    """Every cell by draw. Cells are computed when they are first asked for; a circle is told."""
+    """Every cell by draw. Cells are computed when they are first asked for; a circle is told.
+
+    `factors` turn cells beside what they are: of the one that grows, of one assumption after the other.
+    """
 
     case: Case
-    dice: Dice
-    asks: Mapping[str, Ask] = field(default_factory=dict)
-    measured: Mapping[str, Interval] | Measured = field(default_factory=dict)
-    times: float | Array = 1.0  # of the cell that grows
+    dice: Dice = field(default_factory=Middle)
+    measured: Measured | Mapping[str, Found] = field(default_factory=dict)
+    factors: Mapping[str, float | Array] = field(default_factory=dict)
+    prices: Callable[[], Prices] = prices.read
     _found: dict[str, Quantity] = field(default_factory=dict)
     _path: list[str] = field(default_factory=list)
+    _book: Prices | None = None
 
     def __getitem__(self, name: str) -> Quantity:
         if name not in self._found:
@@ -48,21 +62,40 @@ class Sheet:
 
     def evaluate(self, text: str) -> Quantity:
         """Return what a formula on the cells of this sheet comes to."""
-        return Formula(text).value(self.__getitem__, self.asks)
+        return Formula(text).value(self.__getitem__, asks(self.book))
 
     def state(self, name: str) -> State:
         """Return how a cell came by its value."""
         cell = self.case.cell(name)
         if cell.derive is not None:
             return "derived"
-        return "measured" if self._interval(cell) is not None else "assumed"
+        return "measured" if self.found(name) is not None else "assumed"
+
+    def found(self, name: str) -> Found | None:
+        """Return what was measured of a cell and stands in it; None where nothing was, or where it was set."""
+        cell = self.case.cell(name)
+        return None if cell.measure is None or cell.set else self.measured.get(cell.measure)
+
+    def amount(self, name: str) -> Amount | None:
+        """Return what is assumed of a cell, by its case, whoever set it, or the book of prices."""
+        cell = self.case.cell(name)
+        if cell.book is not None and not cell.set:
+            said = range_of(self.book(), cell.book)
+            return amount(f"{said.low}..{said.high}")
+        return cell.amount
+
+    def book(self) -> Prices:
+        """Return the book of prices, read once."""
+        if self._book is None:
+            self._book = self.prices()
+        return self._book
 
     def told_in(self, name: str) -> Unit:
         """Return the unit in which a cell is told: its own, or its base units."""
         cell, found = self.case.cell(name), self[name]
         if cell.unit_of is not None:
             return cell.unit_of
-        written = cell.amount
+        written = None if cell.derive is not None else self.amount(name)
         return unit(base_unit(written.low if written else found))
 
     def middle(self, name: str) -> float:
@@ -72,9 +105,6 @@ class Sheet:
     def told(self, name: str) -> str:
         """Write the first draw of a cell as a person reads it."""
         return told(self[name], self.told_in(name))
-
-    def _interval(self, cell: Cell) -> Interval | None:
-        return None if cell.measure is None or cell.set else self.measured.get(cell.measure)
 
     def _compute(self, name: str) -> Quantity:
         cell = self.case.cells.get(name)
@@ -96,23 +126,29 @@ class Sheet:
             found = self._value(cell)
         finally:
             self._path.pop()
-        if name == self.case.grows:
-            found = Quantity(found.value * self.times, found.powers, found.manners)
+        if name in self.factors:
+            found = Quantity(found.value * self.factors[name], found.powers, found.manners)
         return found
 
     def _value(self, cell: Cell) -> Quantity:
         if cell.formula is not None:
-            found = cell.formula.value(self.__getitem__, self.asks)
+            found = cell.formula.value(self.__getitem__, asks(self.book))
             return found if cell.unit_of is None else _declared(cell, found, cell.unit_of)
-        interval = self._interval(cell)
-        if interval is not None and cell.amount is not None:
-            drawn = of_interval(scores(self.dice.share(cell.name)), interval)
-            return Quantity(drawn, cell.amount.low.powers, cell.amount.low.manners)
-        assert cell.amount is not None
-        if not cell.amount.is_open:
-            low = cell.amount.low
-            return Quantity(float(low.value), low.powers, low.manners)
-        return cell.amount.at(self.dice.share(cell.name))
+        written, found = self.amount(cell.name), self.found(cell.name)
+        assert written is not None
+        if found is not None:
+            measured = unit(found.unit).of(1.0)
+            if dict(measured.powers) != dict(written.low.powers):
+                raise UnitError(
+                    f"'{cell.name}' is {said(written.low.powers)}, and {cell.measure} was measured in {found.unit}",
+                    why=f"{found.run} has it so",
+                    fix="give the cell the unit of what is measured",
+                )
+            drawn = of_interval(scores(self.dice.share(cell.name)), found.interval)
+            return Quantity(drawn, written.low.powers, written.low.manners)
+        if not written.is_open:
+            return Quantity(float(written.low.value), written.low.powers, written.low.manners)
+        return written.at(self.dice.share(cell.name))
 
 
 def _declared(cell: Cell, found: Quantity, told: Unit) -> Quantity:
@@ -131,13 +167,12 @@ def solve(
     case: Case,
     settings: Mapping[str, str | float] | None = None,
     *,
-    dice: Dice = NOTHING_HELD,
-    asks: Mapping[str, Ask] | None = None,
-    measured: Mapping[str, Interval] | Measured | None = None,
-    times: float | Array = 1.0,
+    dice: Dice | None = None,
+    measured: Measured | None = None,
+    factors: Mapping[str, float | Array] | None = None,
 ) -> Sheet:
     """Return a case with these settings, every cell computed. Without dice each assumption is in its middle."""
-    sheet = Sheet(case.having(settings or {}), dice, asks or {}, measured or {}, times)
+    sheet = Sheet(case.having(settings or {}), dice or Middle(), measured or {}, factors or {})
     for name in sheet.case.cells:
         _ = sheet[name]
     return sheet
