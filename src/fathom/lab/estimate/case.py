@@ -34,10 +34,31 @@ from fathom.errors import FathomError, nearest
 from fathom.lab.estimate.amount import Amount, amount, fitting
 from fathom.lab.estimate.formula import FUNCTIONS, Formula
 
-__all__ = ["FOLDER", "Case", "Cell", "Claim", "Limit", "case_of", "cases", "read"]
+__all__ = ["BLANK", "FOLDER", "Case", "Cell", "Claim", "Limit", "case_of", "cases", "read"]
 
 FOLDER = Path(__file__).with_name("cases")
 _ROOM = "estimate.toml"
+BLANK = """question = "What does it take?"
+grows = "daily_users"  # what is ten times as large at 10x
+answers = ["stored"]   # what is asked: its interval, and what moves it
+
+[sheet.requests]
+daily_users = { assume = "1M..3M", says = "as likely anywhere between; 1M~3M is a lognormal, nine of ten between" }
+writes_per_user_per_day = { assume = "2/day", unit = "1/day" }
+peak_factor = { assume = 3, says = "the busiest second beside the mean" }
+peak_writes_per_s = { derive = "daily_users * writes_per_user_per_day * peak_factor", unit = "1/s" }
+
+[sheet.storage]
+row_size = { assume = "1 KB", unit = "KB" }
+kept = { assume = "3 year", unit = "year" }
+copies = { assume = 3 }
+stored = { derive = "daily_users * writes_per_user_per_day * row_size * kept * copies", unit = "TB" }
+
+[limits.one_primary]
+load = "peak_writes_per_s"
+most = "10K/s"
+says = "what one database takes of writes"
+"""
 
 
 class Cell(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True):

@@ -30,7 +30,7 @@ from fathom.lab.record.charts import chart
 from fathom.lab.record.facts import Facts
 from fathom.lab.record.frame import NARROW, WIDE
 
-__all__ = ["html"]
+__all__ = ["html", "page"]
 
 _STYLE = Path(__file__).with_name("style.css")
 
@@ -50,6 +50,11 @@ def html(story: Story, facts: Facts) -> str:
             *_left_out(story),
         ]
     )
+    return page(story.title, body)
+
+
+def page(title: str, body: str, style: str = "") -> str:
+    """Return a whole page of this look around what stands in its middle; `style` is CSS beside the record's own."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -57,8 +62,8 @@ def html(story: Story, facts: Facts) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{escape(story.title, quote=False)}</title>
-<style>{_STYLE.read_text().strip()}</style>
+<title>{escape(title, quote=False)}</title>
+<style>{_STYLE.read_text().strip()}{style}</style>
 </head>
 <body>
 <main>
