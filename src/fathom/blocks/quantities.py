@@ -284,7 +284,7 @@ def kind(powers: Mapping[str, Fraction]) -> str:
         return "a plain count"
     above = " times ".join(_KIND.get(base, base) for base, power in powers.items() if power > 0)
     below = "".join(f" per {_KIND.get(base, base)}" for base, power in powers.items() if power < 0)
-    return (above + below).strip() or "a count"
+    return (above or "a count") + below
 
 
 def _mixed(base: str, mine: str, theirs: str, verb: str, powers: Mapping[str, Fraction]) -> UnitError:

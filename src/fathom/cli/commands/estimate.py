@@ -73,7 +73,7 @@ def command(
     if as_json:
         voice.say_json(_json(found))
     else:
-        print(*terminal.lines(found, formulas=formulas), sep="\n")
+        print(*terminal.lines(found, formulas=formulas, width=voice.width()), sep="\n")
 
 
 def _case(subject: str | None, file: Path | None, runs: Path) -> tuple[Case, Path | None]:
@@ -159,9 +159,17 @@ def _json(found: Outlook) -> dict[str, Any]:
         ends = {"low": span.low / unit.scale, "high": span.high / unit.scale} if found.is_open(name) else {}
         cells.append(
             {
-                "cell": name, "section": cell.section, "state": sheet.state(name), "set": cell.set,
-                "value": sheet.middle(name), "unit": unit.text, "told": sheet.told(name), **ends,
-                "formula": cell.derive, "says": cell.says, "source": cell.source,
+                "cell": name,
+                "section": cell.section,
+                "state": sheet.state(name),
+                "set": cell.set,
+                "value": sheet.middle(name),
+                "unit": unit.text,
+                "told": sheet.told(name),
+                **ends,
+                "formula": cell.derive,
+                "says": cell.says,
+                "source": cell.source,
                 **({"run": str(measured.run), "command": measured.command} if measured else {}),
             }
         )

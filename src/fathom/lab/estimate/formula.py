@@ -32,7 +32,7 @@ class FormulaError(FathomError):
 _AMOUNT = re.compile(
     r"(?<![\w.])(?P<number>\d[\d_]*\.?\d*(?:e[+-]?\d+)?)"
     r"(?P<count>[kKMBT](?!\w))?"
-    r"(?: +(?P<unit>%|[A-Za-zµ]+)(?![\w(]))?"
+    r"(?: +(?P<unit>%(?!\s*[\w(])|[A-Za-zµ]+(?![\w(])))?"
     r"(?P<percent>%(?!\s*[\w(]))?"
 )
 _WORDS = {"if", "else", "and", "or", "not", "in"}
@@ -176,7 +176,8 @@ class _Reading:
                 fix="divide it by one of its unit",
             )
         if not a.powers:
-            return Quantity(_finite(self.formula, np.power(np.asarray(a.value, dtype=float), b.value)))
+            with np.errstate(all="ignore"):
+                return Quantity(_finite(self.formula, np.power(np.asarray(a.value, dtype=float), b.value)))
         if np.ndim(b.value) and len({float(x) for x in np.ravel(b.value)}) > 1:
             raise UnitError(
                 "an amount with a unit has one power", why="its unit would vary", fix="make it a count first"

@@ -23,7 +23,7 @@ TIMES = (1, 2, 10)  # what breaks at so many times of what grows
 FAR = 1_000.0  # times: what breaks later breaks of something else
 STEPS = 1_201  # of the search for where something breaks, even on a logarithm: each 0.6 % more than the last
 TENTH = 0.1  # by how much a value is turned that is said without a range
-_NUDGE = 1e-4  # of which the answer's slope is taken
+_NUDGE = 0.01  # to either side, for the answer's slope: less would meet single steps of what is rounded up to servers
 
 
 @dataclass(frozen=True)

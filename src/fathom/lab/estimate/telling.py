@@ -13,6 +13,7 @@ __all__ = ["base_unit", "told", "told_span"]
 
 _WHOLE = 100_000  # from where on a count is shortened
 _NEAR = 1e-9  # how near to a whole number a count is one
+_SHOWN = {"us": "µs"}
 _TIMES = ("ns", "us", "ms", "s", "min", "h", "day", "year")
 
 
@@ -33,12 +34,13 @@ def told(found: Quantity | float, of: Unit | None = None, significant: int = 3) 
     first, slash, rest = of.text.partition("/")
     behind = f"/{rest}" if slash else ""
     if of.text == "%":
-        return f"{digits(value * 100, significant).removesuffix('.0').removesuffix('.00')}%"
+        return f"{_plain(value * 100, significant)}%"
     if first in ("1", "USD", "%"):
         number = counted(value / of.scale, significant)
         return f"{number}{behind}" if first == "1" else f"{number} USD{behind}"
     atom = _fitting(value / of.scale, first)
-    return f"{_plain(value / of.scale * UNITS[first].scale / UNITS[atom].scale, significant)} {atom}{behind}"
+    number = _plain(value / of.scale * UNITS[first].scale / UNITS[atom].scale, significant)
+    return f"{number} {_SHOWN.get(atom, atom)}{behind}"
 
 
 def told_span(low: float, high: float, of: Unit) -> str:
@@ -73,7 +75,7 @@ def counted(value: float, significant: int = 3) -> str:
         return f"{_plain(value / COUNTS[letter], significant)}{letter}"
     if abs(value) >= 1_000 or abs(value - round(value)) <= _NEAR * max(1.0, abs(value)):
         return f"{round(value):,}"
-    return digits(value, significant)
+    return _plain(value, significant)
 
 
 def _plain(value: float, significant: int) -> str:

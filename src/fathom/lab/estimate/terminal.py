@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from fathom.lab.estimate.outlook import FAR, TIMES, Breaks, Outlook
@@ -16,15 +17,15 @@ MOVERS = 8  # assumptions that are shown of an answer
 GAP = "  "
 
 
-def lines(found: Outlook, *, formulas: bool = False) -> list[str]:
-    """Return the whole estimate."""
+def lines(found: Outlook, *, formulas: bool = False, width: int = 100) -> list[str]:
+    """Return the whole estimate, its notes wrapped where a line would be longer than `width`."""
     case = found.case
     known = f"{found.draws:,} draws · seed {found.seed} · a month is 30 days, a year 365"
     out = [f"{case.name}{GAP}{known}", case.question, *([f"after {case.source}"] if case.source else [])]
     for section, names in sections(found.sheet).items():
         out += ["", section]
         rows = [[name, *_amount(found, name), _note(found, name, formulas=formulas)] for name in names]
-        out += _table(rows)
+        out += _table(rows, width)
     for answer, swings in found.swings.items():
         if not swings:
             continue
@@ -34,8 +35,8 @@ def lines(found: Outlook, *, formulas: bool = False) -> list[str]:
             [s.name, told_span(min(s.low, s.high), max(s.low, s.high), unit), s.how, _slope(s.elasticity)]
             for s in swings[:MOVERS]
         ]
-        out += _table(rows)
-    out += _broken(found)
+        out += _table(rows, width)
+    out += _broken(found, width)
     return out
 
 
@@ -111,7 +112,7 @@ def _slope(elasticity: float | None) -> str:
     return "" if elasticity is None else f"1 % more of it: {elasticity:+.2f} %"
 
 
-def _broken(found: Outlook) -> list[str]:
+def _broken(found: Outlook, width: int) -> list[str]:
     if not found.breaks:
         return []
     grows = found.case.grows
@@ -120,11 +121,17 @@ def _broken(found: Outlook) -> list[str]:
     rows = [["", *(f"{many}x" for many in times), "", ""]]
     for it in found.breaks:
         rows.append([it.name, *(it.at[many] for many in times), breaks_from(it, grows), it.limit.says])
-    return ["", head, *_table(rows)]
+    return ["", head, *_table(rows, width)]
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Cells below each other; an empty column takes no room."""
+def _table(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Cells below each other; an empty column takes no room, and the last one is wrapped below itself."""
     kept = [at for at in range(max(map(len, rows))) if any(row[at] for row in rows)]
-    wide = {at: max(len(row[at]) for row in rows) for at in kept}
-    return [GAP + GAP.join(row[at].ljust(wide[at]) for at in kept).rstrip() for row in rows]
+    wide = {at: max(len(row[at]) for row in rows) for at in kept[:-1]}
+    left = len(GAP) + sum(wide.values()) + len(GAP) * len(wide)
+    out: list[str] = []
+    for row in rows:
+        head = GAP + "".join(row[at].ljust(wide[at]) + GAP for at in kept[:-1])
+        first, *more = textwrap.wrap(row[kept[-1]], max(width - left, 24), break_on_hyphens=False) or [""]
+        out += [(head + first).rstrip(), *(" " * left + line for line in more)]
+    return out
