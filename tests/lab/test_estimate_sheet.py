@@ -92,6 +92,7 @@ def test_a_cell_is_set_to_an_amount_a_range_or_a_formula(settings: dict[str, str
         ({"usres": "3"}, "no cell 'usres'", "did you mean 'users'?"),
         ({"users": "posts_per_day / posts_per_user_per_day"}, "→ users → posts_per_day go in a circle", "--set"),
         ({"users": "sizes * 3"}, "no cell 'sizes'", "did you mean 'size'?"),
+        ({"users": "size * 3"}, "'users' is told in 1, but its formula gives B", ""),
         ({"posts_per_day": "size * 3"}, "'posts_per_day' is told in 1/day", ""),
         ({"users": "300M..100M"}, "is no range", "100M..300M"),
         ({"users": "0~5"}, "is no range", ""),
@@ -145,7 +146,8 @@ def test_a_sheet_of_ones_own_begins_empty():
 
 def test_the_book_of_prices_is_asked_not_copied():
     text = TEXT + (
-        "usd_per_month = { derive = \"3 * to(machine('redis', 'usd'), 'USD/month') + stored * price('disk')\", unit = \"USD/month\" }\n"
+        "usd_per_month = { derive = \"3 * to(machine('redis', 'usd'), 'USD/month') + stored * price('disk')\", "
+        'unit = "USD/month" }\n'
         'busy_share = { book = "utilisation" }\n'
     )
     sheet = solve(case_of("money", text))

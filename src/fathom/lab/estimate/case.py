@@ -29,10 +29,11 @@ from typing import Literal
 
 import msgspec
 
-from fathom.blocks.quantities import UNITS, Quantity, Unit, unit
+from fathom.blocks.quantities import UNITS, Unit, unit
 from fathom.errors import FathomError, nearest
 from fathom.lab.estimate.amount import Amount, amount, fitting
 from fathom.lab.estimate.formula import FUNCTIONS, Formula
+from fathom.lab.estimate.telling import base_unit
 
 __all__ = ["BLANK", "FOLDER", "Case", "Cell", "Claim", "Limit", "case_of", "cases", "read"]
 
@@ -189,21 +190,15 @@ def no_cell(name: str, known: Mapping[str, Cell], case: str) -> FathomError:
 def _said(name: str, text: str, known: Cell | None) -> Cell:
     """Return the cell that somebody set: an amount where it begins like one and can be read, else a formula."""
     told = known.unit if known else None
-    said = Cell(
-        name=name, set=True, unit=told, says=known.says if known else "", section=known.section if known else "sheet"
-    )
-    cell = msgspec.structs.replace(said, assume=text)
+    if told is None and known is not None and known.amount is not None:
+        told = base_unit(known.amount.low)  # it stays what it was: a count, a time
+    section, says = (known.section, known.says) if known else ("sheet", "")
+    cell = Cell(name=name, section=section, says=says, unit=told, set=True)
     if text.strip()[:1] in "0123456789.$-+" and not any(mark in text for mark in ("(", "* ", " *", "+ ")):
-        if cell.amount is not None and known is not None and told is None and known.amount is not None:
-            _like(name, cell.amount, known.amount.low)
+        cell = msgspec.structs.replace(cell, assume=text)
+        _ = cell.amount  # so that what is wrong with it is told of what was typed
         return cell
-    return msgspec.structs.replace(said, derive=text)
-
-
-def _like(name: str, found: Amount, before: Quantity) -> None:
-    """Raise where a cell that says no unit is set to something of another kind than it had."""
-    base = "".join(f"*{b}" if p > 0 else f"/{b}" for b, p in before.powers.items() for _ in range(abs(int(p))))
-    fitting(name, found, unit(f"1{base}" if base[:1] != "*" else base[1:]), named=False)
+    return msgspec.structs.replace(cell, derive=text)
 
 
 def case_of(name: str, text: str, file: Path | None = None) -> Case:
