@@ -69,6 +69,8 @@ def test_what_was_measured_in_another_unit_is_refused():
         ({"users": "1B"}, 730.0),
         ({"size": "1 MB"}, 146_000.0),
         ({"users": "size / 1 B * 1M"}, 730.0),
+        ({"users": "1e9 - 8e8"}, 146.0),
+        ({"stored": "2*users * 1 KB"}, 0.4),
         ({"users": "100M..300M"}, 146.0),  # in its middle
         ({"users": "100M~400M"}, 146.0),  # the root of their product
         ({"stored": "3 TB"}, 3.0),

@@ -21,6 +21,7 @@ verdict = "holds"
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
@@ -39,6 +40,8 @@ __all__ = ["BLANK", "FOLDER", "Case", "Cell", "Claim", "Limit", "case_of", "case
 
 FOLDER = Path(__file__).with_name("cases")
 _ROOM = "estimate.toml"
+# A number and its unit, if it has one: all else that somebody sets a cell to is a formula.
+_AMOUNT = re.compile(r"\s*[-+$]?[\d.][\d_,.]*(e[-+]?\d+)?\s*[A-Za-zµ%]*\s*([/*·]\s*[A-Za-zµ]+(\^\d+)?\s*)*", re.I)
 BLANK = """question = "What does it take?"
 grows = "daily_users"  # what is ten times as large at 10x
 answers = ["stored"]   # what is asked: its interval, and what moves it
@@ -171,7 +174,7 @@ class Case(msgspec.Struct, frozen=True, dict=True):
             known = cells.get(name)
             if known is None and self.file is not None:
                 raise no_cell(name, self.cells, self.name)
-            cells[name] = _said(name, str(text), known)
+            cells[name] = _said(name, str(text), known, {*cells, *settings})
         if not self.file:
             _check_names(cells, self.name)
         return msgspec.structs.replace(self, cells=cells)
@@ -187,14 +190,15 @@ def no_cell(name: str, known: Mapping[str, Cell], case: str) -> FathomError:
     )
 
 
-def _said(name: str, text: str, known: Cell | None) -> Cell:
+def _said(name: str, text: str, known: Cell | None, cells: set[str]) -> Cell:
     """Return the cell that somebody set: an amount where it begins like one and can be read, else a formula."""
     told = known.unit if known else None
     if told is None and known is not None and known.amount is not None:
         told = base_unit(known.amount.low)  # it stays what it was: a count, a time
     section, says = (known.section, known.says) if known else ("sheet", "")
     cell = Cell(name=name, section=section, says=says, unit=told, set=True)
-    if text.strip()[:1] in "0123456789.$-+" and not any(mark in text for mark in ("(", "* ", " *", "+ ")):
+    words = set(re.findall(r"[A-Za-z_]\w*", text))
+    if not words & cells and all(_AMOUNT.fullmatch(part) for part in re.split(r"\.\.|~", text)):
         cell = msgspec.structs.replace(cell, assume=text)
         _ = cell.amount  # so that what is wrong with it is told of what was typed
         return cell

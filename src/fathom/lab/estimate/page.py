@@ -5,15 +5,17 @@ from __future__ import annotations
 from html import escape
 
 from fathom.lab.estimate.outlook import TIMES, Outlook, Swing
-from fathom.lab.estimate.telling import told, told_span
+from fathom.lab.estimate.telling import told
 from fathom.lab.estimate.terminal import breaks_from, sections, span_of, state_of
-from fathom.lab.record.frame import LETTER, NARROW, WIDE
+from fathom.lab.record.frame import NARROW, WIDE
 from fathom.lab.record.html import page
 from fathom.lab.record.svg import Drawing, Linear, Log
 
 __all__ = ["page_of"]
 
+LETTER = 7.9  # how wide a letter of a bold name is in a wide face
 MOVERS = 6  # assumptions that are drawn of an answer
+ON_PAPER = 75  # cells that fit on one sheet of paper with what they are and how they come about
 _STYLE = """
 .state { color: var(--soft); font-size: .92em; white-space: nowrap; } .state::before { content: "\\25CF\\00A0"; }
 .assumed::before { color: var(--maybe); } .derived::before { color: var(--s0); }
@@ -22,11 +24,33 @@ td code { white-space: normal; overflow-wrap: anywhere; color: var(--soft); }
 td.r, td.span { white-space: nowrap; } td.span { color: var(--soft); } .sheet td:last-child { width: 46%; }
 .holds { color: var(--yes); } .breaks { color: var(--no); } .may { color: var(--maybe); }
 .say { display: block; color: var(--soft); }
+@media (max-width: 560px) {
+  .sheet tr { display: grid; grid-template-columns: 1fr auto auto; column-gap: .8rem; padding: .3rem 0; }
+  .sheet th, .sheet td { padding: 0; } .sheet td.span { text-align: right; } .sheet td:nth-child(4) { grid-column: 1; }
+  .sheet td:last-child { grid-column: 1 / -1; width: auto; }
+  .limits td:last-child { min-width: 11rem; }
+}
 @media print {
-  .sheet td:last-child { width: auto; } .say { display: inline; } .say + code::before { content: " "; }
-  figure svg.narrow { width: 100%; }
+  .sheet td:last-child { width: auto; } .say { display: inline; } .say + code { display: none; }
+  .sheet { font-size: 5.6pt; line-height: 1.06; table-layout: fixed; }
+  .sheet th { width: 25%; overflow-wrap: anywhere; }
+  .sheet td.r { width: 13%; } .sheet td.span { width: 19%; white-space: normal; } .sheet td:nth-child(4) { width: 3%; }
+  .long .sheet td:last-child { display: none; } .long .sheet th { width: 50%; } .long .sheet { font-size: 5.3pt; }
+  .sheet code { font-size: 5pt; line-height: 1.1; }
+  .sheet .state { font-size: 0; } .sheet .state::before { font-size: 5.5pt; }
+  section h2 { margin: 1mm 0 .3mm; padding-top: .6mm; font-size: 8pt; }
+  .scroll { margin: .6mm 0 .2mm; } .movers figure { margin: .6mm 0; } .limits code { display: none; }
+  .printed .state { color: inherit; margin-right: 2mm; }
+  .movers { column-span: all; display: grid; grid-template-columns: 1fr 1fr; column-gap: 6mm; }
+  .movers h2, .movers .caption { grid-column: 1 / -1; } figure svg.narrow { display: none; }
+  figure svg.wide { display: block; }
 }
 """
+
+
+_LEGEND = '<p class="printed">{}</p>'.format(
+    " ".join(f'<span class="state {state}">{state}</span>' for state in ("assumed", "derived", "measured"))
+)
 
 
 def page_of(found: Outlook) -> str:
@@ -36,6 +60,7 @@ def page_of(found: Outlook) -> str:
         f"{found.draws:,} draws, seed {found.seed}; nine of ten lie between the ends. A month is 30 days, a year 365."
     )
     after = f" After {case.source}." if case.source else ""
+    long = len(case.cells) > ON_PAPER
     body = [
         "<header>",
         f"<h1>{_said(case.question)}</h1>",
@@ -44,7 +69,11 @@ def page_of(found: Outlook) -> str:
         "</header>",
         *_movers(found),
         *_broken(found),
+        _LEGEND,
+        f"<div{' class=long' if long else ''}>",
         *_sheet(found),
+        *(['<p class="printed">Left out on paper: what each cell is, and its formula.</p>'] if long else []),
+        "</div>",
     ]
     return page(case.question, "\n".join(body), _STYLE)
 
@@ -76,7 +105,7 @@ def _movers(found: Outlook) -> list[str]:
     drawn = {answer: swings[:MOVERS] for answer, swings in found.swings.items() if swings}
     if not drawn:
         return []
-    out = ["<section>", "<h2>What moves it</h2>"]
+    out = ['<section class="movers">', "<h2>What moves it</h2>"]
     for answer, swings in drawn.items():
         figure = "".join(_tornado(found, answer, swings, width) for width in (WIDE, NARROW))
         out.append(f"<figure>{figure}</figure>")
@@ -92,8 +121,8 @@ def _tornado(found: Outlook, answer: str, swings: list[Swing], width: float) -> 
     """One answer: a bar an assumption, the widest above."""
     unit, wide = found.told_in(answer), width == WIDE
     row, head = (24.0, 26.0) if wide else (36.0, 26.0)
-    middle = found.sheet.middle(answer) * unit.scale
-    ends = [end for s in swings for end in (s.low, s.high)]
+    middle = found.sheet.middle(answer)
+    ends = [end / unit.scale for s in swings for end in (s.low, s.high)]
     low, high = min([*ends, middle]), max([*ends, middle])
     left = max(len(s.name) for s in swings) * LETTER + 14 if wide else 8.0
     right = width - (150 if wide else 8)
@@ -110,13 +139,15 @@ def _tornado(found: Outlook, answer: str, swings: list[Swing], width: float) -> 
         drawing.text(
             left - 10 if wide else left, y + 4 if wide else y - 11, s.name, "label", anchor="end" if wide else "start"
         )
-        a, b = sorted((x(s.low), x(s.high)))
-        drawing.rect(a, y - 6, max(b - a, 1.0), 12, "strip s0" if s.how != "± 10 %" else "area s0")
-        words = told_span(min(s.low, s.high), max(s.low, s.high), unit)
+        a, b = sorted((x(s.low / unit.scale), x(s.high / unit.scale)))
+        drawing.rect(a, y - 6, max(b - a, 1.0), 12, "strip s0" if s.how != "± 10 %" else "faint s0")
+        low, high = sorted((s.low, s.high))
+        ends = "–".join(told(end, unit).partition("/")[0] for end in (low, high))
+        words = ends + (_slope(s) if wide else "")
         drawing.text(
             right + 10 if wide else right,
             y + 4 if wide else y - 11,
-            words + _slope(s),
+            words,
             "value",
             anchor="start" if wide else "end",
         )
@@ -124,7 +155,7 @@ def _tornado(found: Outlook, answer: str, swings: list[Swing], width: float) -> 
     ticks = x.ticks(5 if wide else 3)
     for tick in ticks:
         drawing.line(x(tick), foot + 2, x(tick), foot + 6, "axis")
-        drawing.text(x(tick), foot + 19, told(tick, unit), "tick", anchor="middle")
+        drawing.text(x(tick), foot + 19, told(tick * unit.scale, unit).partition("/")[0], "tick", anchor="middle")
     return drawing.done("wide" if wide else "narrow")
 
 
@@ -142,7 +173,7 @@ def _broken(found: Outlook) -> list[str]:
     times = TIMES if grows else TIMES[:1]
     out = ["<section>", f"<h2>What breaks first{f' when {_said(grows)} grows' if grows else ''}</h2>"]
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("", *(f"{many}x" for many in times), "", ""))
-    out += ['<div class="scroll"><table>', f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
+    out += ['<div class="scroll"><table class="limits">', f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
     for it in found.breaks:
         verdicts = "".join(f'<td class="{it.at[many].split()[0]}">{it.at[many]}</td>' for many in times)
         bears = f"<code>{_said(it.limit.load)} ≤ {_said(it.limit.most)}</code>"

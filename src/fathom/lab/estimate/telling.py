@@ -37,7 +37,7 @@ def told(found: Quantity | float, of: Unit | None = None, significant: int = 3) 
         return f"{_plain(value * 100, significant)}%"
     if first in ("1", "USD", "%"):
         number = counted(value / of.scale, significant)
-        return f"{number}{behind}" if first == "1" else f"{number} USD{behind}"
+        return f"{number}{behind}" if first == "1" else f"${number}{behind}"
     atom = _fitting(value / of.scale, first)
     number = _plain(value / of.scale * UNITS[first].scale / UNITS[atom].scale, significant)
     return f"{number} {_SHOWN.get(atom, atom)}{behind}"
@@ -48,10 +48,10 @@ def told_span(low: float, high: float, of: Unit) -> str:
     a, b = told(low, of), told(high, of)
     if a == b:
         return a
-    behind = b.lstrip("-0123456789,.∞")
-    if behind and a.endswith(behind) and a[: -len(behind)].strip("-0123456789,.∞") == "":
-        return f"{a[: -len(behind)]}–{b}"
-    return f"{a}–{b}"
+    behind = b.lstrip("-$0123456789,.∞")
+    if behind and a.endswith(behind) and not a[: -len(behind)].strip("-$0123456789,.∞"):
+        a = a[: -len(behind)]
+    return f"{a}–{b.lstrip('$')}"
 
 
 def base_unit(found: Quantity) -> str:
