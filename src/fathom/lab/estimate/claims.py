@@ -76,7 +76,7 @@ def _held(claim: Claim, found: Quantity) -> bool:
         return bool(found.value) if not claim.right else False
     claimed = quantity(claim.claimed)
     alike(Quantity(1.0, found.powers), Quantity(1.0, claimed.powers))
-    return math.isclose(float(found.value), float(claimed.value), rel_tol=claim.within, abs_tol=1e-12)
+    return math.isclose(float(found.value), float(claimed.value), rel_tol=claim.within, abs_tol=_of_nothing(claimed))
 
 
 def _meets(found: Quantity, text: str) -> bool:
@@ -86,4 +86,11 @@ def _meets(found: Quantity, text: str) -> bool:
     written = re.sub(r"[^\d.]", "", re.match(r"[-+$\d,_.]*", text.strip())[0])  # pyright: ignore[reportOptionalSubscript]
     last = 10.0 ** -len(written.partition(".")[2])
     within = 0.5 * last / float(written) if float(written) else 0.0
-    return math.isclose(float(found.value), float(right.value), rel_tol=within * (1 + 1e-6) + 1e-12, abs_tol=1e-12)
+    return math.isclose(
+        float(found.value), float(right.value), rel_tol=within * (1 + 1e-6) + 1e-12, abs_tol=_of_nothing(right)
+    )
+
+
+def _of_nothing(told: Quantity) -> float:
+    """How far from nothing is nothing still; anything else is held by its own size: a dollar a GB a month is 1e-16."""
+    return 1e-12 if told.value == 0 else 0.0
