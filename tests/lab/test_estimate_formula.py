@@ -140,4 +140,4 @@ def test_a_function_that_is_not_there_is_guessed_at():
 
 
 def test_the_names_it_asks_for_are_its_cells_alone():
-    assert Formula("ceil(users * 500 B / day) + to(each, '1/s') * 1 s").names == ["each", "users"]
+    assert Formula("ceil(users * 500 B / day) + to(each, '1/s') * 1 s").names == ["users", "each"]

@@ -58,7 +58,7 @@ def _amount(found: re.Match[str]) -> str:
 
 
 class Formula:
-    """One formula, read; `names` are the cells that it asks for."""
+    """One formula, read; `names` are the cells that it asks for, in its order."""
 
     def __init__(self, text: str) -> None:
         self.text = text.strip()
@@ -73,9 +73,9 @@ class Formula:
         for node in ast.walk(self.tree):
             if not isinstance(node, _KNOWN):
                 raise self._no(node)
-        named = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
+        found = sorted((node.col_offset, node.id) for node in ast.walk(self.tree) if isinstance(node, ast.Name))
         called = {n.func.id for n in ast.walk(self.tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-        self.names = sorted(named - called - set(UNITS))
+        self.names = [name for name in dict.fromkeys(name for _, name in found) if name not in {*called, *UNITS}]
 
     def value(self, resolve: Resolve, asks: Mapping[str, Ask] | None = None) -> Quantity:
         """Return what it comes to. `resolve` gives a cell; `asks` are further functions, whose arguments are texts."""
