@@ -10,6 +10,7 @@ from fathom.lab.estimate import Measurements
 from tests.lab.synthetic import altered, write_finished
 
 
+@pytest.mark.slow
 def test_without_a_subject_it_lists_whose_estimates_there_are(fathom):
     said = fathom("estimate")
     assert said.code == 0
@@ -21,6 +22,7 @@ def test_without_a_subject_it_lists_whose_estimates_there_are(fathom):
     assert all(one["question"].endswith("?") for one in listed)
 
 
+@pytest.mark.slow
 def test_a_system_is_estimated_with_the_cells_that_were_set(fathom):
     said = fathom("estimate", "timeline", "--set", "users=200M", "--set", "posts_per_user_per_day=0.5")
     assert said.code == 0, said.err
@@ -33,6 +35,7 @@ def test_a_system_is_estimated_with_the_cells_that_were_set(fathom):
     assert "what moves servers" in said.out and "what breaks first when users grows" in said.out
 
 
+@pytest.mark.slow
 def test_json_has_every_cell_with_its_state_and_its_ends(fathom):
     found = fathom("estimate", "timeline", "--set", "users=200M", "--set", "posts_per_user_per_day=0.5", "--json").json
     cells = {cell["cell"]: cell for cell in found["cells"]}
@@ -116,6 +119,7 @@ class _Page(HTMLParser):
         self.text += data
 
 
+@pytest.mark.slow
 def test_the_page_stands_alone_and_has_everything(fathom, tmp_path: Path):
     hostile = "users * 2 if users < 5 else users"
     said = fathom("estimate", "timeline", "--html", "page.html", "--set", f"connections={hostile}")

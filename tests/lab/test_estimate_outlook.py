@@ -115,3 +115,11 @@ def test_what_breaks_first_stands_first():
 def test_a_limit_is_of_the_same_kind_as_its_load():
     with pytest.raises(FathomError, match="compare"):
         told('users = { assume = "1K" }', LIMITS.format("it", "users * 1 KB", "5"))
+
+
+def test_where_nothing_is_left_to_divide_by_it_looks_upward_alone():
+    cells = (
+        'users = { assume = "1K" }\nservers = { derive = "floor(users / 500)" }\nload = { derive = "users / servers" }'
+    )
+    (found,) = told(cells, LIMITS.format("it", "users", "3K")).breaks
+    assert found.from_times == pytest.approx(3.0, rel=0.01)

@@ -88,7 +88,7 @@ def _case(subject: str | None, file: Path | None, runs: Path) -> tuple[Case, Pat
     if subject is None:
         return estimate.Case("", "a sheet of your own", {}), None
     systems, topics = catalogue(), estimate.cases()
-    if subject in topics and subject not in systems:
+    if subject in topics and not (subject in systems and _room(systems[subject].folder).is_file()):
         return estimate.read(topics[subject]), None
     if subject not in systems and "/" not in subject and not subject.startswith("."):
         known = [*(name for name, system in systems.items() if _room(system.folder).is_file()), *topics]

@@ -11,6 +11,7 @@ import numpy as np
 
 from fathom.blocks.quantities import Unit, alike
 from fathom.lab.estimate.case import Case, Limit
+from fathom.lab.estimate.formula import FormulaError
 from fathom.lab.estimate.sheet import Measured, Sheet, solve
 from fathom.lab.scale.degrees import Array
 from fathom.lab.scale.dice import HIGH, LOW, Thrown, ranged
@@ -21,7 +22,7 @@ __all__ = ["DRAWS", "TIMES", "Breaks", "Outlook", "Swing", "outlook"]
 DRAWS = 10_000
 TIMES = (1, 2, 10)  # what breaks at so many times of what grows
 FAR = 1_000.0  # times: what breaks later breaks of something else
-STEPS = 1_201  # of the search for where something breaks, even on a logarithm: each 0.6 % more than the last
+STEPS = 2_401  # of the search for where something breaks, even on a logarithm: each 0.6 % more than the last
 TENTH = 0.1  # by how much a value is turned that is said without a range
 _NUDGE = 0.01  # to either side, for the answer's slope: less would meet single steps of what is rounded up to servers
 
@@ -48,7 +49,7 @@ class Breaks:
     name: str
     limit: Limit
     at: Mapping[int, Literal["holds", "may break", "breaks"]]
-    from_times: float  # infinite where not within FAR; below 1 where it is broken already
+    from_times: float  # infinite where not within FAR; below 1 where it is broken already, 0 where it always is
 
 
 @dataclass(frozen=True)
@@ -119,18 +120,18 @@ def _swings(middle: Sheet, answers: tuple[str, ...]) -> dict[str, list[Swing]]:
     names = [name for name, cell in middle.case.cells.items() if cell.derive is None]
     dice = _Turned(names)
     how = {name: "± 10 %" if _is_certain(middle, name) else "5 % to 95 %" for name in names}
-    factors: dict[str, float | Array] = {}
+    factors: dict[str, Array] = {}
     for name in names:
         turned, at = np.ones(dice.draws), dice.place(name)
-        turned[at + 2 : at + 4] = 1 - _NUDGE, 1 + _NUDGE
+        turned[at + 2 : at + 4] = _turns(middle, name, _NUDGE)
         if how[name] == "± 10 %":
-            turned[at : at + 2] = _tenth(middle, name)
+            turned[at : at + 2] = _turns(middle, name, TENTH)
         factors[name] = turned
     sheet = Sheet(middle.case, dice, middle.measured, factors, middle.prices)
     found: dict[str, list[Swing]] = {}
     for answer in answers:
         values = np.broadcast_to(np.asarray(sheet[answer].value, dtype=float), dice.draws)
-        each = [_swing(name, how[name], values, dice.place(name)) for name in names]
+        each = [_swing(name, how[name], values, factors[name], dice.place(name)) for name in names]
         found[answer] = sorted((s for s in each if s.width or s.elasticity), key=lambda s: -s.width)
     return found
 
@@ -140,20 +141,20 @@ def _is_certain(sheet: Sheet, name: str) -> bool:
     return sheet.found(name) is None and written is not None and not written.is_open
 
 
-def _tenth(sheet: Sheet, name: str) -> tuple[float, float]:
-    """Return the factors of a tenth less and more; of a share, a tenth of what is less, itself or its rest."""
+def _turns(sheet: Sheet, name: str, by: float) -> tuple[float, float]:
+    """Return the factors of so much less and more; of a share, of what is less, itself or its rest."""
     value = sheet.middle(name) * sheet.told_in(name).scale
     if sheet.told_in(name).text == "%" and 0 < value <= 1:
-        part = TENTH * min(1.0, (1 - value) / value)
-        return 1 - part, 1 + part
-    return 1 - TENTH, 1 + TENTH
+        by *= min(1.0, (1 - value) / value)
+    return 1 - by, 1 + by
 
 
-def _swing(name: str, how: str, values: Array, at: int) -> Swing:
+def _swing(name: str, how: str, values: Array, turned: Array, at: int) -> Swing:
     low, high, less, more = (float(v) for v in values[at : at + 4])
+    step = float(np.log(turned[at + 3] / turned[at + 2]))
     slope = None
-    if less > 0 < more:
-        slope = math.log(more / less) / math.log((1 + _NUDGE) / (1 - _NUDGE))
+    if less > 0 < more and step:
+        slope = math.log(more / less) / step
         slope = None if abs(slope) < 1e-9 else slope
     return Swing(name, low, high, how, slope)
 
@@ -167,8 +168,7 @@ def _breaks(middle: Sheet, seed: int, draws: int) -> list[Breaks]:
     loads: dict[int, dict[str, Array]] = {}
     for many in times:
         loads[many] = _loads(Sheet(case, Thrown(seed, draws), middle.measured, _grown(case, many), middle.prices))
-    grid = np.geomspace(1.0, FAR, STEPS)
-    along = _loads(Sheet(case, middle.dice, middle.measured, _grown(case, grid), middle.prices)) if case.grows else {}
+    grid, along = _along(middle) if case.grows else (np.ones(1), {})
     found = [
         Breaks(
             name,
@@ -179,6 +179,19 @@ def _breaks(middle: Sheet, seed: int, draws: int) -> list[Breaks]:
         for name, limit in case.limits.items()
     ]
     return sorted(found, key=lambda it: it.from_times)
+
+
+def _along(middle: Sheet) -> tuple[Array, dict[str, Array]]:
+    """Return so many times of what grows, and each limit's load at each of them, all else in its middle."""
+
+    def upward(least: float) -> tuple[Array, dict[str, Array]]:
+        grid = np.geomspace(least, FAR, STEPS)
+        return grid, _loads(Sheet(middle.case, middle.dice, middle.measured, _grown(middle.case, grid), middle.prices))
+
+    try:
+        return upward(1 / FAR)
+    except FormulaError:  # of almost nobody something may be nothing, and be divided by
+        return upward(1.0)
 
 
 def _grown(case: Case, times: float | Array) -> dict[str, float | Array]:
@@ -206,9 +219,8 @@ def _verdict(ratio: Array) -> Literal["holds", "may break", "breaks"]:
 
 
 def _first(ratio: Array, grid: Array) -> float:
-    """Return from how many times on it is too much; below one where it already is, by its share."""
-    ratio = np.broadcast_to(ratio, grid.shape)
-    over = np.flatnonzero(ratio > 1)
+    """Return from how many times on it is too much: nothing where it always is, infinite where it never is."""
+    over = np.flatnonzero(np.broadcast_to(ratio, grid.shape) > 1)
     if not len(over):
         return math.inf
-    return float(grid[over[0]]) if over[0] else float(1 / ratio[0])
+    return float(grid[over[0]]) if over[0] else 0.0

@@ -78,6 +78,8 @@ def breaks_from(it: Breaks, grows: str) -> str:
     """Say from how many times on a limit is exceeded."""
     if math.isinf(it.from_times):
         return f"not within {FAR:,.0f}x" if grows else ""
+    if not it.from_times:
+        return "however few" if grows else ""
     return f"already at {digits(it.from_times, 2)}x" if it.from_times <= 1 else f"from {digits(it.from_times, 2)}x on"
 
 
