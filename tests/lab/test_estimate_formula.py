@@ -90,6 +90,11 @@ def test_draws_go_through_it_side_by_side():
         "not users",
         "users and size",
         "5j",
+        "9" * 400,
+        "1e999",
+        "1 + " * 600 + "1",
+        "(" * 900 + "1" + ")" * 900,
+        "-" * 1_900 + "1",
         "",
     ],
 )

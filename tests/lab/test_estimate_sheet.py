@@ -100,6 +100,8 @@ def test_a_cell_is_set_to_an_amount_a_range_or_a_formula(settings: dict[str, str
         ({"users": "0~5"}, "is no range", ""),
         ({"size": "1 KB..5 KiB"}, "KiB", "to("),
         ({"users": ""}, "''", ""),
+        ({"users": "1e999"}, "beyond all numbers", ""),
+        ({"users": "1e200 * 1e200"}, "'users' has no value", ""),
         ({"post_cpu": "5 parsecs"}, "no unit 'parsecs'", ""),
     ],
 )

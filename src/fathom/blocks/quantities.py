@@ -160,6 +160,8 @@ def quantity(text: str, like: Unit | None = None) -> Quantity:
             fix="write for example 200M, 1.5 KB, 20/day, 10 ms, 5%",
         )
     value, rest = float(re.sub("[_,]", "", found["number"])), found["rest"]
+    if value in (float("inf"), -float("inf")):
+        raise UnitError(f"'{text}' is beyond all numbers", why="it has over 308 digits", fix="check its exponent")
     wants_bytes = like is not None and like.powers.get("B") == 1
     if rest[:1] in COUNTS and not rest[1:2].isalpha() and not (rest == "B" and wants_bytes):
         value, rest = value * COUNTS[rest[0]], rest[1:]

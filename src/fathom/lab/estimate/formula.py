@@ -7,6 +7,7 @@ else c`, and a handful of functions. An amount binds as one: `x / 8 bit/B` is x 
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ __all__ = ["FUNCTIONS", "Formula", "FormulaError"]
 
 Resolve = Callable[[str], Quantity]
 Ask = Callable[..., Quantity]
+
+
+LONGEST = 2_000  # letters of a formula
+DEEPEST = 150
+HUGE = 1e300
 
 
 class FormulaError(FathomError):
@@ -62,14 +68,26 @@ class Formula:
 
     def __init__(self, text: str) -> None:
         self.text = text.strip()
+        if len(self.text) > LONGEST:
+            raise FormulaError(
+                f"a formula has {len(self.text):,} letters",
+                why=f"nobody reads more than {LONGEST:,} of them",
+                fix="make cells of its parts",
+            )
         try:
             self.tree = ast.parse(_spelled(self.text), mode="eval").body
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             raise FormulaError(
                 f"the formula '{self.text}' cannot be read",
-                why=f"{error.msg if isinstance(error, SyntaxError) else error}",
+                why=f"{error.msg if isinstance(error, SyntaxError) else error or 'it is too deep'}",
                 fix="write arithmetic on cells: users * posts_per_day * 500 B",
             ) from None
+        if _depth(self.tree) > DEEPEST:
+            raise FormulaError(
+                "a formula is too deep",
+                why=f"more than {DEEPEST} of its operations are within each other",
+                fix="make cells of its parts",
+            )
         for node in ast.walk(self.tree):
             if not isinstance(node, _KNOWN):
                 raise self._no(node)
@@ -88,6 +106,14 @@ class Formula:
             why="a formula is arithmetic: names of cells, amounts, + - * / // % **, comparisons, and functions",
             fix=f"functions are {', '.join(FUNCTIONS)}",
         )
+
+
+def _depth(tree: ast.AST) -> int:
+    """Return how many nodes lie within each other; without recursion, since that is what it guards."""
+    deepest, level = 0, [tree]
+    while level:
+        deepest, level = deepest + 1, [child for node in level for child in ast.iter_child_nodes(node)]
+    return deepest
 
 
 _KNOWN = (
@@ -119,7 +145,7 @@ class _Reading:
             case ast.Constant(value=bool() | str() | bytes() | None):
                 raise self.formula._no(node)
             case ast.Constant(value=int() | float() as number):
-                return Quantity(float(number))
+                return Quantity(_finite(self.formula, float(number) if abs(number) < HUGE else math.inf))
             case ast.Name(id=name):
                 return UNITS[name].of(1.0) if name in UNITS else self.resolve(name)
             case ast.UnaryOp(op=op, operand=inner):

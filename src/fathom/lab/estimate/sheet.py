@@ -13,7 +13,7 @@ from fathom.errors import FathomError
 from fathom.lab import prices
 from fathom.lab.estimate.amount import Amount, amount
 from fathom.lab.estimate.case import Case, Cell, no_cell
-from fathom.lab.estimate.formula import Formula
+from fathom.lab.estimate.formula import Formula, FormulaError
 from fathom.lab.estimate.measured import Found
 from fathom.lab.estimate.rates import asks, range_of
 from fathom.lab.estimate.telling import base_unit, told
@@ -126,6 +126,12 @@ class Sheet:
             found = self._value(cell)
         finally:
             self._path.pop()
+        if not np.isfinite(found.value).all():
+            raise FormulaError(
+                f"the cell '{name}' has no value",
+                why=f"{cell.derive} is beyond all numbers" if cell.derive else "it is beyond all numbers",
+                fix=f"look at what goes into it: --formula {name}",
+            )
         if name in self.factors:
             found = Quantity(found.value * self.factors[name], found.powers, found.manners)
         return found
