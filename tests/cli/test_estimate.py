@@ -1,5 +1,6 @@
 """`fathom estimate` shows its work: values, states, formulas, what moves and breaks it, and what cannot be meant."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_json_has_every_cell_with_its_state_and_its_ends(fathom):
     assert cells["servers"]["low"] < cells["servers"]["value"] < cells["servers"]["high"]
     assert found["seed"] == 7 and found["draws"] == 10_000
     assert found["moves"]["servers"][0]["assumption"] in cells
-    assert next(it["limit"] for it in found["breaks"]) == "one_primarys_disk"
+    assert next(it["limit"] for it in found["breaks"]) == "one_machine"
 
 
 @pytest.mark.slow
@@ -146,5 +147,10 @@ def test_what_was_measured_stands_in_the_sheet_with_its_command(fathom, tmp_path
     assert cells["home_service"]["state"] == "measured" and cells["home_service"]["command"] == run.plan.command
     assert cells["home_service"]["value"] == pytest.approx(home.interval.value * 1_000)
     assert cells["home_service"]["low"] < cells["home_service"]["value"] < cells["home_service"]["high"]
+    finding = {"id": "capacity/hybrid", "part": "capacity", "how": "capacity", "command": "", "value": 2.5, "low": 2.4}
+    findings = json.loads((run.folder / "findings.json").read_text())
+    (run.folder / "findings.json").write_text(json.dumps([*findings, finding | {"high": 2.6, "over": "9 steps"}]))
+    most = Measurements(tmp_path / "runs" / "timeline").get("home.capacity")
+    assert most is not None and most.interval.value == 2.5 * run.plan.load.rates["home"] and most.unit == "1/s"
     mine = fathom("estimate", "timeline", "--set", "home_service=1 ms", "--formula", "home_service")
     assert "1 ms  assumed, set" in mine.out

@@ -151,7 +151,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def _json(found: Outlook) -> dict[str, Any]:
-    """Return all of it; amounts are in the unit that stands beside them, and in base units for programs."""
+    """Return all of it; an amount is in the unit of its cell, a swing in that of its answer."""
     sheet, case = found.sheet, found.case
     cells: list[dict[str, Any]] = []
     for name, cell in case.cells.items():
@@ -173,12 +173,13 @@ def _json(found: Outlook) -> dict[str, Any]:
                 **({"run": str(measured.run), "command": measured.command} if measured else {}),
             }
         )
-    swings = {
-        answer: [
-            {"assumption": s.name, "low": s.low, "high": s.high, "how": s.how, "slope": s.elasticity} for s in each
+    swings: dict[str, list[dict[str, Any]]] = {}
+    for answer, each in found.swings.items():
+        scale = sheet.told_in(answer).scale
+        swings[answer] = [
+            {"assumption": s.name, "low": s.low / scale, "high": s.high / scale, "how": s.how, "slope": s.elasticity}
+            for s in each
         ]
-        for answer, each in found.swings.items()
-    }
     breaks = [
         {"limit": it.name, "at": {f"{n}x": said for n, said in it.at.items()}, "from": _finite(it.from_times)}
         for it in found.breaks
