@@ -117,3 +117,25 @@ def test_a_cell_that_nothing_asks_for_is_an_answer_a_claims_or_says_why_it_stand
         told = "\n".join([*(c.so for c in case.claims.values()), *(f"{x.load} {x.most}" for x in case.limits.values())])
         idle = [n for n, c in case.cells.items() if n not in asked and n not in told and c.derive is None]
         assert not idle, f"{case.name}: nothing is made of {idle}"
+
+
+def test_the_envelope_of_another_widely_read_guide_comes_out_too():
+    """The Twitter exercise of the System Design Primer: 6 thousand posts, 60 thousand deliveries a second, 150 TB."""
+    case = case_of(
+        "primer",
+        """
+        question = "What does it take?"
+        [sheet.all]
+        posts = { assume = "500M/day", unit = "1/day" }
+        followers = { assume = 10 }
+        size = { assume = "10 KB", unit = "KB" }
+        reads = { assume = "250B/month", unit = "1/month" }
+        deliveries = { derive = "posts * followers", unit = "1/s" }
+        stored_in_a_month = { derive = "posts * size * 1 month", unit = "TB" }
+        """,
+    )
+    sheet = solve(case)
+    assert sheet.evaluate("posts").value == pytest.approx(6_000, rel=0.05)
+    assert sheet.middle("deliveries") == pytest.approx(60_000, rel=0.05)
+    assert sheet.middle("stored_in_a_month") == pytest.approx(150)
+    assert sheet.evaluate("reads").value == pytest.approx(100_000, rel=0.05)
