@@ -1,11 +1,13 @@
-"""Lines on a terminal: what an average operation costs, over the swept value, one line per approach.
+"""Lines on a terminal: what an average operation costs, over the swept value, one line per approach; and spans of time.
 
-Both axes are logarithmic, as costs and sizes are. A line is drawn in braille dots, two by four to a character; where
+All axes are logarithmic, as costs and sizes are. A line is drawn in braille dots, two by four to a character; where
 two lines meet in one character, the later one gives its colour.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -13,7 +15,7 @@ from rich.text import Text
 
 from fathom.lab.record.svg import Log, short_time
 
-__all__ = ["COLOURS", "MARKS", "chart"]
+__all__ = ["COLOURS", "MARKS", "Span", "chart", "spans"]
 
 COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 MARKS = "●▲■◆▼★"
@@ -131,3 +133,47 @@ def _foot(points: Sequence[float], x: Log, columns: int, swept: str) -> str:
         if not "".join(line[start - 1 : start + len(word) + 1]).strip() or point in ends:
             line[start : start + len(word)] = word
     return "".join(line).rstrip() + f"  {swept}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """A row of times in seconds: where most lie, the median, and what was told of it, if anything was."""
+
+    name: str
+    low: float
+    median: float
+    high: float
+    told: float | None = None
+
+
+def spans(rows: Sequence[Span], *, width: int) -> Text:
+    """Return one line a row on one axis of seconds: ━ where most lie, ● the median, ○ what was told, ◉ both."""
+    known = [at for row in rows for at in (row.low, row.high, row.told) if at is not None and at > 0]
+    text = Text()
+    if not known:
+        return text
+    left = max(len(row.name) for row in rows) + 2
+    columns = max(20, width - left - 1)
+    x = Log(
+        10.0 ** math.floor(math.log10(min(known))), 10.0 ** math.ceil(math.log10(max(known)) + 1e-9), 0, columns - 1
+    )
+    ticks = [tick for tick in x.ticks(most=columns // 4) if abs(math.log10(tick) - round(math.log10(tick))) < 1e-6]
+    grid = {round(x(tick)) for tick in ticks}
+    for row in rows:
+        cells = ["┊" if column in grid else " " for column in range(columns)]
+        low, high = (round(x(max(end, x.low))) for end in (row.low, row.high))
+        cells[low : high + 1] = "━" * (high - low + 1)
+        median, told = round(x(max(row.median, x.low))), None if row.told is None else round(x(row.told))
+        if told is not None:
+            cells[told] = "○"
+        cells[median] = "◉" if told == median else "●"
+        text.append(row.name.ljust(left)).append("".join(cells).rstrip() + "\n")
+    foot = [" "] * (left + columns + 8)
+    for tick in ticks:
+        word = short_time(tick) if tick > 0.9e-9 else f"{tick * 1e9:g} ns"
+        at = left + round(x(tick))
+        if not "".join(foot[at - 1 : at + len(word)]).strip():
+            foot[at : at + len(word)] = word
+    return text.append("".join(foot).rstrip()).append(
+        "\n" + " " * left + "● median here  ━ nine in ten  ○ told", style="dim"
+    )

@@ -10,6 +10,7 @@ from fathom.lab.runs import Finding, Point
 __all__ = [
     "beside",
     "count",
+    "digits",
     "engine_name",
     "factor",
     "listed",

@@ -19,7 +19,18 @@ from pathlib import Path
 from fathom.errors import FathomError
 from fathom.lab import runs
 
-__all__ = ["Busy", "Placement", "busy", "cannot_measure", "cpu_s", "describe", "everybody", "pressure_s", "sync"]
+__all__ = [
+    "Busy",
+    "Placement",
+    "busy",
+    "cannot_measure",
+    "cpu_name",
+    "cpu_s",
+    "describe",
+    "everybody",
+    "pressure_s",
+    "sync",
+]
 
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
@@ -172,7 +183,7 @@ def sync() -> None:
 
 def describe(placement: Placement, folder: Path, engines: Mapping[str, str]) -> runs.Machine:
     """Measure the machine for about two seconds and say what it is; `folder` is on the disk that will be used."""
-    cpu = _cpu_name()
+    cpu = cpu_name()
     cores = len(placement.generator | placement.system)
     name = f"{platform.system()} {platform.release()} {platform.machine()}"
     measured = {
@@ -195,7 +206,8 @@ def describe(placement: Placement, folder: Path, engines: Mapping[str, str]) -> 
     )
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Return what the processor calls itself."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

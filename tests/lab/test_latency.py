@@ -1,0 +1,141 @@
+"""What is measured is what the name says: the loops do their work, the chain is one circle, what cannot be says why."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fathom.errors import FathomError
+from fathom.lab import latency
+from fathom.lab.latency import caches, disk, native
+from fathom.lab.latency.bench import SAMPLES_MIN, Bench, NotHere, Samples
+from fathom.lab.latency.measured import Measured, Session, newest, write
+from fathom.lab.latency.table import Thing
+
+ours = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64", reason="machine code for Linux on x86-64"
+)
+
+
+def silent(line: str) -> None:
+    """Hear nothing."""
+
+
+def test_every_thing_says_what_it_is_and_how_it_is_measured():
+    known = latency.every_thing()
+    assert len(known) >= 20
+    assert len({thing.name for thing in known}) == len(known)
+    for thing in known:
+        assert thing.says and thing.method, thing.name
+        assert thing.told is None or (thing.told.seconds > 0 and thing.told.source and 2000 < thing.told.year < 2030)
+
+
+def test_a_thing_that_is_not_there_is_told_with_a_guess():
+    with pytest.raises(FathomError, match="'main-memroy'") as told:
+        latency.thing_named("main-memroy", latency.every_thing())
+    assert "did you mean 'main-memory'" in told.value.fix
+
+
+@ours
+@pytest.mark.parametrize("size", [4096, 100_000, 1 << 20])
+def test_a_chain_is_one_circle_through_all_of_its_lines(size: int):
+    chain, chase = caches.Chain(size), native.compiled(native.CHASE, 2)
+    begin, at, seen = chain.at, chain.at, set()
+    for _ in range(len(chain)):
+        seen.add(at)
+        at = chase(at, 1)
+    assert at == begin
+    assert len(seen) == len(chain) == size // caches.LINE
+    assert chase(begin, len(chain)) == begin
+
+
+@ours
+def test_the_loops_of_machine_code_do_what_they_are_timed_for():
+    bits = np.random.default_rng(1).integers(0, 2, 1000, dtype=np.uint8)
+    assert native.compiled(native.SUM_IF, 2)(bits.ctypes.data, len(bits)) == bits.sum()
+    assert native.compiled(native.GETPID, 1, linux=True)(3) == os.getpid()
+    mutex = ctypes.create_string_buffer(64)
+    there = ctypes.addressof(mutex)
+    lock, unlock = native.address("pthread_mutex_lock"), native.address("pthread_mutex_unlock")
+    native.compiled(native.LOCK_UNLOCK, 4)(there, 1000, lock, unlock)
+    assert ctypes.CDLL(None).pthread_mutex_trylock(mutex) == 0  # it was left free
+    assert ctypes.CDLL(None).pthread_mutex_trylock(mutex) != 0  # and it is a lock
+
+
+async def test_what_cannot_be_measured_on_this_machine_says_why_and_gives_no_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(native.platform, "machine", lambda: "riscv64")
+    monkeypatch.setattr(caches, "_CPU", tmp_path)
+    known = latency.every_thing()
+    chosen = [latency.thing_named(name, known) for name in ("mutex", "memory-1mb", "json-1kb")]
+    json, *missing = await latency.measure(chosen, tmp_path, 0.01, silent)
+    assert json.name == "json-1kb" and json.p50_s and json.why_not is None
+    assert {row.name: row.why_not for row in missing} == {
+        "mutex": "its loop is written for x86-64, and this is riscv64",
+        "memory-1mb": "the kernel does not say how large the L3 cache is",
+    }
+    assert all(row.p50_s is None and row.n == 0 and row.ratio is None for row in missing)
+
+
+async def test_an_engine_that_will_not_start_is_a_row_that_says_so(tmp_path):
+    async def run(bench: Bench) -> Samples:
+        raise FathomError("there is no Redis", why="none was found", fix="install one")
+
+    (row,) = await latency.measure([Thing("redis-get", "A value", "GET", None, run)], tmp_path, 0.01, silent)
+    assert row.why_not == "there is no Redis: none was found"
+
+
+async def test_percentiles_are_samples_and_the_quickest_thing_comes_first(tmp_path):
+    def thing(name: str, seconds: list[float]) -> Thing:
+        async def run(bench: Bench) -> Samples:
+            return Samples(seconds, 7, "a note")
+
+        return Thing(name, "It", "so", latency.Told(2.0, "a book", 2009), run)
+
+    slow = thing("slow", [float(n) for n in range(1, 101)])
+    first, second = await latency.measure([slow, thing("quick", [1.0] * 20)], tmp_path, 0.01, silent)
+    assert (first.name, first.p5_s, first.p50_s, first.p95_s, first.ratio) == ("quick", 1.0, 1.0, 1.0, 0.5)
+    assert (second.p5_s, second.p50_s, second.p95_s, second.n, second.batch) == (6.0, 51.0, 95.0, 100, 7)
+
+
+@ours
+@pytest.mark.slow
+async def test_each_that_needs_no_engine_is_measured_here_or_says_why(tmp_path):
+    engines = {"redis-get", "postgres-row", "postgres-commit", "jetstream-publish"}
+    large = {"main-memory", "memory-1mb"}
+    chosen = [thing for thing in latency.every_thing() if thing.name not in engines | large]
+    rows = await latency.measure(chosen, tmp_path, 0.01, silent)
+    for row in rows:
+        if row.why_not is None:
+            assert row.p5_s is not None and row.p50_s is not None and row.p95_s is not None
+            assert row.n >= SAMPLES_MIN and row.p5_s <= row.p50_s <= row.p95_s, row.name
+    assert sum(row.why_not is None for row in rows) >= 12
+    assert not list(tmp_path.iterdir())  # what lay on the disk is gone
+
+
+def test_a_folder_that_cannot_be_read_past_the_cache_is_told_not_timed(tmp_path, monkeypatch):
+    def refuse(*_: object) -> int:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(disk.os, "open", refuse)
+    monkeypatch.setattr(disk.tempfile, "mkstemp", lambda **_: (os.dup(1), str(tmp_path / "gone")))
+    with contextlib.ExitStack() as stack, pytest.raises(NotHere, match="past the page cache"):
+        monkeypatch.setattr(disk.os, "fdopen", lambda *_: (tmp_path / "gone").open("wb"))
+        stack.enter_context(disk.cold_file(tmp_path, 4096))
+    assert not (tmp_path / "gone").exists()
+
+
+def test_the_youngest_session_that_can_be_read_is_found(tmp_path: Path):
+    assert newest(tmp_path) is None
+    row = Measured(name="mutex", says="A lock", method="so", p50_s=5e-9)
+    for day in ("2026-11-20", "2026-11-21"):
+        write(Session(f"{day}T08:00:00+00:00", "a machine", "one core", [row]), tmp_path)
+    (tmp_path / "latency" / "2026-11-22T08-00-00.json").write_text("{")
+    found = newest(tmp_path)
+    assert found is not None and found.at.startswith("2026-11-21") and found.rows == [row]
