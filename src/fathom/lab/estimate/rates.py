@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from fathom.blocks.quantities import Quantity, unit
 from fathom.errors import FathomError, nearest
+from fathom.lab.estimate.shown import shown
 from fathom.lab.prices import Assumption, Prices
 
 __all__ = ["asks", "range_of"]
@@ -38,7 +39,7 @@ def asks(prices: Callable[[], Prices]) -> Mapping[str, Callable[..., Quantity]]:
         amounts = {"cores": found.cores, "parts": float("inf") if found.parts is None else float(found.parts)}
         return Quantity(amounts[_known("of a limit", what, amounts)])
 
-    return {"price": price, "machine": machine, "limit": limit}
+    return {"price": price, "machine": machine, "limit": limit, "shown": shown}
 
 
 def range_of(prices: Prices, name: str) -> Assumption:

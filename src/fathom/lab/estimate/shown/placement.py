@@ -1,0 +1,45 @@
+"""Keys on a ring, by modulo, by jumps: who owns one, how evenly, and how many move when nodes come."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from fathom.blocks.ring import POSITIONS, Jump, Member, Modulo, Ring, table, token_of
+from fathom.blocks.ring import moved as moved_between
+from fathom.blocks.slots import SLOTS
+
+__all__ = ["moved", "owner", "spread"]
+
+NODES, TRIALS = 10, 12
+_WAYS = {"ring": Ring(128), "modulo": Modulo(), "jump": Jump()}
+
+
+@lru_cache
+def moved(way: str, before: str, after: str) -> float:
+    """Return the share of the keys whose owner changes when `before` nodes become `after`."""
+    old, new = ([Member(f"node-{n}") for n in range(int(count))] for count in (before, after))
+    return moved_between(table(_WAYS[way], old, 1), table(_WAYS[way], new, 1)) / SLOTS
+
+
+@lru_cache
+def spread(vnodes: str) -> float:
+    """Return how far ten nodes' shares of a ring lie apart: standard deviation by mean, of twelve rings.
+
+    The shares are the arcs themselves, so that no number of keys blurs them.
+    """
+    found = []
+    for trial in range(TRIALS):
+        tokens = sorted((token_of(f"{trial}-{n}", v), n) for n in range(NODES) for v in range(int(vnodes)))
+        shares = np.zeros(NODES)
+        for (before, _), (at, node) in zip([tokens[-1], *tokens], tokens, strict=False):
+            shares[node] += ((at - before) % POSITIONS) / POSITIONS
+        found.append(shares.std() / shares.mean())
+    return float(np.mean(found))
+
+
+def owner(key: str, *nodes: str) -> float:
+    """Return the position of the node that owns a key: the next one clockwise."""
+    at, places = int(key), sorted(map(int, nodes))
+    return next((place for place in places if place >= at), places[0])
