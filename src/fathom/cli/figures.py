@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from fathom.lab.figures import digits, unit_for
 from fathom.lab.latency.measured import Session, newest
 from fathom.systems import catalogue
 
-__all__ = ["SAID", "Figure", "Said", "Totals", "all_cases", "chosen", "figures", "said"]
+__all__ = ["SAID", "Figure", "Said", "Totals", "all_cases", "figures", "said"]
 
 SAID = Path(__file__).parents[1] / "figures.toml"
 _LATENCY = "latency"
@@ -107,32 +107,28 @@ def all_cases() -> list[estimate.Case]:
     return [estimate.read(file) for file in [*estimate.cases().values(), *filter(Path.is_file, files)]]
 
 
-def figures(words: Said, cases: Iterable[estimate.Case], runs: Path) -> list[Figure]:
-    """Return every figure by its id: derived from the cases now, measured by the newest session below `runs`."""
-    found = {
-        claim.id: _derived(case, claim, words.says.get(claim.id, ""))
-        for case in cases
-        for claim in case.claims.values()
-    }
-    session = newest(runs)
-    for id, asked in words.measured.items():
-        found[id] = _measured(id, asked, session)
-    return [found[id] for id in sorted(found)]
+def figures(words: Said, cases: Sequence[estimate.Case], runs: Path, topic: str | None = None) -> list[Figure]:
+    """Return every figure by its id: derived from the cases now, measured by the newest session below `runs`.
 
+    `topic` is a case's name, latency, or one figure's id; then nothing else is worked out.
+    """
 
-def chosen(found: Sequence[Figure], topic: str | None) -> list[Figure]:
-    """Return the figures of a topic, or the one of an id; all where none is said."""
-    if topic is None:
-        return list(found)
-    wanted = [figure for figure in found if topic in (figure.topic, figure.id) or figure.id == f"CLM-{topic}"]
-    if not wanted:
-        topics = list(dict.fromkeys(figure.topic for figure in found))
+    def wanted(id: str, of: str) -> bool:
+        return topic is None or topic in (id, of, id.removeprefix("CLM-"))
+
+    claims = [(case, claim) for case in cases for claim in case.claims.values() if wanted(claim.id, case.name)]
+    things = {id: asked for id, asked in words.measured.items() if wanted(id, _LATENCY)}
+    if topic is not None and not claims and not things:
+        topics = sorted({case.name for case in cases} | {_LATENCY})
         raise FathomError(
             f"there is no topic '{topic}'",
-            why=f"the topics are {', '.join(sorted(topics))}",
-            fix=nearest(topic, [*topics, *(figure.id for figure in found)], "say one of them, or an id: CLM-206"),
+            why=f"the topics are {', '.join(topics)}",
+            fix=nearest(topic, [*topics, *words.says, *words.measured], "say one of them, or an id: CLM-206"),
         )
-    return wanted
+    found = [_derived(case, claim, words.says.get(claim.id, "")) for case, claim in claims]
+    session = newest(runs) if things else None
+    found += [_measured(id, asked, session) for id, asked in things.items()]
+    return sorted(found, key=lambda figure: figure.id)
 
 
 def _derived(case: estimate.Case, claim: estimate.Claim, says: str) -> Figure:
@@ -155,7 +151,7 @@ def _derived(case: estimate.Case, claim: estimate.Claim, says: str) -> Figure:
 def _found(claim: estimate.Claim, told: str) -> str:
     """Write what came out, and under which settings where it hangs on them."""
     if not claim.claimed:
-        told = "so" if told == "1" else "not so"
+        told = "true" if told == "1" else "false"
     if not claim.unless:
         return told
     return f"{told} with {_settings(claim.given)}; not with {_settings(claim.unless)}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from fathom.cli import options, voice
-from fathom.cli.figures import Figure, Totals, all_cases, chosen, figures, said
+from fathom.cli.figures import Figure, Totals, all_cases, figures, said
 
 _MARKS = {"holds": ("✓", "green"), "wrong": ("✗", "red"), "depends": ("~", "yellow"), None: ("·", "grey")}
 
@@ -26,7 +26,7 @@ def command(topic: str | None, runs: Path, as_json: bool) -> int:
     (· where there is none). TOPIC is a case (social, placement), latency, or an id (CLM-206). Exit code 1 where a
     formula does not come to what its case has written down.
     """
-    found = chosen(figures(said(), all_cases(), runs), topic)
+    found = figures(said(), all_cases(), runs, topic)
     totals = Totals.of(found)
     if as_json:
         voice.say_json({"totals": dataclasses.asdict(totals), "figures": [_raw(figure) for figure in found]})
@@ -44,7 +44,8 @@ def _print(found: Sequence[Figure], totals: Totals) -> None:
     for figure in found:
         topics.setdefault(figure.topic, []).append(figure)
     for name, members in sorted(topics.items()):
-        print(f"{voice.paint(name, 'bold')}  {members[0].command.partition(' --only')[0]}")
+        commands = dict.fromkeys(figure.command.partition(" --only")[0] for figure in members)
+        print(f"{voice.paint(name, 'bold')}  {', '.join(commands)}")
         for figure in members:
             mark, colour = _MARKS[figure.verdict]
             head = f"  {mark} {figure.id}  "

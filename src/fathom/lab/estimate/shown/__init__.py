@@ -5,6 +5,7 @@ A formula calls them by file and function, with words: `shown("placement.moved",
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable
@@ -25,8 +26,9 @@ def every_shown() -> dict[str, Callable[..., float]]:
     return found
 
 
+@functools.cache
 def shown(name: str = "", *words: str) -> Quantity:
-    """Return what the function of that name comes to: a plain count or share."""
+    """Return what the function of that name comes to: a plain count or share, the same whenever it is asked."""
     known = every_shown()
     if name not in known:
         raise FathomError(

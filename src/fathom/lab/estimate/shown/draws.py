@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
 
@@ -12,7 +11,6 @@ __all__ = ["fullest", "harmonic", "missed_by_quorum", "top_share"]
 SEED, TRIALS = 7, 20_000
 
 
-@lru_cache
 def fullest(copies: str, shards: str) -> float:
     """Return how many of the copies the fullest shard gets on average when each falls where its hash does."""
     thrown = np.random.default_rng(SEED).integers(0, int(shards), (TRIALS, int(copies)))
@@ -25,7 +23,7 @@ def harmonic(n: str) -> float:
     count = int(float(n))
     if count <= 1_000:
         return math.fsum(1 / k for k in range(1, count + 1))
-    return math.log(count) + 0.577_215_664_901_532_9 + 1 / (2 * count)
+    return math.log(count) + 0.577_215_664_901_532_9 + 1 / (2 * count) - 1 / (12 * count**2)
 
 
 def top_share(n: str) -> float:
@@ -33,7 +31,6 @@ def top_share(n: str) -> float:
     return 1 / harmonic(n)
 
 
-@lru_cache
 def missed_by_quorum(down: str, way: str) -> float:
     """Return which share of reads misses the write before it: N 3, R 2, W 2, each node down with that chance.
 

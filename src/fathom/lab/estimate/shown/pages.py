@@ -1,10 +1,12 @@
-"""A feed read page by page: by which cursor every entry is seen once."""
+"""A feed read page by page: by which cursor every entry is seen once, and what a deep page costs."""
 
 from __future__ import annotations
 
-__all__ = ["seen"]
+import sqlite3
 
-ENTRIES = 1_000
+__all__ = ["kept", "seen", "steps"]
+
+ENTRIES, DEEPEST, PAGE = 1_000, 12_000, 20
 
 
 def seen(cursor: str, alike: str, limit: str) -> float:
@@ -27,3 +29,36 @@ def seen(cursor: str, alike: str, limit: str) -> float:
         else:
             raise ValueError(f"a cursor is time, id or next, not {cursor}")
     return found
+
+
+def kept(entries: str, first: str, last: str) -> float:
+    """Return how many of a sorted set's entries stay when the ranks from `first` to `last` go; -1 is the last rank."""
+    count = int(entries)
+    ends = [count + rank if rank < 0 else rank for rank in (int(first), int(last))]
+    ranks = list(range(count))
+    if ends[1] >= ends[0]:
+        del ranks[max(ends[0], 0) : ends[1] + 1]
+    return len(ranks)
+
+
+def steps(how: str, depth: str) -> float:
+    """Return how many steps of its machine SQLite takes for a page of 20 that lies `depth` entries down an index."""
+    asks = {
+        "offset": ("SELECT at FROM entries ORDER BY at DESC LIMIT ? OFFSET ?", (PAGE, int(depth))),
+        "key": ("SELECT at FROM entries WHERE at < ? ORDER BY at DESC LIMIT ?", (DEEPEST - int(depth), PAGE)),
+    }
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    with sqlite3.connect(":memory:") as database:
+        database.execute("CREATE TABLE entries (at INTEGER PRIMARY KEY)")
+        database.executemany("INSERT INTO entries VALUES (?)", ((at,) for at in range(DEEPEST)))
+        database.set_progress_handler(step, 1)
+        found = database.execute(*asks[how]).fetchall()
+    database.close()
+    assert found[0][0] == DEEPEST - int(depth) - 1 and len(found) == PAGE
+    return count

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from fathom.blocks.ring import POSITIONS, Jump, Member, Modulo, Ring, table, token_of
@@ -16,14 +14,12 @@ NODES, TRIALS = 10, 12
 _WAYS = {"ring": Ring(128), "modulo": Modulo(), "jump": Jump()}
 
 
-@lru_cache
 def moved(way: str, before: str, after: str) -> float:
     """Return the share of the keys whose owner changes when `before` nodes become `after`."""
     old, new = ([Member(f"node-{n}") for n in range(int(count))] for count in (before, after))
     return moved_between(table(_WAYS[way], old, 1), table(_WAYS[way], new, 1)) / SLOTS
 
 
-@lru_cache
 def spread(vnodes: str) -> float:
     """Return how far ten nodes' shares of a ring lie apart: standard deviation by mean, of twelve rings.
 
