@@ -10,11 +10,14 @@ import msgspec
 import pytest
 
 from fathom.cli import figures
+from fathom.cli.asked import Took
 from fathom.cli.commands import figures as command
 from fathom.cli.figures import Figure, Said, Totals
-from fathom.lab import estimate
+from fathom.lab import estimate, latency
 from fathom.lab.estimate import Case, Claim
 from fathom.lab.latency.measured import Measured, Session, write
+from fathom.systems import catalogue
+from tests.lab.synthetic import write_finished
 
 CASES = figures.all_cases()
 SAID = figures.said()
@@ -101,10 +104,10 @@ def test_a_figure_that_does_not_stand_ends_the_command_with_1_and_is_told(fathom
     monkeypatch.setattr(
         command, "all_cases", lambda: [changed("promises", "unavailable * 30 day", "unavailable * 3 day")]
     )
-    said = fathom("figures")
+    said = fathom("figures", "promises")
     assert said.code == 1
     assert "CLM-201 is red: budget comes to 4.32 min" in said.out
-    assert "9 of 20 are settled (9 derived)" in said.out
+    assert "9 of 10 are settled (9 derived)" in said.out
 
 
 # What is measured ----------------------------------------------------------------------------------------------------
@@ -145,11 +148,34 @@ def test_a_bound_holds_where_nearly_all_lie_below_it(tmp_path, at_s: float, verd
     assert measured(tmp_path, postgres_commit=at_s)["CLM-034"].verdict == verdict
 
 
-def test_every_thing_that_a_figure_asks_for_can_be_measured():
-    from fathom.lab import latency
+@pytest.mark.slow
+def test_a_dive_settles_what_is_said_of_its_operations(tmp_path: Path):
+    run = write_finished(tmp_path)
+    truth = {(f.approach, f.op, f.measure): f for f in run.findings if f.part == "duel" and f.how == "quantile"}
+    found = measured(tmp_path)
+    assert found["CLM-030"].verdict == "holds"
+    p99 = truth["on-write", "home", "p99"]
+    assert found["CLM-030"].found == str(Took(p99.value or 0, p99.low or 0, p99.high or 0, p99.n))
+    assert found["CLM-035"].verdict == "wrong"  # pulled in 11 ms, not in 200
+    assert found["CLM-101"].status == found["CLM-026"].status == "measured"
+    assert found["CLM-030"].topic == "timeline" and found["CLM-030"].command == "fathom dive timeline celebrity"
+    (run.folder / "findings.json").write_text("[]")
+    assert measured(tmp_path)["CLM-030"].because == "no dive has measured it here"
 
-    assert {asked.thing for asked in SAID.measured.values()} <= {thing.name for thing in latency.every_thing()}
-    assert all(bool(asked.most) != bool(asked.about) for asked in SAID.measured.values())
+
+@pytest.mark.slow
+def test_every_thing_and_operation_that_a_figure_asks_for_can_be_measured():
+    known = {thing.name for thing in latency.every_thing()}
+    for id, asked in SAID.measured.items():
+        assert bool(asked.most) != bool(asked.about), id
+        assert bool(asked.thing) != bool(asked.dive), id
+        if asked.thing:
+            assert asked.thing in known, id
+            continue
+        system, dive = asked.dive.split()
+        opened = catalogue()[system]
+        assert dive in opened.dives, id
+        assert any(asked.approach in question.approaches for question in opened.decisions.values()), id
 
 
 # What is said --------------------------------------------------------------------------------------------------------

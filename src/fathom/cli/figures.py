@@ -15,34 +15,15 @@ from typing import Any, Literal
 
 import msgspec
 
-from fathom.blocks.quantities import quantity
+from fathom.cli.asked import Asked, Verdict, last_measured
 from fathom.errors import FathomError, nearest
 from fathom.lab import estimate
-from fathom.lab.figures import digits, unit_for
-from fathom.lab.latency.measured import Session, newest
 from fathom.systems import catalogue
 
 __all__ = ["SAID", "Figure", "Said", "Totals", "all_cases", "figures", "said"]
 
 SAID = Path(__file__).parents[1] / "figures.toml"
-_LATENCY = "latency"
-
 Status = Literal["derived", "measured", "unmeasured"]
-Verdict = Literal["holds", "wrong", "depends"]
-
-
-class Asked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A figure that a measurement settles: a thing of `fathom latency`, and what is claimed of its time.
-
-    `most`: it takes that long at most. `about`: it takes that long, give or take `factor`.
-    """
-
-    says: str
-    thing: str
-    most: str = ""
-    about: str = ""
-    factor: float = 2.0
-    because: str = ""
 
 
 class Said(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -117,17 +98,16 @@ def figures(words: Said, cases: Sequence[estimate.Case], runs: Path, topic: str 
         return topic is None or topic in (id, of, id.removeprefix("CLM-"))
 
     claims = [(case, claim) for case in cases for claim in case.claims.values() if wanted(claim.id, case.name)]
-    things = {id: asked for id, asked in words.measured.items() if wanted(id, _LATENCY)}
+    things = {id: asked for id, asked in words.measured.items() if wanted(id, asked.topic)}
     if topic is not None and not claims and not things:
-        topics = sorted({case.name for case in cases} | {_LATENCY})
+        topics = sorted({case.name for case in cases} | {asked.topic for asked in words.measured.values()})
         raise FathomError(
             f"there is no topic '{topic}'",
             why=f"the topics are {', '.join(topics)}",
             fix=nearest(topic, [*topics, *words.says, *words.measured], "say one of them, or an id: CLM-206"),
         )
     found = [_derived(case, claim, words.says.get(claim.id, "")) for case, claim in claims]
-    session = newest(runs) if things else None
-    found += [_measured(id, asked, session) for id, asked in things.items()]
+    found += [_measured(id, asked, runs) for id, asked in things.items()]
     return sorted(found, key=lambda figure: figure.id)
 
 
@@ -161,32 +141,10 @@ def _settings(cells: Mapping[str, str | float]) -> str:
     return ", ".join(f"{name} {value if isinstance(value, str) else f'{value:,.12g}'}" for name, value in cells.items())
 
 
-def _measured(id: str, asked: Asked, session: Session | None) -> Figure:
-    command = f"fathom latency --only {asked.thing}"
-    row = next((row for row in (session.rows if session else ()) if row.name == asked.thing), None)
-    claimed = f"at most {asked.most}" if asked.most else f"about {asked.about}, give or take {asked.factor:g}x"
-    plain: dict[str, Any] = {"id": id, "topic": _LATENCY, "says": asked.says, "claimed": claimed, "command": command}
-    if row is None or row.p50_s is None or row.p5_s is None or row.p95_s is None:
-        why = row.why_not if row else "nobody has measured it here"
-        return Figure(**plain, status="unmeasured", verdict=None, found="–", because=why or "")
-    return Figure(
-        **plain,
-        status="measured",
-        verdict=_judged(asked, row.p5_s, row.p95_s),
-        found=f"{_time(row.p50_s)} ({_time(row.p5_s)}–{_time(row.p95_s)}, n {row.n:,})",
-        because=asked.because,
-    )
-
-
-def _judged(asked: Asked, p5_s: float, p95_s: float) -> Verdict:
-    """Judge by where nine in ten samples lie: all within what is claimed, none of it, or some."""
-    at = float(quantity(asked.most or asked.about).value)
-    low, high = (0.0, at) if asked.most else (at / asked.factor, at * asked.factor)
-    if low <= p5_s and p95_s <= high:
-        return "holds"
-    return "wrong" if p95_s < low or p5_s > high else "depends"
-
-
-def _time(seconds: float) -> str:
-    scale, unit = unit_for(seconds, "s")
-    return f"{digits(seconds / scale)} {unit}"
+def _measured(id: str, asked: Asked, runs: Path) -> Figure:
+    took = last_measured(asked, runs)
+    plain: dict[str, Any] = {"id": id, "topic": asked.topic, "says": asked.says, "claimed": asked.claimed}
+    plain["command"] = asked.command
+    if isinstance(took, str):
+        return Figure(**plain, status="unmeasured", verdict=None, found="–", because=took)
+    return Figure(**plain, status="measured", verdict=asked.judge(took), found=str(took), because=asked.because)
