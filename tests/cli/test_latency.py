@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from fathom.cli.chart import Span, spans
+from tests.features import feature
 
 
 @pytest.mark.slow
+@feature("BLOCK-139")
 def test_engines_are_asked_one_at_a_time_and_what_was_measured_is_kept(fathom_process):
     names = ("redis-get", "postgres-row", "postgres-commit", "jetstream-publish")
     only = [word for name in names for word in ("--only", name)]
@@ -23,6 +25,7 @@ def test_engines_are_asked_one_at_a_time_and_what_was_measured_is_kept(fathom_pr
     assert said.json["file"].startswith("runs/latency/20")
 
 
+@feature("BLOCK-139")
 def test_a_person_reads_the_table_the_chart_and_how_it_was_done(fathom):
     said = fathom("latency", "--only", "json-1kb", "--only", "compress-1kb", "--seconds", "0.01", "--no-keep")
     assert said.code == 0, said.err
@@ -31,6 +34,15 @@ def test_a_person_reads_the_table_the_chart_and_how_it_was_done(fathom):
         assert word in table, said.out
     assert "zlib at level 1" in told and "told by J. Dean, keynote at LADIS, 2009" in told
     assert "runs/" not in said.out
+
+
+@feature("BLOCK-139")
+def test_what_one_machine_cannot_measure_is_told_beside_what_is_told_of_it(fathom):
+    said = fathom("latency", "--only", "datacenter", "--only", "continents", "--no-keep")
+    assert said.code == 0, said.err
+    shown = " ".join(said.out.partition("not measured here")[2].split())
+    assert "datacenter told 500 µs (J. Dean, keynote at LADIS, 2009); it needs a second machine" in shown
+    assert "continents told 150 ms" in shown and "here, median" not in said.out
 
 
 def test_a_name_that_is_not_there_is_told(fathom):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import platform
@@ -15,7 +14,7 @@ import pytest
 from fathom.errors import FathomError
 from fathom.lab import latency
 from fathom.lab.latency import caches, disk, native
-from fathom.lab.latency.bench import SAMPLES_MIN, Bench, NotHere, Samples
+from fathom.lab.latency.bench import SAMPLES_MIN, Bench, Samples
 from fathom.lab.latency.measured import Measured, Session, newest, write
 from fathom.lab.latency.table import Thing
 
@@ -119,16 +118,23 @@ async def test_each_that_needs_no_engine_is_measured_here_or_says_why(tmp_path):
     assert not list(tmp_path.iterdir())  # what lay on the disk is gone
 
 
-def test_a_folder_that_cannot_be_read_past_the_cache_is_told_not_timed(tmp_path, monkeypatch):
-    def refuse(*_: object) -> int:
-        raise OSError(22, "Invalid argument")
+@ours
+async def test_a_folder_that_cannot_be_read_past_the_cache_or_written_is_told_not_timed(tmp_path, monkeypatch):
+    opened = os.open
+
+    def refuse(path: str, flags: int, *mode: int, **more: int) -> int:
+        if flags & os.O_DIRECT:
+            raise OSError(22, "Invalid argument")
+        return opened(path, flags, *mode, **more)
 
     monkeypatch.setattr(disk.os, "open", refuse)
-    monkeypatch.setattr(disk.tempfile, "mkstemp", lambda **_: (os.dup(1), str(tmp_path / "gone")))
-    with contextlib.ExitStack() as stack, pytest.raises(NotHere, match="past the page cache"):
-        monkeypatch.setattr(disk.os, "fdopen", lambda *_: (tmp_path / "gone").open("wb"))
-        stack.enter_context(disk.cold_file(tmp_path, 4096))
-    assert not (tmp_path / "gone").exists()
+    known = latency.every_thing()
+    chosen = [latency.thing_named("disk-4kb", known)]
+    (row,) = await latency.measure(chosen, tmp_path, 0.01, silent)
+    assert row.why_not == f"{tmp_path} cannot be read past the page cache: Invalid argument" and row.n == 0
+    chosen = [latency.thing_named("fsync-4kb", known)]
+    (row,) = await latency.measure(chosen, tmp_path / "gone", 0.01, silent)
+    assert row.why_not == "No such file or directory" and row.n == 0
 
 
 def test_the_youngest_session_that_can_be_read_is_found(tmp_path: Path):

@@ -89,7 +89,7 @@ def _print(machine: str, placement: str, rows: Sequence[Measured]) -> None:
     if shown:
         print(voice.columns(cells))
         print("\n" + spans(lines, width=voice.width()).plain)
-    print("\nhow")
+        print("\nhow")
     for row in shown:
         note = f" ({row.note})" if row.note else ""
         print("\n".join(voice.hanging(f"  {row.name}  ", f"{row.says}: {row.method}{note}")))
@@ -100,7 +100,8 @@ def _print(machine: str, placement: str, rows: Sequence[Measured]) -> None:
     if missing:
         print("\nnot measured here")
         for row in missing:
-            print("\n".join(voice.hanging(f"  {row.name}  ", row.why_not or "")))
+            told = f"told {_time(row.told_s)} ({row.told_by}, {row.told_year}); " if row.told_s else ""
+            print("\n".join(voice.hanging(f"  {row.name}  ", f"{told}{row.why_not}")))
 
 
 def _range(row: Measured) -> str:

@@ -23,23 +23,18 @@ def cold_file(folder: Path, size_bytes: int) -> Iterator[int]:
     """Lend a file of random bytes, opened for reading past the page cache; NotHere where that cannot be."""
     if not hasattr(os, "O_DIRECT"):
         raise NotHere("this system has no O_DIRECT, so that the page cache would answer")
-    handle, name = tempfile.mkstemp(prefix=".latency-", dir=folder)
-    path = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(np.random.default_rng(SEED).bytes(size_bytes))
-            file.flush()
-            os.fsync(file.fileno())
+    with tempfile.TemporaryFile(dir=folder) as file:  # without a name: nothing of it stays, whatever ends us
+        file.write(np.random.default_rng(SEED).bytes(size_bytes))
+        file.flush()
+        os.fsync(file.fileno())
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
+            fd = os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDONLY | os.O_DIRECT)
         except OSError as fault:
             raise NotHere(f"{folder} cannot be read past the page cache: {fault.strerror}") from None
         try:
             yield fd
         finally:
             os.close(fd)
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def aligned(size_bytes: int) -> mmap.mmap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -61,10 +62,13 @@ async def measure(things: Sequence[Thing], folder: Path, lasts_s: float, tell: C
     async with Bench.open(folder, lasts_s) as bench:
         for thing in things:
             tell(f"{thing.name}: {thing.says}")
+            await asyncio.sleep(0)  # most of them never wait: this is where Ctrl-C is heard
             try:
                 rows.append(_row(thing, await thing.run(bench)))
             except NotHere as why:
                 rows.append(_row(thing, Samples([]), str(why)))
+            except OSError as fault:
+                rows.append(_row(thing, Samples([]), fault.strerror or str(fault)))
             except FathomError as trouble:
                 rows.append(_row(thing, Samples([]), f"{trouble.what}: {trouble.why}"))
     return sorted(rows, key=lambda row: math.inf if row.p50_s is None else row.p50_s)
