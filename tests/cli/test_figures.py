@@ -39,8 +39,9 @@ def test_every_figure_is_said_in_a_sentence_once_and_settled_in_one_place():
     claimed = [claim.id for case in CASES for claim in case.claims.values()]
     assert sorted(claimed) == sorted(set(claimed)), "claimed in two cases"
     assert sorted(SAID.says) == sorted(claimed)
-    assert not set(SAID.says) & set(SAID.measured)
-    for id, sentence in [*SAID.says.items(), *((id, asked.says) for id, asked in SAID.measured.items())]:
+    more = {id: each.says for id, each in [*SAID.measured.items(), *SAID.judged.items()]}
+    assert len(more) == len(SAID.measured) + len(SAID.judged) and not set(SAID.says) & set(more)
+    for id, sentence in [*SAID.says.items(), *more.items()]:
         assert re.fullmatch(r"CLM-\d{3}", id)
         assert sentence.endswith(".") and len(sentence) < 120, sentence
 
@@ -200,6 +201,7 @@ def test_a_program_gets_all_of_them_with_their_totals(fathom):
         "because": "a view shows a page of 20 posts, not one",
         "stands": True,
         "why": "",
+        "source": "deep-dive-guide.md, Phase 2: Capacity Planning",
         "settled": True,
     }
 
@@ -218,4 +220,11 @@ def test_totals_count_what_is_settled_alone():
     figure = Figure("CLM-001", "t", "s", "derived", "holds", "1", "1", "c")
     red = dataclasses.replace(figure, stands=False)
     open_ = dataclasses.replace(figure, status="unmeasured", verdict=None)
-    assert Totals.of([figure, red, open_]) == Totals(3, 1, {"derived": 1}, {"holds": 1})
+    judged = dataclasses.replace(figure, status="judged")
+    assert Totals.of([figure, red, open_, judged]) == Totals(4, 1, {"derived": 1}, {"holds": 1})
+
+
+def test_what_is_only_judged_says_so_and_counts_for_nothing(fathom):
+    said = fathom("figures", "judged")
+    assert f"0 of {len(SAID.judged)} are settled\n{len(SAID.judged)} are only judged, and count for nothing" in said.out
+    assert all(not figure["settled"] for figure in fathom("figures", "judged", "--json").json["figures"])

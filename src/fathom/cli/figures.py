@@ -1,7 +1,8 @@
 """The figures of the guides: what is claimed, and what was derived or measured of it, computed when it is asked for.
 
 `figures.toml` says each in a sentence. What settles it is a claim of an estimate's case, where a formula comes to
-something, or a thing that `fathom latency` or a dive has measured here; a verdict is never written down there.
+something, or what `fathom latency` or a dive has measured here; no verdict of these is written down there. What is only
+judged says so, and counts for nothing.
 """
 
 from __future__ import annotations
@@ -22,15 +23,25 @@ from fathom.systems import catalogue
 
 __all__ = ["SAID", "Figure", "Said", "Totals", "all_cases", "figures", "said"]
 
+_JUDGED = "judged"
 SAID = Path(__file__).parents[1] / "figures.toml"
-Status = Literal["derived", "measured", "unmeasured"]
+Status = Literal["derived", "measured", "unmeasured", "judged"]
+
+
+class Judged(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A figure of which somebody has only said what to think: it counts for nothing."""
+
+    says: str
+    verdict: Verdict
+    because: str
 
 
 class Said(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """figures.toml: each figure of a case in a sentence, and those that are measured."""
+    """figures.toml: each figure of a case in a sentence, those that are measured, and those that are only judged."""
 
     says: dict[str, str]
-    measured: dict[str, Asked]
+    measured: dict[str, Asked] = {}
+    judged: dict[str, Judged] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +62,11 @@ class Figure:
     because: str = ""
     stands: bool = True
     why: str = ""
+    source: str = ""  # the guide, where it is known
 
     @property
     def is_settled(self) -> bool:
-        return self.stands and self.verdict is not None
+        return self.stands and self.status in ("derived", "measured")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,15 +111,18 @@ def figures(words: Said, cases: Sequence[estimate.Case], runs: Path, topic: str 
 
     claims = [(case, claim) for case in cases for claim in case.claims.values() if wanted(claim.id, case.name)]
     things = {id: asked for id, asked in words.measured.items() if wanted(id, asked.topic)}
-    if topic is not None and not claims and not things:
-        topics = sorted({case.name for case in cases} | {asked.topic for asked in words.measured.values()})
+    if topic is not None and not claims and not things and not any(wanted(id, _JUDGED) for id in words.judged):
+        topics = sorted({case.name for case in cases} | {asked.topic for asked in words.measured.values()} | {_JUDGED})
         raise FathomError(
             f"there is no topic '{topic}'",
             why=f"the topics are {', '.join(topics)}",
-            fix=nearest(topic, [*topics, *words.says, *words.measured], "say one of them, or an id: CLM-206"),
+            fix=nearest(
+                topic, [*topics, *words.says, *words.measured, *words.judged], "say one of them, or an id: CLM-206"
+            ),
         )
     found = [_derived(case, claim, words.says.get(claim.id, "")) for case, claim in claims]
     found += [_measured(id, asked, runs) for id, asked in things.items()]
+    found += [_judged(id, judged) for id, judged in words.judged.items() if wanted(id, _JUDGED)]
     return sorted(found, key=lambda figure: figure.id)
 
 
@@ -125,6 +140,7 @@ def _derived(case: estimate.Case, claim: estimate.Claim, says: str) -> Figure:
         because=claim.says,
         stands=checked.stands,
         why=checked.why,
+        source=claim.source or case.source,
     )
 
 
@@ -148,3 +164,7 @@ def _measured(id: str, asked: Asked, runs: Path) -> Figure:
     if isinstance(took, str):
         return Figure(**plain, status="unmeasured", verdict=None, found="–", because=took)
     return Figure(**plain, status="measured", verdict=asked.judge(took), found=str(took), because=asked.because)
+
+
+def _judged(id: str, judged: Judged) -> Figure:
+    return Figure(id, _JUDGED, judged.says, "judged", judged.verdict, "–", "–", "", because=judged.because)
