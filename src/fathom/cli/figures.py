@@ -150,7 +150,8 @@ def _found(claim: estimate.Claim, told: str) -> str:
         told = "true" if told == "1" else "false"
     if not claim.unless:
         return told
-    return f"{told} with {_settings(claim.given)}; not with {_settings(claim.unless)}"
+    given = f" with {_settings(claim.given)}" if claim.given else ""
+    return f"{told}{given}; not with {_settings(claim.unless)}"
 
 
 def _settings(cells: Mapping[str, str | float]) -> str:
