@@ -119,6 +119,7 @@ async def test_each_that_needs_no_engine_is_measured_here_or_says_why(tmp_path):
 
 
 @ours
+@pytest.mark.slow
 async def test_a_folder_that_cannot_be_read_past_the_cache_or_written_is_told_not_timed(tmp_path, monkeypatch):
     opened = os.open
 
