@@ -7,10 +7,10 @@ Mitzenmacher, *Less Hashing, Same Performance*, 2006): the halves of one BLAKE2b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
-__all__ = ["Bloom", "false_positives", "hashes_for"]
+__all__ = ["Bloom", "bits_of", "false_positives", "hashes_for"]
 
 _MASK = (1 << 64) - 1
 
@@ -84,10 +84,26 @@ class Bloom:
         """How much memory the bits take."""
         return len(self._bits)
 
+    def raw(self) -> bytes:
+        """Return the bits as they would be written down, eight to a byte, the lowest first."""
+        return bytes(self._bits)
+
     @property
     def fullness(self) -> float:
         """Which share of the bits is set: about a half when it holds what it was made for."""
         return int.from_bytes(self._bits, "big").bit_count() / self._size
+
+
+def bits_of(key: bytes, hashes: int, size: int) -> Iterator[int]:
+    """Yield which bits of so many a key sets, one for each hash; some may be the same.
+
+    >>> list(bits_of(b"ann", 3, 100))
+    [88, 57, 26]
+    """
+    at, step = _two(key)
+    for _ in range(hashes):
+        yield at % size
+        at = (at + step) & _MASK
 
 
 def _two(key: bytes) -> tuple[int, int]:

@@ -5,25 +5,10 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import NamedTuple
+
+from fathom.blocks.rates import Rate, Taken
 
 __all__ = ["Limiter", "Rate", "Taken"]
-
-
-class Rate(NamedTuple):
-    """`per_s` tokens come back every second; `burst` of them may be spent at once."""
-
-    per_s: float
-    burst: int
-
-
-class Taken(NamedTuple):
-    """What became of one request for a token."""
-
-    ok: bool
-    remaining: int  # tokens left for this key now
-    retry_s: float  # 0.0 when ok; otherwise the wait after which the same request succeeds, if nobody else asks
-    full_s: float  # until the bucket is full again
 
 
 _taken = tuple.__new__  # past the named tuple's own way of being made, which costs as much as all the rest
@@ -72,7 +57,7 @@ class Limiter:
             left = (self._depth_s - after + now_s) * self._per_s
             if left >= 0.0:
                 buckets[key] = after
-                return _taken(Taken, (True, int(left + 1e-6), 0.0, after - now_s))
+                return _taken(Taken, (True, int(left + 1e-6), 0.0, after - now_s, 0.0))
         taken, buckets[key] = self._spend(full_at, now_s, tokens)
         return taken
 
