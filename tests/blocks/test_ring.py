@@ -82,7 +82,7 @@ def test_a_preference_list_is_distinct_racks_first_and_begins_like_every_longer_
     assert preferences(placement, slot, cluster, 6)[:n] == found
 
 
-@feature("KV-04", "KV-07", "KV-09")
+@feature("KV-04", "KV-07", "KV-09", "BLOCK-08", "BLOCK-29")
 def test_the_ring_is_walked_clockwise_from_the_slot_token_by_token():
     """By the sentence of the design, token after token; the block computes distances."""
     cluster, ring = [Member(f"n{at}", "ab"[at % 2]) for at in range(5)], Ring(vnodes=8)
@@ -102,7 +102,7 @@ def test_slots_stand_evenly_on_the_ring():
 
 @pytest.mark.parametrize("name", ["ring", "ring without vnodes", "rendezvous", "jump"])
 @pytest.mark.parametrize("n", [1, 3])
-@feature("KV-54")
+@feature("KV-54", "BLOCK-08", "BLOCK-105")
 def test_a_node_that_comes_takes_its_share_and_nothing_else_moves(name: str, n: int):
     before, after = (table(EVERY[name], members(count), n) for count in (9, 10))
     new = int((after.owners == 9).sum())
@@ -120,6 +120,47 @@ def test_modulo_moves_nearly_everything():
     assert moved(before, after) > 0.6 * 3 * SLOTS
 
 
+@feature("BLOCK-26")
+def test_a_hash_router_modulo_four_is_even_and_is_no_consistent_hashing():
+    """From 16 shards to 17 it moves 16 of 17 keys, where one of 17 had to move."""
+    four = table(Modulo(), members(4), 1)
+    assert four.owners[:8, 0].tolist() == [0, 1, 2, 3, 0, 1, 2, 3] and imbalance(four) == 1.0
+    before, after = (members(count) for count in (16, 17))
+    share = {it: moved(table(it, before, 1), table(it, after, 1)) / SLOTS for it in (Modulo(), Ring(), Rendezvous())}
+    assert share[Modulo()] == pytest.approx(16 / 17, abs=0.001)
+    assert share[Ring()] == pytest.approx(1 / 17, abs=0.02) and share[Rendezvous()] == pytest.approx(1 / 17, abs=0.01)
+
+
+@feature("BLOCK-29")
+def test_who_is_next_clockwise_has_it_also_past_the_end_and_at_a_nodes_own_place():
+    """Nodes at 100, 500, 900 and 1,500: key 150 is 500's; one guide gives it to 100, and two who disagree miss."""
+
+    class Placed(Ring):
+        def tokens(self, member: Member) -> list[int]:
+            return [int(member.node) * (POSITIONS // SLOTS)]
+
+    cluster = [Member(place) for place in ("100", "500", "900", "1500")]
+    owners = {key: preferences(Placed(), key, cluster, 1) for key in (150, 750, 1_200, 500, 501, 1_501, 0)}
+    assert owners == {
+        150: ["500"],
+        750: ["900"],
+        1_200: ["1500"],
+        500: ["500"],
+        501: ["900"],
+        1_501: ["100"],
+        0: ["100"],
+    }
+    held = collections.Counter(Placed().order(slot, cluster, 1)[0] for slot in range(0, SLOTS, 16))
+    assert held[0] / held.total() > 0.9, "places that are not spread over the ring leave nearly all to one node"
+
+
+@feature("BLOCK-29")
+def test_a_place_is_the_same_in_every_process_and_two_hardly_meet():
+    assert (token_of("n1", 0), token_of("n1", 1)) == (7477863909839675263, 3477488904765038735)
+    meet = 256_000**2 / 2
+    assert meet / 2**32 == pytest.approx(7.6, abs=0.1) and meet / POSITIONS < 1e-8, "on 32 bits some are sure to"
+
+
 def test_rendezvous_moves_nothing_but_from_the_node_that_went():
     cluster = members(8)
     before, after = table(Rendezvous(), cluster, 3), table(Rendezvous(), [*cluster[:3], *cluster[4:]], 3)
@@ -133,7 +174,16 @@ def test_moving_counts_copies_by_name_wherever_in_the_list_they_are():
     assert moved(before, before) == 0
 
 
-@feature("KV-08")
+@feature("BLOCK-30")
+def test_three_virtual_nodes_leave_the_fullest_with_twice_its_share_and_a_hundred_do_not():
+    def fullest(vnodes: int) -> float:
+        clusters = ([Member(f"{trial}/{at}") for at in range(10)] for trial in range(8))
+        return sum(imbalance(table(Ring(vnodes), cluster, 1)) for cluster in clusters) / 8
+
+    assert 1.6 < fullest(3) < 2.5 and fullest(128) < 1.3
+
+
+@feature("KV-08", "BLOCK-30")
 def test_virtual_nodes_even_the_ring_out():
     held = {vnodes: imbalance(table(Ring(vnodes), members(8), 1)) for vnodes in (1, 16, 256)}
     assert held[1] > 1.5 > held[16] > held[256] and held[256] < 1.2
