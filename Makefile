@@ -56,7 +56,7 @@ findings: ## run every dive of the catalogue anew, quickly, and keep the records
 	@$(READY)
 	@set -e; ./fathom list --dives | while read -r system dive; do ./fathom dive "$$system" "$$dive" --quick || [ $$? -le 2 ]; done
 
-reference: ## write docs/reference/commands.md anew
+reference: ## write the pages of commands and blocks in docs/reference anew
 	@$(READY)
 	@$(RUN) fathom.cli.reference
 

@@ -17,6 +17,11 @@ def test_the_reference_says_what_the_commands_say():
     assert written == reference.page(), "the commands have changed: make reference"
 
 
+def test_the_reference_says_what_the_blocks_say():
+    written = (CHECKOUT / reference.BLOCKS).read_text(encoding="utf-8")
+    assert written == reference.blocks(), "the blocks have changed: make reference"
+
+
 def test_every_command_is_on_a_page_that_people_read():
     faults = undocumented([CHECKOUT / "README.md"], front.commands())
     assert not faults, "\n".join(faults)

@@ -44,6 +44,7 @@ FAULTS = {
     "two sentences": ("blocks/ring.py", '"""A ring. It turns."""', "not two"),
     "a dive that does not ask": ("systems/shop/dives/rush.py", '"""A rush."""', "question"),
     "a decision that does not ask": ("systems/shop/decisions/stock/__init__.py", '"""Stock."""', "question"),
+    "a drawing that does not ask": ("cli/drawn/ring.py", '"""A ring."""', "question"),
     "a block with a clock": ("blocks/ring.py", '"""A ring."""\nfrom time import monotonic', "do not do"),
     "a block with dice": ("blocks/ring.py", '"""A ring."""\ndef f():\n    import random', "do not do"),
     "a drawer": ("engines/utils.py", '"""Things."""', "drawer"),

@@ -36,12 +36,13 @@ def _of_source(source: Source) -> Iterator[str]:
 
 
 def asks(source: Source) -> bool:
-    """Whether this module's first line must be a question: decisions and dives, wherever their system lies.
+    """Whether this module's first line must be a question: decisions and dives, and what is drawn of a block.
 
-    What begins with an underscore is no dive, and is in none of their lists.
+    What begins with an underscore is no dive and no drawing, and is in none of their lists.
     """
     room = ("", "", *source.parts)[-2]
-    return (room == "decisions" and source.is_package) or (room == "dives" and not source.parts[-1].startswith("_"))
+    listed = room in {"dives", "drawn"} and not source.parts[-1].startswith("_")
+    return (room == "decisions" and source.is_package) or listed
 
 
 def first_line_fault(doc: str | None, *, question: bool) -> str | None:
@@ -50,7 +51,7 @@ def first_line_fault(doc: str | None, *, question: bool) -> str | None:
     if not line:
         return "there is no docstring: its first line is what `fathom list` and the reference show"
     if question and not line.endswith("?"):
-        return "a decision and a dive begin with a question"
+        return "a decision, a dive and a drawing begin with a question"
     if not question and not line.endswith("."):
         return "the first line is one sentence, and ends like one"
     if re.search(r"[.?!] [A-Z]", line):

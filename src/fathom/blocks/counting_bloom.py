@@ -60,10 +60,14 @@ class CountingBloom:
         """How much memory the counters take: four times the bits of a filter that does not forget."""
         return len(self._counters)
 
+    def standing(self) -> list[int]:
+        """Return what each counter has counted to."""
+        return [self._count(at) for at in range(self._size)]
+
     @property
     def stuck(self) -> int:
         """How many counters have reached 15, and stay there."""
-        return sum(self._count(at) == FULL for at in range(self._size))
+        return self.standing().count(FULL)
 
     def _places(self, key: bytes) -> Iterator[int]:
         """Yield the counters of a key, each once: a key that meets itself would be counted twice and taken out once."""

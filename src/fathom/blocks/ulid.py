@@ -7,7 +7,7 @@ U, read in either case.
 
 from __future__ import annotations
 
-__all__ = ["DRAWN_BITS", "Ulids", "at_ms", "read", "text"]
+__all__ = ["DRAWN_BITS", "TIME_BITS", "Ulids", "at_ms", "read", "text"]
 
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CHARS, TIME_BITS, DRAWN_BITS = 26, 48, 80

@@ -9,18 +9,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 from rich.text import Text
 
+from fathom.cli.canvas import COLOURS, LEFT, MARKS, Canvas, labels
 from fathom.lab.record.svg import Log, short_time
 
 __all__ = ["COLOURS", "MARKS", "Span", "chart", "spans"]
-
-COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
-MARKS = "●▲■◆▼★"
-DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille character, by row and column
-LEFT = 9  # characters for the ticks of the upright axis
 
 
 def chart(
@@ -48,7 +43,7 @@ def chart(
     wide = 1.001 if len(set(points)) == 1 else 1.0  # one value alone has no room of its own on a logarithmic axis
     x = Log(min(points) / wide, max(points) * wide, 0, columns * 2 - 1)
     y = Log(min(known) / 1.3, max(known) * 1.3, 0, rows * 4 - 1)
-    canvas = _Canvas(columns, rows)
+    canvas = Canvas(columns, rows)
     for number, name in enumerate(names):
         line = sorted((p, cost) for p, cost in costs.get(name, {}).items() if cost > 0)
         canvas.line([(round(x(p)), round(y(cost))) for p, cost in line], number)
@@ -57,13 +52,13 @@ def chart(
         return rows - 1 - round(y(cost)) // 4
 
     ticks = {row_of(tick): short_time(tick) for tick in y.ticks(most=rows // 3)}
-    labels = _labels({name: row_of(line[max(line)]) for name, line in costs.items() if line}, rows)
+    named = labels({name: row_of(line[max(line)]) for name, line in costs.items() if line}, rows)
     for row in range(rows):
         text.append(f"{ticks.get(row, ''):>{LEFT - 2}} ", style="dim")
         text.append("┤" if row in ticks else "│", style="dim")
         text.append_text(canvas.row(row))
-        if row in labels:
-            name = labels[row]
+        if row in named:
+            name = named[row]
             number = list(names).index(name)
             text.append(f" {MARKS[number % len(MARKS)]} {name}", style=COLOURS[number % len(COLOURS)])
         text.append("\n")
@@ -72,56 +67,6 @@ def chart(
     for flip in flips:
         text.append("\n" + " " * LEFT + flip, style="bold")
     return text
-
-
-class _Canvas:
-    """Characters of dots, each with the number of the line that was drawn there last, and marks above them."""
-
-    def __init__(self, columns: int, rows: int) -> None:
-        self.columns, self.rows = columns, rows
-        self._dots: dict[tuple[int, int], int] = {}
-        self._owner: dict[tuple[int, int], int] = {}
-        self._marks: dict[tuple[int, int], int] = {}
-
-    def line(self, points: Sequence[tuple[int, int]], number: int) -> None:
-        """Draw from point to point, given in dots from the lower left, and mark each."""
-        for (x, y), (next_x, next_y) in pairwise(points):
-            steps = max(abs(next_x - x), abs(next_y - y), 1)
-            for step in range(steps + 1):
-                self._dot(round(x + (next_x - x) * step / steps), round(y + (next_y - y) * step / steps), number)
-        for x, y in points:
-            self._marks[self._cell(x, y)] = number
-
-    def _cell(self, x: int, y: int) -> tuple[int, int]:
-        return self.rows - 1 - y // 4, x // 2
-
-    def _dot(self, x: int, y: int, number: int) -> None:
-        cell = self._cell(x, y)
-        self._dots[cell] = self._dots.get(cell, 0) | DOTS[3 - y % 4][x % 2]
-        self._owner[cell] = number
-
-    def row(self, row: int) -> Text:
-        text = Text()
-        for column in range(self.columns):
-            cell = row, column
-            if cell in self._marks:
-                number = self._marks[cell]
-                text.append(MARKS[number % len(MARKS)], style=COLOURS[number % len(COLOURS)])
-            elif cell in self._dots:
-                text.append(chr(0x2800 + self._dots[cell]), style=COLOURS[self._owner[cell] % len(COLOURS)])
-            else:
-                text.append(" ")
-        return text
-
-
-def _labels(wanted: Mapping[str, int], rows: int) -> dict[int, str]:
-    """Return row → name: each as near to where its line ends as the others let it."""
-    found: dict[int, str] = {}
-    for name, row in sorted(wanted.items(), key=lambda item: item[1]):
-        free = [r for r in range(rows) if r not in found]
-        if free:
-            found[min(free, key=lambda r: (abs(r - row), r))] = name
-    return found
 
 
 def _foot(points: Sequence[float], x: Log, columns: int, swept: str) -> str:

@@ -1,4 +1,4 @@
-"""Writes docs/reference/commands.md: every command in its own words, so that the page cannot say anything else."""
+"""Writes docs/reference: every command and every block in its own words, so that no page can say anything else."""
 
 from __future__ import annotations
 
@@ -8,18 +8,26 @@ from pathlib import Path
 
 import click
 
-from fathom.cli import front
+from fathom.cli import front, pages, shelf
 from fathom.systems import catalogue
 
-__all__ = ["PAGE", "page"]
+__all__ = ["BLOCKS", "PAGE", "blocks", "page"]
 
 PAGE = Path("docs") / "reference" / "commands.md"
+BLOCKS = Path("docs") / "reference" / "blocks.md"
 _OPENING = """\
 # The commands
 
 Written by `make reference` from the commands themselves; a test keeps it in step. Results go to stdout, progress to
 stderr; every command takes `--json`. Exit codes: 0 all held, 1 one failed, 2 can't tell, 3 void (no numbers were
 printed), 64 you asked wrongly, 70 Fathom broke, 130 stopped by Ctrl-C.
+"""
+_OF_BLOCKS = """\
+# The blocks
+
+Written by `make reference` from the blocks themselves; a test keeps it in step. A block is one idea in one file of
+`src/fathom/blocks`: no clock, no dice, no input or output. Time and randomness come in as arguments, and every example
+here is run by the tests.
 """
 
 
@@ -31,6 +39,18 @@ def page() -> str:
     for name, system in catalogue().items():
         if system.has("commands"):
             parts += _described(front.command(name), f"fathom {name}")
+    return "\n".join(parts)
+
+
+def blocks() -> str:
+    """Return the page of the blocks as it must be."""
+    parts = [_OF_BLOCKS]
+    for block in shelf.every().values():
+        parts.append(f"## {block.name}\n")
+        parts += [f"{paragraph}\n" for paragraph in pages.of(block.path).markdown()]
+        if block.is_drawn:
+            asks = block.asks()
+            parts.append(f"Drawn by `fathom block {block.name}`: {asks[0].lower()}{asks[1:]}\n")
     return "\n".join(parts)
 
 
@@ -72,3 +92,4 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    BLOCKS.write_text(blocks(), encoding="utf-8")
