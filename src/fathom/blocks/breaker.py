@@ -196,7 +196,8 @@ class Breaker:
 
     def ask(self, now_s: float) -> Permit | None:
         """Return leave for one call, to be told of with `tell` or `drop`; None: do not call, fail at once."""
-        self._look(now_s)
+        if self._state is not State.CLOSED:  # only an open or half-open one changes with time
+            self._look(now_s)
         if self._state is State.OPEN:
             return None
         self._number += 1
@@ -209,7 +210,8 @@ class Breaker:
 
     def tell(self, permit: Permit, now_s: float, *, ok: bool) -> None:
         """Tell what became of a call. What was begun in an earlier turn says nothing of this one."""
-        self._look(now_s)
+        if self._state is not State.CLOSED:
+            self._look(now_s)
         if permit.turn != self._turn:
             return
         slow = now_s - permit.at_s > self.slow_s

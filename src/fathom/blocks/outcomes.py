@@ -91,16 +91,17 @@ class LastSeconds:
     (Tally(calls=3, failed=1, slow=0), Tally(calls=2, failed=0, slow=0))
     """
 
-    __slots__ = ("_calls", "_failed", "_latest", "_slices", "_slow", "slices", "window_s")
+    __slots__ = ("_calls", "_failed", "_latest", "_per_s", "_slices", "_slow", "slices", "window_s")
 
     def __init__(self, window_s: float, slices: int = 10) -> None:
         if not (0 < window_s < math.inf and slices >= 1):
             raise ValueError(f"a window is a time and has slices, not {window_s} s in {slices}")
-        self.window_s, self.slices = window_s, slices
+        self.window_s, self.slices, self._per_s = window_s, slices, slices / window_s
         self.clear()
 
     def note(self, now_s: float, *, failed: bool, slow: bool = False) -> None:
-        self._pass(now_s)
+        if math.floor(now_s * self._per_s + 1e-9) != self._latest:
+            self._pass(now_s)
         latest = self._slices[-1]
         latest[0] += 1
         latest[1] += failed
@@ -119,7 +120,7 @@ class LastSeconds:
         self._calls, self._failed, self._slow = 0, 0, 0
 
     def _pass(self, now_s: float) -> None:
-        number = math.floor(now_s / self.window_s * self.slices + 1e-9)
+        number = math.floor(now_s * self._per_s + 1e-9)
         if self._latest is None:
             self._latest = number
         for _ in range(min(number - self._latest, self.slices)):

@@ -45,6 +45,8 @@ def plot(
     longest = max(len(x) + 2, *(len(line.name) + 3 for line in lines))
     columns, rows = max(10, width - LEFT - longest), max(4, height - 3)
     text = Text().append(title + "\n", style="bold")
+    if not known:
+        return text
     first, last = min(at for at, _ in known), max(at for at, _ in known)
     top = max(value for _, value in known) or 1.0
     across = Linear(first, last if last > first else first + 1, 0, columns * 2 - 1)

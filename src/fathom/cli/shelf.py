@@ -106,7 +106,14 @@ def told(block: Block, knobs: Sequence[str], *, as_json: bool) -> None:
 
 def drawn(block: Block, drawing: Drawing, seed: int, *, as_json: bool, width: int) -> None:
     """Measure a block and print the picture, or what was measured."""
-    found = drawing.measure(random.Random(seed))
+    try:
+        found = drawing.measure(random.Random(seed))
+    except ValueError as wrong:  # what each knob allows by itself, a block may refuse of two together
+        raise FathomError(
+            f"{block.name} cannot be drawn so",
+            why=str(wrong),
+            fix=f"turn its knobs otherwise, or leave them: fathom block {block.name}",
+        ) from wrong
     if as_json:
         said: dict[str, Any] = {"block": block.name, "seed": seed, "knobs": drawing.settings(), **found}
         voice.say_json(said)

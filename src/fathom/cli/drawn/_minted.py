@@ -69,7 +69,7 @@ class Minted(Drawing):
 
     def _clock(self) -> Iterator[tuple[float, int]]:
         """Yield true milliseconds with what the clock says of them."""
-        for number in range(round(self.lasts_ms * self.each_ms)):
+        for number in range(max(3, round(self.lasts_ms * self.each_ms))):
             true_ms = number / self.each_ms
             yield true_ms, int(true_ms) - (self.back_ms if true_ms >= self.lasts_ms / 2 else 0)
 
@@ -86,10 +86,10 @@ class Minted(Drawing):
             ],
             width=width,
             height=14,
-            title=f"milliseconds: what the clock says, and what the ids say; halfway it steps {self.back_ms} ms back",
+            title=f"milliseconds by the clock and by the ids; halfway the clock steps {self.back_ms} ms back",
             x="ms",
         )
-        rows = [["", "minted", "twice", "not above the one before", "below an earlier one", "ahead of the clock"]]
+        rows = [["", "minted", "twice", "not above the last", "below earlier", "ahead by"]]
         for name, each in found["kinds"].items():
             rows.append(
                 [
@@ -108,10 +108,13 @@ def _strip(name: str, fields: Sequence[Sequence[Any]]) -> Iterator[Text]:
     """Yield the bits of an id, a letter for each, and below them what they say."""
     yield Text(f"{name}: {sum(bits for _, _, bits in fields)} bits", style="bold")
     strip, legend = Text(), Text()
-    for number, (letter, says, bits) in enumerate(fields):
-        style = STYLES[number % len(STYLES)]
-        strip.append(letter * bits, style=style)
-        legend.append(letter, style=style).append(f" {bits} {says}   ")
+    letters = list(dict.fromkeys(letter for letter, _, _ in fields))
+    for letter, _, bits in fields:
+        strip.append(letter * bits, style=STYLES[letters.index(letter)])
+    for number, letter in enumerate(letters):
+        mine = [(says, bits) for other, says, bits in fields if other == letter]
+        legend.append(letter, style=STYLES[number])
+        legend.append(f" {' + '.join(str(bits) for _, bits in mine)} {mine[0][0]}  ")
     yield from (strip[at : at + ROW] for at in range(0, len(strip), ROW))
     legend.rstrip()
     yield legend

@@ -12,7 +12,7 @@ from fathom.blocks.bloom import Bloom, false_positives, hashes_for
 from fathom.cli.drawing import Drawing, table, turned
 from fathom.cli.plot import Line, plot, share
 
-ASKED = 20_000  # keys that are not there
+ASKED = 10_000  # keys that are not there
 SWEPT = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0)
 ROWS = 5  # of bits
 
@@ -76,7 +76,7 @@ class BloomFilter(Drawing):
             powers=True,
             form=share,
         )
-        rows = [["bits per key", "hashes", "expected", "measured", "of 20,000", "filter"]]
+        rows = [["bits per key", "hashes", "expected", "measured", f"of {ASKED:,}", "filter"]]
         for each in points:
             here = " ←" if each["bits_per_key"] == self.bits else ""
             rows.append(

@@ -20,9 +20,9 @@ STRIP = {State.CLOSED: ("─", "green"), State.HALF_OPEN: ("▒", "yellow"), Sta
 class Breakers(Drawing):
     """The same calls through three breakers: one goes by the share of failures, one by their number, one by rows."""
 
-    per_s: float = turned(200.0, "calls a second", least=1, most=1_000)
+    per_s: float = turned(100.0, "calls a second", least=1, most=1_000)
     failing: float = turned(0.6, "share of the calls that fail while it is sick", least=0, most=1)
-    errors: float = turned(0.002, "share of the calls that fail while it is well", least=0, most=1)
+    errors: float = turned(0.004, "share of the calls that fail while it is well", least=0, most=1)
     timeout_s: float = turned(1.0, "seconds until a call has failed", least=0.001, most=30)
     share: float = turned(0.25, "share of failures in 10 s that opens the first", least=0.001, most=1)
     failures: int = turned(5, "failures in 10 s that open the second, and in a row the third", least=1, most=1_000)
@@ -109,9 +109,7 @@ class Breakers(Drawing):
             foot[start : start + len(word)] = word
         lines.append(Text("".join(foot).rstrip(), style="dim"))
         yield Text("\n").join(lines)
-        rows = [
-            ["opens by", "passed", "failed", "at once", "needlessly", "false alarms", "opens after", "closes after"]
-        ]
+        rows = [["opens by", "passed", "failed", "at once", "needlessly", "false alarms", "opens", "closes"]]
         for name, each in found["breakers"].items():
             rows.append(
                 [
@@ -129,7 +127,7 @@ class Breakers(Drawing):
         yield (
             f"Of {found['calls']:,} calls {found['would_fail']:,} would have failed without one. At once: failed"
             " without being called, needlessly if they would have succeeded. A false alarm opens it while the"
-            " dependency is well."
+            " dependency is well. It opens so long after that fell sick, and closes so long after it was well again."
         )
 
 

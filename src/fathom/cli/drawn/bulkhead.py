@@ -60,7 +60,7 @@ class Pools(Drawing):
             title=f"quick calls answered a second; the other one is slow from {SLOW_S:g} to {WELL_S:g} s",
             x="s",
         )
-        rows = [["quick calls", "answered", "refused", "gave up waiting", "longest wait", "slow ones answered"]]
+        rows = [["quick calls", "answered", "refused", "gave up", "longest wait", "slow answered"]]
         for name, each in found["pools"].items():
             quick, slow = each["quick"], each["slow"]
             rows.append(

@@ -16,7 +16,7 @@ from fathom.cli.bars import Bar, bars
 from fathom.cli.drawing import Drawing, table, turned
 from fathom.cli.plot import share
 
-ASKED = 20_000
+ASKED = 10_000
 
 
 class Counting(Drawing):
@@ -78,7 +78,7 @@ class Counting(Drawing):
         theory = found["theory"]
         yield table(
             [
-                ["of 20,000 keys that were never there", "seem to be", "measured", "expected"],
+                [f"of {ASKED:,} keys that were never there", "seem to be", "measured", "expected"],
                 *(
                     [said, f"{wrong:,}", share(wrong / ASKED), share(expected)]
                     for said, wrong, expected in (

@@ -22,7 +22,7 @@ class Numbers(Minted):
         return {
             "narrow": (Ids(self.worker).mint, Ids.at_ms),
             "snowflake": (Ids(self.worker, layout=SNOWFLAKE).mint, lambda minted: SNOWFLAKE.parts(minted)[0]),
-            "drawn (time_random)": (
+            "drawn at random": (
                 lambda now_ms: scattered(now_ms, dice.getrandbits(SCATTER_BITS)),
                 Ids.at_ms,
             ),

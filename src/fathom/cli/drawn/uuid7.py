@@ -19,7 +19,7 @@ class Uuids(Minted):
                 Field("7", "version", 4),
                 Field("c", "counter", 12),
                 Field("v", "variant", 2),
-                Field("c", "counter, lower part", 30),
+                Field("c", "counter", 30),
                 Field("d", "drawn", 32),
             )
         }
