@@ -144,7 +144,17 @@ def test_what_was_begun_before_it_opened_neither_closes_it_nor_opens_it_again():
     breaker.tell(old[2], 6.2, ok=False)
     assert breaker.state(6.2) is State.HALF_OPEN, "nor is an old failure"
     breaker.tell(probe, 6.3, ok=True)
-    assert breaker.state(6.3) is State.CLOSED
+    breaker.tell(old[2], 6.4, ok=False)
+    assert breaker.state(6.4) is State.CLOSED, "nor does it count after that"
+
+
+def test_what_had_opened_it_is_forgotten_when_it_closes():
+    breaker = Breaker(FailureCount(2, window_s=100), open_s=5, probes=1)
+    calls(breaker, 0.0, False, False)
+    calls(breaker, 5.0, True, False)
+    assert breaker.state(5.0) is State.CLOSED
+    calls(breaker, 5.0, False)
+    assert breaker.state(5.0) is State.OPEN
 
 
 def test_a_probe_that_nobody_tells_of_has_failed_and_does_not_hold_it_half_open_for_ever():

@@ -257,6 +257,12 @@ def test_a_clock_that_steps_back_is_taken_to_stand_still(name: str, rate: Rate, 
         assert stepping.take(now_s).ok == standing.take(latest_s).ok
 
 
+def test_a_log_says_how_long_to_wait_also_after_its_clock_stepped_back():
+    log = SlidingLog(Rate(per_s=1, burst=2))
+    assert log.take(100.0).ok and log.take(95.0).ok
+    assert log.take(95.0, 2).retry_s == 7.0 and log.take(102.0, 2).ok
+
+
 # Several at once -----------------------------------------------------------------------------------------------------
 
 

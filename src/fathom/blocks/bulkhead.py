@@ -64,7 +64,7 @@ class Bulkhead:
         self._look(now_s)
         if who in self._in or who in self._waiting:
             raise ValueError(f"{who!r} is there already")
-        if len(self._in) + spare < self.places and not self._waiting:
+        if len(self._in) + spare < self.places:  # so nobody waits: a place that gets free is taken at once
             self._in.add(who)
             return Entry.IN
         if spare or len(self._waiting) >= self.queue_max:

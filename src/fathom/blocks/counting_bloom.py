@@ -70,8 +70,7 @@ class CountingBloom:
         return self.standing().count(FULL)
 
     def _places(self, key: bytes) -> Iterator[int]:
-        """Yield the counters of a key, each once: a key that meets itself would be counted twice and taken out once."""
-        return iter(dict.fromkeys(bits_of(key, self.hashes, self._size)))
+        return bits_of(key, self.hashes, self._size)
 
     def _count(self, at: int) -> int:
         return self._counters[at >> 1] >> ((at & 1) << 2) & FULL

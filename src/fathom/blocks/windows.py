@@ -34,8 +34,8 @@ class Shape(Protocol):
     """Which windows an event belongs to, by its time alone."""
 
     @property
-    def merges(self) -> bool:
-        """Whether windows of one key that overlap are one."""
+    def joins_ms(self) -> int:
+        """For how long after its end a window may turn out to be one with a later one; 0: it never does."""
         ...
 
     def of(self, at_ms: int) -> list[Span]:
@@ -52,7 +52,7 @@ class Tumbling:
     """
 
     size_ms: int
-    merges = False
+    joins_ms = 0
 
     def __post_init__(self) -> None:
         if self.size_ms < 1:
@@ -75,7 +75,7 @@ class Sliding:
 
     size_ms: int
     every_ms: int
-    merges = False
+    joins_ms = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.every_ms <= self.size_ms:
@@ -96,11 +96,14 @@ class Session:
     """
 
     gap_ms: int
-    merges = True
 
     def __post_init__(self) -> None:
         if self.gap_ms < 1:
             raise ValueError(f"a gap of {self.gap_ms} ms parts nothing")
+
+    @property
+    def joins_ms(self) -> int:
+        return self.gap_ms
 
     def of(self, at_ms: int) -> list[Span]:
         return [Span(at_ms, at_ms + self.gap_ms)]
@@ -195,7 +198,9 @@ class _Held:
 class Windows:
     """Sums events up by window, and tells of each window when the watermark has passed its end.
 
-    `lateness_ms`: for how long after that it is kept, and told again when something comes.
+    `lateness_ms`: for how long after that it is kept, and told again when something comes. A session is kept for one
+    gap more: what is in time by itself may still make it longer, and would be a second session beside it otherwise.
+    What is too late by itself is taken into a session that it lies in, but does not let one begin earlier.
 
     >>> windows = Windows(Tumbling(10), lateness_ms=5)
     >>> windows.add("ann", 3), windows.add("ann", 4), windows.advance(9)
@@ -215,6 +220,7 @@ class Windows:
         self.watermark_ms: int | None = None
         self._held: dict[Hashable, dict[Span, _Held]] = {}
         self._due: list[tuple[int, int, Hashable, _Held]] = []  # when to tell of it, and when to let it go
+        self._kept_ms = lateness_ms + shape.joins_ms  # after its end
         self._number = 0
         self._on_time, self._late, self._dropped, self._missed = 0, 0, 0, 0
 
@@ -259,7 +265,7 @@ class Windows:
     def close(self) -> list[Pane]:
         """Return all windows that have not been told of: nothing comes any more."""
         due = [self.watermark_ms or 0, *(due_ms for due_ms, *_ in self._due)]
-        return self.advance(max(due) + self.lateness_ms)
+        return self.advance(max(due) + self._kept_ms + 1)
 
     def _come_due(self, watermark_ms: int) -> list[Pane]:
         told: list[Pane] = []
@@ -270,8 +276,8 @@ class Windows:
                 continue  # it has become part of another
             if held.span not in held.told:
                 told.append(self._tell(key, held))
-            if due_ms < held.span.end_ms + self.lateness_ms:
-                self._wait(held.span.end_ms + self.lateness_ms, key, held)
+            if due_ms < held.span.end_ms + self._kept_ms:
+                self._wait(held.span.end_ms + self._kept_ms, key, held)
                 continue
             del mine[held.span]
             if not mine:
@@ -281,16 +287,16 @@ class Windows:
     def _window(self, key: Hashable, span: Span) -> _Held | None:
         """Return the window that an event of this span goes into; None: it has been let go."""
         mine = self._held.get(key, {})
-        if span in mine:
-            return mine[span]
-        parts = [held for held in mine.values() if held.span.overlaps(span)] if self.shape.merges else []
+        parts = [held for held in mine.values() if held.span.overlaps(span)] if self.shape.joins_ms else []
         if parts:
-            whole = [span, *(part.span for part in parts)]
-            span = Span(min(start for start, _ in whole), max(end for _, end in whole))
-            if span == parts[0].span:
-                return parts[0]
+            first_ms, last_ms = min(part.span.start_ms for part in parts), max(part.span.end_ms for part in parts)
+            if span.start_ms < first_ms and self._ended(span.end_ms + self.lateness_ms):
+                return None  # it may belong to what was before them, too, and that may have been let go
+            span = Span(min(span.start_ms, first_ms), max(span.end_ms, last_ms))
         if self._ended(span.end_ms + self.lateness_ms):
             return None
+        if span in mine:
+            return mine[span]
         made = _Held(span, self.fold.empty)
         for part in parts:
             made.value = self.fold.join(made.value, part.value)
