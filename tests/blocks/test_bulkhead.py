@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom.blocks.bulkhead import Bulkhead, Entry
+from fathom.blocks.rates import Rate
+from fathom.blocks.token_bucket import TokenBucket
 from tests.features import feature
 
 deeds = st.lists(st.tuples(st.sampled_from(["enter", "enter", "leave", "late"]), st.integers(0, 5)), max_size=80)
@@ -73,13 +75,34 @@ def test_a_place_is_not_given_back_twice():
         bulkhead.enter("cid", 0.0)
 
 
-@feature("BLOCK-76")
+@feature("BLOCK-17", "BLOCK-76")
 def test_push_back_a_bounded_buffer_and_shedding_of_what_matters_less():
     bulkhead = Bulkhead(4, queue_max=2)
     assert [bulkhead.enter(f"batch {n}", 0.0, spare=2) for n in range(3)] == [Entry.IN, Entry.IN, Entry.REFUSED]
     assert [bulkhead.enter(f"buyer {n}", 0.0) for n in range(2)] == [Entry.IN, Entry.IN], "places were kept for them"
     assert [bulkhead.enter(f"more {n}", 0.0) for n in range(3)] == [Entry.WAITS, Entry.WAITS, Entry.REFUSED]
     assert bulkhead.enter("batch 9", 0.0, spare=2) is Entry.REFUSED
+
+
+@feature("BLOCK-17", "BLOCK-76")
+@pytest.mark.parametrize("limited", [False, True])
+def test_a_source_that_is_limited_to_what_can_be_done_fills_no_buffer(limited: bool):
+    """Twice as many as can be done: the buffer fills and most of the rest is pushed back, or they never set out."""
+    bulkhead, source = Bulkhead(1, queue_max=5, wait_s_max=100), TokenBucket(Rate(per_s=4, burst=1))
+    ends, entries, waiting = list[tuple[float, int]](), list[Entry](), 0
+    for number in range(400):
+        now_s = number / 8  # each takes a quarter of a second
+        while ends and ends[0][0] <= now_s:
+            end_s, who = ends.pop(0)
+            ends += [(end_s + 0.25, int(str(each))) for each in bulkhead.leave(who, end_s)]
+        if limited and not source.take(now_s).ok:
+            continue
+        entries.append(bulkhead.enter(number, now_s))
+        waiting = max(waiting, bulkhead.waiting)
+        if entries[-1] is Entry.IN:
+            ends.append((now_s + 0.25, number))
+    refused = entries.count(Entry.REFUSED)
+    assert (refused, waiting) == (0, 0) if limited else (refused > 150 and waiting == 5)
 
 
 @pytest.mark.parametrize(("places", "queue_max", "wait_s"), [(0, 0, 1), (1, -1, 1), (1, 0, 0)])

@@ -77,7 +77,7 @@ class Minted(Drawing):
         yield Text("\n").join(line for name, fields in found["layouts"].items() for line in _strip(name, fields))
         ours, mine = next(iter(found["kinds"].items()))
         examples = [self.written(int(each)) for each in mine["first"]]
-        yield Text("the first three\n", style="bold").append("\n".join(f"  {each}" for each in examples))
+        yield Text().append("the first three\n", style="bold").append("\n".join(f"  {each}" for each in examples))
         true_ms = [true_ms for true_ms, _ in found["clock"]]
         yield plot(
             [

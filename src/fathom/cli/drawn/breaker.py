@@ -89,7 +89,7 @@ class Breakers(Drawing):
     def draw(self, found: Mapping[str, Any], width: int) -> Iterator[Text | str]:
         wide = max(len("dependency"), *map(len, found["breakers"]))
         cells = width - wide - 2
-        lines = [Text("state over time: ", style="bold")]
+        lines = [Text().append("state over time: ", style="bold")]
         for state, (filling, style) in STRIP.items():
             lines[0].append(f"{filling} ", style=style).append(f"{state.value}   ")
         sick = Text("dependency".ljust(wide) + "  ")

@@ -73,7 +73,7 @@ class Counting(Drawing):
                 Bar(str(at), count, f"{count:>7,}  expected {expected[at]:>7,.0f}")
                 for at, count in enumerate(standing[: last + 1])
             ]
-            head = Text(f"counters by what they have counted to: {title}\n", style="bold")
+            head = Text().append(f"counters by what they have counted to: {title}\n", style="bold")
             yield head.append_text(bars(rows, width=width, most=most))
         theory = found["theory"]
         yield table(

@@ -64,7 +64,7 @@ class Placing(Drawing):
         ]
         rows.append(Bar("new", then[-1], f"{'–':>6}  {'':>5}  then {then[-1]:>6,}", "green"))
         of = f"{SLOTS:,} slots" + (f", {copies} copies each" if copies > 1 else "")
-        head = Text(f"held on the ring, of {of}, and its fair share; then one node more\n", style="bold")
+        head = Text().append(f"held on the ring, of {of}, and its fair share; then one node more\n", style="bold")
         yield head.append_text(bars(rows, width=width))
         shares = [["", "the fullest holds", "moves when one comes", "when one goes"]]
         for name, each in found["ways"].items():

@@ -112,7 +112,9 @@ class EventTime(Drawing):
         wide = max(map(len, names), default=0)
         cells = max(10, width - wide - max(map(len, said), default=0) - 4)
         most = max((each["events"] + each["missing"] for each in told), default=1)
-        head = Text("events by window:  ", style="bold").append("█", "green").append(" when it was first told   ")
+        head = (
+            Text().append("events by window:  ", style="bold").append("█", "green").append(" when it was first told   ")
+        )
         head.append("▒", "yellow").append(" after that   ").append("░", "red").append(" too late for it")
         lines = [head]
         for at, each in enumerate(told[:ROWS]):
