@@ -45,7 +45,7 @@ class Taken(NamedTuple):
 
 
 class RateLimit(Protocol):
-    """Limits one caller. Times are seconds of one clock; one that steps back is taken to stand still."""
+    """Limits one caller. Times are seconds of one clock; one that steps back lets no more in than if it stood still."""
 
     def take(self, now_s: float, tokens: int = 1) -> Taken:
         """Take `tokens`, or nothing when they are not all there. More than a burst never are: `retry_s` is infinite."""
