@@ -44,6 +44,9 @@ from fathom.blocks.windows import Tumbling, Watermark, Windows
 
 Work = Callable[[int], object]
 KEYS = 1_000
+LAG_MS = (
+    60_000  # so long that nothing is late: bytewax drops what is behind the watermark, also where its window is open
+)
 SEED = 7
 
 
@@ -288,7 +291,7 @@ def _windows(library: str) -> Iterator[Pair]:
     events = [(f"key {n % 10}", start + datetime.timedelta(milliseconds=ms)) for n, ms in enumerate(at_ms)]
 
     def ours(times: int) -> list[Any]:
-        windows, watermark = Windows(Tumbling(60_000)), Watermark(2_000)
+        windows, watermark = Windows(Tumbling(60_000)), Watermark(LAG_MS)
         told: list[Any] = []
         for n, ms in enumerate(itertools.islice(at_ms, times)):
             windows.add(f"key {n % 10}", ms)
@@ -299,7 +302,7 @@ def _windows(library: str) -> Iterator[Pair]:
         flow, told = Dataflow("counted"), list[Any]()
         stream = op.input("in", flow, TestingSource(events[:times], batch_size=1_000))
         clock = windowing.EventClock(
-            ts_getter=lambda event: event[1], wait_for_system_duration=datetime.timedelta(seconds=2)
+            ts_getter=lambda event: event[1], wait_for_system_duration=datetime.timedelta(milliseconds=LAG_MS)
         )
         minutes = windowing.TumblingWindower(length=datetime.timedelta(minutes=1), align_to=start)
         counted = windowing.count_window("count", stream, clock, minutes, key=lambda event: event[0])
@@ -307,6 +310,8 @@ def _windows(library: str) -> Iterator[Pair]:
         run_main(flow)
         return told
 
+    counts = [sorted((pane.key, pane.value) for pane in ours(1_000)), sorted((key, n) for key, (_, n) in theirs(1_000))]
+    assert counts[0] == counts[1], "they do not count the same"
     yield Pair("windows: an event counted", ours, library, theirs, 50_000)
 
 
