@@ -128,6 +128,7 @@ async def drive(data: Path, kills: Counter[str]) -> AsyncIterator[str]:
 
     async def serve() -> None:
         while True:
+            begun_s = time.monotonic()
             process = subprocess.Popen(  # noqa: ASYNC220 - it is told apart from its group, and killed
                 [*FATHOM, "up", "drive", "--data", str(data), "--port", str(port), "--json"],
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=data.parent,
@@ -138,7 +139,8 @@ async def drive(data: Path, kills: Counter[str]) -> AsyncIterator[str]:
                 line = await asyncio.to_thread(process.stdout.readline)
             assert json.loads(line)["url"].endswith(f":{port}"), line
             up.set()
-            await asyncio.sleep(KILLED_EVERY_S)  # how long a server lives is what is asked for, not waited for
+            # How long a server lives is what is asked for, not waited for; on a slow machine it lives at least a while.
+            await asyncio.sleep(max(KILLED_EVERY_S - (time.monotonic() - begun_s), KILLED_EVERY_S / 3))
             process.send_signal(signal.SIGKILL)
             await asyncio.to_thread(process.wait)
             kills["server"] += 1
@@ -222,5 +224,5 @@ async def test_a_checkout_is_the_same_on_both_devices_whatever_is_killed(tmp_pat
         assert unlike(a, b) == unlike(b, a) == ""
     print(f"{turns} turns, {sum(worker.did.values())} steps, the server was killed {kills['server']} times")
     print(dict(worker.did))
-    assert kills["server"] >= int(MINUTES * 60 / KILLED_EVERY_S) - 2 and turns
+    assert kills["server"] >= int(MINUTES * 60 / KILLED_EVERY_S) * 0.7 and turns
     shutil.rmtree(tmp_path / "data")
