@@ -19,6 +19,7 @@ import pytest
 from fathom.engines.keeper import Keeper
 from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
+from fathom.engines.redis import Redis
 from fathom.systems import find
 from fathom.systems.drive import service
 from fathom.systems.drive.doors import LIMITS, app
@@ -48,10 +49,12 @@ async def on_engines() -> AsyncIterator[Any]:
         Keeper.open() as keeper,
         Postgres.start(keeper, settings={"fsync": "off"}) as truth,
         Objects.start(keeper, name="files") as files,
+        Redis.start(keeper) as cache,
         truth.connected(),
         files.connected(),
+        cache.connected(),
     ):
-        stores = Stores(truth, files)
+        stores = Stores(truth, files, cache)
         await stores.migrate()
         async with service.open(stores, Choices(system, stores, {})) as drive:
             yield drive

@@ -21,6 +21,7 @@ from fathom.design import Choice
 from fathom.engines.keeper import Keeper
 from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
+from fathom.engines.redis import Redis
 from fathom.systems import find
 from fathom.systems.drive.api import ROOT, Chunk, Digest, Drop, Make, Manifest, NodeId, Purge
 from fathom.systems.drive.doors import LIMITS, app
@@ -49,9 +50,10 @@ async def drive(tmp_path: Path) -> AsyncIterator[Any]:
         keeper = await stack.enter_async_context(Keeper.open())
         truth = await stack.enter_async_context(Postgres.start(keeper, folder=tmp_path / "truth"))
         files = await stack.enter_async_context(Objects.start(keeper, folder=tmp_path / "files"))
-        for engine in (truth, files):
+        cache = await stack.enter_async_context(Redis.start(keeper, folder=tmp_path / "cache"))
+        for engine in (truth, files, cache):
             await stack.enter_async_context(engine.connected())
-        stores = Stores(truth=truth, files=files)
+        stores = Stores(truth=truth, files=files, cache=cache)
         await stores.migrate()
         made = {
             name: question.build(Choice(question.base.default), stores) for name, question in system.decisions.items()

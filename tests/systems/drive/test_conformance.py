@@ -413,7 +413,8 @@ def twins(world: World, drive: Any, seed: int, *, overwrites: bool = False) -> T
 @pytest.mark.parametrize("seed", range(1, 7))
 async def test_it_answers_as_the_model_does(world: World, seed: int):
     overwrites = seed > 4
-    async with world.open(mint=world.clock.mint(), rules=PATIENT, overwrites=overwrites) as drive:
+    metadata = {2: "write-through", 3: "none", 5: "write-through"}.get(seed, "invalidation")
+    async with world.open(mint=world.clock.mint(), rules=PATIENT, overwrites=overwrites, metadata=metadata) as drive:
         them = twins(world, drive, seed, overwrites=overwrites)
         for n in range(2):
             await them.joins(f"user{n}")

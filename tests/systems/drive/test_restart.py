@@ -33,7 +33,7 @@ UNSURE = (NotSent, Lost, TimeoutError, EngineError)
 
 @feature("DRIVE-19")
 async def test_what_a_killed_service_has_acknowledged_is_there_once(world: World):
-    urls = {"truth": world.stores.truth.where, "files": world.stores.files.where}
+    urls = world.urls
     dice, over = random.Random(17), asyncio.Event()
     held: dict[str, bytes] = {}  # what each file was last said to hold
     async with (

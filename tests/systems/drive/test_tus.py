@@ -92,7 +92,7 @@ def held_mib(pid: int) -> int:
 
 
 async def test_a_service_that_is_killed_loses_nothing_that_it_acknowledged(world: World) -> None:
-    urls = {"truth": world.stores.truth.where, "files": world.stores.files.where}
+    urls = world.urls
     data = random.Random(23).randbytes(90 * MIB)
     async with Served.start(
         world.engines.keeper, find("drive"), engines=urls, door=Listen(), name="drive tus"

@@ -12,9 +12,12 @@ import asyncpg
 import pytest_asyncio
 
 from fathom.blocks.packs import digest_of, pack
+from fathom.design import Choice
 from fathom.engines.keeper import Keeper
 from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
+from fathom.engines.redis import Redis
+from fathom.systems import find
 from fathom.systems.drive import service
 from fathom.systems.drive.api import Chunk, Digest, Manifest, SpaceId, UserId
 from fathom.systems.drive.model import CUTTING
@@ -24,6 +27,7 @@ from fathom.web.auth import Passwords
 
 __all__ = ["RULES", "Clock", "Engines", "Somebody", "World", "engines", "manifest", "piece", "world"]
 
+DRIVE = find("drive")
 MIGRATED = "drive_migrated"  # the database that the others are copies of
 EMPTY = "; ".join(
     f"DELETE FROM {table}"
@@ -58,9 +62,10 @@ class Clock:
 class Choices:
     """What the decisions say, where a test does not ask about them: the same for all."""
 
-    def __init__(self, *, overwrites: bool = False) -> None:
+    def __init__(self, stores: Stores, *, overwrites: bool = False, metadata: str = "invalidation") -> None:
         self.chunking = self.conflict = self
         self.overwrites = overwrites
+        self.metadata = DRIVE.decision("metadata").build(Choice(metadata), stores)
 
     def cutting(self, space: SpaceId) -> str:
         return CUTTING
@@ -75,6 +80,7 @@ class Engines:
 
     keeper: Keeper
     truth: Any
+    cache: Any
     count: itertools.count[int] = field(default_factory=itertools.count)
     empty: list[str] = field(default_factory=list)  # databases that a test has used, and that were emptied since
 
@@ -108,7 +114,12 @@ class World:
 
     @asynccontextmanager
     async def open(
-        self, *, seed: Callable[[Stores], object] = lambda stores: None, overwrites: bool = False, **more: Any
+        self,
+        *,
+        seed: Callable[[Stores], object] = lambda stores: None,
+        overwrites: bool = False,
+        metadata: str = "invalidation",
+        **more: Any,
     ) -> AsyncIterator[service.Service]:
         """Open a service, as a process would that begins now; `seed` may put a bug into the stores beforehand."""
         self.stores = replace(self.stores)
@@ -116,13 +127,19 @@ class World:
         more.setdefault("passwords", Passwords(passes=1, memory_kib=8))
         more.setdefault("rules", RULES)
         more.setdefault("clock", self.clock)
-        async with service.open(self.stores, Choices(overwrites=overwrites), **more) as opened:
+        choices = Choices(self.stores, overwrites=overwrites, metadata=metadata)
+        async with service.open(self.stores, choices, **more) as opened:
             yield opened
 
     def beside(self, drive: service.Service) -> service.Service:
         """Return a second service on the same data, which shares nothing with the first but these."""
-        passwords = drive._passwords
-        return service.Service(replace(self.stores), Choices(), self.clock, None, passwords, drive._rules)
+        passwords, stores = drive._passwords, replace(self.stores)
+        return service.Service(stores, Choices(stores), self.clock, None, passwords, drive._rules)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where its engines are, for a service in a process of its own."""
+        return {name: getattr(self.stores, name).where for name in ("truth", "files", "cache")}
 
     async def objects(self) -> list[str]:
         """Return the keys of all objects."""
@@ -179,11 +196,15 @@ def manifest(*chunks: bytes) -> Manifest:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def engines() -> AsyncIterator[Engines]:
-    async with Keeper.open() as keeper, Postgres.start(keeper, settings=QUICK) as truth:
-        engines = Engines(keeper, truth)
+    async with (
+        Keeper.open() as keeper,
+        Postgres.start(keeper, settings=QUICK) as truth,
+        Redis.start(keeper, sync="no") as cache,
+    ):
+        engines = Engines(keeper, truth, cache)
         first = Postgres.at(await engines.database("template0", MIGRATED))
         async with first.connected():
-            await Stores(first, Objects.at("file:///")).migrate()
+            await Stores(first, Objects.at("file:///"), cache).migrate()
         yield engines
 
 
@@ -191,10 +212,11 @@ async def engines() -> AsyncIterator[Engines]:
 async def world(engines: Engines) -> AsyncIterator[World]:
     url = engines.empty.pop() if engines.empty else await engines.database()
     async with AsyncExitStack() as stack:
-        truth = Postgres.at(url)
+        truth, cache = Postgres.at(url), Redis.at(engines.cache.where)
         files = await stack.enter_async_context(Objects.start(engines.keeper, name="files"))
-        for engine in (truth, files):
+        for engine in (truth, files, cache):
             await stack.enter_async_context(engine.connected())
-        yield World(engines, Stores(truth, files), Clock())
+        await cache.client("FLUSHALL")
+        yield World(engines, Stores(truth, files, cache), Clock())
     with suppress(OSError, asyncpg.PostgresError):  # the test may have left it without its engine
         await engines.put_back(url)

@@ -15,6 +15,7 @@ from fathom.blocks.packs import digest_of_all
 from fathom.history import Broken, History, tries
 
 from .journals import told_by_journals
+from .reads import looks_of, older_of
 from .words import told as told
 from .writes import Write, known_of, writes_of
 
@@ -24,6 +25,7 @@ __all__ = [
     "no_committed_version_is_lost",
     "nobody_learns_what_lies_elsewhere",
     "nothing_is_overwritten_unseen",
+    "nothing_older_is_read_than_was_acknowledged",
 ]
 
 
@@ -137,3 +139,15 @@ def nobody_learns_what_lies_elsewhere(history: History) -> Iterable[Broken]:
                     ops=(op.index,),
                 )
         brought[space].update(digest for digest, _ in chunks)
+
+
+@tries(lambda history: sum(1 for _ in looks_of(history)))
+def nothing_older_is_read_than_was_acknowledged(history: History) -> Iterable[Broken]:
+    """Whoever asks after a change was acknowledged is told what is there since, or what came later."""
+    for older in older_of(history):
+        yield Broken(
+            law="nothing_older_is_read_than_was_acknowledged",
+            says=older.says,
+            ops=(older.changed, older.read),
+            about={"node": older.node},
+        )

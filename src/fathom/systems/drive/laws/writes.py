@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fathom.history import History, Op
 
-__all__ = ["Known", "Told", "Write", "known_of", "writes_of"]
+__all__ = ["Known", "Told", "Write", "known_of", "nodes_done", "writes_of"]
 
 
 class Write(NamedTuple):
@@ -71,6 +71,11 @@ def known_of(calls: History) -> Known:
             key = op.asked[1], op.asked[2]
             last_looks[key].append((op.index, {node["version"]: node.get("content") for node in op.answer}))
     return Known(dict(told), purged, dict(last_looks))
+
+
+def nodes_done(op: Op) -> list[dict[str, Any]]:
+    """Return what became of the edits of an acknowledged commit, as far as they were done."""
+    return [node for _, node in _done(op)]
 
 
 def _done(op: Op) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

@@ -29,6 +29,7 @@ from ..api import (
     UserId,
 )
 from ..model.checks import checked_commit, checked_manifest, other_epoch
+from ..stores.copies import Changed
 from ..stores.journal import Done
 from ..stores.rows import known_id
 from ..stores.sessions import Opened, no_such_session
@@ -91,7 +92,11 @@ class Commits(Base):
                 if opened is not None and not any(outcome.code for outcome in outcomes):
                     await stores.sessions.end(tx, opened)
         if written.journal:
-            self._herald.changed(space, written.journal[-1].seq)
+            head = written.journal[-1].seq
+            manifests = {it.node.id: (it.node.version, it.manifest) for it in written.versions}  # the newest comes last
+            changed = Changed(head, written.nodes, written.folders, manifests)
+            await self._choices.metadata.changed(place, changed)  # before anybody is told that it is done
+            self._herald.changed(space, head)
         return outcomes
 
     async def _fill(self, tx: Tx, sheet: Sheet, space: SpaceId, edits: Sequence[Edit]) -> None:

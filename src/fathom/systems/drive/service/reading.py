@@ -51,19 +51,25 @@ class Reading(Base):
     ) -> Nodes:
         checked_limit(limit)
         place = await self._place(user, space)
-        if folder != ROOT:
-            node = await self._known(space, folder)
-            if node.gone:
-                raise Refusal("not-found", "it is in the trash")
-            if node.content is not None:
-                raise Refusal("invalid", "a file has no files in it")
-        checked_after(after)
-        with asking():
-            return _page(place, await self._stores.nodes.within(space, folder, after, limit + 1), limit)
+
+        async def found() -> list[tuple[str, Node]]:
+            if folder != ROOT:
+                node = await self._known(space, folder)
+                if node.gone:
+                    raise Refusal("not-found", "it is in the trash")
+                if node.content is not None:
+                    raise Refusal("invalid", "a file has no files in it")
+            checked_after(after)
+            with asking():
+                return await self._stores.nodes.within(space, folder, after, limit + 1)
+
+        if after or limit != PAGE_MAX:  # the first page as everybody asks for it is what is asked for again
+            return _page(place, await found(), limit)
+        return _page(place, await self._choices.metadata.listing(place, folder, found), limit)
 
     async def node(self, user: UserId, space: SpaceId, id: NodeId) -> Node:
-        await self._place(user, space)
-        return await self._known(space, id)
+        place = await self._place(user, space)
+        return await self._choices.metadata.node(place, id, lambda: self._known(space, id))
 
     async def at(self, user: UserId, space: SpaceId, path: list[str]) -> list[Node]:
         await self._place(user, space)
@@ -82,15 +88,19 @@ class Reading(Base):
         return [replace(it, parent=node.parent, name=node.name, gone=node.gone) for it in held]
 
     async def manifest(self, user: UserId, space: SpaceId, id: NodeId, version: int = 0) -> Manifest:
-        await self._place(user, space)
-        node = await self._known(space, id)
-        found = None
-        if 0 <= version <= ID_MAX:
-            with asking():
-                found = await self._stores.versions.manifest(space, id, version or node.version)
-        if found is None:
-            raise Refusal("not-found", "there is no such version, or it is a folder")
-        return found
+        place = await self._place(user, space)
+
+        async def found() -> tuple[Node, Manifest]:
+            node = await self._known(space, id)
+            manifest = None
+            if 0 <= version <= ID_MAX:
+                with asking():
+                    manifest = await self._stores.versions.manifest(space, id, version or node.version)
+            if manifest is None:
+                raise Refusal("not-found", "there is no such version, or it is a folder")
+            return node, manifest
+
+        return await self._choices.metadata.manifest(place, id, version, found)
 
     async def _known(self, space: SpaceId, id: NodeId) -> Node:
         with asking():

@@ -57,6 +57,7 @@ class Written(NamedTuple):
     purged: list[NodeId]
     done: list[tuple[Edit, Outcome]]
     last_id: int
+    folders: frozenset[NodeId]  # in which something came, went or changed
 
 
 class Sheet:
@@ -79,6 +80,7 @@ class Sheet:
         self._journal: list[Node] = []
         self._fresh: dict[tuple[NodeId, int], Version] = {}
         self._remembered: list[tuple[Edit, Outcome]] = []
+        self._folders: set[NodeId] = set()
 
     # What is put on it
 
@@ -121,6 +123,7 @@ class Sheet:
             purged=sorted(set(self._purged) & self._old),
             done=self._remembered,
             last_id=self._last_id,
+            folders=frozenset(self._folders),
         )
 
     def _once(self, edit: Edit, outcomes: list[Outcome], content: Content | Refusal | None) -> Outcome:
@@ -231,6 +234,8 @@ class Sheet:
 
     def _write(self, node: Node, manifest: Manifest | None = None) -> Outcome:
         self._seq += 1
+        before = self._nodes.get(node.id)
+        self._folders.update((node.parent, node.parent if before is None else before.parent))
         node = replace(node, seq=self._seq, at_ms=self._stamp.at_ms, device=self._stamp.device)
         self._place(node)
         self._touched.add(node.id)

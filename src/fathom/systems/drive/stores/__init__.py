@@ -1,4 +1,4 @@
-"""What the drive stands on: the truth in PostgreSQL, and packs of chunks as objects."""
+"""What the drive stands on: the truth in PostgreSQL, packs of chunks as objects, and copies of metadata in Redis."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from functools import cached_property
 from fathom.engines.engine import EngineError
 from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
+from fathom.engines.redis import Redis
 from fathom.engines.schema import migrate, steps
 from fathom.errors import FathomError
 
 from .accounts import Accounts
 from .chunks import Chunks
+from .copies import Copies
 from .journal import Journal
 from .nodes import Nodes
 from .packs import Packs
@@ -39,6 +41,7 @@ class Stores:
 
     truth: Postgres
     files: Objects
+    cache: Redis
 
     @cached_property
     def shards(self) -> Shards:
@@ -65,6 +68,10 @@ class Stores:
         return Journal(self.shards)
 
     @cached_property
+    def copies(self) -> Copies:
+        return Copies(self.cache)
+
+    @cached_property
     def chunks(self) -> Chunks:
         return Chunks(self.shards)
 
@@ -89,7 +96,7 @@ class Stores:
         return Sums(self.shards, self.files)
 
     async def ready(self) -> dict[str, bool]:
-        """Raise unless the truth and the object store answer: a drive without either can neither read nor write."""
+        """Raise unless the truth and the object store answer: a drive can do nothing without. Copies it can."""
         await self.truth.client.fetchval("SELECT 1", within_s=1.0)
         await self.files.ping()
         return {}
