@@ -319,7 +319,11 @@ class Drive(Protocol):
         ...
 
     async def changes(self, user: UserId, space: SpaceId, cursor: Cursor, limit: int = PAGE_MAX) -> Changes:
-        """Return what was done after a cursor. Refused with `conflict` if it is no cursor of this journal any more."""
+        """Return what was done after a cursor.
+
+        Refused with `conflict` if it is no cursor of this journal any more: the journal was set back, or what comes
+        after it was so long ago that it is not told any more. The whole tree is what there is to know then.
+        """
         ...
 
     async def tree(self, user: UserId, space: SpaceId, after: str = "", limit: int = PAGE_MAX) -> Nodes:

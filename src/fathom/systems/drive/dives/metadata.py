@@ -36,9 +36,9 @@ from ..model import CUTTING
 from ..service import Rules, Service, now_ms
 
 FOLDERS, FILES = 40, 20
-QUESTIONS = 1_000
+QUESTIONS = 500
 CROWD = 200
-AT_ONCE, OF_EACH = 8, 30
+AT_ONCE, OF_EACH = 8, 20
 PATIENT_S = 10.0  # what is counted is not to hang on how busy the machine is
 
 
@@ -46,7 +46,7 @@ class Metadata(Dive[Any]):
     """No copies, copies for a while, and two ways to keep them right."""
 
     decision = Copying
-    trial_s = 6.0
+    trial_s = 10.0
     a_write: int = sweep(1, 10, 100)  # questions for each change
     counts = (
         "statements_a_question",

@@ -130,6 +130,12 @@ class Collector:
                 break
         async with stores.spaces.collecting(space) as tx:
             self.counts["forgotten"] += await stores.versions.forget_old(tx, space, before_ms)
+        while True:
+            async with stores.spaces.collecting(space) as tx:
+                untold = await stores.journal.forget(tx, space, before_ms, self._rules.batch)
+            self.counts["untold"] += untold
+            if untold < self._rules.batch:
+                break
 
     # Chunks
 

@@ -88,7 +88,7 @@ class Commits(Base):
                     await self._fill_chunks(tx, sheet, space, fresh, digests, opened)
                 outcomes = sheet.do(edits, contents)
                 written = sheet.written()
-                await self._write(tx, place, written)
+                await self._write(tx, place, written, now_ms)
                 if opened is not None and not any(outcome.code for outcome in outcomes):
                     await stores.sessions.end(tx, opened)
         if written.journal:
@@ -138,7 +138,7 @@ class Commits(Base):
         holders = await self._stores.versions.holders(tx, space, digests, purged) if purged else []
         sheet.knows_chunks(usable, holders)
 
-    async def _write(self, tx: Tx, place: Place, written: Written) -> None:
+    async def _write(self, tx: Tx, place: Place, written: Written, now_ms: int) -> None:
         stores, space = self._stores, place.id
         if written.purged:
             await stores.versions.purge(tx, space, written.purged)
@@ -153,7 +153,7 @@ class Commits(Base):
             head = written.journal[-1].seq if written.journal else place.head
             await stores.spaces.went_on(tx, space, head, written.last_id)
         if written.done:
-            await stores.journal.remember(tx, space, written.done)
+            await stores.journal.remember(tx, space, written.done, now_ms)
 
 
 def _manifest(edit: Edit) -> Manifest | None:

@@ -26,10 +26,12 @@ class Reading(Base):
     async def changes(self, user: UserId, space: SpaceId, cursor: Cursor, limit: int = PAGE_MAX) -> Changes:
         checked_limit(limit)
         place = await self._place(user, space)
-        if cursor.epoch != place.epoch or not 0 <= cursor.seq <= place.head:
-            raise Refusal("conflict", "this is no cursor of this journal, or no longer: read the whole tree")
+        if cursor.epoch != place.epoch or not place.floor <= cursor.seq <= place.head:
+            raise no_cursor()
         with asking():
             nodes = await self._stores.journal.after(space, cursor.seq, place.head, limit)
+        if cursor.seq < place.head and (not nodes or nodes[0].seq != cursor.seq + 1):
+            raise no_cursor()  # what comes next went just now
         return Changes(nodes=nodes, cursor=Cursor(cursor.epoch, cursor.seq + len(nodes)), head=place.head)
 
     async def tree(self, user: UserId, space: SpaceId, after: str = "", limit: int = PAGE_MAX) -> Nodes:
@@ -111,6 +113,10 @@ class Reading(Base):
 
     async def settled(self) -> None:
         """Return at once: what is accepted is committed, and what is committed is seen by whoever asks after it."""
+
+
+def no_cursor() -> Refusal:
+    return Refusal("conflict", "this is no cursor of this journal, or no longer: read the whole tree")
 
 
 def _page(place: Place, found: list[tuple[str, Node]], limit: int) -> Nodes:

@@ -16,6 +16,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Done", "Journal", "digest_of"]
 
+_FORGET = """
+    WITH oldest AS (
+        SELECT seq, at_ms FROM journal WHERE space = $1 ORDER BY seq LIMIT $3
+    ), kept AS (
+        SELECT coalesce(min(seq), 9223372036854775807) AS first FROM oldest WHERE at_ms > $2
+    ), told AS (
+        DELETE FROM journal USING kept
+        WHERE space = $1 AND seq < kept.first AND seq <= (SELECT max(seq) FROM oldest) RETURNING seq
+    ), raised AS (
+        UPDATE spaces SET floor = (SELECT max(seq) FROM told) WHERE id = $1 AND EXISTS (SELECT FROM told)
+    ), keys AS (
+        DELETE FROM done WHERE space = $1 AND key IN (
+            SELECT key FROM done WHERE space = $1 AND at_ms <= $2 ORDER BY at_ms LIMIT $3
+        ) RETURNING key
+    )
+    SELECT greatest((SELECT count(*) FROM told), (SELECT count(*) FROM keys))
+"""
 _encode = msgspec.json.Encoder().encode
 _node = msgspec.json.Decoder(Node).decode
 _outcome = msgspec.json.Decoder(Outcome).decode
@@ -34,7 +51,7 @@ def digest_of(edit: Edit) -> bytes:
 
 
 class Journal:
-    """The journals of spaces, and the keys of their edits, which are kept as long as the journal."""
+    """The journals of spaces, and the keys of their edits, which are kept for as long as what the journal tells."""
 
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
@@ -54,7 +71,9 @@ class Journal:
     async def append(self, tx: Session, space: SpaceId, nodes: Sequence[Node]) -> None:
         """Add changes, whose numbers the caller has drawn under the lock of the space."""
         await tx.copy(
-            "journal", ("space", "seq", "node"), [(space, node.seq, _encode(node).decode()) for node in nodes]
+            "journal",
+            ("space", "seq", "node", "at_ms"),
+            [(space, node.seq, _encode(node).decode(), node.at_ms) for node in nodes],
         )
 
     async def done(self, tx: Session | None, space: SpaceId, keys: Iterable[str]) -> dict[str, Done]:
@@ -65,10 +84,17 @@ class Journal:
         )
         return {by_hash[row["key"]]: Done(row["edit"], _outcome(row["outcome"])) for row in rows}
 
-    async def remember(self, tx: Session, space: SpaceId, edits: Sequence[tuple[Edit, Outcome]]) -> None:
+    async def remember(self, tx: Session, space: SpaceId, edits: Sequence[tuple[Edit, Outcome]], now_ms: int) -> None:
         """Keep what became of edits that have keys."""
         await tx.copy(
             "done",
-            ("space", "key", "edit", "outcome"),
-            [(space, hashed(edit.key), digest_of(edit), _encode(outcome).decode()) for edit, outcome in edits],
+            ("space", "key", "edit", "outcome", "at_ms"),
+            [(space, hashed(edit.key), digest_of(edit), _encode(outcome).decode(), now_ms) for edit, outcome in edits],
         )
+
+    async def forget(self, tx: Session, space: SpaceId, before_ms: int, most: int) -> int:
+        """Let go of the oldest changes, as far as they are as old as this, and of keys; return how many went.
+
+        What goes is the beginning of the journal, whatever a clock that stood still or went back has written on it.
+        """
+        return await tx.fetchval(_FORGET, space, before_ms, most)

@@ -53,7 +53,7 @@ _LOOK = """
         OR EXISTS (SELECT FROM packs WHERE space = $1 AND state <> 'kept') AS busy
     FROM spaces WHERE id = $1
 """
-_COLUMNS = "id, owner, epoch, quota, used, head, last_id"
+_COLUMNS = "id, owner, epoch, quota, used, head, last_id, floor"
 
 
 class Place(NamedTuple):
@@ -66,6 +66,7 @@ class Place(NamedTuple):
     used: int
     head: int
     last_id: int
+    floor: int  # the newest change that is not told any more
 
 
 class Look(NamedTuple):

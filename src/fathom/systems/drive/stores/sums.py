@@ -51,9 +51,11 @@ _FAULTS = (
     "SELECT 'file ' || n.id || ' is at version ' || n.version || ', which is not kept, or holds something else'"
     " FROM nodes n WHERE n.space = $1 AND n.digest IS NOT NULL AND NOT EXISTS (SELECT FROM versions v"
     " WHERE v.space = n.space AND v.node = n.id AND v.version = n.version AND v.digest = n.digest)",
-    "SELECT 'the journal has ' || count(*) || ' changes up to ' || max(j.seq) || ', and its head is ' || s.head"
-    " FROM spaces s JOIN journal j ON j.space = s.id WHERE s.id = $1 GROUP BY s.head"
-    " HAVING count(*) <> s.head OR max(j.seq) <> s.head OR min(j.seq) <> 1",
+    "SELECT 'the journal has ' || count(*) || ' changes from ' || s.floor || ' up to ' || max(j.seq) ||"
+    " ', and its head is ' || s.head FROM spaces s JOIN journal j ON j.space = s.id WHERE s.id = $1 GROUP BY s.id"
+    " HAVING count(*) <> s.head - s.floor OR max(j.seq) <> s.head OR min(j.seq) <> s.floor + 1",
+    "SELECT 'the journal has nothing from ' || floor || ' up to its head, ' || head FROM spaces s"
+    " WHERE id = $1 AND floor <> head AND NOT EXISTS (SELECT FROM journal WHERE space = s.id)",
     "SELECT 'chunk ' || encode(c.digest, 'hex') || ' lies in pack ' || c.pack || ', which is not kept' FROM chunks c"
     " LEFT JOIN packs p ON p.id = c.pack WHERE c.space = $1 AND p.state IS DISTINCT FROM 'kept'",
 )
@@ -110,9 +112,11 @@ class Sums:
         for row in await tx.fetch("SELECT node FROM journal WHERE space = $1 ORDER BY seq", space):
             node = _node(row["node"])
             last[node.id] = node
+        floor = await tx.fetchval("SELECT floor FROM spaces WHERE id = $1", space)  # what was before is not told
         rows: list[Any] = await tx.fetch(f"SELECT {NODE_COLUMNS} FROM nodes n WHERE n.space = $1", space)
         for node in map(node_of, rows):
-            if last.pop(node.id, None) != node:
+            told = last.pop(node.id, None)
+            if told != node and (told is not None or node.seq > floor):
                 yield f"the journal says something else of {node.id} than what is there"
         for node in last.values():
             if not node.gone:
