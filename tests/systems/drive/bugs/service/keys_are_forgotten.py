@@ -10,7 +10,7 @@ __all__ = ["seed", "story"]
 
 
 def seed(stores: Any) -> None:
-    async def remember(tx: Any, space: int, edits: Any) -> None:
+    async def remember(tx: Any, space: int, edits: Any, now_ms: Any) -> None:
         return
 
     stores.journal.remember = remember
