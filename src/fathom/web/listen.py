@@ -212,9 +212,10 @@ def guarded(app: App, listen: Listen) -> App:
     passed: set[bytes] = set()  # Host headers with their port, seen to be fine; bounded
     token = listen.token
     name = TOKEN_HEADER.encode()
+    kinds = ("http", "websocket") if getattr(app, "talks", False) else ("http",)
 
     async def guard(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
+        if scope["type"] in kinds:
             host, given = b"", b""
             for key, value in scope["headers"]:
                 if key == b"host":
@@ -256,4 +257,4 @@ async def _turn_away(scope: Any, send: Any, code: str, says: str) -> None:
     it, headers = problems.problem(code, says, request_id=request_id), []
     if code == "unauthorised":
         it, headers = problems.of_refusal(Refusal(code, says), request_id)
-    await problems.send_problem(send, it, headers)
+    await problems.send_problem(send, it, headers, kind=scope["type"])

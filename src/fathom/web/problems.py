@@ -98,13 +98,17 @@ def encoded(it: Problem) -> bytes:
 
 
 async def send_problem(
-    send: Callable[[Any], Awaitable[None]], it: Problem, headers: Iterable[tuple[bytes, bytes]] = ()
+    send: Callable[[Any], Awaitable[None]],
+    it: Problem,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    *,
+    kind: str = "http",
 ) -> None:
-    """Answer an ASGI request with a problem."""
-    body = _encode(it)
+    """Answer an ASGI request with a problem; or a handshake, if its `kind` is websocket."""
+    body, answer = _encode(it), "websocket.http.response" if kind == "websocket" else "http.response"
     await send(
         {
-            "type": "http.response.start",
+            "type": f"{answer}.start",
             "status": it.status,
             "headers": [
                 (b"content-type", MEDIA_TYPE.encode()),
@@ -114,7 +118,7 @@ async def send_problem(
             ],
         }
     )
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    await send({"type": f"{answer}.body", "body": body, "more_body": False})
 
 
 def raw_answer(it: Problem) -> bytes:

@@ -7,9 +7,11 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from fathom.errors import EXIT_BROKE, FathomError
 from fathom.web import problems
@@ -22,6 +24,8 @@ HEAD_S = 10.0  # for a request's head to arrive, and for the first one to begin
 IDLE_S = 30.0  # how long a connection may wait for its next request
 BODY_S = 20.0  # for a request's body, beyond what the application itself allows
 CONNECTIONS_MAX = 1024
+PING_S = 15.0  # proxies end connections on which nothing is said for long; who does not answer within as much is gone
+MESSAGE_BYTES_MAX = 4 * 1024  # of a websocket, on which all that is heard is whether somebody is there
 _SWEEP_S = 0.5
 
 
@@ -176,6 +180,15 @@ class _Refused(Exception):
     pass
 
 
+class _Talks(WebSocketsSansIOProtocol):
+    """uvicorn's websockets: what was answered with a refusal was answered."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # else its log would have it that nothing was
+
+
 @contextlib.asynccontextmanager
 async def listening(
     app: App, listen: Listen, *, sock: socket.socket | None = None, drain_s: float = 5.0
@@ -191,7 +204,11 @@ async def listening(
     config = uvicorn.Config(
         guarded(app, listen),
         loop="none",
-        ws="none",
+        ws=_Talks if getattr(app, "talks", False) else "none",
+        ws_max_size=MESSAGE_BYTES_MAX,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,  # messages of sixty bytes
         lifespan="auto",
         log_config=None,
         access_log=False,

@@ -95,6 +95,15 @@ class Connection:
         while await self._reader.readuntil(b"\r\n") != b"\r\n":
             pass
 
+    async def some(self, most: int) -> bytes:
+        """Return what has come, whatever it belongs to; nothing: the other side has ended."""
+        return await self._reader.read(most)
+
+    def say(self, data: bytes) -> None:
+        """Send bytes that are no request."""
+        if data and not self._writer.is_closing():
+            self._writer.write(data)
+
     def close(self) -> None:
         self.good = False
         self._writer.transport.abort()
@@ -107,7 +116,7 @@ class Pool:
     """
 
     def __init__(self, url: str, *, connections: int = 8) -> None:
-        self.host, self.port, self._tls = place(url)
+        self.host, self.port, self.tls = place(url)
         self.where = f"{self.host}:{self.port}"
         self._room = asyncio.Semaphore(connections)
         self._idle: list[Connection] = []
@@ -154,9 +163,7 @@ class Pool:
             raise Unsent("it was closed")
         try:
             async with asyncio.timeout(CONNECT_S):
-                reader, writer = await asyncio.open_connection(
-                    self.host, self.port, ssl=self._tls, limit=HEAD_BYTES_MAX
-                )
+                reader, writer = await asyncio.open_connection(self.host, self.port, ssl=self.tls, limit=HEAD_BYTES_MAX)
         except OSError as error:  # a timeout, too
             raise Unsent(f"{self.where} cannot be reached: {error or 'no answer'}") from None
         return Connection(reader, writer)

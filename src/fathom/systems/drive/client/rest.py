@@ -34,11 +34,12 @@ from ..api import (
     UserId,
 )
 from .pool import Answer, Lost, Pool, Unsent
+from .talking import Talking
 
 __all__ = ["Rest"]
 
 DEADLINE_S = 30.0
-SILENT_S = 45.0  # a door says something every 15 s to who listens
+SILENT_S = 45.0  # a door pings every 15 s who listens
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.25, 30.0
 NO_PAGE = "this is not where a page begins: take `after` of the page before, or nothing"
 JSON, OCTETS = "application/json", "application/octet-stream"
@@ -178,49 +179,59 @@ class Rest:
 
     # Heads as they move
 
-    async def live(self, space: SpaceId) -> AsyncGenerator[Cursor]:
-        """Give how far a space's journal is: at once, and whenever it has moved; for as long as one asks.
+    async def moved(self, space: SpaceId, known: Cursor, within_s: int) -> Space:
+        """Return a space as soon as it is not at this cursor any more, or as it is after so many seconds."""
+        query = urlencode({"epoch": known.epoch, "seq": known.seq, "within_s": within_s})
+        path, fields = f"/api/spaces/{space}/moved?{query}", self._fields(self._token)
+        try:
+            answer = await self._pool.ask("GET", path, fields, within_s=within_s + self._deadline_s)
+        except Unsent as unsent:
+            raise Refusal("unavailable", str(unsent), retry_s=1) from None
+        except Lost as lost:
+            raise TimeoutError(str(lost)) from None
+        if answer.status != 200:
+            raise _refused(answer)
+        return _read(answer.body, Space)
 
-        A connection that breaks, or is silent, is made anew; then the head is given again. Raises Refusal where the
-        space may not be listened to, or no longer.
+    async def live(self, space: SpaceId, known: Cursor | None = None) -> AsyncGenerator[Cursor]:
+        """Give how far a space's journal is, on a websocket: each head that is not known, for as long as one asks.
+
+        A connection that breaks, or is silent, is made anew, and goes on from the head that was given last. Raises
+        Refusal where the space may not be listened to, or no longer.
         """
         backoff_s = BACKOFF_S_MIN
         while True:
+            began_s = asyncio.get_running_loop().time()
             try:
-                async with contextlib.aclosing(self._heads(space)) as heads:
-                    async for head in heads:
-                        backoff_s = BACKOFF_S_MIN
-                        yield head
+                async with contextlib.aclosing(self._heads(space, known)) as heads:
+                    async for known in heads:
+                        yield known
             except (Unsent, Lost, TimeoutError, OSError):
                 pass
             except Refusal as refusal:
                 if refusal.code not in ("unavailable", "too-many"):
                     raise
+            if asyncio.get_running_loop().time() - began_s > SILENT_S:
+                backoff_s = BACKOFF_S_MIN  # it was good for as long as one can expect
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
             backoff_s = min(2 * backoff_s, BACKOFF_S_MAX)
 
-    async def _heads(self, space: SpaceId) -> AsyncGenerator[Cursor]:
+    async def _heads(self, space: SpaceId, known: Cursor | None) -> AsyncGenerator[Cursor]:
+        query = "" if known is None else "?" + urlencode({"epoch": known.epoch, "seq": known.seq})
         async with asyncio.timeout(self._deadline_s):
             connection = await self._pool.connect()
         try:
-            request = self._pool.head("GET", f"/api/spaces/{space}/live", self._fields(self._token), b"")
             async with asyncio.timeout(self._deadline_s):
-                head = await connection.send(request, b"")
-                if head.status != 200:
-                    raise _refused(Answer(*head, await connection.body(head)))
-            held = b""
-            pieces = connection.chunks()
+                path, fields = f"/api/spaces/{space}/live{query}", self._fields(self._token)
+                talking = Talking(connection, self._pool, path)
+                refused = await talking.upgrade(fields)
+            if refused is not None:
+                raise _refused(refused)
             while True:
-                try:
-                    async with asyncio.timeout(SILENT_S):
-                        held += await anext(pieces)
-                except (StopAsyncIteration, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+                if (message := await talking.message(SILENT_S)) is None:
                     return
-                *events, held = held.split(b"\n\n")
-                for event in events:
-                    if event.startswith(b"event: head\ndata: "):
-                        said = msgspec.json.decode(event.partition(b"data: ")[2], type=_Head)
-                        yield Cursor(said.epoch, said.head)
+                said = msgspec.json.decode(message, type=_Head)
+                yield Cursor(said.epoch, said.head)
         finally:
             connection.close()
 

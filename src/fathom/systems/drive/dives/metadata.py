@@ -123,7 +123,7 @@ class Home:
         self.space: Space
 
     def _served(self, metadata: Copying, passwords: Passwords) -> Service:
-        choices = SimpleNamespace(chunking=ContentDefined(), conflict=Versions(), metadata=metadata)
+        choices = SimpleNamespace(chunking=ContentDefined(usual_kib=256), conflict=Versions(), metadata=metadata)
         return Service(self.stores, choices, now_ms, None, passwords, Rules())
 
     async def lies(self) -> None:

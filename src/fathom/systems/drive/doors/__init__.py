@@ -58,6 +58,7 @@ def app(
             Tus(drive, gate, TUS, rest.saving),
         ],
         shapes=schemas(),
+        met=rest.find_met,
         gate=gate,
         limits=limits,
         metrics=settings.metrics if settings else Metrics(),

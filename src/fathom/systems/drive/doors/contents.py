@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, TypeVar
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from litestar import get, head, post, put
@@ -13,12 +13,25 @@ from litestar.params import JSONBody
 from fathom.errors import Refusal
 from fathom.web.app import Gate, Reply, Stream, Visit
 from fathom.web.problems import Problem
+from fathom.web.sockets import Met
 
-from ..api import PACK_BYTES_MAX, Digest, Drive, Node, Session, SessionId, Space, UserId
+from ..api import PACK_BYTES_MAX, Cursor, Digest, Drive, Node, Session, SessionId, Space, UserId
 from .body import Body
 from .conditions import Unmet, tag_of
 from .live import Live
-from .parameters import ChunkPath, FilePath, NodePath, Octets, SessionPath, SpacePath, Version, Viewer
+from .parameters import (
+    ChunkPath,
+    Epoch,
+    FilePath,
+    NodePath,
+    Octets,
+    Seq,
+    SessionPath,
+    SpacePath,
+    Version,
+    Viewer,
+    Within,
+)
 from .paths import Spot, names_of, spot
 from .reading import Reading, unmet, version_of
 from .saving import Saving
@@ -31,6 +44,7 @@ __all__ = ["JSON_BYTES_MAX", "Contents", "handlers"]
 
 JSON_BYTES_MAX = 16 << 20  # what a file of as many chunks as there can be takes, three times
 ANSWER_S = 30.0
+NOTHING = Cursor("", 0)
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
@@ -57,9 +71,11 @@ class Contents:
                 Route("HEAD", f"{at}/content/{{path:path}}", "read-head", self.read),
                 Route("PUT", f"{at}/content/{{path:path}}", "write", self.write),
                 Route("GET", f"{at}/live", "live", self.live),
+                Route("GET", f"{at}/moved", "moved", self.moved),
             ],
             self,
         )
+        self._sockets = f"{at}/live".split("/")
         self.operations = frozenset(route.operation for route in self._paths.routes)
 
     def find(self, method: str, path: str) -> Spoken | None:
@@ -137,6 +153,26 @@ class Contents:
         token = self._gate.bearer.token(visit.headers.get(b"authorization"))
         return await within(ANSWER_S, self._live.stream(user, space_of(space), token))
 
+    async def moved(self, visit: Visit, body: Body) -> Stream:
+        user, (_, space, _) = await self._enter(visit, 3)
+        known, within_s = _waits(visit.query)
+        token = self._gate.bearer.token(visit.headers.get(b"authorization"))
+        return await within(ANSWER_S, self._live.moved(user, space_of(space), token, known or NOTHING, within_s))
+
+    def find_met(self, path: str) -> Met | None:
+        """Return what answers a websocket on a path."""
+        words = path.split("/")
+        fits = len(words) == len(self._sockets) and all(
+            its == word or its == "{space}" for its, word in zip(self._sockets, words, strict=True)
+        )
+        return Met("live-socket", self.socket) if fits else None
+
+    async def socket(self, visit: Visit) -> Stream:
+        user, (_, space, _) = await self._enter(visit, 3)
+        known, _ = _waits(visit.query)
+        token = self._gate.bearer.token(visit.headers.get(b"authorization"))
+        return await within(ANSWER_S, self._live.socket(user, space_of(space), token, known))
+
     # -----------------------------------------------------------------------------------------------------------------
 
     async def _enter(self, visit: Visit, words: int) -> tuple[UserId, list[str]]:
@@ -192,6 +228,21 @@ def _version(query: bytes) -> int:
             raise Refusal("invalid", "all that can be asked is a version, as a whole number")
         return int(text)
     return 0
+
+
+def _waits(query: bytes) -> tuple[Cursor | None, float]:
+    """Return the cursor that is known, if one is said, and for how many seconds an answer may wait."""
+    said = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    if unknown := said.keys() - {"epoch", "seq", "within_s"}:
+        raise Refusal("invalid", f"what can be asked is epoch, seq and within_s, not {min(unknown)}")
+    seq, seconds = said.get("seq", ""), said.get("within_s", "25")
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 4):
+        raise Refusal("invalid", "within_s is a whole number of seconds")
+    if "epoch" not in said and "seq" not in said:
+        return None, float(seconds)
+    if not (seq.isascii() and seq.isdigit() and len(seq) <= 18 and said.get("epoch")):
+        raise Refusal("invalid", "a cursor is an epoch, and a whole number as seq")
+    return Cursor(said["epoch"], int(seq)), float(seconds)
 
 
 def handlers(under: str) -> list[Any]:
@@ -256,7 +307,16 @@ def handlers(under: str) -> list[Any]:
 
     @get(f"{at}/live", operation_id="live", tags=["spaces"], media_type="text/event-stream")
     async def live(viewer: Viewer, space: SpacePath) -> bytes:
-        """Tell how far the journal is, at once and whenever it moves: come and fetch the changes."""
+        """Tell how far the journal is, at once and whenever it moves: come and fetch the changes.
+
+        As server-sent events; or, to who asks to upgrade, on a websocket: each message is a head as JSON. There,
+        `?epoch=E&seq=N` says what is known already, and only what is not is told.
+        """
         return nothing()
 
-    return [begin, give, extend, commit, chunk, content, content_head, read, read_head, write, live]
+    @get(f"{at}/moved", operation_id="moved", tags=["spaces"])
+    async def moved(viewer: Viewer, space: SpacePath, epoch: Epoch = "", seq: Seq = 0, within_s: Within = 25) -> Space:
+        """Return the space as soon as its head is not this one, or after so many seconds (at most 50)."""
+        return nothing()
+
+    return [begin, give, extend, commit, chunk, content, content_head, read, read_head, write, live, moved]

@@ -1,28 +1,42 @@
-"""Who listens is told how far a space's journal is, and nothing else: come and fetch from your cursor."""
+"""Who listens is told how far a space's journal is, and nothing else: come and fetch from your cursor.
+
+It is told in three ways: on a websocket, by server-sent events, and to who asks to be answered only when there is
+something (a long poll). Whoever says which cursor they have is told at once if that is not the head, and is told
+nothing otherwise until it is not.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from fathom.errors import Refusal
 from fathom.web.app import Stream
 
-from ..api import Drive, Edit, Outcome, SessionId, SpaceId, UserId
+from ..api import Cursor, Drive, Edit, Outcome, SessionId, Space, SpaceId, UserId
 from ..service.herald import Herald, Listener
 
-__all__ = ["CHECK_S", "THUMP_S", "Live"]
+__all__ = ["AT_ONCE", "CHECK_S", "OF_ONE", "THUMP_S", "WAITS_S_MAX", "Live"]
 
 THUMP_S = 15.0  # proxies end connections on which nothing is said for long
-CHECK_S = 3.0  # how long a token that was revoked, or a space that was taken away, goes on to be listened with
+CHECK_S = 10.0  # how long a token that was revoked, or a space that was taken away, goes on to be listened with
+WAITS_S_MAX = 50.0  # for an answer to a long poll: proxies give up after a minute
 OF_ONE, AT_ONCE = 16, 2_000
 
 _encode = msgspec.json.Encoder().encode
+
+
+class _Ear(NamedTuple):
+    """Somebody who has begun to listen, and what was there then."""
+
+    listener: Listener
+    found: Space
+    close: Callable[[], Awaitable[None]]
 
 
 class Live:
@@ -61,6 +75,23 @@ class Live:
 
     async def stream(self, user: UserId, space: SpaceId, token: str) -> Stream:
         """Return server-sent events, for as long as the token is good for the space."""
+        ear = await self._begin(user, space)
+        return Stream(self._events(ear, space, token), ear.close)
+
+    async def socket(self, user: UserId, space: SpaceId, token: str, known: Cursor | None = None) -> Stream:
+        """Return what is told on a websocket, each head as JSON, for as long as the token is good for the space."""
+        ear = await self._begin(user, space)
+        return Stream(self._messages(ear, space, token, known), ear.close)
+
+    async def moved(self, user: UserId, space: SpaceId, token: str, known: Cursor, within_s: float) -> Stream:
+        """Return the space as soon as it is not at this cursor any more, or as it is after so many seconds."""
+        ear = await self._begin(user, space)
+        within_s = min(max(0.0, within_s), WAITS_S_MAX)
+        return Stream(self._answer(ear, space, token, known, within_s), ear.close, media_type=b"application/json")
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    async def _begin(self, user: UserId, space: SpaceId) -> _Ear:
         if self._listening[user] >= OF_ONE or self._listening.total() >= AT_ONCE:
             raise Refusal("too-many", f"at most {OF_ONE} of yours listen at once", retry_s=5)
         async with AsyncExitStack() as stack:
@@ -69,41 +100,65 @@ class Live:
             # Before the head is read: what is committed between is told after it.
             listener = await stack.enter_async_context(self.listening(space))
             found = await self._drive.space(user, space)
-            close = stack.pop_all().aclose
-        return Stream(self._events(listener, found.epoch, found.head, space, token), close)
+            return _Ear(listener, found, stack.pop_all().aclose)
 
     def _leaves(self, user: UserId) -> None:
         self._listening -= Counter((user,))
 
-    async def _events(
-        self, listener: Listener, epoch: str, head: int, space: SpaceId, token: str
+    async def _events(self, ear: _Ear, space: SpaceId, token: str) -> AsyncGenerator[bytes]:
+        async for head in self._heads(ear, space, token, None):
+            yield b":thump\n\n" if head is None else b"event: head\ndata: %b\n\n" % _told(head)
+
+    async def _messages(self, ear: _Ear, space: SpaceId, token: str, known: Cursor | None) -> AsyncGenerator[bytes]:
+        async for head in self._heads(ear, space, token, known):
+            if head is not None:  # the server says that it is there, and asks whether the other side is
+                yield _told(head)
+
+    async def _answer(
+        self, ear: _Ear, space: SpaceId, token: str, known: Cursor, within_s: float
     ) -> AsyncGenerator[bytes]:
+        found = ear.found
+        if _cursor(found) == known:
+            await ear.listener.next(within_s)
+            found = await self._drive.space(await self._drive.whoami(token), space)
+        yield _encode(found)
+
+    async def _heads(
+        self, ear: _Ear, space: SpaceId, token: str, known: Cursor | None
+    ) -> AsyncGenerator[Cursor | None]:
+        """Give each head that is not known; None when nothing was given for long. Ends for who may not listen."""
         loop = asyncio.get_running_loop()
-        yield _event(head, epoch)
+        now = _cursor(ear.found)
+        if now != known:
+            yield now
         said_s = looked_s = loop.time()
         while True:
-            moved = (await listener.next(CHECK_S)).get(space)
+            moved = (await ear.listener.next(CHECK_S)).get(space)
             if loop.time() - looked_s >= CHECK_S:
                 looked_s = loop.time()
                 try:
-                    found = await self._drive.space(await self._drive.whoami(token), space)
+                    found = _cursor(await self._drive.space(await self._drive.whoami(token), space))
                 except Refusal as refusal:
                     if refusal.code in ("unauthorised", "not-found", "forbidden"):
                         return
                     continue
                 # Also what nobody told of here, and a journal that was set back.
-                if found.epoch != epoch or found.head > max(head, moved or 0):
-                    epoch, head, moved = found.epoch, found.head, None
-                    yield _event(head, epoch)
+                if found.epoch != now.epoch or found.seq > max(now.seq, moved or 0):
+                    now, moved = found, None
+                    yield now
                     said_s = loop.time()
-            if moved is not None and moved > head:
-                head = moved
-                yield _event(head, epoch)
+            if moved is not None and moved > now.seq:
+                now = Cursor(now.epoch, moved)
+                yield now
                 said_s = loop.time()
             elif loop.time() - said_s >= THUMP_S:
-                yield b":thump\n\n"
+                yield None
                 said_s = loop.time()
 
 
-def _event(head: int, epoch: str) -> bytes:
-    return b"event: head\ndata: %b\n\n" % _encode({"head": head, "epoch": epoch})
+def _cursor(space: Space) -> Cursor:
+    return Cursor(space.epoch, space.head)
+
+
+def _told(head: Cursor) -> bytes:
+    return _encode({"head": head.seq, "epoch": head.epoch})

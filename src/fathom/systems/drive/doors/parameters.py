@@ -23,6 +23,7 @@ __all__ = [
     "SpacePath",
     "Version",
     "Viewer",
+    "Within",
 ]
 
 Viewer = NamedDependency[UserId]  # the gate finds out; a handler that takes one is for those who are known
@@ -38,3 +39,6 @@ After = Annotated[str, QueryParameter(description="The `after` of the page befor
 Epoch = Annotated[str, QueryParameter(description="The `epoch` of a cursor")]
 Seq = Annotated[int, QueryParameter(description="The `seq` of a cursor: everything after it is returned")]
 Version = Annotated[int, QueryParameter(description="Which version; 0: the newest")]
+Within = Annotated[
+    int, QueryParameter(description="How many seconds an answer may wait for something to tell: 0 to 50")
+]

@@ -13,6 +13,7 @@ from fathom.engines.engine import EngineBusy, EngineDown
 from fathom.web import openapi, problems
 from fathom.web.app import Door, Reply, Stream, Visit, _Close, _Gone, _Slow
 from fathom.web.problems import Problem
+from fathom.web.sockets import Met
 
 from .body import IDLE_S, Body, Gone, Slow
 
@@ -79,6 +80,8 @@ def said(it: Problem, headers: Iterable[tuple[bytes, bytes]] = ()) -> Reply:
 class Unbuffered(Door):
     """The house's door, which holds most bodies whole, with a way past that."""
 
+    talks = True
+
     def __init__(
         self,
         title: str,
@@ -87,16 +90,18 @@ class Unbuffered(Door):
         *,
         tongues: Iterable[Tongue],
         shapes: Mapping[str, Any],
+        met: Callable[[str], Met | None],
         **named: Any,
     ) -> None:
         router = Router("/", route_handlers=handlers, exception_handlers={TimeoutError: _unknown_answer})
         super().__init__(title, version, [router], dialect=Tongues(tongues), **named)
+        self.find_met = met
         self.openapi["components"]["schemas"].update(shapes)
         self._own["/openapi.json"] = _fixed(Reply(200, msgspec.json.encode(self.openapi)))
         self._own["/docs"] = _fixed(openapi.page(self.openapi))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":  # as it was written: a slash that was escaped parts nothing
+        if scope["type"] in ("http", "websocket"):  # as it was written: a slash that was escaped parts nothing
             scope["path"] = scope["raw_path"].partition(b"?")[0].decode("latin-1")
         await super().__call__(scope, receive, send)
 
