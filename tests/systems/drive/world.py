@@ -19,7 +19,7 @@ from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.systems import find
 from fathom.systems.drive import service
-from fathom.systems.drive.api import Chunk, Digest, Manifest, SpaceId, UserId
+from fathom.systems.drive.api import PACKS, POLL_S, Chunk, Digest, Manifest, SpaceId, UserId
 from fathom.systems.drive.model import CUTTING
 from fathom.systems.drive.service import Rules
 from fathom.systems.drive.stores import Stores
@@ -63,12 +63,19 @@ class Choices:
     """What the decisions say, where a test does not ask about them: the same for all."""
 
     def __init__(self, stores: Stores, *, overwrites: bool = False, metadata: str = "invalidation") -> None:
-        self.chunking = self.conflict = self
+        self.chunking = self.conflict = self.upload = self.notify = self
+        self.how = "push"
         self.overwrites = overwrites
         self.metadata = DRIVE.decision("metadata").build(Choice(metadata), stores)
 
     def cutting(self, space: SpaceId) -> str:
         return CUTTING
+
+    def packs(self) -> int:
+        return PACKS
+
+    def every_s(self) -> float:
+        return POLL_S
 
     def admits(self, now: int, known: int) -> bool:
         return self.overwrites

@@ -14,8 +14,11 @@ __all__ = [
     "KEY_CHARS_MAX",
     "MEMORIES_MAX",
     "MEMORY_BYTES_MAX",
+    "PACKS",
+    "PACKS_MAX",
     "PACK_BYTES_MAX",
     "PAGE_MAX",
+    "POLL_S",
     "PROPERTIES_CHARS_MAX",
     "PROPERTIES_MAX",
     "ROOT",
@@ -34,6 +37,7 @@ __all__ = [
     "Node",
     "NodeId",
     "Nodes",
+    "Notify",
     "Outcome",
     "Programs",
     "Purge",
@@ -59,6 +63,8 @@ CHUNK_BYTES_MAX = 16 << 20
 CHUNKS_MAX = 65_536  # of one file, and of one session
 PACK_BYTES_MAX = CHUNK_BYTES_MAX + (1 << 20)  # that are given at once
 EDITS_MAX = 500  # that are committed at once
+PACKS, PACKS_MAX = 4, 16  # that a device gives at once
+POLL_S = 5.0
 PAGE_MAX = 1_000
 KEY_CHARS_MAX = 64
 DEVICE_CHARS_MAX = 64
@@ -75,12 +81,16 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
+Notify = Literal["push", "long-poll", "poll"]
+
+
 class Space(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A tree of files with a journal of its own.
 
     `epoch` is another one when the journal was set back, as by a backup that was restored: cursors of before are worth
     nothing then. `head` is the number of the newest change. `cutting` is how files are to be cut here, as the id of a
     `blocks.chunking.Cutting`. `used` and `quota` count the bytes of different chunks, whoever cut them how often.
+    `packs` is how many a device is to give at once, `notify` how it is to hear of changes: who polls, each `poll_s`.
     """
 
     id: SpaceId
@@ -90,6 +100,9 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cutting: str
     used: int = 0
     quota: int = 0
+    packs: int = PACKS
+    notify: Notify = "push"
+    poll_s: float = POLL_S
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -267,7 +267,7 @@ class Here:
         for chunk in manifest.chunks:
             group.append((offset, chunk))
             offset += chunk.size
-            if len(group) == self._knobs.packs:
+            if len(group) == self._knobs.chunks:
                 await self._chunks(temp, group)
                 group = []
         await self._chunks(temp, group)

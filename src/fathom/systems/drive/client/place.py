@@ -34,8 +34,9 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     batch_bytes: int = 256 << 20  # of files of one commit
     pack_bytes: int = PACK_BYTES_MAX - (1 << 20)
     piece_bytes: int = 4 << 20  # that are read at once
-    packs: int = 4  # given at once
+    packs: int = 0  # given at once; 0: as many as the drive says
     fetches: int = 8  # files fetched at once
+    chunks: int = 4  # of one of them
     hashes: int = 4  # files hashed at once
     grain_ns: int = 20_000_000
     drops_least: int = 20  # deletions that are never called many

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from fathom.errors import Refusal
 
+from ..api import Cursor
 from ..core.state import Known
 from .place import AWAY, Away, Place
 from .sync import Report, Syncer
@@ -26,7 +27,8 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     quiet_s_max: float = 1.0
     rescan_s: float = 300.0  # whatever was heard
     unheard_s: float = 5.0  # where nothing can be heard
-    poll_s: float = 5.0  # the drive, where it does not tell
+    poll_s: float = 5.0  # the drive, where it does not tell, or not now
+    waits_s: int = 25  # for the answer to a long poll: many a proxy gives up after thirty
     again_s_min: float = 0.1
     again_s_max: float = 30.0
 
@@ -86,21 +88,30 @@ async def settled(watch: Watch, patience: Patience) -> None:
 
 async def _listen(place: Place, known: Known, watch: Watch, patience: Patience) -> None:
     """Hint whenever the drive knows more than is known here: it says so itself, or is asked."""
-    live: Callable[[Any], AsyncGenerator[Any]] | None = getattr(place.drive, "live", None)
+    rest: Any = place.drive if hasattr(place.drive, "live") else None
+
+    def hears(head: Cursor) -> Cursor:
+        if head != Cursor(known.about.epoch, known.about.seq):
+            watch.hint()
+        return head
+
     while True:
+        wait_s = patience.poll_s
         try:
-            if live is not None:
-                async with contextlib.aclosing(live(place.space)) as heads:
-                    async for head in heads:
-                        if (head.epoch, head.seq) != (known.about.epoch, known.about.seq):
-                            watch.hint()
-            else:
-                space = await place.drive.space(place.user, place.space)
-                if (space.epoch, space.head) != (known.about.epoch, known.about.seq):
-                    watch.hint()
+            space = await place.drive.space(place.user, place.space)
+            head = hears(Cursor(space.epoch, space.head))
+            if rest is None or space.notify == "poll":
+                wait_s = min(wait_s, space.poll_s)
+            elif space.notify == "push":
+                async with contextlib.aclosing(rest.live(place.space, head)) as heads:
+                    async for moved in heads:
+                        hears(moved)
+            while rest is not None and space.notify == "long-poll":
+                space = await rest.moved(place.space, head, patience.waits_s)
+                head = hears(Cursor(space.epoch, space.head))
         except (TimeoutError, ConnectionError):
             pass
         except Refusal as refusal:
             if refusal.code not in AWAY:
                 watch.hint()  # whoever syncs hears the same, and says it
-        await asyncio.sleep(patience.poll_s)
+        await asyncio.sleep(wait_s)

@@ -12,7 +12,7 @@ from fathom.blocks.reconcile import ROOT, Drop, Make, Move, Op, Put, Tie
 from fathom.errors import Refusal
 
 from .. import api
-from ..api import CHUNKS_MAX, Chunk, Edit, Manifest, NodeId, SessionId
+from ..api import CHUNKS_MAX, PACKS_MAX, Chunk, Edit, Manifest, NodeId, SessionId
 from ..api import ROOT as TOP
 from ..core.contents import is_executable
 from ..core.files import Changed, Files, Stat
@@ -197,7 +197,11 @@ class There:
             sent.update(chunk.digest for chunk, _ in found)
             self._tell("given", str(sum(chunk.size for chunk, _ in found)))
 
-        await several(self._knobs.packs, [lambda parts=parts: give(parts) for parts in packs if parts])
+        works = [lambda parts=parts: give(parts) for parts in packs if parts]
+        at_once = self._knobs.packs or 1
+        if len(works) > 1 and not self._knobs.packs:
+            at_once = min(PACKS_MAX, (await under_way(drive.space(user, self._place.space))).packs)
+        await several(at_once, works)
         kept: list[Wish] = []
         for wish in batch:
             if wish.hashed and any(chunk.digest in gone for chunk in wish.hashed.chunks):

@@ -18,6 +18,7 @@ from fathom.engines.loop import fastest
 from fathom.engines.memory import kept
 from fathom.errors import EXIT_BROKE, FathomError, Refusal
 
+from ..api import PACKS_MAX
 from ..client.folder import minted, opened
 from ..client.place import Away, Place
 from ..client.stay import stay
@@ -80,7 +81,7 @@ async def _sync(
     folder = await asyncio.to_thread(_made, folder)
     account = await taken(folder, url, user, device, join=join)
     progress = Progress()
-    async with Rest(account.url, account.token) as drive:
+    async with Rest(account.url, account.token, connections=PACKS_MAX + 2) as drive:
         try:
             user_id = await drive.whoami(account.token)
             space = (await drive.spaces(user_id))[0]

@@ -31,6 +31,8 @@ from ..decisions.chunking.content_defined import ContentDefined
 from ..decisions.conflict.versions import Versions
 from ..decisions.metadata import Metadata as Copying
 from ..decisions.metadata.none import NoCopies
+from ..decisions.notify.push import Push
+from ..decisions.upload.four import Four
 from ..laws.reads import older_of
 from ..model import CUTTING
 from ..service import Rules, Service, now_ms
@@ -123,7 +125,9 @@ class Home:
         self.space: Space
 
     def _served(self, metadata: Copying, passwords: Passwords) -> Service:
-        choices = SimpleNamespace(chunking=ContentDefined(usual_kib=256), conflict=Versions(), metadata=metadata)
+        choices = SimpleNamespace(
+            chunking=ContentDefined(usual_kib=256), conflict=Versions(), metadata=metadata, upload=Four(), notify=Push()
+        )
         return Service(self.stores, choices, now_ms, None, passwords, Rules())
 
     async def lies(self) -> None:

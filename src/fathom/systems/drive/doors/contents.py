@@ -15,7 +15,7 @@ from fathom.web.app import Gate, Reply, Stream, Visit
 from fathom.web.problems import Problem
 from fathom.web.sockets import Met
 
-from ..api import PACK_BYTES_MAX, Cursor, Digest, Drive, Node, Session, SessionId, Space, UserId
+from ..api import PACK_BYTES_MAX, PACKS_MAX, Cursor, Digest, Drive, Node, Session, SessionId, Space, UserId
 from .body import Body
 from .conditions import Unmet, tag_of
 from .live import Live
@@ -56,7 +56,7 @@ class Contents:
         self._drive, self._gate, self._live = drive, gate, live
         self._depth = len(under.strip("/").split("/"))
         self.reading, self.saving = Reading(drive), Saving(drive)
-        self._packs, self._forms = Room(16, 8), Room(8, 4)
+        self._packs, self._forms = Room(PACKS_MAX + 4, PACKS_MAX), Room(8, 4)
         at = f"{under}/spaces/{{space}}"
         self._paths = Paths(
             [

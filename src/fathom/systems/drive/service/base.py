@@ -106,4 +106,7 @@ class Base:
             cutting=self._choices.chunking.cutting(place.id),
             used=place.used,
             quota=place.quota,
+            packs=self._choices.upload.packs(),
+            notify=self._choices.notify.how,
+            poll_s=self._choices.notify.every_s(),
         )

@@ -24,7 +24,15 @@ from .medium import STAMP_NS, Medium
 __all__ = ["KNOBS", "Device"]
 
 KNOBS = Knobs(
-    piece_bytes=700, pack_bytes=2_000, edits=6, batch_bytes=6_000, packs=2, fetches=2, hashes=2, grain_ns=2 * STAMP_NS
+    piece_bytes=700,
+    pack_bytes=2_000,
+    edits=6,
+    batch_bytes=6_000,
+    packs=2,
+    chunks=2,
+    fetches=2,
+    hashes=2,
+    grain_ns=2 * STAMP_NS,
 )
 
 
