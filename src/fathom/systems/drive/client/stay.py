@@ -17,7 +17,7 @@ from .place import AWAY, Away, Place
 from .sync import Report, Syncer
 from .watch import Watch
 
-__all__ = ["Patience", "settled", "stay"]
+__all__ = ["Patience", "listen", "settled", "stay"]
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ async def stay(
 ) -> None:
     """Sync again whenever something may have changed, until cancelled. Raises FathomError where it must not go on."""
     patience = patience or Patience()
-    ear = asyncio.create_task(_listen(place, known, watch, patience))
+    ear = asyncio.create_task(listen(place, known, watch, patience))
     again_s = patience.again_s_min
     try:
         while True:
@@ -86,7 +86,7 @@ async def settled(watch: Watch, patience: Patience) -> None:
     watch.here = False
 
 
-async def _listen(place: Place, known: Known, watch: Watch, patience: Patience) -> None:
+async def listen(place: Place, known: Known, watch: Watch, patience: Patience) -> None:
     """Hint whenever the drive knows more than is known here: it says so itself, or is asked."""
     rest: Any = place.drive if hasattr(place.drive, "live") else None
 

@@ -24,7 +24,7 @@ from ..service.herald import Herald, Listener
 __all__ = ["AT_ONCE", "CHECK_S", "OF_ONE", "THUMP_S", "WAITS_S_MAX", "Live"]
 
 THUMP_S = 15.0  # proxies end connections on which nothing is said for long
-CHECK_S = 10.0  # how long a token that was revoked, or a space that was taken away, goes on to be listened with
+CHECK_S = 30.0  # for so long who was let in goes on to listen, though another door knows that they may not
 WAITS_S_MAX = 50.0  # for an answer to a long poll: proxies give up after a minute
 OF_ONE, AT_ONCE = 16, 2_000
 
@@ -49,6 +49,7 @@ class Live:
         self._drive = drive
         self._own = Herald()
         self._listening: Counter[UserId] = Counter()
+        self._by_token: dict[str, set[Listener]] = {}
 
     def __getattr__(self, verb: str) -> Any:
         return getattr(self._drive, verb)
@@ -69,29 +70,35 @@ class Live:
             self._own.changed(space, max(seqs))
         return outcomes
 
+    async def logout(self, token: str) -> None:
+        """Make a token worthless; who listens with it has heard the last."""
+        await self._drive.logout(token)
+        for listener in self._by_token.get(token, ()):
+            listener.leave()
+
     def listening(self, space: SpaceId) -> AbstractAsyncContextManager[Listener]:
         """Let somebody listen to a space for the length of a block."""
         return getattr(self._drive, "herald", self._own).listening([space])
 
     async def stream(self, user: UserId, space: SpaceId, token: str) -> Stream:
         """Return server-sent events, for as long as the token is good for the space."""
-        ear = await self._begin(user, space)
+        ear = await self._begin(user, space, token)
         return Stream(self._events(ear, space, token), ear.close)
 
     async def socket(self, user: UserId, space: SpaceId, token: str, known: Cursor | None = None) -> Stream:
         """Return what is told on a websocket, each head as JSON, for as long as the token is good for the space."""
-        ear = await self._begin(user, space)
+        ear = await self._begin(user, space, token)
         return Stream(self._messages(ear, space, token, known), ear.close)
 
     async def moved(self, user: UserId, space: SpaceId, token: str, known: Cursor, within_s: float) -> Stream:
         """Return the space as soon as it is not at this cursor any more, or as it is after so many seconds."""
-        ear = await self._begin(user, space)
+        ear = await self._begin(user, space, token)
         within_s = min(max(0.0, within_s), WAITS_S_MAX)
         return Stream(self._answer(ear, space, token, known, within_s), ear.close, media_type=b"application/json")
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    async def _begin(self, user: UserId, space: SpaceId) -> _Ear:
+    async def _begin(self, user: UserId, space: SpaceId, token: str) -> _Ear:
         if self._listening[user] >= OF_ONE or self._listening.total() >= AT_ONCE:
             raise Refusal("too-many", f"at most {OF_ONE} of yours listen at once", retry_s=5)
         async with AsyncExitStack() as stack:
@@ -99,8 +106,15 @@ class Live:
             stack.callback(self._leaves, user)
             # Before the head is read: what is committed between is told after it.
             listener = await stack.enter_async_context(self.listening(space))
+            self._by_token.setdefault(token, set()).add(listener)
+            stack.callback(self._forgets, token, listener)
             found = await self._drive.space(user, space)
             return _Ear(listener, found, stack.pop_all().aclose)
+
+    def _forgets(self, token: str, listener: Listener) -> None:
+        self._by_token[token].discard(listener)
+        if not self._by_token[token]:
+            del self._by_token[token]
 
     def _leaves(self, user: UserId) -> None:
         self._listening -= Counter((user,))
@@ -134,6 +148,8 @@ class Live:
         said_s = looked_s = loop.time()
         while True:
             moved = (await ear.listener.next(CHECK_S)).get(space)
+            if ear.listener.left:
+                return
             if loop.time() - looked_s >= CHECK_S:
                 looked_s = loop.time()
                 try:

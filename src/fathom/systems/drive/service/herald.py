@@ -22,6 +22,12 @@ class Listener:
     def __init__(self) -> None:
         self._heads: dict[SpaceId, int] = {}
         self._told = asyncio.Event()
+        self.left = False  # it is to be told nothing more
+
+    def leave(self) -> None:
+        """Have whoever waits for what is told wait no longer."""
+        self.left = True
+        self._told.set()
 
     def tell(self, space: SpaceId, head: int) -> None:
         if head > self._heads.get(space, 0):
