@@ -13,6 +13,7 @@ from fathom.lab.machine import Placement
 from fathom.lab.plan import PACES, draw
 from fathom.lab.run import Ended, carry_out
 from fathom.systems import find
+from fathom.systems.drive.dives import metadata
 from tests.features import feature
 
 DRIVE = find("drive")
@@ -57,3 +58,37 @@ async def test_the_last_writer_wins_over_what_nobody_was_told_of_and_a_version_m
     assert (found["last-writer/60/unseen"] or 0) > 50
     control = next(f for f in ended.findings if f.id == "control/last-writer")
     assert control.verdict == "held" and control.detail["laws"] == ["nothing_is_overwritten_unseen"]
+
+
+@pytest.mark.slow
+@feature("DRIVE-37", "DRIVE-39")
+async def test_by_user_a_commit_is_in_one_database_and_what_grows_too_large_is_moved_by_whole_shards(tmp_path: Path):
+    found = counted(await dived("sharding", tmp_path, databases="32"))
+    assert found["user/32/in_a_commit"] == found["user/32/asked_for_a_page"] == 1
+    assert (found["file/32/asked_for_a_page"] or 0) > 5 and (found["folder/32/rows_carried_a_move"] or 0) > 5
+    assert (found["user/32/fullest"] or 0) > 1.5 > (found["user/32/fullest_after_moving_shards"] or 0)
+
+
+@pytest.mark.slow
+@feature("DRIVE-55", "DRIVE-65")
+async def test_who_is_told_hears_at_once_and_asks_least(tmp_path: Path):
+    found = counted(await dived("notify", tmp_path, saves="6"))
+    assert found["push/6/heard_ms_most"] == found["long-poll/6/heard_ms_most"] == 0
+    assert (found["poll/6/heard_ms_p50"] or 0) > 1_500 and found["poll/6/requests"] == 720
+    assert (found["push/6/questions"] or 0) < (found["poll/6/questions"] or 0) / 3
+
+
+@pytest.mark.slow
+@feature("DRIVE-51")
+async def test_with_marks_nobody_is_told_anything_old_and_the_control_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, few in {"QUESTIONS": 40, "FOLDERS": 3, "FILES": 4, "AT_ONCE": 3, "OF_EACH": 8}.items():
+        monkeypatch.setattr(metadata, name, few)
+    ended = await dived("metadata", tmp_path, a_write="10")
+    found = counted(ended)
+    assert found["invalidation/10/old_answers"] == found["write-through/10/old_answers"] == 0
+    assert (found["ttl/10/old_answers"] or 0) > 5
+    assert found["none/10/crowd_statements"] == 600 and found["invalidation/10/crowd_statements"] == 202
+    control = next(f for f in ended.findings if f.id == "control/ttl")
+    assert control.verdict == "held" and control.detail["laws"] == ["nothing_older_is_read_than_was_acknowledged"]

@@ -63,7 +63,8 @@ class Choices:
     """What the decisions say, where a test does not ask about them: the same for all."""
 
     def __init__(self, stores: Stores, *, overwrites: bool = False, metadata: str = "invalidation") -> None:
-        self.chunking = self.conflict = self.upload = self.notify = self
+        self.chunking = self.conflict = self.upload = self.notify = self.sharding = self
+        self.serves = True
         self.how = "push"
         self.overwrites = overwrites
         self.metadata = DRIVE.decision("metadata").build(Choice(metadata), stores)

@@ -1,6 +1,6 @@
 """Devices and browsers look at the same folders again and again while files change: what does it cost, and who is old?
 
-One person's drive, on a real database and a real Redis: forty folders of twenty files, which are looked at as people
+One person's drive, on a real database and a real Redis: 25 folders of sixteen files, which are looked at as people
 do, a few much more than the rest. Each question is for a folder's page, a file's node or its manifest; after so many of
 them a file is saved. Every call waits for the one before it, so what is counted comes out the same for the same seed.
 
@@ -37,8 +37,8 @@ from ..laws.reads import older_of
 from ..model import CUTTING
 from ..service import Rules, Service, now_ms
 
-FOLDERS, FILES = 40, 20
-QUESTIONS = 500
+FOLDERS, FILES = 25, 16
+QUESTIONS = 400
 CROWD = 200
 AT_ONCE, OF_EACH = 8, 20
 PATIENT_S = 10.0  # what is counted is not to hang on how busy the machine is
@@ -48,7 +48,7 @@ class Metadata(Dive[Any]):
     """No copies, copies for a while, and two ways to keep them right."""
 
     decision = Copying
-    trial_s = 10.0
+    trial_s = 6.5
     a_write: int = sweep(1, 10, 100)  # questions for each change
     counts = (
         "statements_a_question",

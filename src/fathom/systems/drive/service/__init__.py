@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from fathom.errors import FathomError
 from fathom.web.auth import Passwords
 
 from ..stores import Stores
@@ -46,6 +47,12 @@ async def open(
     who knows one version may write over another. `clock` (Unix milliseconds) and `mint` (ids) can be given, so that
     the model has the same.
     """
+    if not choices.sharding.serves:
+        raise FathomError(
+            "this drive keeps all that is one person's in one database",
+            why="a commit is one transaction under the lock of its space, and there is none across databases",
+            fix="leave sharding=user; what the others would cost is counted by: fathom dive drive sharding",
+        )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(stores.alone())
         keep = passwords or Passwords()

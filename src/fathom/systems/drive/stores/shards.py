@@ -19,13 +19,14 @@ __all__ = ["SHARDS", "Shards", "shard_of"]
 SHARDS = 1_024  # for good: a space belongs to one of them by its id, and more databases take over whole shards
 
 
-def shard_of(space: SpaceId) -> int:
-    """Return the logical shard that a space belongs to.
+def shard_of(space: SpaceId, *within: int) -> int:
+    """Return the logical shard that a space belongs to; or would, something within it.
 
-    >>> shard_of(SpaceId(1)), shard_of(SpaceId(2))
-    (690, 109)
+    >>> shard_of(SpaceId(1)), shard_of(SpaceId(2)), shard_of(SpaceId(1), 7)
+    (690, 109, 789)
     """
-    return int.from_bytes(sha256(space.to_bytes(8, "big")).digest()[:8], "big") % SHARDS
+    key = b"".join(number.to_bytes(8, "big") for number in (space, *within))
+    return int.from_bytes(sha256(key).digest()[:8], "big") % SHARDS
 
 
 class Shards:

@@ -1,0 +1,29 @@
+"""By what are the rows of a drive spread over databases: by whose they are, by folder, or by file?
+
+A commit locks its space's row, and is one transaction of one database: so a space's rows lie together, and this is the
+only answer that a service is opened with. The others are there to be counted. Rows lie as they lie: nothing takes over
+while there are any.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from fathom.design import Decision
+
+from ...api import NodeId, SpaceId
+
+__all__ = ["Sharding"]
+
+
+class Sharding(Decision):
+    """From what a row is about to one of 1,024 logical shards, whole ones of which lie in a database."""
+
+    default = "user"
+
+    serves: ClassVar[bool] = False  # whether a service can be opened with it
+
+    @abstractmethod
+    def shard(self, space: SpaceId, folder: NodeId, node: NodeId) -> int:
+        """Return where the rows of a node lie that is in this folder."""
