@@ -13,7 +13,7 @@ from fathom.lab.machine import Placement
 from fathom.lab.plan import PACES, draw
 from fathom.lab.run import Ended, carry_out
 from fathom.systems import find
-from fathom.systems.drive.dives import metadata
+from fathom.systems.drive.dives import metadata, notify, sharding
 from tests.features import feature
 
 DRIVE = find("drive")
@@ -62,16 +62,20 @@ async def test_the_last_writer_wins_over_what_nobody_was_told_of_and_a_version_m
 
 @pytest.mark.slow
 @feature("DRIVE-37", "DRIVE-39")
-async def test_by_user_a_commit_is_in_one_database_and_what_grows_too_large_is_moved_by_whole_shards(tmp_path: Path):
-    found = counted(await dived("sharding", tmp_path, databases="32"))
-    assert found["user/32/in_a_commit"] == found["user/32/asked_for_a_page"] == 1
-    assert (found["file/32/asked_for_a_page"] or 0) > 5 and (found["folder/32/rows_carried_a_move"] or 0) > 5
-    assert (found["user/32/fullest"] or 0) > 1.5 > (found["user/32/fullest_after_moving_shards"] or 0)
+async def test_by_user_a_commit_is_in_one_database_and_what_grows_too_large_is_moved_by_whole_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sharding, "PEOPLE", 250)
+    found = counted(await dived("sharding", tmp_path, databases="4"))
+    assert found["user/4/in_a_commit"] == found["user/4/asked_for_a_page"] == 1
+    assert (found["file/4/asked_for_a_page"] or 0) > 2.5 and (found["folder/4/rows_carried_a_move"] or 0) > 5
+    assert (found["user/4/fullest"] or 0) > 1.2 > 1.1 > (found["user/4/fullest_after_moving_shards"] or 0)
 
 
 @pytest.mark.slow
 @feature("DRIVE-55", "DRIVE-65")
-async def test_who_is_told_hears_at_once_and_asks_least(tmp_path: Path):
+async def test_who_is_told_hears_at_once_and_asks_least(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(notify, "PEOPLE", 5)
     found = counted(await dived("notify", tmp_path, saves="6"))
     assert found["push/6/heard_ms_most"] == found["long-poll/6/heard_ms_most"] == 0
     assert (found["poll/6/heard_ms_p50"] or 0) > 1_500 and found["poll/6/requests"] == 720

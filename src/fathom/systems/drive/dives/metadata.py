@@ -48,7 +48,7 @@ class Metadata(Dive[Any]):
     """No copies, copies for a while, and two ways to keep them right."""
 
     decision = Copying
-    trial_s = 6.5
+    trial_s = 5.5
     a_write: int = sweep(1, 10, 100)  # questions for each change
     counts = (
         "statements_a_question",
