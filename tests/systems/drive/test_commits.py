@@ -12,8 +12,22 @@ from fathom.blocks import packs
 from fathom.blocks.packs import entries, pack
 from fathom.engines.ledger import charging, work
 from fathom.errors import Refusal
-from fathom.systems.drive.api import EDITS_MAX, ROOT, Cursor, Drop, Make, Move, Node, NodeId, Purge, Put, Restore
-from fathom.systems.drive.model import DriveModel
+from fathom.systems.drive.api import (
+    CHUNKS_MAX,
+    EDITS_MAX,
+    ROOT,
+    Cursor,
+    Drop,
+    Make,
+    Manifest,
+    Move,
+    Node,
+    NodeId,
+    Purge,
+    Put,
+    Restore,
+)
+from fathom.systems.drive.model import CUTTING, DriveModel
 from fathom.systems.drive.model.checks import DEPTH_MAX, SESSIONS_MAX
 from tests.features import feature
 
@@ -360,3 +374,55 @@ async def test_changes_are_told_up_to_the_head_that_is_told_with_them(world: Wor
         changes = await ann.changes(cursor)
         assert (len(changes.nodes), changes.cursor.seq, changes.head) == (1, 1, 1)
         assert [it.seq for it in (await ann.changes(changes.cursor)).nodes] == [2]
+
+
+@feature("DRIVE-80")
+async def test_a_file_that_is_brought_a_thousand_times_is_kept_once_and_no_other_bytes_pass_for_it(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        session = await ann.upload(b"the same")
+        for folder in range(2):
+            makes = [Make(parent=ROOT, name=f"{folder} {n}", manifest=manifest(b"the same")) for n in range(500)]
+            await ann.do(*makes, session=session)
+            session = await ann.begin([piece(b"the same")])
+            assert session.needed == [], "nothing is sent again"
+        assert (await drive.space(ann.user, ann.space)).used == len(b"the same")
+        assert await world.sql("SELECT count(*) FROM chunks") == 1 == len(await world.objects())
+        session = await ann.begin([piece(b"others")])
+        with pytest.raises(Refusal):
+            await ann.give(session, b"their bytes, under the digest of others")
+        assert (await drive.renew(ann.user, session.id)).needed == [piece(b"others").digest]
+
+
+@feature("DRIVE-17")
+async def test_what_many_files_have_in_common_is_kept_once(world: World):
+    """Forty presentations of one template, each with a logo: a fifth of what they are is what is kept."""
+    logo, template = b"logo" * 500, b"template" * 2_000
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        size = 0
+        for n in range(40):
+            slides = f"slides {n}".encode() * 200
+            session = await ann.upload(logo, template, slides)
+            whole = manifest(logo, template, slides, logo)
+            (node,) = await ann.do(Make(parent=ROOT, name=f"{n}", manifest=whole), session=session)
+            assert node.content is not None
+            size += node.content.size
+        used = (await drive.space(ann.user, ann.space)).used
+        assert used == len(logo) + len(template) + sum(len(f"slides {n}" * 200) for n in range(40))
+        assert used < size / 5
+
+
+@feature("DRIVE-79")
+async def test_a_file_of_ten_gigabytes_is_taken_and_one_of_too_many_chunks_is_refused_with_the_number(world: World):
+    large = piece(bytes(16))
+    drive = DriveModel(world.clock, quota=RULES.quota)
+    ann = await Somebody.joins(drive)
+    session = await ann.upload(bytes(16))
+    chunks = [large] * (10_000_000_000 // (256 * 1_024) + 1)
+    (node,) = await ann.do(Make(parent=ROOT, name="large", manifest=Manifest(cutting=CUTTING, chunks=chunks)),
+                           session=session)  # fmt: skip
+    assert node.content.size == 16 * 38_147, "that many chunks of the usual size are ten gigabytes"
+    whole = Manifest(cutting=CUTTING, chunks=[large] * (CHUNKS_MAX + 1))
+    (outcome,) = await ann.commit([Make(parent=ROOT, name="larger", manifest=whole)])
+    assert outcome.code in ("too-large", "invalid") and "65,536" in outcome.says, outcome

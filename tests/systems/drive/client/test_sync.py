@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections import Counter
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from fathom.blocks.names import is_conflicted
 from fathom.systems.drive.client.place import Knobs
+from fathom.systems.drive.client.rest import Rest
+from fathom.systems.drive.doors import app
+from fathom.web.listen import Listen
+from fathom.web.server import listening
 from tests.features import feature
 
+from ..doors.conftest import UNHURRIED
 from .device import all_one, device, devices, joined, model, remote_paths
 
 
@@ -215,3 +223,59 @@ async def test_whatever_two_people_do_nothing_is_lost(tmp_path: Path, seed: int)
                     parts = [await drive.chunk(place.user, place.space, chunk.digest) for chunk in manifest.chunks]
                     kept.add(b"".join(parts).decode())
         assert before <= there | kept
+
+
+@pytest.mark.slow
+@feature("DRIVE-45")
+async def test_what_did_not_change_is_neither_read_again_nor_asked_for_again(tmp_path: Path):
+    async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
+        for n in range(5):
+            laptop.write(f"f/{n}", f"text {n}")
+        await all_one(laptop, phone)
+        await asyncio.sleep(0.1)  # until all are older than the grain of stamps, which nothing tells
+        await all_one(laptop, phone)
+        laptop.did.clear(), phone.did.clear()
+        assert (await laptop.sync()).rest and (await phone.sync()).rest
+        assert not laptop.did["hashed"] and not phone.did["hashed"] and not phone.did["fetched"]
+        assert not laptop.did["tree"] and not laptop.did["changes"], "all that it asked is whether there are changes"
+        laptop.write("f/3", "another text")
+        await laptop.sync()
+        await phone.sync()
+        assert 1 <= laptop.did["hashed"] <= 2, "that one; once more, if it was as young as the grain of stamps"
+        assert phone.did["fetched"] == 1 and phone.did["changes"] == 1
+
+
+@pytest.mark.slow
+@feature("DRIVE-18")
+async def test_ten_packs_are_given_and_ten_files_fetched_at_once_over_as_many_connections(tmp_path: Path):
+    """Whoever gives or fetches waits until ten have come: with fewer connections nobody would ever be answered."""
+    drive = model()
+    own = await joined(drive)
+    under_way, ten = Counter[str](), {"give": asyncio.Event(), "chunk": asyncio.Event()}
+
+    class Slow:
+        def __getattr__(self, verb: str) -> Any:
+            ask = getattr(drive, verb)
+
+            async def answer(*asked: Any) -> Any:
+                under_way[verb] += 1
+                if under_way[verb] == 10:
+                    ten[verb].set()
+                await ten[verb].wait()
+                return await ask(*asked)
+
+            return answer if verb in ten else ask
+
+    knobs = Knobs(packs=10, pack_bytes=1_000, fetches=10)
+    async with (
+        asyncio.timeout(20),
+        listening(app(Slow(), limits=UNHURRIED), Listen(), drain_s=1) as url,  # pyright: ignore[reportArgumentType]
+        Rest(url, await drive.login("ann", "correct horse"), connections=12) as rest,
+        device("laptop", tmp_path / "laptop", own._replace(drive=rest), knobs=knobs) as laptop,
+        device("phone", tmp_path / "phone", own._replace(drive=rest), knobs=knobs) as phone,
+    ):
+        for n in range(10):
+            laptop.write(f"{n}", bytes([n]) * 900)  # a chunk each
+        await laptop.sync()
+        await phone.sync()
+        assert phone.tree() == laptop.tree() and len(phone.tree()) == 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ from tests.features import feature
 from .visitor import PASSWORD, Behind
 
 NAMES = iter(range(1_000_000))
+TASKS = Path("/proc/self/task")
 
 
 class Ear:
@@ -263,3 +265,28 @@ async def test_a_long_poll_is_answered_when_there_is_something_or_its_time_is_ov
         await ann.makes()
         assert (await waiting).head == 1
         assert (await rest.moved(ann.space, Cursor("1", 1), 0)).head == 1, "nothing happened"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TASKS.is_dir(), reason="threads and descriptors are counted in /proc")
+@feature("DRIVE-75")
+async def test_a_hundred_who_listen_cost_no_thread_and_are_waited_for_by_one_epoll(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(live, "OF_ONE", 100)
+    threads, _ = used()
+    async with AsyncExitStack() as stack:
+        them = [await stack.enter_async_context(ann.hears()) for _ in range(100)]
+        await ann.makes()
+        for each in them:
+            while (await each.head())["head"] != 1:
+                pass
+        now, polls = used()
+        assert now <= threads + 1  # a name was looked up
+        assert 0 < polls < 5
+
+
+def used() -> tuple[int, int]:
+    """Return how many threads there are, and how many epolls."""
+    links = [str(fd.readlink()) for fd in (TASKS.parent / "fd").iterdir() if fd.exists() or fd.is_symlink()]
+    return len(list(TASKS.iterdir())), links.count("anon_inode:[eventpoll]")
