@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from fathom.engines.engine import EngineBusy, EngineDown, EngineUnknown, without_secrets
+from fathom.engines.engine import EngineBusy, EngineDown, EngineFull, EngineUnknown, without_secrets
 from fathom.engines.ledger import charge
 from fathom.errors import FathomError, nearest
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Bucket", "folder_of"]
 
 IN_FLIGHT_MAX = 64  # requests at a time; beyond, the next one waits
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a system says that has no room for more of a file
 THREADS = 8  # for fsync, which has no other form
 KEY = re.compile(r"(?!.*//)[A-Za-z0-9!_.*'()-]([A-Za-z0-9!_.*'()/-]{0,898}[A-Za-z0-9!_.*'()-])?")
 OPTIONS = ("endpoint", "region", "access_key_id", "secret_access_key", "session_token", "virtual_hosted_style_request")
@@ -213,6 +215,9 @@ class Bucket:
             ) from None
         except (OSError, exceptions.BaseError) as fault:
             why = fault.strerror if isinstance(fault, OSError) and fault.strerror else _first_line(fault)
+            if isinstance(fault, OSError) and fault.errno in FULL:
+                fix = "make room, or give it another folder"
+                raise EngineFull(f"{what} failed", why=f"{where}: {why}", fix=fix) from fault
             sure = not changes or isinstance(fault, (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError))
             if sure or self._folder is not None:
                 raise EngineDown(f"{what} failed", why=f"{where}: {why}", fix="see that it can be reached") from fault

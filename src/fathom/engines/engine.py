@@ -18,6 +18,7 @@ __all__ = [
     "EngineBusy",
     "EngineDown",
     "EngineError",
+    "EngineFull",
     "EngineUnknown",
     "Killable",
     "Pausable",
@@ -32,6 +33,10 @@ class EngineError(FathomError):
 
 class EngineDown(EngineError):
     """The engine could not be reached: the request was surely not carried out."""
+
+
+class EngineFull(EngineDown):
+    """There is no room where the engine keeps its bytes: the request was surely not carried out."""
 
 
 class EngineUnknown(EngineError, TimeoutError):

@@ -9,7 +9,7 @@ from typing import Any
 
 from fathom.blocks.ids import Ids
 from fathom.blocks.limiter import Limiter, Rate
-from fathom.engines.engine import EngineError, EngineUnknown
+from fathom.engines.engine import EngineError, EngineFull, EngineUnknown
 from fathom.errors import Refusal
 from fathom.web.auth import Passwords
 
@@ -24,6 +24,7 @@ __all__ = ["Base", "asking", "changing", "unavailable"]
 
 log = logging.getLogger("fathom.drive")
 
+FULL_S = 30.0  # nobody makes room within a second
 # Wrong passwords for one name, from however many addresses (the door holds each address to a rate of its own).
 GUESSES = Rate(per_s=0.2, burst=50)
 
@@ -52,6 +53,8 @@ def changing() -> Iterator[None]:
 def unavailable(failure: EngineError) -> Refusal:
     """Return what a caller is told when an engine fails and nothing was done: not where it lies. The log knows that."""
     log.warning("%s (%s)", failure.what, failure.why)
+    if isinstance(failure, EngineFull):
+        return Refusal("unavailable", "the drive's own disk is full: it goes on when there is room", retry_s=FULL_S)
     return Refusal("unavailable", "a store cannot be reached, try again", retry_s=1.0)
 
 
