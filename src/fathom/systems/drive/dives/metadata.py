@@ -38,7 +38,7 @@ from ..model import CUTTING
 from ..service import Rules, Service, now_ms
 
 FOLDERS, FILES = 25, 16
-QUESTIONS = 400
+QUESTIONS = 300
 CROWD = 200
 AT_ONCE, OF_EACH = 8, 20
 PATIENT_S = 10.0  # what is counted is not to hang on how busy the machine is
