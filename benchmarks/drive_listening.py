@@ -1,6 +1,6 @@
 """What does a core do for a device to which nothing happens, that polls, waits for answers, or has a websocket open?
 
-A service in a process of its own, on engines of its own, and so many devices of as many people that listen over real
+A service in a process of its own, on engines of its own, and a hundred devices, four of each person, that listen over real
 connections on loopback, by the client's own code. Counted is the CPU of the service's process for one device and
 an hour; beside it, what the process takes in an hour when nobody listens. A poll is every five seconds, a long poll waits for 25.
 
@@ -29,7 +29,7 @@ from fathom.systems.drive.client.stay import Patience, listen
 from fathom.web.listen import Listen
 from fathom.web.served import Served
 
-DEVICES, WARM_S, HOUR_S = 100, 4.0, 3_600.0
+DEVICES, OF_ONE, WARM_S, HOUR_S = 100, 4, 4.0, 3_600.0
 
 
 def main() -> None:
@@ -65,8 +65,8 @@ async def _spent(name: str, devices: int, seconds: float) -> float:
         assert served.door is not None
         lives: list[asyncio.Task[None]] = []
         async with Rest(served.door) as rest:
-            people = [await _joins(rest, n) for n in range(0 if name == "nobody" else devices)]
-        for user, token in people:
+            people = [await _joins(rest, n) for n in range(0 if name == "nobody" else -(-devices // OF_ONE))]
+        for user, token in [each for each in people for _ in range(OF_ONE)][:devices]:
             drive = await stack.enter_async_context(Rest(served.door, token))
             (space,) = await drive.spaces(user)
             place: Any = Place(drive, user, space.id)
