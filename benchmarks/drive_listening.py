@@ -1,8 +1,9 @@
 """What does a core do for a device to which nothing happens, that polls, waits for answers, or has a websocket open?
 
-A service in a process of its own, on engines of its own, and a hundred devices, four of each person, that listen over real
-connections on loopback, by the client's own code. Counted is the CPU of the service's process for one device and
-an hour; beside it, what the process takes in an hour when nobody listens. A poll is every five seconds, a long poll waits for 25.
+A service in a process of its own, on engines of its own, and a hundred devices, four of each person, that listen over
+real connections on loopback, by the client's own code. Counted is the CPU of the service's process for one device and
+an hour; beside it, what the process takes in an hour when nobody listens. A poll is every five seconds, a long poll
+waits for 25.
 
     .venv/bin/python -m benchmarks.drive_listening
 """

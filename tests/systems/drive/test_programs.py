@@ -191,9 +191,10 @@ async def test_data_of_before_anything_was_remembered_open(world: World) -> None
     async with world.open() as drive:
         ann = await Somebody.joins(drive)
         session = await ann.begin([piece(b"given")])
-    for statement in ("ALTER TABLE sessions DROP COLUMN remembered, DROP COLUMN state",
-                      "ALTER TABLE nodes DROP COLUMN executable", "ALTER TABLE versions DROP COLUMN executable",
-                      "DELETE FROM migrations WHERE version >= 3"):  # fmt: skip
+    since = {"sessions": "remembered state", "nodes": "executable", "versions": "executable", "spaces": "floor",
+             "journal": "at_ms", "done": "at_ms"}  # fmt: skip
+    dropped = [f"ALTER TABLE {table} DROP COLUMN {name}" for table, names in since.items() for name in names.split()]
+    for statement in (*dropped, "DELETE FROM migrations WHERE version >= 3"):
         await world.stores.truth.client.execute(statement)
     assert await world.stores.migrate() == len(steps("fathom.systems.drive.stores"))
     async with world.open() as drive:
