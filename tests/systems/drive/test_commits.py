@@ -29,6 +29,7 @@ from fathom.systems.drive.api import (
 )
 from fathom.systems.drive.model import CUTTING, DriveModel
 from fathom.systems.drive.model.checks import DEPTH_MAX, SESSIONS_MAX
+from fathom.systems.drive.service import reading
 from tests.features import feature
 
 from .stories import BYTES, sound, tree_of
@@ -426,3 +427,25 @@ async def test_a_file_of_ten_gigabytes_is_taken_and_one_of_too_many_chunks_is_re
     whole = Manifest(cutting=CUTTING, chunks=[large] * (CHUNKS_MAX + 1))
     (outcome,) = await ann.commit([Make(parent=ROOT, name="larger", manifest=whole)])
     assert outcome.code in ("too-large", "invalid") and "65,536" in outcome.says, outcome
+
+
+async def test_manifests_are_told_as_far_as_there_is_room_for_their_chunks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reading, "CHUNKS_MAX", 5)
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        data = [bytes([n]) for n in range(9)]
+        session = await ann.upload(*data)
+        makes = [Make(parent=ROOT, name=f"{n}", manifest=manifest(*data[:n])) for n in (3, 2, 1, 9)]
+        files = [(node.id, 1) for node in await ann.do(*makes, session=session)]
+        assert await ann.manifests(files) == [manifest(*data[:3]), manifest(*data[:2])]
+        assert await ann.manifests(files[::-1]) == [manifest(*data)], "the first is told, however large"
+        assert await ann.manifests([files[2], (NodeId(77), 1), files[2]]) == [
+            manifest(data[0]),
+            None,
+            manifest(data[0]),
+        ]
+        with charging("many manifests"):
+            await ann.manifests(files[:2] * 200)
+        assert work.snapshot()["many manifests"]["statements"] == 4

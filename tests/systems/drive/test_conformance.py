@@ -168,7 +168,9 @@ class Twins:
                 path = self.path(space)
                 await self.ask("at", user, space, path if dice.random() < 0.97 else ["a"] * 200)
             case "manifest":
-                await self.ask("manifest", user, space, self.id("file"), dice.choice([0, 0, 1, 2, 9, -1, 1 << 70]))
+                id, version = self.id("file"), dice.choice([0, 0, 1, 2, 9, -1, 1 << 70])
+                await self.ask("manifest", user, space, id, version)
+                await self.ask("manifests", user, space, [(id, version), (id, 1), (id, 2), (id, 1)] * (version != 9))
             case "chunk":
                 digest = dice.choice([*self.bodies[0]._places[space].used(), piece(dice.choice(self.chunks)).digest])
                 await self.ask("chunk", user, space, digest if dice.random() < 0.95 else Digest("not one"))

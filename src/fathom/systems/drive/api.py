@@ -12,6 +12,7 @@ __all__ = [
     "DEVICE_CHARS_MAX",
     "EDITS_MAX",
     "KEY_CHARS_MAX",
+    "MANIFESTS_MAX",
     "MEMORIES_MAX",
     "MEMORY_BYTES_MAX",
     "PACKS",
@@ -66,6 +67,7 @@ EDITS_MAX = 500  # that are committed at once
 PACKS, PACKS_MAX = 4, 16  # that a device gives at once
 POLL_S = 5.0
 PAGE_MAX = 1_000
+MANIFESTS_MAX = 500  # that are asked for at once
 KEY_CHARS_MAX = 64
 DEVICE_CHARS_MAX = 64
 PROPERTIES_MAX = 100  # of one file or folder
@@ -367,6 +369,14 @@ class Drive(Protocol):
 
     async def manifest(self, user: UserId, space: SpaceId, id: NodeId, version: int = 0) -> Manifest:
         """Return what a file consists of, or did at some version; 0: the newest."""
+        ...
+
+    async def manifests(self, user: UserId, space: SpaceId, files: list[tuple[NodeId, int]]) -> list[Manifest | None]:
+        """Return what each of up to MANIFESTS_MAX files did consist of at a version; nothing for what is not there.
+
+        The answer is shorter than what is asked for where it would have more than CHUNKS_MAX chunks: at least the first
+        is told, and the rest can be asked for again.
+        """
         ...
 
     async def chunk(self, user: UserId, space: SpaceId, digest: Digest) -> bytes:

@@ -279,3 +279,28 @@ async def test_ten_packs_are_given_and_ten_files_fetched_at_once_over_as_many_co
         await laptop.sync()
         await phone.sync()
         assert phone.tree() == laptop.tree() and len(phone.tree()) == 10
+
+
+async def test_many_files_are_asked_for_at_once(tmp_path: Path):
+    """Sixty files come with one question for what they consist of; what is not told is asked for alone."""
+    drive = model()
+    place = await joined(drive)
+    asked: Counter[str] = Counter()
+
+    class Counting:
+        def __getattr__(self, verb: str) -> Any:
+            asked[verb] += 1
+            return getattr(drive, verb)
+
+        async def manifests(self, *given: Any) -> Any:
+            asked["manifests"] += 1
+            return (await drive.manifests(*given))[:-2]
+
+    place = place._replace(drive=Counting())  # pyright: ignore[reportArgumentType]
+    async with device("laptop", tmp_path / "l", place) as laptop, device("phone", tmp_path / "p", place) as phone:
+        for n in range(60):
+            laptop.write(f"{n % 5}/{n}", f"text {n}")
+        await laptop.sync()
+        await phone.sync()
+        assert phone.tree() == laptop.tree()
+        assert (asked["manifests"], asked["manifest"]) == (1, 2)

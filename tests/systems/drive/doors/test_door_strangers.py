@@ -59,6 +59,7 @@ def bodies(method: str, path: str) -> dict[str, Any]:
         "packs": {"raw": pack([b"graf"])},
         "commits": {"body": {"edits": [make]}},
         "at": {"body": {"path": ["a"]}},
+        "manifests": {"body": {"files": [[1, 1]]}},
         "chunks": {"body": {"chunks": [chunk(b"graf")]}},
         "properties": {"body": {"properties": {"a": "graffiti"}} if "nodes" in path else {"ids": [1]}},
         "{path}": {"raw": b"graffiti"} if method == "PUT" else {},

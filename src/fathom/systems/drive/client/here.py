@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from fathom.blocks.reconcile import ROOT, Agree, Aside, Cut, Drop, Make, Move, Op, Put, Tie
 from fathom.errors import Refusal
 
-from ..api import Chunk, Content, Manifest, NodeId
+from ..api import MANIFESTS_MAX, Chunk, Content, Manifest, NodeId
 from ..core.contents import word, word_of
 from ..core.files import Changed, Files, Path, Seen, Stat
 from ..core.state import Coming, Hashed, Known
@@ -40,6 +40,7 @@ class Here:
         self._ties: list[Tie] = []
         self._untied: list[object] = []
         self._where: dict[str, list[tuple[str, int]]] | None = None
+        self._manifests: dict[tuple[NodeId, int], Manifest] = {}  # that were asked for together, by file and version
         self.hindered: dict[str, str] = {}
 
     async def do(self, ops: Iterable[Op]) -> int:
@@ -57,7 +58,10 @@ class Here:
                     fetched.append(op)
                 else:
                     done.append(await self._try(op, self._step(op)))
-            await several(self._knobs.fetches, [lambda op=op: fetch(op) for op in fetched])
+            for first in range(0, len(fetched), MANIFESTS_MAX):
+                together = fetched[first : first + MANIFESTS_MAX]
+                await self._ask_for(together)
+                await several(self._knobs.fetches, [lambda op=op: fetch(op) for op in together])
         except Exception:
             await self._durable()
             raise
@@ -201,6 +205,21 @@ class Here:
         self._local.remove(id)
         self._untied.append(tie.remote)
 
+    async def _ask_for(self, ops: Sequence[Make | Put]) -> None:
+        """Ask for the manifests of many files at once; who is not told one asks for it alone."""
+        self._manifests.clear()
+        if len(ops) < 2:
+            return
+        ids = [op.source if isinstance(op, Make) else self._remote_of(op.id) for op in ops]
+        nodes = [self._known.remote[id] for id in ids if isinstance(id, int) and id in self._known.remote]
+        files = [(NodeId(node.id), node.version) for node in nodes]
+        told = await under_way(self._place.drive.manifests(self._place.user, self._place.space, files))
+        self._manifests.update({file: it for file, it in zip(files, told, strict=False) if it is not None})
+
+    def _remote_of(self, id: object) -> object:
+        tie = self._known.ties.of_local.get(id)
+        return None if tie is None else tie.remote
+
     # Files -----------------------------------------------------------------------------------------------------------
 
     async def _file(self, op: Make | Put) -> None:
@@ -214,7 +233,7 @@ class Here:
             parent, name = seen.parent, seen.name
             node = self._known.remote[_number(self._known.ties.of_local[op.id].remote)]
         assert node.content is not None
-        manifest = await under_way(
+        manifest = self._manifests.pop((NodeId(node.id), node.version), None) or await under_way(
             self._place.drive.manifest(self._place.user, self._place.space, NodeId(node.id), node.version)
         )
         content = replace(content_of(manifest.chunks), executable=node.content.executable)

@@ -129,6 +129,11 @@ class Rest:
     async def manifest(self, user: UserId, space: SpaceId, id: NodeId, version: int = 0) -> Manifest:
         return await self._ask(Manifest, "GET", f"spaces/{space}/files/{id}/manifest?version={version}")
 
+    async def manifests(self, user: UserId, space: SpaceId, files: list[tuple[NodeId, int]]) -> list[Manifest | None]:
+        return (
+            await self._ask(_Manifests, "POST", f"spaces/{space}/manifests", {"files": files}, reads=True)
+        ).manifests
+
     async def chunk(self, user: UserId, space: SpaceId, digest: Digest) -> bytes:
         return await self._asked("GET", f"spaces/{space}/chunks/{quote(digest, safe='')}", reads=True)
 
@@ -301,6 +306,10 @@ class _Needed(msgspec.Struct):
 
 class _Outcomes(msgspec.Struct):
     outcomes: list[Outcome]
+
+
+class _Manifests(msgspec.Struct):
+    manifests: list[Manifest | None]
 
 
 class _Versions(msgspec.Struct):

@@ -7,9 +7,23 @@ from typing import Any
 import msgspec
 
 from .. import api
-from ..api import Chunk, Digest, Edit, Node, NodeId, Outcome, UserId
+from ..api import Chunk, Digest, Edit, Manifest, Node, NodeId, Outcome, UserId
 
-__all__ = ["Asked", "Commit", "Credentials", "Described", "Ids", "Me", "Needed", "Outcomes", "Path", "Token", "schemas"]
+__all__ = [
+    "Asked",
+    "Commit",
+    "Credentials",
+    "Described",
+    "Files",
+    "Ids",
+    "Manifests",
+    "Me",
+    "Needed",
+    "Outcomes",
+    "Path",
+    "Token",
+    "schemas",
+]
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,6 +91,18 @@ class Versions(msgspec.Struct, frozen=True, kw_only=True):
     versions: list[Node]
 
 
+class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files, each as [its id, one of its versions]."""
+
+    files: list[tuple[NodeId, int]]
+
+
+class Manifests(msgspec.Struct, frozen=True, kw_only=True):
+    """What each of them consists of; nothing of what is not there."""
+
+    manifests: list[Manifest | None]
+
+
 class Path(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names, one within the other."""
 
@@ -86,7 +112,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def schemas() -> dict[str, Any]:
     """Return how these look in an OpenAPI document: a framework does not know which of them are written as lists."""
     shapes = [it for it in vars(api).values() if isinstance(it, type) and issubclass(it, msgspec.Struct)]
-    own = [Credentials, Described, Ids, Token, Me, Asked, Needed, Commit, Outcomes, Path, Versions]
+    own = [Credentials, Described, Ids, Files, Manifests, Token, Me, Asked, Needed, Commit, Outcomes, Path, Versions]
     public = [shape for shape in shapes if not shape.__name__.startswith("_")]
     _, found = msgspec.json.schema_components([*public, *own], ref_template="#/components/schemas/{name}")
     return found

@@ -24,7 +24,7 @@ from ..api import (
 )
 from .parameters import After, Epoch, Limit, NodePath, Seq, SessionPath, SpacePath, Version, Viewer
 from .paths import ID_MAX, number
-from .shapes import Path, Versions
+from .shapes import Files, Manifests, Path, Versions
 
 __all__ = ["handlers", "node_of", "space_of"]
 
@@ -87,6 +87,11 @@ def handlers(drive: Drive, under: str) -> list[Any]:
         """Return what a file consists of, or did at some version."""
         return await drive.manifest(viewer, space_of(space), node_of(node), version)
 
+    @post(f"{at}/manifests", operation_id="manifests", tags=["files"], status_code=200)
+    async def manifests(viewer: Viewer, space: SpacePath, data: JSONBody[Files]) -> Manifests:
+        """Return what files consist of at versions; fewer than were asked for, where that would be too many chunks."""
+        return Manifests(manifests=await drive.manifests(viewer, space_of(space), data.files))
+
     @post(f"{under}/sessions/{{session:str}}/renewal", operation_id="renew", tags=["chunks"], status_code=200)
     async def renew(viewer: Viewer, session: SessionPath) -> Session:
         """Let a session last longer; return what is still needed."""
@@ -97,7 +102,7 @@ def handlers(drive: Drive, under: str) -> list[Any]:
         """Return when everything accepted before has taken effect everywhere."""
         await drive.settled()
 
-    return [spaces, space_, changes, tree, trash, listing, at_, node_, versions, manifest, renew, settled]
+    return [spaces, space_, changes, tree, trash, listing, at_, node_, versions, manifest, manifests, renew, settled]
 
 
 def space_of(text: str) -> SpaceId:

@@ -15,6 +15,7 @@ from fathom.blocks.packs import digest_of
 from fathom.errors import Refusal
 
 from ..api import (
+    CHUNKS_MAX,
     PAGE_MAX,
     ROOT,
     Changes,
@@ -48,6 +49,7 @@ from .checks import (
     checked_chunks,
     checked_commit,
     checked_digest,
+    checked_files,
     checked_limit,
     checked_manifest,
     checked_name,
@@ -476,6 +478,20 @@ class DriveModel(Programs):
             if held.node.version == (version or node.version):
                 return held.manifest
         raise Refusal("not-found", "there is no such version, or it is a folder")
+
+    async def manifests(self, user: UserId, space: SpaceId, files: list[tuple[NodeId, int]]) -> list[Manifest | None]:
+        place = self._place(user, space)
+        checked_files(files)
+        found: list[Manifest | None] = []
+        chunks = 0
+        for id, version in files:
+            held = (it.manifest for it in place.versions.get(id, ()) if it.node.version == version)
+            manifest = next(held, None)
+            chunks += len(manifest.chunks) if manifest is not None else 0
+            if found and chunks > CHUNKS_MAX:
+                break
+            found.append(manifest)
+        return found
 
     async def chunk(self, user: UserId, space: SpaceId, digest: Digest) -> bytes:
         place = self._place(user, space)

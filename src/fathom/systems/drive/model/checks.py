@@ -16,6 +16,7 @@ from ..api import (
     DEVICE_CHARS_MAX,
     EDITS_MAX,
     KEY_CHARS_MAX,
+    MANIFESTS_MAX,
     PACK_BYTES_MAX,
     PAGE_MAX,
     Chunk,
@@ -24,6 +25,7 @@ from ..api import (
     Edit,
     Make,
     Manifest,
+    NodeId,
     Put,
 )
 
@@ -35,6 +37,7 @@ __all__ = [
     "checked_chunks",
     "checked_commit",
     "checked_digest",
+    "checked_files",
     "checked_limit",
     "checked_manifest",
     "checked_name",
@@ -124,6 +127,11 @@ def checked_manifest(manifest: Manifest) -> Content:
     if content.size > BYTES_MAX:
         raise Refusal("too-large", f"a file has at most {BYTES_MAX:,} bytes")
     return content
+
+
+def checked_files(files: Sequence[tuple[NodeId, int]]) -> None:
+    if not 0 < len(files) <= MANIFESTS_MAX:
+        raise Refusal("invalid", f"1 to {MANIFESTS_MAX} manifests are asked for at once, not {len(files):,}")
 
 
 def checked_commit(edits: Sequence[Edit], device: str) -> None:

@@ -6,14 +6,16 @@ newer than the cursor says, and its change is told once more; it is never older.
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from msgspec.structs import replace
 
 from fathom.blocks.names import key
 from fathom.errors import Refusal
 
-from ..api import PAGE_MAX, ROOT, Changes, Cursor, Manifest, Node, NodeId, Nodes, SpaceId, UserId
-from ..model.checks import checked_after, checked_limit, checked_path, number_after
-from ..stores.rows import ID_MAX
+from ..api import CHUNKS_MAX, PAGE_MAX, ROOT, Changes, Cursor, Manifest, Node, NodeId, Nodes, SpaceId, UserId
+from ..model.checks import checked_after, checked_files, checked_limit, checked_path, number_after
+from ..stores.rows import ID_MAX, known_id
 from ..stores.spaces import Place
 from .base import Base, asking
 
@@ -103,6 +105,16 @@ class Reading(Base):
             return node, manifest
 
         return await self._choices.metadata.manifest(place, id, version, found)
+
+    async def manifests(self, user: UserId, space: SpaceId, files: list[tuple[NodeId, int]]) -> list[Manifest | None]:
+        await self._place(user, space)
+        checked_files(files)
+        asked = [pair if known_id(pair[0]) and known_id(pair[1]) else (0, 0) for pair in files]
+        with asking():
+            sums = accumulate(await self._stores.versions.how_many(space, asked))
+            few = max(1, sum(so_far <= CHUNKS_MAX for so_far in sums))
+            found = await self._stores.versions.manifests(space, list(dict.fromkeys(asked[:few])))
+        return [found.get(pair) for pair in asked[:few]]
 
     async def _known(self, space: SpaceId, id: NodeId) -> Node:
         with asking():

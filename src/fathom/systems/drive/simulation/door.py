@@ -20,7 +20,7 @@ from .files import Life
 __all__ = ["CUTTING", "Door", "Server"]
 
 CUTTING = "fastcdc2020-64-256-1024"
-VERBS = ("space", "begin", "give", "renew", "commit", "changes", "tree", "manifest", "chunk")
+VERBS = ("space", "begin", "give", "renew", "commit", "changes", "tree", "manifest", "manifests", "chunk")
 
 
 class Server:

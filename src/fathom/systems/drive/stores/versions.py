@@ -11,7 +11,7 @@ from .shards import Shards
 if TYPE_CHECKING:
     import asyncpg
 
-    from fathom.engines.database import Session
+    from fathom.engines.database import Database, Session
 
 __all__ = ["Version", "Versions"]
 
@@ -26,6 +26,12 @@ _PARTS = """
     FROM unnest($2::bigint[], $3::bigint[]) AS known (node, version)
     JOIN parts p ON p.space = $1 AND p.node = known.node AND p.version = known.version
     ORDER BY p.node, p.version, p.position
+"""
+_HOW_MANY = """
+    SELECT (
+        SELECT count(*) FROM parts p WHERE p.space = $1 AND p.node = known.node AND p.version = known.version
+    ) AS parts
+    FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS known (node, version, nth) ORDER BY nth
 """
 _FORGET_OLD = """
     WITH old AS (
@@ -72,7 +78,19 @@ class Versions:
 
     # What a commit asks
 
-    async def some(self, tx: Session, space: SpaceId, wanted: Iterable[tuple[int, int]]) -> list[Version]:
+    async def how_many(self, space: SpaceId, wanted: Sequence[tuple[int, int]]) -> list[int]:
+        """Return of how many chunks each of these versions of these files is; 0 also where there is none."""
+        rows = await (await self._shards.of(space)).fetch(
+            _HOW_MANY, space, [id for id, _ in wanted], [number for _, number in wanted]
+        )
+        return [row["parts"] for row in rows]
+
+    async def manifests(self, space: SpaceId, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Manifest]:
+        """Return the manifests of these versions of these files, as far as they are there."""
+        found = await self.some(await self._shards.of(space), space, wanted)
+        return {(it.node.id, it.node.version): it.manifest for it in found}
+
+    async def some(self, tx: Session | Database, space: SpaceId, wanted: Iterable[tuple[int, int]]) -> list[Version]:
         """Return these versions of these nodes, with their manifests."""
         pairs = list(wanted)
         ids, numbers = [id for id, _ in pairs], [number for _, number in pairs]
