@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fathom.design import knob
 
-from ...api import POLL_S
 from . import Listening
 
 
@@ -13,7 +12,7 @@ class Poll(Listening):
 
     how = "poll"
 
-    poll_s: float = knob(POLL_S, "seconds between two questions of a device")
+    poll_s: float = knob(5.0, "seconds between two questions of a device")
 
     def every_s(self) -> float:
         return self.poll_s

@@ -8,9 +8,10 @@ while there are any.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fathom.design import Decision
+from fathom.errors import FathomError
 
 from ...api import NodeId, SpaceId
 
@@ -27,3 +28,11 @@ class Sharding(Decision):
     @abstractmethod
     def shard(self, space: SpaceId, folder: NodeId, node: NodeId) -> int:
         """Return where the rows of a node lie that is in this folder."""
+
+    async def adopt(self, previous: Any) -> None:
+        """Refuse to take over: every row would have to be carried."""
+        raise FathomError(
+            f"{type(self).__name__} cannot take over while there are rows",
+            why="every row lies where the key of its time says, and a commit is one transaction of one database",
+            fix="leave sharding=user; what the others would cost is counted by: fathom dive drive sharding",
+        )
