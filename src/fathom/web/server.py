@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -181,7 +182,12 @@ class _Refused(Exception):
 
 
 class _Talks(WebSocketsSansIOProtocol):
-    """uvicorn's websockets: what was answered with a refusal was answered."""
+    """uvicorn's websockets: what was refused was answered, and who comes is counted, not logged."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.logger = self.logger.getChild("websockets")
+        self.logger.setLevel(logging.WARNING)
 
     async def send(self, message: Any) -> None:
         await super().send(message)
