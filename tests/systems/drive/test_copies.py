@@ -19,7 +19,7 @@ from fathom.history import History, Op
 from fathom.systems.drive import laws
 from fathom.systems.drive.api import ROOT, Drop, Make, Move, Purge, Put
 from fathom.systems.drive.decisions.metadata import Metadata
-from fathom.systems.drive.stores.copies import Copies
+from fathom.systems.drive.stores.copies import ANSWER_S, Copies
 from tests.features import feature
 
 from .world import DRIVE, Somebody, World, manifest
@@ -204,6 +204,7 @@ async def test_a_redis_that_is_gone_wiped_or_stopped_is_done_without(world: Worl
     async with Redis.start(keeper, name="its own", sync="no") as cache, cache.connected():
         world.stores = replace(world.stores, cache=cache)
         async with world.open() as drive:
+            drive._stores.copies.answer_s = ANSWER_S
             ann = await Noted.joins(drive)
 
             async def goes_on(name: str) -> None:
@@ -226,8 +227,8 @@ async def test_a_redis_that_is_gone_wiped_or_stopped_is_done_without(world: Worl
             assert ann.broken() == [] and len((await ann.listing(ROOT)).nodes) == 5
 
 
-@pytest.mark.parametrize("metadata, statements", [("none", 60 * 2), ("ttl", 60 * 2), ("invalidation", 60 + 1)])
-async def test_of_many_who_find_no_copy_one_makes_it(world: World, metadata: str, statements: int):
+@pytest.mark.parametrize("metadata, least, most", [("none", 120, 120), ("ttl", 63, 120), ("invalidation", 61, 61)])
+async def test_of_many_who_find_no_copy_one_makes_it(world: World, metadata: str, least: int, most: int):
     """Sixty look at the root at once: each asks for the space's row, and one for what is in it."""
     async with world.open(metadata=metadata) as drive:
         ann = await Somebody.joins(drive)
@@ -237,7 +238,7 @@ async def test_of_many_who_find_no_copy_one_makes_it(world: World, metadata: str
         with charging(op):
             pages = await asyncio.gather(*(ann.listing(ROOT) for _ in range(60)))
         assert all(page == pages[0] for page in pages)
-        assert work.snapshot()[op]["statements"] == statements
+        assert least <= work.snapshot()[op]["statements"] <= most
 
 
 async def test_two_versions_that_are_asked_for_at_once_are_not_mixed_up(world: World):

@@ -30,7 +30,7 @@ from fathom.engines.redis_client import RedisError
 from ..api import Manifest, Node, NodeId, SpaceId
 from .spaces import Place
 
-__all__ = ["Changed", "Copies", "CopiesShut", "fields_of", "listing_of", "manifest_of", "node_of"]
+__all__ = ["ANSWER_S", "Changed", "Copies", "CopiesShut", "fields_of", "listing_of", "manifest_of", "node_of"]
 
 ANSWER_S = 0.2  # a statement takes a hundredth of it: who waits longer for a copy does better without
 SHUT_S = 1.0  # after no answer, one in so many seconds tries whether there is one again
