@@ -14,6 +14,7 @@ from fathom.blocks.packs import digest_of, pack
 from fathom.engines.keeper import Keeper
 from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
+from fathom.engines.redis import Redis
 from fathom.systems import find
 from fathom.systems.drive.api import ROOT, Chunk, Digest, Make, Manifest
 from fathom.web.served import Served
@@ -37,8 +38,8 @@ class File(NamedTuple):
     told_s: float
 
 
-def engines(truth: Postgres, files: Objects) -> dict[str, str]:
-    return {"truth": truth.where, "files": files.where}
+def engines(truth: Postgres, files: Objects, cache: Redis) -> dict[str, str]:
+    return {"truth": truth.where, "files": files.where, "cache": cache.where}
 
 
 @asynccontextmanager
@@ -49,7 +50,8 @@ async def traced_drive(settings: Mapping[str, str]) -> AsyncIterator[tuple[Any, 
         async with (
             Postgres.start(traced, name="truth", settings=settings) as truth,
             Objects.start(keeper, name="files") as files,
-            Served.start(traced, find("drive"), name="drive", engines=engines(truth, files)) as served,
+            Redis.start(keeper) as cache,  # whatever it has on disk, nothing hangs on it
+            Served.start(traced, find("drive"), name="drive", engines=engines(truth, files, cache)) as served,
             served.client(deadline_s=60.0) as drive,
         ):
             yield drive, truth, traced
