@@ -1,0 +1,1 @@
+"""Shop: a catalogue, a stock that is never sold twice, orders, payments and seats."""

@@ -1,0 +1,1 @@
+"""The hard questions of a shop, a folder each."""

@@ -1,0 +1,50 @@
+"""Somebody holds a seat and then pauses for ten seconds: who keeps them from selling it when it is another's by now?"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from fathom.design import Decision
+from fathom.engines.database import Session
+
+from ...api import ConcertId, Hold, HoldId, OrderId, UserId
+from ...stores.seats import Seats
+
+__all__ = ["Lock"]
+
+
+class Lock(Decision):
+    """How seats are held. Each hold has a token above those of all holds before it of any of its seats."""
+
+    default = "database"
+
+    seats: Seats
+
+    @abstractmethod
+    async def hold(self, id: HoldId, user: UserId, concert: ConcertId, seats: Sequence[str], hold_s: float) -> Hold:
+        """Keep seats, sorted and each once, for somebody; refuse with `conflict` if one is held or sold."""
+
+    async def held(self, id: HoldId) -> Hold | None:
+        """Return a hold, whether it lasts or not."""
+        return await self.seats.held(id)
+
+    @abstractmethod
+    async def renew(self, hold: Hold, hold_s: float) -> Hold:
+        """Keep them longer; refuse with `conflict` if they may be somebody else's by now."""
+
+    @abstractmethod
+    async def bind(self, hold: Hold, order: OrderId, hold_s: float, tx: Session) -> None:
+        """Keep the seats of a hold for an order, for so long; refuse with `conflict` if they may be another's."""
+
+    @abstractmethod
+    async def free(self, hold: Hold, tx: Session | None = None) -> None:
+        """Let go of seats that are still held with this token, or were sold with it."""
+
+    @abstractmethod
+    async def sell(self, hold: Hold, order: OrderId, tx: Session) -> bool:
+        """Let the seats of a hold be sold to an order; say whether they are: False if they were another's by then."""
+
+    async def adopt(self, previous: Any) -> None:
+        """Take over under load; tokens go on from those that the seats have seen."""

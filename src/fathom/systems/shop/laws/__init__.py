@@ -1,0 +1,1 @@
+"""What must stay true when computers are slow and do fail."""

@@ -1,0 +1,1 @@
+"""The shop if computers were infinitely fast and never failed."""

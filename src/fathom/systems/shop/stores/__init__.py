@@ -1,0 +1,86 @@
+"""What the shop stands on: the truth in PostgreSQL, copies in Redis, events in NATS, pictures as objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from fathom.engines.nats import Nats
+from fathom.engines.objects import Objects
+from fathom.engines.postgres import Postgres
+from fathom.engines.redis import Redis
+from fathom.engines.schema import migrate, steps
+
+from .accounts import Accounts
+from .attempts import Attempts
+from .carts import Carts
+from .catalogue import Catalogue
+from .jobs import JobRows
+from .keys import Keys
+from .orders import OrderRows
+from .outbox import Outbox
+from .seats import Seats
+from .shelves import Shelves
+
+__all__ = ["Stores"]
+
+MIGRATING = 7_407_001  # an advisory lock: the number only has to be ours
+
+
+@dataclass
+class Stores:
+    """The engines, and the nouns that lie in them."""
+
+    truth: Postgres
+    cache: Redis
+    queue: Nats
+    files: Objects
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(self.truth)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self.truth)
+
+    @cached_property
+    def carts(self) -> Carts:
+        return Carts(self.truth)
+
+    @cached_property
+    def shelves(self) -> Shelves:
+        return Shelves(self.truth)
+
+    @cached_property
+    def orders(self) -> OrderRows:
+        return OrderRows(self.truth)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.truth)
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        return Attempts(self.truth)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(self.truth)
+
+    @cached_property
+    def seats(self) -> Seats:
+        return Seats(self.truth)
+
+    @cached_property
+    def jobs(self) -> JobRows:
+        return JobRows(self.truth)
+
+    async def ready(self) -> dict[str, bool]:
+        """Raise unless the truth answers: a shop without it can neither show nor sell."""
+        await self.truth.client.fetchval("SELECT 1", within_s=1.0)
+        return {}
+
+    async def migrate(self) -> int:
+        """Bring the schema up to date, one transaction a step; return its version. Safe to call at any time."""
+        return await migrate(self.truth.client, steps(__name__), MIGRATING)
