@@ -1,0 +1,64 @@
+"""Buying: what is ordered was there, costs what it cost, and is told to nobody else."""
+
+from __future__ import annotations
+
+import pytest
+from asyncpg import CheckViolationError
+
+from fathom.errors import Refusal
+from fathom.systems.shop.api import Money, NewItem
+from tests.features import feature
+
+from .world import EUR, World, basket
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@feature("SHOP-04")
+async def test_an_order_keeps_the_price_at_which_it_was_made(world: World):
+    async with world.open() as shop:
+        (thing,) = await world.goods(shop, 5)
+        ann, keeper = (await world.users(1))[0], (await world.users(1, staff=True))[0]
+        order = await shop.checkout(ann, basket((thing.id, 1), (thing.id, 2)))
+        assert [(line.quantity, line.price.amount) for line in order.lines] == [(3, 1_250)]
+        dearer = NewItem(name=thing.name, price=Money(9_900, EUR), category=thing.category)
+        await shop.change_item(keeper, thing.id, 1, dearer)
+        assert (await shop.order(ann, order.id)).total == Money(3 * 1_250, EUR)
+        with pytest.raises(Refusal, match="costs 9900"):
+            await shop.checkout(ann, basket((thing.id, 1), total=Money(1_250, EUR)))
+
+
+async def test_what_was_ordered_leaves_the_cart_and_the_rest_stays(world: World):
+    async with world.open() as shop:
+        one, two = await world.goods(shop, 5, 5)
+        (ann,) = await world.users(1)
+        for item in (one, two):
+            await shop.put(ann, item.id, 2)
+        await shop.checkout(ann, basket((one.id, 2)))
+        assert [line.item for line in (await shop.cart(ann)).lines] == [two.id]
+
+
+@feature("SHOP-06")
+async def test_the_database_refuses_a_status_that_does_not_follow_whoever_writes_it(world: World):
+    async with world.open() as shop:
+        (thing,) = await world.goods(shop, 5)
+        (ann,) = await world.users(1)
+        order = await shop.checkout(ann, basket((thing.id, 1)))
+        for status in ("shipped", "delivered"):
+            with pytest.raises(CheckViolationError, match=f"does not become {status}"):
+                await world.sql("UPDATE orders SET status = $1 WHERE id = $2", status, order.id)
+        with pytest.raises(CheckViolationError, match="confirmed_is_paid"):
+            await world.sql("UPDATE orders SET status = 'confirmed' WHERE id = $1", order.id)
+        await shop.cancel(ann, order.id)
+        with pytest.raises(CheckViolationError, match="when it is cancelled"):
+            await world.sql("UPDATE orders SET status = 'payment-processing' WHERE id = $1", order.id)
+        assert [change.status for change in await shop.history(ann, order.id)] == ["pending", "cancelled"]
+
+
+async def test_the_database_refuses_stock_below_zero_whoever_writes_it(world: World):
+    async with world.open() as shop:
+        (thing,) = await world.goods(shop, 5)
+        with pytest.raises(CheckViolationError):
+            await world.sql("UPDATE stock SET available = -1, held = 6 WHERE item = $1", thing.id)
+        with pytest.raises(CheckViolationError, match="nothing_is_lost"):
+            await world.sql("UPDATE stock SET available = available + 1 WHERE item = $1", thing.id)
