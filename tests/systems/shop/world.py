@@ -15,13 +15,16 @@ from fathom.design import Choice
 from fathom.engines.keeper import Keeper
 from fathom.engines.nats import Nats
 from fathom.engines.objects import Objects
-from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.systems import find
 from fathom.systems.shop import service
 from fathom.systems.shop.api import Address, Basket, Item, ItemId, Money, NewItem, Order, User, UserId, Wanted
 from fathom.systems.shop.service import Rules
 from fathom.systems.shop.stores import Stores
+from fathom.systems.shop.stores.provider import Provider
+from fathom.systems.shop.stores.provider.process import Spec
+from fathom.systems.shop.stores.provider.process import opened as provider
+from fathom.systems.shop.stores.truth import Truth
 from fathom.web.auth import Passwords
 from fathom.web.choices import Choices
 
@@ -35,7 +38,7 @@ EMPTY = """
     DO $$ BEGIN EXECUTE (
         SELECT 'TRUNCATE ' || string_agg(quote_ident(relname), ', ') || ' RESTART IDENTITY' FROM pg_class
         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-            AND relname NOT IN ('migrations', 'transitions', 'readers')
+            AND relname NOT IN ('migrations', 'transitions', 'stock_kept')
     ); END $$
 """
 EUR = "EUR"
@@ -152,14 +155,14 @@ def named(orders: list[Order]) -> dict[str, int]:
 async def engines() -> AsyncIterator[Engines]:
     async with (
         Keeper.open() as keeper,
-        Postgres.start(keeper, settings=QUICK) as truth,
+        Truth.start(keeper, settings=QUICK) as truth,
         Redis.start(keeper) as cache,
         Nats.start(keeper) as queue,
     ):
         engines = Engines(keeper, truth, cache, queue)
-        first = Postgres.at(await engines.database("template0", MIGRATED))
+        first = Truth.at(await engines.database("template0", MIGRATED))
         async with first.connected():
-            await Stores(first, cache, queue, Objects.at("file:///")).migrate()
+            await Stores(first, cache, queue, Objects.at("file:///"), Provider.at("")).migrate()
         yield engines
 
 
@@ -167,12 +170,15 @@ async def engines() -> AsyncIterator[Engines]:
 async def world(engines: Engines) -> AsyncIterator[World]:
     url = engines.empty.pop() if engines.empty else await engines.database()
     async with AsyncExitStack() as stack:
-        truth = Postgres.at(url)
+        truth = Truth.at(url)
         cache, queue = Redis.at(engines.cache.where), Nats.at(engines.queue.where)
         files = await stack.enter_async_context(Objects.start(engines.keeper, name="files"))
-        for engine in (truth, cache, queue, files):
+        # In this process: it is quick, and what a process of its own adds is shown where it is killed.
+        folder = engines.keeper.data / f"bank-{next(engines.count)}"
+        bank = Provider.at(await stack.enter_async_context(provider(Spec(folder=str(folder)))))
+        for engine in (truth, cache, queue, files, bank):
             await stack.enter_async_context(engine.connected())
         await cache.client("FLUSHALL")
-        yield World(engines, Stores(truth, cache, queue, files), Clock())
+        yield World(engines, Stores(truth, cache, queue, files, bank), Clock())
     with suppress(OSError, asyncpg.PostgresError):  # the test may have left it without its engine
         await engines.put_back(url)

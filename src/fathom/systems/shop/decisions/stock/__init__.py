@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from fathom.design import Decision
 from fathom.engines.database import Session
+from fathom.errors import FathomError
 
 from ...api import ItemId, Level, OrderId, Wanted
 from ...stores.shelves import Shelves
@@ -23,8 +24,9 @@ __all__ = ["Stock"]
 class Stock(Decision):
     """How what an order wants is set aside: all of it or nothing.
 
-    Each verb is done within `tx` if one is given and the approach `joins`: then it is done if that commits. An approach
-    that does not join does it at once, whatever becomes of `tx`.
+    Each verb is done within `tx` if one is given: then it is done if that commits. But an approach that does not
+    `joins` a transaction sets aside at once, so it is asked before one is begun: what it holds for an order that then
+    comes to nothing lapses.
     """
 
     default = "conditional-update"
@@ -33,11 +35,16 @@ class Stock(Decision):
 
     shelves: Shelves
 
+    @property
+    def retries(self) -> int:
+        """How often something was tried once more because others were quicker, since this approach serves."""
+        return 0
+
     @abstractmethod
     async def reserve(self, order: OrderId, wanted: Sequence[Wanted], hold_s: float, tx: Session | None = None) -> None:
         """Set aside what an order wants for so long; refuse with `conflict` if there is not enough of something.
 
-        `wanted` has each item once, sorted by item. An order that has its reservation keeps it as it is.
+        `wanted` has each item once. An order that has its reservation keeps it as it is.
         """
 
     async def sell(self, order: OrderId, tx: Session | None = None) -> bool:
@@ -70,8 +77,13 @@ class Stock(Decision):
 
     async def begin(self) -> None:
         """Get ready to serve whatever an approach before this one left."""
+        await self.shelves.begin(self.kept_in)
 
     async def adopt(self, previous: Any) -> None:
         """Take over from another approach under load: from one with the same counters there is nothing to do."""
         if previous.kept_in != self.kept_in:
-            await super().adopt(previous)
+            raise FathomError(
+                "this way to take stock cannot take over while the shop is open",
+                why=f"it counts what is left in {self.kept_in}, and the one before in {previous.kept_in}",
+                fix="stop the shop and start it with the other approach: it counts anew then",
+            )

@@ -33,6 +33,12 @@ CREATE TABLE stock (
     CONSTRAINT nothing_is_lost CHECK (available + held + sold = received)
 ) WITH (fillfactor = 50);
 
+CREATE TABLE stock_kept (                   -- what says how many are left; who keeps it elsewhere counts anew first
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    kept_in text COLLATE "C" NOT NULL
+);
+INSERT INTO stock_kept (kept_in) VALUES ('counters');
+
 -- The stock does not know orders: what it set aside for one that never came to be is free again when its time is over.
 
 CREATE TABLE reservations (

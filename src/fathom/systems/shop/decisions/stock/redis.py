@@ -1,0 +1,66 @@
+"""Count down in Redis, where one script is one step, and write the reservation down afterwards.
+
+The row that everybody wants is not in the database any more, and the sold-out are told so without it. What it loses:
+between the script and the row lies a gap. Who is killed in it leaves units that nobody has until the counter is made
+anew; a Redis that forgets its last writes counts units that are gone. The latter is caught when an order is paid: the
+row of the stock, which changes only then, refuses to go below zero, and the buyer gets the money back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from fathom.engines.database import Session
+from fathom.engines.engine import EngineUnknown
+
+from ...api import ItemId, Level, OrderId, Wanted
+from ...stores.shelves import not_enough
+from ...stores.tallies import Tallies
+from . import Stock
+
+
+class InRedis(Stock):
+    """A script in Redis and a statement in PostgreSQL for a basket of any size."""
+
+    joins: ClassVar[bool] = False
+    kept_in: ClassVar[str] = "tallies"
+
+    tallies: Tallies
+
+    async def reserve(self, order: OrderId, wanted: Sequence[Wanted], hold_s: float, tx: Session | None = None) -> None:
+        missing = await self.tallies.take(order, wanted, hold_s)
+        if missing is not None:
+            raise not_enough(missing)
+        try:
+            await self.shelves.note(order, wanted, hold_s, tx)
+        except EngineUnknown:
+            raise  # if it is there, it lapses; if not, the counter is too low until it is made anew
+        except BaseException:
+            await self.tallies.give_back(wanted)
+            raise
+
+    async def sell(self, order: OrderId, tx: Session | None = None) -> bool:
+        return await self.shelves.sell_noted(order, tx)
+
+    async def release(self, order: OrderId, tx: Session | None = None) -> bool:
+        return await self._gone(await self.shelves.release_noted(order, tx))
+
+    async def lapse(self, order: OrderId, tx: Session | None = None) -> bool:
+        return await self._gone(await self.shelves.release_noted(order, tx, lapsed=True))
+
+    async def receive(self, item: ItemId, quantity: int, tx: Session) -> None:
+        await self.shelves.receive(item, quantity, tx)
+        await self.tallies.add(item, quantity)
+
+    async def level(self, item: ItemId, tx: Session | None = None) -> Level | None:
+        return await self.shelves.counted(item, tx)
+
+    async def begin(self) -> None:
+        await super().begin()
+        await self.tallies.forget()
+
+    async def _gone(self, released: Sequence[Wanted]) -> bool:
+        if released:
+            await self.tallies.give_back(released)
+        return bool(released)

@@ -1,0 +1,77 @@
+"""What a history tells of orders: every answer that shows one, whoever asked and for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from fathom.history import History, Op
+
+__all__ = ["BOUGHT", "LIVE", "Look", "looks", "lost_calls", "quantities", "received"]
+
+LIVE = ("pending", "payment-processing", "confirmed", "shipped", "delivered")
+BOUGHT = ("confirmed", "shipped", "delivered")
+_ONE = ("checkout", "pay", "cancel", "order", "ship", "deliver")
+_MANY = ("orders", "all_orders")
+
+
+class Look(NamedTuple):
+    """An order as one answer showed it."""
+
+    op: Op
+    order: dict[str, Any]
+
+    @property
+    def id(self) -> int:
+        return self.order["id"]
+
+    @property
+    def status(self) -> str:
+        return self.order["status"]
+
+    @property
+    def version(self) -> int:
+        return self.order.get("version", 1)
+
+
+def looks(history: History) -> Iterator[Look]:
+    """Return each order that an answer showed, in the order in which the answers were asked for."""
+    for op in history:
+        if not op.acknowledged or op.answer is None:
+            continue
+        if op.call in _ONE:
+            yield Look(op, op.answer)
+        elif op.call in _MANY:
+            for order in op.answer["orders"]:
+                yield Look(op, order)
+
+
+def quantities(order: dict[str, Any]) -> dict[int, int]:
+    """Return how many of each item an order is for; seats are told apart by their names, and are not among them."""
+    found: dict[int, int] = {}
+    for line in order["lines"]:
+        if not line.get("seats"):
+            found[line["item"]] = found.get(line["item"], 0) + line["quantity"]
+    return found
+
+
+def received(history: History) -> dict[int, int]:
+    """Return the most that there can be of each item: what was given, and all that anybody tried to add to it."""
+    found: dict[int, int] = {}
+    for op in history.of("given"):
+        for item, quantity in (op.answer or {}).get("stock", {}).items():
+            found[int(item)] = found.get(int(item), 0) + quantity
+    seen: set[tuple[Any, ...]] = set()
+    for op in history.of("receive"):
+        user, item, quantity, *rest = op.asked
+        key = rest[0] if rest else ""
+        if op.code is not None or (key and (user, key) in seen):
+            continue
+        seen.add((user, key))
+        found[item] = found.get(item, 0) + quantity
+    return found
+
+
+def lost_calls(history: History, call: str) -> list[Op]:
+    """Return calls of which nobody knows whether they took effect."""
+    return [op for op in history.of(call) if not op.acknowledged and op.code is None]

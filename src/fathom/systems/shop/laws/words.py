@@ -1,0 +1,36 @@
+"""How an operation is told to a person who looks for what went wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fathom.history import Op, Outcome
+
+from .keys import key_of
+from .seen import quantities
+
+__all__ = ["told"]
+
+
+def told(op: Op, about: dict[str, Any]) -> str:
+    """Tell one call in words, with what is looked for in it."""
+    if op.call == "given":
+        return f"there were {(op.answer or {}).get('stock', {}).get(str(about.get('item')), 'some')} at the beginning"
+    who = f"user {op.asked[0]}" if op.asked else op.caller
+    key = f" with the key {key_of(op)}" if key_of(op) else ""
+    asked = f"{who} asked to {op.call.replace('_', ' ')}{key}"
+    if op.outcome is Outcome.UNKNOWN:
+        return f"{asked}, and nobody knows what became of it"
+    if not op.acknowledged:
+        return f"{asked}, and was refused: {op.error or op.code}"
+    answer = op.answer
+    if isinstance(answer, dict) and "lines" in answer and "status" in answer:
+        of = quantities(answer)
+        what = f"{of[about['item']]} of item {about['item']}" if about.get("item") in of else f"{len(of)} items"
+        return f"{asked}: order {answer['id']} for {what} is {answer['status']}"
+    if isinstance(answer, dict) and "available" in answer:
+        parts = ", ".join(f"{answer[name]} {name}" for name in ("available", "held", "sold", "received"))
+        return f"{who} was told of item {answer['item']}: {parts}"
+    if isinstance(answer, dict) and "orders" in answer:
+        return f"{asked}, and was told of {len(answer['orders'])}"
+    return f"{asked}, and it was done"
