@@ -49,6 +49,10 @@ __all__ = [
     "Shop",
     "Sold",
     "Status",
+    "Summaries",
+    "Summary",
+    "Taken",
+    "Tally",
     "Token",
     "User",
     "UserId",
@@ -311,6 +315,43 @@ class Sold(msgspec.Struct, frozen=True, kw_only=True):
     amount: int  # minor units of the item's currency
 
 
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """An order in short, as the read model has it that events are replayed into."""
+
+    order: OrderId
+    user: UserId
+    status: Status
+    version: int
+    quantity: int
+    total: Money
+    created_ms: int
+    changed_ms: int
+
+
+class Summaries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A page of orders in short, newest first; `after` is where the next one begins, nothing: this was the last."""
+
+    summaries: list[Summary]
+    after: str = ""
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """How many orders have a status, and what they are worth in a currency, as the read model has it."""
+
+    status: Status
+    orders: int
+    total: Money
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What the payment provider says it has taken under a reference, and how much of that it gave back."""
+
+    reference: str
+    state: Literal["charged", "declined"]
+    amount: Money
+    refunded: int = 0
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A picture on its way to its smaller sizes. `dead`: it failed as often as it is tried, and waits for staff."""
 
@@ -486,8 +527,24 @@ class Shop(Protocol):
         """Return what happened to orders (staff), in commit order: a new reader begins at 0 and has all of it."""
         ...
 
+    async def taken(self, user: UserId, order: OrderId) -> list[Taken]:
+        """Return what the payment provider itself says that it took for an order (staff), the oldest first."""
+        ...
+
+    async def summaries(self, user: UserId, after: str = "", limit: int = 20) -> Summaries:
+        """Return one's own orders in short, newest first, as the read model has them: a moment late."""
+        ...
+
     async def sales(self, user: UserId) -> list[Sold]:
-        """Return what the read model of sales has, by item."""
+        """Return what was sold (staff), by item, as the read model has it."""
+        ...
+
+    async def tallies(self, user: UserId) -> list[Tally]:
+        """Return how many orders stand where (staff), as the read model has it."""
+        ...
+
+    async def replay(self, user: UserId) -> int:
+        """Throw the read models away and make them of the log again (staff); return how many events were read."""
         ...
 
     async def add_picture(self, user: UserId, item: ItemId, name: str, picture: bytes) -> Job:

@@ -13,10 +13,9 @@ from ..model.numbers import Numbers
 from ..stores import Stores
 from .accounts import Accounts
 from .images import Images
-from .log import Log
-from .payments import Payments
 from .rules import Rules
 from .seats import Seats
+from .upkeep import Upkeep
 
 __all__ = ["Rules", "Service", "open"]
 
@@ -25,7 +24,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Service(Payments, Seats, Log, Images, Accounts):
+class Service(Upkeep, Seats, Images, Accounts):
     """The shop."""
 
 
@@ -49,6 +48,7 @@ async def open(
         last = max(await stores.accounts.last_id(), await stores.catalogue.last_id())
         numbers = Numbers(clock, after=last, after_orders=await stores.orders.last_id())
         service = Service(stores, choices, clock, numbers, keep, rules or Rules())
-        for decision in (choices.stock, choices.cache):
+        for decision in (choices.stock, choices.cache, choices.transaction, choices.delivery):
             await decision.begin()
+        await stack.enter_async_context(service._looking_after())
         yield service

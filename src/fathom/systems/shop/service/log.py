@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fathom.errors import Refusal
 
-from ..api import PAGE_MAX, Events, Sold, UserId
-from ..model.checks import ID_MAX, page_limit
-from .base import Base, asking
+from ..api import PAGE_MAX, Events, Sold, Summaries, Tally, UserId
+from ..model.checks import ID_MAX, page_below, page_limit
+from .base import Base, asking, changing
 
 __all__ = ["Log"]
 
@@ -26,9 +26,23 @@ class Log(Base):
     async def sales(self, user: UserId) -> list[Sold]:
         await self._staff(user)
         with asking():
-            return await self._stores.outbox.sales()
+            return await self._stores.views.sales()
 
-    async def settled(self) -> None:
+    async def tallies(self, user: UserId) -> list[Tally]:
+        await self._staff(user)
         with asking():
-            while await self._choices.delivery.pass_on():
-                pass
+            return await self._stores.views.tallies()
+
+    async def summaries(self, user: UserId, after: str = "", limit: int = 20) -> Summaries:
+        with asking():
+            return await self._stores.views.summaries(user, page_below(after), page_limit(limit))
+
+    async def replay(self, user: UserId) -> int:
+        await self._staff(user)
+        with changing():
+            return await self._stores.views.rebuild()
+
+    async def _project(self) -> None:
+        """Let the read models read what there is."""
+        while await self._stores.views.read_on():
+            pass

@@ -16,5 +16,6 @@ class Rules:
     paying_s: float = 60.0  # and for at least so long from when it is being paid
     sweep_s: float = 1.0  # between two looks after what is overdue
     ask_again_s: float = 2.0  # after which the provider is asked what became of an attempt
+    back_s: float = 5.0  # after which what was begun and not ended was left by a crash
     lease_s: float = 30.0  # for which a worker has a job to itself
     tries_max: int = 4  # of a job; then it is dead

@@ -1,4 +1,4 @@
-"""What the shop stands on: the truth in PostgreSQL, copies in Redis, events in NATS, pictures as objects."""
+"""What the shop stands on: the truth in PostgreSQL, copies in Redis, work in NATS, pictures, and who takes money."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import cached_property
 
 from fathom.engines.nats import Nats
 from fathom.engines.objects import Objects
-from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.engines.schema import migrate, steps
 
@@ -15,12 +14,18 @@ from .accounts import Accounts
 from .attempts import Attempts
 from .carts import Carts
 from .catalogue import Catalogue
+from .changes import Changes
 from .jobs import JobRows
 from .keys import Keys
 from .orders import OrderRows
 from .outbox import Outbox
+from .provider import Provider
+from .remembered import Remembered
 from .seats import Seats
 from .shelves import Shelves
+from .tallies import Tallies
+from .truth import Truth
+from .views import Views
 
 __all__ = ["Stores"]
 
@@ -31,10 +36,11 @@ MIGRATING = 7_407_001  # an advisory lock: the number only has to be ours
 class Stores:
     """The engines, and the nouns that lie in them."""
 
-    truth: Postgres
+    truth: Truth
     cache: Redis
     queue: Nats
     files: Objects
+    bank: Provider
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -53,6 +59,10 @@ class Stores:
         return Shelves(self.truth)
 
     @cached_property
+    def tallies(self) -> Tallies:
+        return Tallies(self.cache, self.truth)
+
+    @cached_property
     def orders(self) -> OrderRows:
         return OrderRows(self.truth)
 
@@ -61,8 +71,20 @@ class Stores:
         return Keys(self.truth)
 
     @cached_property
+    def remembered(self) -> Remembered:
+        return Remembered(self.cache)
+
+    @cached_property
     def attempts(self) -> Attempts:
         return Attempts(self.truth)
+
+    @cached_property
+    def changes(self) -> Changes:
+        return Changes(self.truth)
+
+    @cached_property
+    def views(self) -> Views:
+        return Views(self.truth, self.outbox)
 
     @cached_property
     def outbox(self) -> Outbox:

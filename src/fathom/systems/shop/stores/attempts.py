@@ -56,6 +56,31 @@ class Attempts:
         """Let an attempt be something else; the database refuses what does not follow."""
         await tx.execute("UPDATE attempts SET state = $2 WHERE reference = $1", reference, state)
 
+    async def gave_back(self, reference: str, tx: Session) -> None:
+        """Write down that the money of an attempt is back."""
+        row = await tx.fetchrow(
+            "UPDATE attempts SET state = 'refunded' WHERE reference = $1 AND state = 'refunding' RETURNING order_id",
+            reference,
+        )
+        if row is not None:
+            await tx.execute(
+                "UPDATE orders SET charged = 0 WHERE shard = $1 AND id = $2 AND status = 'cancelled'",
+                shard_of(row["order_id"]),
+                row["order_id"],
+            )
+
+    async def unanswered(self, verb: str, older_s: float, most: int = 100) -> list[tuple[int, str, bytes, OrderId]]:
+        """Return who asked under which key, and what, of orders that are not being paid, and was never answered."""
+        rows = await self._db.fetch(
+            "SELECT k.user_id, k.key, k.asked, k.effect FROM keys k WHERE k.verb = $1 AND k.answer IS NULL"
+            " AND k.at <= now() - $2 * interval '1 second' AND EXISTS (SELECT FROM orders o WHERE o.shard ="
+            " ((k.effect >> 8) & 15)::smallint AND o.id = k.effect AND o.status <> 'payment-processing') LIMIT $3",
+            verb,
+            older_s,
+            most,
+        )
+        return [(row["user_id"], row["key"], row["asked"], OrderId(row["effect"])) for row in rows]
+
     async def open(self, older_s: float, most: int = 100) -> list[Attempt]:
         """Return attempts that are asked, or to be given back, for longer than this."""
         rows = await self._db.fetch(

@@ -1,15 +1,10 @@
-"""Keep orders and stock in one database, which does both or neither: nothing lies between them to be left over."""
+"""Keep orders and stock in one database and let it do both or neither: nothing is left over between them."""
 
 from __future__ import annotations
 
-from typing import Literal
-
-from fathom.engines.database import Session
-from fathom.errors import Refusal
-
-from ...api import Attempt, Hold, Order, OrderId, Wanted
+from ...api import Hold, Order, OrderId
 from ..idempotency import Asked
-from . import ENCODE, Parts, Transaction
+from . import ENCODE, Parts, Said, Transaction, wanted_by
 
 
 class OneDatabase(Transaction):
@@ -25,65 +20,38 @@ class OneDatabase(Transaction):
             answer = ENCODE(placed)
             await parts.idempotency.keep(asked, answer, tx)
             if hold is None:
-                wanted = [Wanted(line.item, line.quantity) for line in order.lines]
-                await parts.stock.reserve(order.id, wanted, hold_s, tx)
+                await parts.stock.reserve(order.id, wanted_by(order), hold_s, tx)
             else:
                 await parts.lock.bind(hold, order.id, hold_s, tx)
+        await parts.idempotency.kept(asked, answer)
         await parts.delivery.told([placed])
         return answer
 
-    async def settle(self, parts: Parts, order: OrderId, reference: str, said: Literal["charged", "declined"]) -> Order:
+    async def settle(self, parts: Parts, order: OrderId, reference: str, said: Said) -> Order:
         async with self.orders.changing() as tx:
-            it = await self.orders.of(order, tx, lock=True)
-            attempt = await self.attempts.one(reference, tx, lock=True)
-            if it is None or attempt is None or attempt.order != order:
-                raise Refusal("not-found", "there is no such attempt")
-            if attempt.state != "asked":  # it was said before
-                return it
-            changed = await self._settled(parts, it, attempt, said, tx)
+            it, attempt = await self._open(order, reference, tx)
+            if said == "declined" and attempt is not None:
+                changed = await self._decline(it, attempt, tx)
+            elif self._pays(it, attempt) and await self._sell(parts, it, tx):
+                changed = await self._confirm(it, attempt, tx)
+            else:
+                changed = await self._too_late(it, attempt, tx)
             if changed.version != it.version:
                 await parts.delivery.tell([changed], tx)
         if changed.version != it.version:
             await parts.delivery.told([changed])
         return changed
 
-    async def _settled(self, parts: Parts, it: Order, attempt: Attempt, said: str, tx: Session) -> Order:
-        if said == "declined":
-            await self.attempts.change(attempt.reference, "declined", tx)
-            if it.status != "payment-processing":
-                return it
-            return await self.orders.change(it, "pending", tx, because="the payment was declined")
-        if it.status == "payment-processing":
-            hold = await parts.lock.held(it.hold) if it.hold else None
-            sold = await (parts.lock.sell(hold, it.id, tx) if hold else parts.stock.sell(it.id, tx))
-            if sold:
-                await self.attempts.change(attempt.reference, "charged", tx)
-                return await self.orders.change(it, "confirmed", tx, charged=it.total.amount)
-            it = await self.orders.change(it, "cancelled", tx, because="it was paid when nothing was left for it")
-        await self.attempts.change(attempt.reference, "refunding", tx)
-        return it
-
     async def cancel(self, parts: Parts, order: OrderId, because: str) -> Order:
         async with self.orders.changing() as tx:
-            it = await self.orders.of(order, tx, lock=True)
-            if it is None:
-                raise Refusal("not-found", "there is no such order")
+            it, _ = await self._open(order, "", tx)
             if it.status == "cancelled":
                 return it
-            if it.status not in ("pending", "payment-processing", "confirmed"):
-                raise Refusal("conflict", f"an order that is {it.status} cannot be cancelled")
-            for attempt in await self.attempts.of(order, tx):
-                if attempt.state == "charged":
-                    await self.attempts.change(attempt.reference, "refunding", tx)
-            hold = await parts.lock.held(it.hold) if it.hold else None
-            if hold is not None:
-                await parts.lock.free(hold, tx)
-            else:
-                await parts.stock.release(order, tx)
-            changed = await self.orders.change(it, "cancelled", tx, because=because)
+            changed = await self._cancel(it, because, tx)
             await parts.delivery.tell([changed], tx)
+            await self._release(parts, it, tx)
         await parts.delivery.told([changed])
         return changed
 
-    async def recover(self, parts: Parts) -> int:
+    async def recover(self, parts: Parts, older_s: float) -> int:
         return 0  # a transaction that a crash ended was never there

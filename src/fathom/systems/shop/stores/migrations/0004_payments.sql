@@ -21,6 +21,7 @@ INSERT INTO transitions VALUES
     ('attempt', 'asked', 'charged'),
     ('attempt', 'asked', 'declined'),
     ('attempt', 'asked', 'refunding'),      -- charged, and nothing is left to sell
+    ('attempt', 'declined', 'refunding'),   -- the provider contradicts itself, and has the money
     ('attempt', 'charged', 'refunding'),
     ('attempt', 'refunding', 'refunded');
 CREATE TRIGGER attempt_follows BEFORE UPDATE OF state ON attempts

@@ -11,9 +11,9 @@ CREATE TABLE outbox (
     body jsonb NOT NULL,
     UNIQUE (order_id, version)
 );
-CREATE INDEX outbox_by_commit ON outbox (tx, seq);
 
--- The log that everybody reads: events in the order in which they were committed, without gaps in `seq`.
+-- The log that everybody reads: events in the order in which they were committed, without gaps in `seq`. An order's
+-- version makes an event recognisable that comes a second time.
 
 CREATE TABLE events (
     seq bigint PRIMARY KEY,
@@ -24,12 +24,34 @@ CREATE TABLE events (
     body jsonb NOT NULL,
     UNIQUE (order_id, version)
 );
-CREATE TABLE readers (                      -- how far each read model has read
+
+-- How far each read model has read, in the transaction that changes it; and the read models.
+
+CREATE TABLE readers (
     name text COLLATE "C" PRIMARY KEY,
     seq bigint NOT NULL
 );
+CREATE TABLE summaries (
+    order_id bigint PRIMARY KEY,
+    user_id bigint NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    version integer NOT NULL,
+    quantity bigint NOT NULL,
+    amount bigint NOT NULL,
+    currency text COLLATE "C" NOT NULL,
+    created_ms bigint NOT NULL,
+    changed_ms bigint NOT NULL
+);
+CREATE INDEX summaries_of_user ON summaries (user_id, order_id DESC);
 CREATE TABLE sales (
     item bigint PRIMARY KEY,
     quantity bigint NOT NULL,
     amount bigint NOT NULL
+);
+CREATE TABLE tallies (
+    status text COLLATE "C" NOT NULL,
+    currency text COLLATE "C" NOT NULL,
+    orders bigint NOT NULL,
+    amount bigint NOT NULL,
+    PRIMARY KEY (status, currency)
 )

@@ -1,0 +1,131 @@
+"""What the shop does beside the requests: passes events on, and looks after what is overdue or was left half done."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+from fathom.engines.engine import EngineError
+from fathom.engines.ledger import RESIDUAL, charging
+from fathom.errors import Refusal
+
+from .callbacks import hearing
+from .log import Log
+from .payments import Payments
+
+__all__ = ["Upkeep"]
+
+log = logging.getLogger("fathom.shop")
+
+IDLE_S = 1.0  # between looks for events, where nobody said that there are some
+RETRY_S = 0.2
+SETTLE_S = 0.05
+LISTENER = "shop"
+
+
+class Upkeep(Payments, Log):
+    """The relay and the sweeper."""
+
+    _url = ""  # where the provider is to call back, until it knows
+
+    @asynccontextmanager
+    async def _looking_after(self) -> AsyncIterator[None]:
+        """Look after everything for the length of a block, beginning with what a crash left."""
+        with charging(RESIDUAL):
+            async with hearing(self.called_back, self._stores.bank.client.key) as self._url:
+                tasks = [
+                    asyncio.create_task(self._again_and_again(work, pause_s), name=work.__name__)
+                    for work, pause_s in ((self._relay, IDLE_S), (self._sweep, self._rules.sweep_s))
+                ]
+                try:
+                    yield
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _again_and_again(self, work: Callable[[], Awaitable[object]], pause_s: float) -> None:
+        while True:
+            try:
+                await work()
+            except (EngineError, Refusal, TimeoutError) as failure:
+                log.info("%s: not now: %s", work.__name__, failure)
+                await asyncio.sleep(RETRY_S)  # nobody tells when it can be done
+            except Exception:
+                log.exception("%s failed", work.__name__)
+                await asyncio.sleep(pause_s)
+            else:
+                if work == self._relay:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(pause_s):
+                            await self._stores.outbox.news.wait()
+                else:
+                    await asyncio.sleep(pause_s)  # time itself is waited for: that something is overdue
+
+    async def _relay(self) -> None:
+        """Pass on what there is to be passed on, and let read models read it."""
+        self._stores.outbox.news.clear()
+        while await self._parts.delivery.pass_on():
+            pass
+        await self._project()
+
+    async def _sweep(self) -> int:
+        """Look after everything once; return how much of it there was."""
+        rules, parts = self._rules, self._parts
+        if self._url:
+            await self._stores.bank.client.listen(LISTENER, self._url)
+            self._url = ""
+        chores = (
+            lambda: self._choices.transaction.recover(parts, rules.back_s),
+            lambda: self._ask_what_happened(rules.ask_again_s),
+            lambda: self._answer_those_left(rules.ask_again_s),
+            self._cancel_overdue,
+            self._let_lapse,
+        )
+        found, failures = 0, list[Exception]()
+        for chore in chores:
+            try:
+                found += await chore()
+            except (EngineError, Refusal, TimeoutError) as failure:
+                failures.append(failure)  # one engine may be down, and the others have work
+        if failures:
+            raise failures[0]
+        return found
+
+    async def _cancel_overdue(self) -> int:
+        """Cancel orders that nobody pays."""
+        overdue = await self._stores.orders.overdue()
+        for order in overdue:
+            with suppress(Refusal):  # it was paid or cancelled meanwhile
+                await self._choices.transaction.cancel(self._parts, order, "it was not paid in time")
+        return len(overdue)
+
+    async def _let_lapse(self) -> int:
+        """Put back what was set aside for too long."""
+        stock = self._parts.stock
+        expired = await stock.expired()
+        for order in expired:
+            await stock.lapse(order)
+        return len(expired)
+
+    async def settled(self) -> None:
+        """Return when everything accepted before has taken effect: no money is in the air, nothing is half done."""
+        while True:
+            try:
+                await self._sweep()
+                await self._relay()
+                if not await self._left():
+                    return
+            except (EngineError, Refusal, TimeoutError) as failure:
+                log.info("not settled yet: %s", failure)
+            await asyncio.sleep(SETTLE_S)  # attempts have to be so old before somebody else may ask about them
+
+    async def _left(self) -> int:
+        """Return how much is begun and not ended, however young."""
+        return (
+            await self._choices.transaction.unfinished()
+            + len(await self._stores.attempts.open(0.0))
+            + await self._parts.delivery.waiting()
+        )
