@@ -10,7 +10,7 @@ from fathom.errors import Refusal
 if TYPE_CHECKING:
     from fathom.engines.database import Database, Session
 
-__all__ = ["KEPT_S", "Keys", "other_body", "under_way"]
+__all__ = ["KEPT_S", "Keys", "Place", "other_body", "under_way"]
 
 KEPT_S = 86_400.0  # for how long an answer is given again; then its key is forgotten
 
