@@ -7,17 +7,33 @@ may begin with `call="given"`, whose answer tells what was there before it: `{"s
 
 from __future__ import annotations
 
+from .events import (
+    an_event_is_told_once_and_in_order,
+    no_event_comes_to_light_behind_a_reader,
+    no_event_is_lost,
+    nothing_is_told_that_did_not_happen,
+    read_models_are_the_fold_of_the_log,
+)
 from .keys import one_key_has_one_answer, one_key_has_one_effect
+from .money import money_equals_the_orders, no_order_is_left_half_done, what_a_buyer_was_told_stays_true
 from .orders import an_order_costs_what_it_cost, an_order_goes_only_allowed_ways
 from .stock import nothing_is_sold_twice, stock_equals_the_orders, stock_never_goes_below_nothing
 from .words import told as told
 
 __all__ = [
+    "an_event_is_told_once_and_in_order",
     "an_order_costs_what_it_cost",
     "an_order_goes_only_allowed_ways",
+    "money_equals_the_orders",
+    "no_event_comes_to_light_behind_a_reader",
+    "no_event_is_lost",
+    "no_order_is_left_half_done",
     "nothing_is_sold_twice",
+    "nothing_is_told_that_did_not_happen",
     "one_key_has_one_answer",
     "one_key_has_one_effect",
+    "read_models_are_the_fold_of_the_log",
     "stock_equals_the_orders",
     "stock_never_goes_below_nothing",
+    "what_a_buyer_was_told_stays_true",
 ]
