@@ -15,7 +15,7 @@ from tests.features import feature
 
 from .world import EUR, SHOP, World
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 APPROACHES = sorted(SHOP.decision("stock").approaches)
 CONTROLS = {"read-then-write"}

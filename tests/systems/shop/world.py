@@ -33,7 +33,7 @@ __all__ = ["EUR", "HOME", "SHOP", "Clock", "Engines", "World", "basket", "engine
 SHOP = find("shop")
 MIGRATED = "shop_migrated"  # the database that the others are copies of
 # The machine does not lose power in these tests: what a killed PostgreSQL wrote, the kernel keeps.
-QUICK = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
+QUICK = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB", "deadlock_timeout": "20ms"}
 EMPTY = """
     DO $$ BEGIN EXECUTE (
         SELECT 'TRUNCATE ' || string_agg(quote_ident(relname), ', ') || ' RESTART IDENTITY' FROM pg_class
