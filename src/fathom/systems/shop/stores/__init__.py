@@ -19,8 +19,10 @@ from .jobs import JobRows
 from .keys import Keys
 from .orders import OrderRows
 from .outbox import Outbox
+from .phases import Phases
 from .provider import Provider
 from .remembered import Remembered
+from .sagas import Sagas
 from .seats import Seats
 from .shelves import Shelves
 from .tallies import Tallies
@@ -77,6 +79,14 @@ class Stores:
     @cached_property
     def attempts(self) -> Attempts:
         return Attempts(self.truth)
+
+    @cached_property
+    def sagas(self) -> Sagas:
+        return Sagas(self.truth)
+
+    @cached_property
+    def phases(self) -> Phases:
+        return Phases(self.truth)
 
     @cached_property
     def changes(self) -> Changes:

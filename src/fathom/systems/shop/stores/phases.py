@@ -1,0 +1,148 @@
+"""Two transactions that commit together or not at all: PostgreSQL's prepared transactions, and who decided what."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fathom.engines.engine import EngineError
+from fathom.engines.postgres import Postgres
+from fathom.errors import FathomError, Refusal
+
+from ..api import OrderId
+
+if TYPE_CHECKING:
+    from fathom.engines.database import Database, Session
+
+__all__ = ["Pair", "Phases"]
+
+OURS = "shop:%"
+SHARE = 3  # of the connections: each pair holds two, and others ask for one more meanwhile
+
+
+class Pair:
+    """Two open transactions, of the orders and of the stock; they are rolled back unless `commit` was awaited."""
+
+    def __init__(self, phases: Phases, orders: Session, stock: Session) -> None:
+        self._phases, self.orders, self.stock = phases, orders, stock
+        self._open = [orders, stock]
+
+    async def commit(self, order: OrderId) -> None:
+        """Commit both. Whoever dies before the verdict is written has done nothing; afterwards, all of it.
+
+        Raises Refusal where somebody took us for dead and decided against it.
+        """
+        name = f"shop:{order}:{secrets.token_hex(4)}"
+        try:
+            for session, part in ((self.orders, "orders"), (self.stock, "stock")):
+                await session.execute(f"PREPARE TRANSACTION '{name}:{part}'")
+                self._open.remove(session)
+        except Exception:
+            with contextlib.suppress(EngineError):  # who recovers does it later
+                await self._phases.finish(name, commits=False)
+            raise
+        commits = await self.orders.execute(
+            "INSERT INTO verdicts (global_id, commits) VALUES ($1, true) ON CONFLICT DO NOTHING", name
+        )
+        if not commits:
+            await self._phases.finish(name, commits=False)
+            raise Refusal("conflict", "this took too long, and was given up: ask again", retry_s=1.0)
+        await self.orders.execute(f"COMMIT PREPARED '{name}:orders'")
+        await self.stock.execute(f"COMMIT PREPARED '{name}:stock'")
+        await self.orders.execute("DELETE FROM verdicts WHERE global_id = $1", name)
+
+    async def only_orders(self) -> None:
+        """Commit what was done to the orders alone; the stock is as it was."""
+        await self.stock.execute("ROLLBACK")
+        self._open.remove(self.stock)
+        await self.orders.execute("COMMIT")
+        self._open.remove(self.orders)
+
+    async def give_up(self) -> None:
+        """Roll back what is open."""
+        for session in self._open:
+            with contextlib.suppress(EngineError):  # it is rolled back when its connection is closed, too
+                await session.execute("ROLLBACK")
+
+
+class Phases:
+    """Pairs of transactions in one PostgreSQL, as if they were in two: nothing but the name says that they belong
+    together, and between the phases each holds its locks whoever dies."""
+
+    def __init__(self, truth: Postgres) -> None:
+        self._truth = truth
+        self._pairs: asyncio.Semaphore | None = None
+
+    @property
+    def _db(self) -> Database:
+        return self._truth.client
+
+    async def check(self) -> None:
+        """Raise FathomError where nothing can be prepared."""
+        if int(await self._db.fetchval("SHOW max_prepared_transactions")) == 0:
+            raise FathomError(
+                "this PostgreSQL cannot prepare transactions",
+                why="its max_prepared_transactions is 0, which is its own default",
+                fix="set max_prepared_transactions = 64 there and start it again, or choose another transaction",
+            )
+
+    @asynccontextmanager
+    async def pair(self) -> AsyncIterator[Pair]:
+        """Open two transactions for the length of a block. So many pairs at once that others find a connection, too."""
+        if self._pairs is None:
+            self._pairs = asyncio.Semaphore(max(1, self._db.size // SHARE))
+        async with self._pairs, self._db.session() as orders, self._db.session() as stock:
+            pair = Pair(self, orders, stock)
+            await orders.execute("BEGIN")
+            await stock.execute("BEGIN")
+            try:
+                yield pair
+            finally:
+                await pair.give_up()
+
+    async def in_doubt(self, older_s: float) -> list[str]:
+        """Return what was prepared so long ago and neither committed nor rolled back, by its name without the part."""
+        rows = await self._db.fetch(
+            "SELECT DISTINCT left(gid, -strpos(reverse(gid), ':')) AS name FROM pg_prepared_xacts WHERE gid LIKE $1"
+            " AND database = current_database() AND prepared <= clock_timestamp() - $2 * interval '1 second'",
+            OURS,
+            older_s,
+        )
+        return [row["name"] for row in rows]
+
+    async def decide(self, name: str) -> bool:
+        """Return whether it commits. If nobody has decided it does not, from now on, whoever comes."""
+        await self._db.execute(
+            "INSERT INTO verdicts (global_id, commits) VALUES ($1, false) ON CONFLICT DO NOTHING", name
+        )
+        return await self._db.fetchval("SELECT commits FROM verdicts WHERE global_id = $1", name)
+
+    async def finish(self, name: str, *, commits: bool) -> None:
+        """Carry a verdict out on what is still prepared of it."""
+        rows = await self._db.fetch(
+            "SELECT gid FROM pg_prepared_xacts WHERE gid LIKE $1 AND database = current_database()", f"{name}:%"
+        )
+        for row in rows:
+            gid = row["gid"]
+            assert "'" not in gid
+            await self._carry_out(gid, commits=commits)
+        if commits and not await self._db.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_prepared_xacts WHERE gid LIKE $1)", f"{name}:%"
+        ):
+            await self._db.execute("DELETE FROM verdicts WHERE global_id = $1", name)
+
+    async def _carry_out(self, gid: str, *, commits: bool) -> None:
+        import asyncpg
+
+        with contextlib.suppress(asyncpg.UndefinedObjectError):  # somebody else has done it
+            await self._db.execute(f"{'COMMIT' if commits else 'ROLLBACK'} PREPARED '{gid}'")
+
+    async def forget_old(self, kept_s: float = 86_400.0) -> int:
+        """Forget verdicts against, once nobody can still mean to commit what they are about; return how many."""
+        return await self._db.execute(
+            "DELETE FROM verdicts WHERE NOT commits AND at < now() - $1 * interval '1 second'", kept_s
+        )
