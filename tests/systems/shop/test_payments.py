@@ -1,0 +1,52 @@
+"""Paying: whatever the provider does to an answer or a callback, money equals orders and everybody is answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from fathom.history import tried
+from fathom.systems.shop import laws
+from fathom.systems.shop.service import Rules
+from fathom.systems.shop.stores.provider import FLAKY, Behaviour
+from tests.features import feature
+
+from .buyers import Buyers, judged
+from .world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+TRANSACTIONS = ("one-database", "saga", "two-phase")
+SOON = Rules(sweep_s=0.05, ask_again_s=0.3, back_s=0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transaction", TRANSACTIONS)
+@feature("SHOP-06", "SHOP-18", "SHOP-19", "SHOP-21", "SHOP-22")
+async def test_with_a_flaky_provider_all_is_sold_once_paid_once_and_everybody_is_answered(
+    world: World, transaction: str
+) -> None:
+    behaviour = Behaviour(rates=FLAKY, seed=7, late_s=0.4, swapped_s=0.1)
+    async with (
+        world.open({"transaction": transaction}, rules=SOON) as shop,
+        world.stores.bank.connected(deadline_s=0.2),
+    ):
+        (item,) = await world.goods(shop, 12)
+        staff, *users = (await world.users(1, staff=True)) + (await world.users(40))
+        await world.stores.bank.client.behave(behaviour)
+        buyers = Buyers(item.id, staff, users, units=12, seed=7)
+        await buyers.buy(shop, cancels=0.1)
+        await world.stores.bank.client.let_pass()  # a day goes by, and what was called back late comes
+        await shop.settled()
+        await buyers.look(shop)
+        level = await shop.level(item.id)
+        replayed = await shop.sales(staff), await shop.tallies(staff)
+        assert await shop.replay(staff) > 0
+        assert (await shop.sales(staff), await shop.tallies(staff)) == replayed
+    history = buyers.history()
+    assert judged(history) == []
+    for law in (laws.money_equals_the_orders, laws.no_order_is_left_half_done, laws.no_event_is_lost):
+        assert tried(law, history) >= 12
+    answers = list(buyers.answers.values())
+    assert len(answers) == 40
+    assert set(answers) <= {"confirmed", "cancelled", "sold out"}
+    assert answers.count("confirmed") == level.sold
+    assert level.held == 0
