@@ -72,6 +72,11 @@ class Message:
         self.attempt, self.sequence = int(parts[at]), int(parts[at + 1])
         self.op: str = (message.headers or {}).get(HEADER, RESIDUAL)
 
+    @property
+    def receipt(self) -> str:
+        """Where to say what became of it."""
+        return self._reply
+
     async def working(self) -> None:
         """Say that the work goes on: the time to acknowledge starts anew."""
         await self._broker._send(self._reply, b"+WPI")

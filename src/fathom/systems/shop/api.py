@@ -555,6 +555,10 @@ class Shop(Protocol):
         """Return a picture of one of the sizes that are ready."""
         ...
 
+    async def job(self, user: UserId, job: JobId) -> Job:
+        """Return what became of a picture (staff)."""
+        ...
+
     async def jobs(self, user: UserId, state: JobState, after: str = "", limit: int = 20) -> Jobs:
         """Return the pictures' jobs in a state; `dead` is the dead-letter queue."""
         ...

@@ -14,6 +14,7 @@ from .events import (
     nothing_is_told_that_did_not_happen,
     read_models_are_the_fold_of_the_log,
 )
+from .jobs import a_job_dies_of_its_last_try, a_job_ends_once, no_picture_is_lost
 from .keys import one_key_has_one_answer, one_key_has_one_effect
 from .money import money_equals_the_orders, no_order_is_left_half_done, what_a_buyer_was_told_stays_true
 from .orders import an_order_costs_what_it_cost, an_order_goes_only_allowed_ways
@@ -21,6 +22,8 @@ from .stock import nothing_is_sold_twice, stock_equals_the_orders, stock_never_g
 from .words import told as told
 
 __all__ = [
+    "a_job_dies_of_its_last_try",
+    "a_job_ends_once",
     "an_event_is_told_once_and_in_order",
     "an_order_costs_what_it_cost",
     "an_order_goes_only_allowed_ways",
@@ -28,6 +31,7 @@ __all__ = [
     "no_event_comes_to_light_behind_a_reader",
     "no_event_is_lost",
     "no_order_is_left_half_done",
+    "no_picture_is_lost",
     "nothing_is_sold_twice",
     "nothing_is_told_that_did_not_happen",
     "one_key_has_one_answer",

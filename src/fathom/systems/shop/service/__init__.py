@@ -48,7 +48,8 @@ async def open(
         last = max(await stores.accounts.last_id(), await stores.catalogue.last_id())
         numbers = Numbers(clock, after=last, after_orders=await stores.orders.last_id())
         service = Service(stores, choices, clock, numbers, keep, rules or Rules())
-        for decision in (choices.stock, choices.cache, choices.transaction, choices.delivery):
+        for decision in (choices.stock, choices.cache, choices.transaction, choices.delivery, choices.broker):
             await decision.begin()
+        await stack.enter_async_context(service._working())
         await stack.enter_async_context(service._looking_after())
         yield service

@@ -128,4 +128,5 @@ class Upkeep(Payments, Log):
             await self._choices.transaction.unfinished()
             + len(await self._stores.attempts.open(0.0))
             + await self._parts.delivery.waiting()
+            + len(await self._stores.jobs.unfinished())
         )

@@ -25,6 +25,7 @@ from .remembered import Remembered
 from .sagas import Sagas
 from .seats import Seats
 from .shelves import Shelves
+from .streams import JobStream, JobSubjects
 from .tallies import Tallies
 from .truth import Truth
 from .views import Views
@@ -107,6 +108,14 @@ class Stores:
     @cached_property
     def jobs(self) -> JobRows:
         return JobRows(self.truth)
+
+    @cached_property
+    def streams(self) -> JobStream:
+        return JobStream(self.cache)
+
+    @cached_property
+    def subjects(self) -> JobSubjects:
+        return JobSubjects(self.queue)
 
     async def ready(self) -> dict[str, bool]:
         """Raise unless the truth answers: a shop without it can neither show nor sell."""

@@ -18,7 +18,8 @@ __all__ = ["Catalogue"]
 
 _COLUMNS = "id, name, description, category, price, currency, version, pictures"
 _CHANGE = """
-    UPDATE items SET name = $3, description = $4, category = $5, price = $6, currency = $7, version = version + 1
+    UPDATE items SET name = $3, description = $4, category = $5, price = $6, currency = $7, pictures = $8,
+        version = version + 1
     WHERE id = $1 AND version = $2
 """
 _SEARCH = f"""
@@ -73,6 +74,7 @@ class Catalogue:
         return await self._db.execute(
             _CHANGE,
             item.id, version, item.name, item.description, item.category, item.price.amount, item.price.currency,
+            item.pictures,
         ) == 1  # fmt: skip
 
     async def last_id(self) -> int:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from ...api import JobId
+from ...stores.jobs import Sent
 from . import Broker, Taken
 
 
 class SkipLocked(Broker):
-    """The job's own row is its place in the queue."""
+    """The job's own row is its place in the queue: there is no message that could be lost beside it."""
 
-    async def send(self, job: JobId) -> None:
-        await self.jobs.wait(job, 0.0)
+    async def send(self, sent: Sent) -> None:
+        self._tell(sent.route)  # its row is all there is to be kept
 
-    async def take(self, most: int, lease_s: float, wait_s: float) -> list[Taken]:
-        return [Taken(job=job, tries=tries) for job, tries in await self.jobs.take(most, lease_s)]
+    async def take(self, route: str, most: int, lease_s: float, wait_s: float) -> list[Taken]:
+        found = await self._waiting(route, wait_s, lambda: self.jobs.take(route, most, lease_s))
+        return [Taken(job=job, tries=tries) for job, tries in found]
 
-    async def done(self, taken: Taken) -> bool:
-        return await self.jobs.done(taken.job, taken.tries)
-
-    async def later(self, taken: Taken, after_s: float) -> None:
-        await self.jobs.wait(taken.job, after_s)
-
-    async def dead(self, taken: Taken) -> None:
-        await self.jobs.dead(taken.job)
+    async def kept(self) -> int:
+        return len(await self.jobs.everything(10_000))
