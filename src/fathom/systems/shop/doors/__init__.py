@@ -17,7 +17,7 @@ __all__ = ["LIMITS", "UNDER", "app"]
 
 UNDER = "/api/v1"
 LIMITS = Limits(
-    body_bytes_max=PICTURE_BYTES_MAX + 4_096,
+    body_bytes_max=PICTURE_BYTES_MAX * 4 // 3 + 4_096,
     operations={
         "login": Rate(per_s=1, burst=30),  # a password costs 20 ms of a core and is worth guessing
         "join": Rate(per_s=1, burst=30),  # leaves a row for whoever asks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar.di import NamedDependency
-from litestar.params import Body, HeaderParameter, PathParameter, QueryParameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from fathom.errors import Refusal
 from fathom.web.idempotency import KEY_CHARS_MAX
@@ -20,7 +20,6 @@ __all__ = [
     "Key",
     "Limit",
     "Name",
-    "Octets",
     "OnlyState",
     "OnlyStatus",
     "Seq",
@@ -32,7 +31,6 @@ __all__ = [
 Viewer = NamedDependency[UserId]  # the gate finds out; a handler that takes one is for those who are known
 Id = Annotated[str, PathParameter(description="An id", pattern="^[0-9]{1,16}$")]
 Name = Annotated[str, PathParameter(description="The name of a picture's size", pattern="^[A-Za-z0-9._-]{1,80}$")]
-Octets = Annotated[bytes, Body(media_type="application/octet-stream")]
 
 _KEY = f"[A-Za-z0-9._:~+/=-]{{1,{KEY_CHARS_MAX}}}"
 Key = Annotated[

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.params import JSONBody
 
 from ..api import ItemId, Job, JobId, Jobs, Shop
-from .parameters import After, Id, Limit, Name, Octets, OnlyState, Viewer, number
+from .parameters import After, Id, Limit, Name, OnlyState, Viewer, number
+from .shapes import Png
 
 __all__ = ["handlers"]
 
@@ -17,9 +19,9 @@ def handlers(shop: Shop, under: str) -> list[Any]:
     at = f"{under}/items/{{id:str}}/pictures/{{name:str}}"
 
     @post(at, operation_id="add-picture", tags=["staff"], status_code=202)
-    async def add(viewer: Viewer, id: Id, name: Name, body: Octets) -> Job:
+    async def add(viewer: Viewer, id: Id, name: Name, data: JSONBody[Png]) -> Job:
         """Give an item a picture (PNG, staff): its smaller sizes are made a little later."""
-        return await shop.add_picture(viewer, ItemId(number(id)), name, body)
+        return await shop.add_picture(viewer, ItemId(number(id)), name, data.png)
 
     @get(at, operation_id="picture", tags=["items"], media_type="image/png")
     async def picture(id: Id, name: Name) -> Response[bytes]:

@@ -48,6 +48,7 @@ __all__ = [
     "OrderPage",
     "OrderShown",
     "Ordered",
+    "Png",
     "Price",
     "Quantity",
     "Replayed",
@@ -326,6 +327,12 @@ class Seats(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     seats: Annotated[
         list[Annotated[str, Meta(pattern="^[A-Z]{1,2}[1-9][0-9]{0,2}$")]], Meta(min_length=1, max_length=SEATS_MAX)
     ]
+
+
+class Png(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A picture, in base 64."""
+
+    png: bytes
 
 
 def money(it: Price) -> Money:
