@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from fathom.engines.engine import EngineBusy, EngineDown
 from fathom.errors import Refusal
 
 from ..api import Basket, Change, Hold, Line, Money, Order, OrderId, Orders, Status, UserId, Wanted
+from ..decisions.idempotency import Asked
+from ..decisions.transaction import Parts, wanted_by
 from ..model.checks import (
     checked_basket,
     checked_id,
@@ -44,11 +47,26 @@ class Buying(Goods):
                     created_ms=self._clock(),
                 )
                 try:
-                    answer = await self._choices.transaction.place(parts, order, hold, self._rules.hold_s, asked)
+                    answer = await self._place(parts, order, hold, asked)
                 except Refusal:
                     await parts.idempotency.drop(asked)
                     raise
         return msgspec.json.decode(answer, type=Order)
+
+    async def _place(self, parts: Parts, order: Order, hold: Hold | None, asked: Asked) -> bytes:
+        """Make an order; what was set aside ahead of it and is not needed is released."""
+        hold_s, ahead = self._rules.hold_s, False
+        if hold is None:
+            ahead = await parts.stock.ahead(order.id, wanted_by(order), hold_s)
+        try:
+            answer = await self._choices.transaction.place(parts, order, hold, hold_s, asked)
+        except (Refusal, EngineDown, EngineBusy):  # surely nothing was done
+            if ahead:
+                await parts.stock.release(order.id)
+            raise
+        if ahead and msgspec.json.decode(answer, type=Order).id != order.id:  # another one was quicker with this key
+            await parts.stock.release(order.id)
+        return answer
 
     async def _priced(self, user: UserId, basket: Basket) -> tuple[list[Line], Money, Hold | None]:
         """Return the lines of an order at today's prices, and the hold that it is for."""

@@ -24,13 +24,11 @@ __all__ = ["Stock"]
 class Stock(Decision):
     """How what an order wants is set aside: all of it or nothing.
 
-    Each verb is done within `tx` if one is given: then it is done if that commits. But an approach that does not
-    `joins` a transaction sets aside at once, so it is asked before one is begun: what it holds for an order that then
-    comes to nothing lapses.
+    Each verb is done within `tx` if one is given: then it is done if that commits. An approach that cannot set aside
+    within a transaction of others does so `ahead` of it, and nothing within it.
     """
 
     default = "conditional-update"
-    joins: ClassVar[bool] = True
     kept_in: ClassVar[str] = "counters"  # what says how many are left: approaches with the same switch while running
 
     shelves: Shelves
@@ -46,6 +44,13 @@ class Stock(Decision):
 
         `wanted` has each item once. An order that has its reservation keeps it as it is.
         """
+
+    async def ahead(self, order: OrderId, wanted: Sequence[Wanted], hold_s: float) -> bool:
+        """Set aside what an order wants before its transaction is begun, or refuse; say whether this approach does so.
+
+        What is set aside for an order that then comes to nothing is to be released, and lapses if nobody can.
+        """
+        return False
 
     async def sell(self, order: OrderId, tx: Session | None = None) -> bool:
         """Let what is held for an order be sold; say whether it is: False if its time was over before."""

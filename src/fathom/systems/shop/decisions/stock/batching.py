@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import ClassVar
 
 from fathom.design import knob
 from fathom.engines.database import Session
@@ -21,8 +20,6 @@ from . import Stock
 class Batching(Stock):
     """Four statements for a batch of any size."""
 
-    joins: ClassVar[bool] = False
-
     most: int = knob(200, "baskets that are taken for at once")
 
     def __post_init__(self) -> None:
@@ -30,6 +27,8 @@ class Batching(Stock):
         self._writing: asyncio.Task[None] | None = None
 
     async def reserve(self, order: OrderId, wanted: Sequence[Wanted], hold_s: float, tx: Session | None = None) -> None:
+        if tx is not None:
+            return  # it was done ahead: who waits for the writer with a transaction open keeps others waiting
         done: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((Basketful(order, tuple(wanted), hold_s), done))
         if self._writing is None:
@@ -37,6 +36,10 @@ class Batching(Stock):
         missing = await done
         if missing is not None:
             raise not_enough(missing)
+
+    async def ahead(self, order: OrderId, wanted: Sequence[Wanted], hold_s: float) -> bool:
+        await self.reserve(order, wanted, hold_s)
+        return True
 
     async def _write(self) -> None:
         try:

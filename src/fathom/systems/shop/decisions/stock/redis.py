@@ -23,22 +23,27 @@ from . import Stock
 class InRedis(Stock):
     """A script in Redis and a statement in PostgreSQL for a basket of any size."""
 
-    joins: ClassVar[bool] = False
     kept_in: ClassVar[str] = "tallies"
 
     tallies: Tallies
 
     async def reserve(self, order: OrderId, wanted: Sequence[Wanted], hold_s: float, tx: Session | None = None) -> None:
+        if tx is not None:
+            return  # it was done ahead of this transaction, in which what is taken in Redis could not be taken back
         missing = await self.tallies.take(order, wanted, hold_s)
         if missing is not None:
             raise not_enough(missing)
         try:
-            await self.shelves.note(order, wanted, hold_s, tx)
+            await self.shelves.note(order, wanted, hold_s)
         except EngineUnknown:
             raise  # if it is there, it lapses; if not, the counter is too low until it is made anew
         except BaseException:
             await self.tallies.give_back(wanted)
             raise
+
+    async def ahead(self, order: OrderId, wanted: Sequence[Wanted], hold_s: float) -> bool:
+        await self.reserve(order, wanted, hold_s)
+        return True
 
     async def sell(self, order: OrderId, tx: Session | None = None) -> bool:
         return await self.shelves.sell_noted(order, tx)

@@ -29,8 +29,8 @@ class RowLock(Stock):
             return
         for want in in_order(wanted, sorts=self.sorts):
             there = await self.shelves.look(want.item, tx, lock=True)
-            if await self.shelves.has(order, want.item, tx):
-                continue
             if there is None or there.available < want.quantity:
+                if await self.shelves.has(order, want.item, tx):
+                    continue
                 raise not_enough(want.item)
             await self.shelves.put_aside(order, want, hold_s, tx)
