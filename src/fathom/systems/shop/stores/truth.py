@@ -16,7 +16,13 @@ __all__ = ["SETTINGS", "Truth"]
 
 # What PostgreSQL leaves out unless it is told before it starts: preparing transactions needs memory that is shared, and
 # decoding needs rows told more fully in the log. Whoever uses neither pays a little for the second.
-SETTINGS = {"max_prepared_transactions": "64", "wal_level": "logical", "max_slot_wal_keep_size": "1GB"}
+# Those who wait for each other in a circle wait until somebody looks for circles: a second, unless it is told.
+SETTINGS = {
+    "max_prepared_transactions": "64",
+    "wal_level": "logical",
+    "max_slot_wal_keep_size": "1GB",
+    "deadlock_timeout": "100ms",
+}
 
 
 class Truth(Postgres):
