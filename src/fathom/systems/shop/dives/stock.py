@@ -81,7 +81,7 @@ class Stock(Dive[Shop]):
         counts = {} if each is None else {"statements": AT_ONCE * (AROUND + each)}
         return counts | ({"commands": AT_ONCE} if approach == "redis" else {})
 
-    watch = buy.p50, buy.p90, buy.cpu_s, buy.statements, buy.fsyncs
+    watch = buy.p50, buy.p90, buy.cpu_s, buy.statements
     goals = (buy.p90 < ms(500),)
     faults = Outage("truth", from_s=1.5, until_s=2.5), Outage("cache", from_s=1.5, until_s=2.5, wiped=True)
     keeps = laws.nothing_is_sold_twice
