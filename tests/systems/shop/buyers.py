@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from fathom.engines.engine import EngineError
 from fathom.errors import Refusal
 from fathom.history import Broken, History, laws_of
 from fathom.lab.body import Recorder
@@ -34,13 +35,17 @@ class Buyers:
         """Have all of them buy; returns when each has an answer. `shop` is asked for again at each call."""
         gate = asyncio.Semaphore(at_once)
 
-        async def one(user: UserId) -> None:
+        async def in_turn(user: UserId) -> None:
             async with gate:
-                self.answers[user] = await self._one(shop, user, cancels)
+                await self.one(shop, user, cancels)
 
         async with asyncio.TaskGroup() as group:
             for user in self.users:
-                group.create_task(one(user))
+                group.create_task(in_turn(user))
+
+    async def one(self, shop: Any, user: UserId, cancels: float = 0.0) -> None:
+        """Have one of them buy; returns when they have an answer."""
+        self.answers[user] = await self._one(shop, user, cancels)
 
     async def _one(self, shop: Any, user: UserId, cancels: float) -> str:
         dice = random.Random(f"{self.seed}/{user}")
@@ -82,11 +87,8 @@ class Buyers:
             except Refusal as refusal:
                 if refusal.retry_s is None:
                     raise
-            except (TimeoutError, OSError):
+            except (TimeoutError, OSError, EngineError):
                 pass
-            except Exception as fault:
-                if type(fault).__name__ not in ("NotSent", "Lost", "Late", "Broke"):
-                    raise
             await asyncio.sleep(min(1.0, PAUSE_S * 1.3**tried))  # nobody tells when it is back
         raise TimeoutError("there was no answer at all")
 

@@ -28,6 +28,16 @@ LISTENER = "shop"
 class Upkeep(Payments, Log):
     """The relay and the sweeper."""
 
+    @property
+    def _works(self) -> list[tuple[Callable[[], Awaitable[object]], float]]:
+        # What recovers has a task of its own: the others may wait for locks that only it lets go.
+        pause_s = self._rules.sweep_s
+        return [(self._relay, IDLE_S), (self._recover, pause_s), (self._sweep, pause_s)]
+
+    async def _recover(self) -> int:
+        """Finish, or take back, what a crash left half done."""
+        return await self._choices.transaction.recover(self._parts, self._rules.back_s)
+
     _url = ""  # where the provider is to call back, until it knows
 
     @asynccontextmanager
@@ -37,7 +47,7 @@ class Upkeep(Payments, Log):
             async with hearing(self.called_back, self._stores.bank.client.key) as self._url:
                 tasks = [
                     asyncio.create_task(self._again_and_again(work, pause_s), name=work.__name__)
-                    for work, pause_s in ((self._relay, IDLE_S), (self._sweep, self._rules.sweep_s))
+                    for work, pause_s in self._works
                 ]
                 try:
                     yield
@@ -73,12 +83,11 @@ class Upkeep(Payments, Log):
 
     async def _sweep(self) -> int:
         """Look after everything once; return how much of it there was."""
-        rules, parts = self._rules, self._parts
+        rules = self._rules
         if self._url:
             await self._stores.bank.client.listen(LISTENER, self._url)
             self._url = ""
         chores = (
-            lambda: self._choices.transaction.recover(parts, rules.back_s),
             lambda: self._ask_what_happened(rules.ask_again_s),
             lambda: self._answer_those_left(rules.ask_again_s),
             self._cancel_overdue,
@@ -114,6 +123,7 @@ class Upkeep(Payments, Log):
         """Return when everything accepted before has taken effect: no money is in the air, nothing is half done."""
         while True:
             try:
+                await self._recover()
                 await self._sweep()
                 await self._relay()
                 if not await self._left():

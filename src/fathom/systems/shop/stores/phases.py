@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from fathom.engines.database import Database
 from fathom.engines.engine import EngineError
 from fathom.engines.postgres import Postgres
 from fathom.errors import FathomError, Refusal
@@ -16,11 +17,12 @@ from fathom.errors import FathomError, Refusal
 from ..api import OrderId
 
 if TYPE_CHECKING:
-    from fathom.engines.database import Database, Session
+    from fathom.engines.database import Session
 
 __all__ = ["Pair", "Phases"]
 
 OURS = "shop:%"
+RECOVER_S = 5.0
 SHARE = 3  # of the connections: each pair holds two, and others ask for one more meanwhile
 
 
@@ -51,8 +53,10 @@ class Pair:
         if not commits:
             await self._phases.finish(name, commits=False)
             raise Refusal("conflict", "this took too long, and was given up: ask again", retry_s=1.0)
-        await self.orders.execute(f"COMMIT PREPARED '{name}:orders'")
+        # The stock first: between the two, nobody may see an order whose stock is not seen yet. Who cancelled it then
+        # would find nothing to release, and what came to light afterwards would be held for nobody.
         await self.stock.execute(f"COMMIT PREPARED '{name}:stock'")
+        await self.orders.execute(f"COMMIT PREPARED '{name}:orders'")
         await self.orders.execute("DELETE FROM verdicts WHERE global_id = $1", name)
 
     async def only_orders(self) -> None:
@@ -104,9 +108,22 @@ class Phases:
             finally:
                 await pair.give_up()
 
+    @asynccontextmanager
+    async def _own(self) -> AsyncIterator[Database]:
+        """Connect anew: those that are connected may all be waiting for the very locks that are to be let go."""
+        database = Database(self._truth.where, size=1, deadline_s=RECOVER_S)
+        try:
+            yield database
+        finally:
+            await database.close()
+
     async def in_doubt(self, older_s: float) -> list[str]:
         """Return what was prepared so long ago and neither committed nor rolled back, by its name without the part."""
-        rows = await self._db.fetch(
+        async with self._own() as own:
+            return await self._in_doubt(older_s, own)
+
+    async def _in_doubt(self, older_s: float, own: Database) -> list[str]:
+        rows = await own.fetch(
             "SELECT DISTINCT left(gid, -strpos(reverse(gid), ':')) AS name FROM pg_prepared_xacts WHERE gid LIKE $1"
             " AND database = current_database() AND prepared <= clock_timestamp() - $2 * interval '1 second'",
             OURS,
@@ -114,32 +131,38 @@ class Phases:
         )
         return [row["name"] for row in rows]
 
-    async def decide(self, name: str) -> bool:
-        """Return whether it commits. If nobody has decided it does not, from now on, whoever comes."""
-        await self._db.execute(
-            "INSERT INTO verdicts (global_id, commits) VALUES ($1, false) ON CONFLICT DO NOTHING", name
-        )
-        return await self._db.fetchval("SELECT commits FROM verdicts WHERE global_id = $1", name)
+    async def recover(self, older_s: float) -> int:
+        """Finish what was left in doubt so long ago; return how many pairs that were."""
+        async with self._own() as own:
+            left = await self._in_doubt(older_s, own)
+            for name in left:
+                await self._finish(name, own, commits=await self._decide(name, own))
+            return len(left)
 
     async def finish(self, name: str, *, commits: bool) -> None:
-        """Carry a verdict out on what is still prepared of it."""
-        rows = await self._db.fetch(
-            "SELECT gid FROM pg_prepared_xacts WHERE gid LIKE $1 AND database = current_database()", f"{name}:%"
-        )
-        for row in rows:
-            gid = row["gid"]
-            assert "'" not in gid
-            await self._carry_out(gid, commits=commits)
-        if commits and not await self._db.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_prepared_xacts WHERE gid LIKE $1)", f"{name}:%"
-        ):
-            await self._db.execute("DELETE FROM verdicts WHERE global_id = $1", name)
+        """Carry a verdict out on what is still prepared of a pair."""
+        async with self._own() as own:
+            await self._finish(name, own, commits=commits)
 
-    async def _carry_out(self, gid: str, *, commits: bool) -> None:
+    async def _decide(self, name: str, own: Database) -> bool:
+        """Return whether it commits. If nobody has decided it does not, from now on, whoever comes."""
+        await own.execute("INSERT INTO verdicts (global_id, commits) VALUES ($1, false) ON CONFLICT DO NOTHING", name)
+        return await own.fetchval("SELECT commits FROM verdicts WHERE global_id = $1", name)
+
+    async def _finish(self, name: str, own: Database, *, commits: bool) -> None:
         import asyncpg
 
-        with contextlib.suppress(asyncpg.UndefinedObjectError):  # somebody else has done it
-            await self._db.execute(f"{'COMMIT' if commits else 'ROLLBACK'} PREPARED '{gid}'")
+        rows = await own.fetch(
+            "SELECT gid FROM pg_prepared_xacts WHERE gid LIKE $1 AND database = current_database() ORDER BY gid DESC",
+            f"{name}:%",  # the stock before the orders
+        )
+        for row in rows:
+            with contextlib.suppress(asyncpg.UndefinedObjectError):  # somebody else has done it
+                await own.execute(f"{'COMMIT' if commits else 'ROLLBACK'} PREPARED '{row['gid']}'")
+        if commits and not await own.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_prepared_xacts WHERE gid LIKE $1)", f"{name}:%"
+        ):
+            await own.execute("DELETE FROM verdicts WHERE global_id = $1", name)
 
     async def forget_old(self, kept_s: float = 86_400.0) -> int:
         """Forget verdicts against, once nobody can still mean to commit what they are about; return how many."""

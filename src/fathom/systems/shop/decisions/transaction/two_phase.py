@@ -69,10 +69,7 @@ class TwoPhase(Transaction):
         return changed
 
     async def recover(self, parts: Parts, older_s: float) -> int:
-        left = await self.phases.in_doubt(older_s)
-        for name in left:
-            await self.phases.finish(name, commits=await self.phases.decide(name))
-        return len(left)
+        return await self.phases.recover(older_s)
 
     async def unfinished(self) -> int:
         return len(await self.phases.in_doubt(0.0))
