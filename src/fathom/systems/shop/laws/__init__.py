@@ -18,12 +18,14 @@ from .jobs import a_job_dies_of_its_last_try, a_job_ends_once, no_picture_is_los
 from .keys import one_key_has_one_answer, one_key_has_one_effect
 from .money import money_equals_the_orders, no_order_is_left_half_done, what_a_buyer_was_told_stays_true
 from .orders import an_order_costs_what_it_cost, an_order_goes_only_allowed_ways
+from .seats import a_later_hold_has_a_higher_token, no_seat_is_held_twice, no_seat_is_sold_twice
 from .stock import nothing_is_sold_twice, stock_equals_the_orders, stock_never_goes_below_nothing
 from .words import told as told
 
 __all__ = [
     "a_job_dies_of_its_last_try",
     "a_job_ends_once",
+    "a_later_hold_has_a_higher_token",
     "an_event_is_told_once_and_in_order",
     "an_order_costs_what_it_cost",
     "an_order_goes_only_allowed_ways",
@@ -32,6 +34,8 @@ __all__ = [
     "no_event_is_lost",
     "no_order_is_left_half_done",
     "no_picture_is_lost",
+    "no_seat_is_held_twice",
+    "no_seat_is_sold_twice",
     "nothing_is_sold_twice",
     "nothing_is_told_that_did_not_happen",
     "one_key_has_one_answer",

@@ -17,6 +17,7 @@ from .catalogue import Catalogue
 from .changes import Changes
 from .jobs import JobRows
 from .keys import Keys
+from .locks import SeatLocks
 from .orders import OrderRows
 from .outbox import Outbox
 from .phases import Phases
@@ -108,6 +109,10 @@ class Stores:
     @cached_property
     def jobs(self) -> JobRows:
         return JobRows(self.truth)
+
+    @cached_property
+    def locks(self) -> SeatLocks:
+        return SeatLocks(self.cache)
 
     @cached_property
     def streams(self) -> JobStream:

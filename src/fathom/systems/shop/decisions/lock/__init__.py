@@ -9,7 +9,7 @@ from typing import Any
 from fathom.design import Decision
 from fathom.engines.database import Session
 
-from ...api import ConcertId, Hold, HoldId, OrderId, UserId
+from ...api import ConcertId, Hold, HoldId, OrderId, Seat, UserId
 from ...stores.seats import Seats
 
 __all__ = ["Lock"]
@@ -23,28 +23,41 @@ class Lock(Decision):
     seats: Seats
 
     @abstractmethod
-    async def hold(self, id: HoldId, user: UserId, concert: ConcertId, seats: Sequence[str], hold_s: float) -> Hold:
-        """Keep seats, sorted and each once, for somebody; refuse with `conflict` if one is held or sold."""
+    async def hold(
+        self, id: HoldId, user: UserId, concert: ConcertId, seats: Sequence[str], hold_s: float, tx: Session
+    ) -> Hold:
+        """Keep seats, sorted and each once, for somebody; refuse with `conflict` if one is held or sold.
+
+        An approach that keeps its locks elsewhere does it at once: if `tx` is rolled back, they lapse.
+        """
 
     async def held(self, id: HoldId) -> Hold | None:
         """Return a hold, whether it lasts or not."""
         return await self.seats.held(id)
 
+    async def shown(self, concert: ConcertId) -> list[Seat]:
+        """Return all seats of a concert as everybody may see them."""
+        return await self.seats.of(concert)
+
     @abstractmethod
     async def renew(self, hold: Hold, hold_s: float) -> Hold:
-        """Keep them longer; refuse with `conflict` if they may be somebody else's by now."""
+        """Keep them longer; refuse with `conflict` if they may be somebody else's by now, or are ordered."""
+
+    @abstractmethod
+    async def release(self, hold: Hold) -> None:
+        """Let go of seats that are held and not ordered."""
 
     @abstractmethod
     async def bind(self, hold: Hold, order: OrderId, hold_s: float, tx: Session) -> None:
         """Keep the seats of a hold for an order, for so long; refuse with `conflict` if they may be another's."""
 
-    @abstractmethod
-    async def free(self, hold: Hold, tx: Session | None = None) -> None:
-        """Let go of seats that are still held with this token, or were sold with it."""
-
-    @abstractmethod
     async def sell(self, hold: Hold, order: OrderId, tx: Session) -> bool:
         """Let the seats of a hold be sold to an order; say whether they are: False if they were another's by then."""
+        return await self.seats.sell(hold, order, tx)
+
+    async def free(self, hold: Hold, tx: Session | None = None) -> None:
+        """Let go of seats that are held for an order with this token, or were sold with it."""
+        await self.seats.free(hold, tx)
 
     async def adopt(self, previous: Any) -> None:
-        """Take over under load; tokens go on from those that the seats have seen."""
+        """Take over under load: what was ordered lies in the seats' rows, whoever held it before."""

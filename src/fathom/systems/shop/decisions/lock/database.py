@@ -13,17 +13,16 @@ from . import Lock
 class InDatabase(Lock):
     """Guarded updates in one transaction; the clock of the database says when a hold is over."""
 
-    async def hold(self, id: HoldId, user: UserId, concert: ConcertId, seats: Sequence[str], hold_s: float) -> Hold:
-        return await self.seats.hold(id, user, concert, seats, hold_s)
+    async def hold(
+        self, id: HoldId, user: UserId, concert: ConcertId, seats: Sequence[str], hold_s: float, tx: Session
+    ) -> Hold:
+        return await self.seats.hold(id, user, concert, seats, hold_s, tx)
 
     async def renew(self, hold: Hold, hold_s: float) -> Hold:
         return await self.seats.renew(hold, hold_s)
 
+    async def release(self, hold: Hold) -> None:
+        await self.seats.release(hold)
+
     async def bind(self, hold: Hold, order: OrderId, hold_s: float, tx: Session) -> None:
         await self.seats.bind(hold, order, hold_s, tx)
-
-    async def free(self, hold: Hold, tx: Session | None = None) -> None:
-        await self.seats.free(hold, tx)
-
-    async def sell(self, hold: Hold, order: OrderId, tx: Session) -> bool:
-        return await self.seats.sell(hold, order, tx)
