@@ -22,21 +22,25 @@ async def test_it_answers_as_the_model_does(world: World, approach: str):
     async with world.open({"stock": approach}) as shop:
         twins = Twins(ShopModel(world.clock), shop, world.stores, world.clock, seed=7)
         await twins.opens()
-        for _ in range(120):
+        for _ in range(90):
             await twins.step()
         await shop.settled()
-        for item in twins.items[1:]:
+        for item in twins.items:
             await twins.ask("level", item)
         for order in {order for _, order in twins.orders}:
             await twins.ask("history", twins.users[0], order)
         for after in range(0, 400, 100):
             await twins.ask("events", twins.users[0], after)
+        for verb in ("sales", "tallies"):
+            await twins.ask(verb, twins.users[0])
+        assert len({status for _, status in twins.seen}) > 3, "it was not about much"
 
 
-async def test_it_answers_through_a_door_as_the_model_does(world: World, tmp_path):
+async def test_it_answers_through_a_door_as_the_model_does(world: World):
+    path = world.engines.keeper.folder / "shop.sock"
     async with world.open() as shop:
-        path = str(tmp_path / "s")
-        async with Doorway(Shop, shop).open(path), Wire.open(path) as wire:
+        wire = Wire(f"unix:{path}", connections=4)
+        async with Doorway(Shop, shop).open(str(path)), wire.open():
             twins = Twins(ShopModel(world.clock), remote(Shop, wire), world.stores, world.clock, seed=8)
             await twins.opens()
             for _ in range(60):

@@ -24,7 +24,7 @@ PUBLIC = {
 }  # fmt: skip
 STAFF = {
     "add-item", "change-item", "receive", "add-concert", "all-orders", "ship", "deliver", "taken", "events", "sales",
-    "tallies", "replay", "add-picture", "jobs", "retry",
+    "tallies", "replay", "add-picture", "job", "jobs", "retry",
 }  # fmt: skip
 HOME = {"name": "Ann", "street": "Main Street 1", "city": "Kiel", "postcode": "24103", "country": "DE"}
 EURO = {"amount": 1250, "currency": "EUR"}
@@ -38,7 +38,7 @@ FITTING: dict[str, Any] = {
     "pay": {"method": "card-ok"},
     "add-concert": {"name": "Requiem", "price": EURO, "rows": 2, "seats": 3},
     "hold": {"seats": ["A1"]},
-    "add-picture": {"png": "UE5H"},
+    "add-picture": {"png": "iVBORw0KGgo="},
 }
 
 

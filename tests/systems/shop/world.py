@@ -39,7 +39,7 @@ EMPTY = """
         SELECT 'TRUNCATE ' || string_agg(quote_ident(relname), ', ') || ' RESTART IDENTITY' FROM pg_class
         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
             AND relname NOT IN ('migrations', 'transitions', 'stock_kept')
-    ); END $$
+    ); END $$; ALTER SEQUENCE seat_tokens RESTART
 """
 EUR = "EUR"
 HOME = Address(name="Ann", street="Main Street 1", city="Kiel", postcode="24103", country="DE")

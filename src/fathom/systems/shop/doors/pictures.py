@@ -30,6 +30,11 @@ def handlers(shop: Shop, under: str) -> list[Any]:
         headers = {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
         return Response(data, media_type="image/png", headers=headers)
 
+    @get(f"{under}/staff/jobs/{{id:str}}", operation_id="job", tags=["staff"])
+    async def job(viewer: Viewer, id: Id) -> Job:
+        """Return what became of a picture's job."""
+        return await shop.job(viewer, JobId(number(id)))
+
     @get(f"{under}/staff/jobs", operation_id="jobs", tags=["staff"])
     async def jobs(viewer: Viewer, kind: OnlyState = "dead", after: After = "", limit: Limit = 20) -> Jobs:
         """Return the pictures' jobs in a state; `dead` is the dead-letter queue."""
@@ -40,4 +45,4 @@ def handlers(shop: Shop, under: str) -> list[Any]:
         """Try a dead job again."""
         return await shop.retry(viewer, JobId(number(id)))
 
-    return [add, picture, jobs, retry]
+    return [add, picture, job, jobs, retry]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from .buying import CARD_DECLINED, Buying
+from .buying import CARD_DECLINED
+from .gallery import Gallery
 from .people import People
+from .reports import Reports
+from .seats import Seats
 
 __all__ = ["CARD_DECLINED", "ShopModel"]
 
 
-class ShopModel(Buying, People):
+class ShopModel(Seats, Reports, Gallery, People):
     """The shop."""
