@@ -1,0 +1,92 @@
+"""Events leave the database: two ways lose some and are caught, two lose none, and what is read of them adds up."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import pytest
+
+from fathom.history import History
+from fathom.systems.shop import laws
+from fathom.systems.shop.dives.delivery import Evening
+from fathom.systems.shop.stores.changes import Changes
+from tests.features import feature
+
+from .world import SHOP, World, basket
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("approach", ["outbox", "change-capture", "outbox-by-id", "dual-write"])
+@feature("SHOP-15", "SHOP-16", "SHOP-17")
+async def test_under_concurrent_commits_the_shipped_ways_lose_nothing_and_the_controls_are_caught(
+    world: World, approach: str
+) -> None:
+    question = SHOP.decision("delivery")
+    delivery = question.build(question.choice(approach), world.stores)
+    await delivery.begin()
+    evening = Evening(world.stores, delivery, Random(7), open_s=0.03)
+    await evening.passes()
+    await evening.look()
+    counted, history = evening.counted(), History(evening.ops)
+    broken = list(laws.no_event_is_lost(history))
+    if approach in ("outbox", "change-capture"):
+        assert (counted["lost"], counted["invented"], counted["disordered"]) == (0, 0, 0)
+        assert broken == []
+        assert list(laws.an_event_is_told_once_and_in_order(history)) == []
+    else:
+        assert counted["lost"] > 0
+        assert broken and "never tells of version" in broken[0].says
+        assert broken[0].ops
+    if approach == "change-capture":
+        assert counted["again"] > 0, "the relay was killed, and what it had read came once more"
+        await Changes(world.stores.truth).end()
+
+
+@pytest.mark.slow
+@feature("SHOP-17")
+async def test_an_orders_events_keep_their_order_although_the_earlier_transaction_changes_it_later(
+    world: World,
+) -> None:
+    async with world.open() as shop:
+        stores = world.stores
+        (item,) = await world.goods(shop, 3)
+        (user,) = await world.users(1)
+        order = await shop.checkout(user, basket((item.id, 1)))
+        async with stores.orders.changing() as early:
+            await early.execute("SELECT pg_current_xact_id()")  # its number is drawn first
+            async with stores.orders.changing() as late:
+                it = await stores.orders.of(order.id, late, lock=True)
+                assert it is not None
+                changed = await stores.orders.change(it, "payment-processing", late)
+                await stores.outbox.add([changed], late)
+            it = await stores.orders.of(order.id, early, lock=True)
+            assert it is not None
+            await stores.outbox.add([await stores.orders.change(it, "cancelled", early)], early)
+        await shop.settled()
+        events = await stores.outbox.log(0, 10)
+        assert [event.version for event in events if event.order == order.id] == [1, 2, 3]
+
+
+@pytest.mark.slow
+@feature("SHOP-16")
+async def test_a_live_switch_to_and_from_change_capture_loses_no_event(world: World) -> None:
+    async with world.open() as shop:
+        (item,) = await world.goods(shop, 60)
+        staff, *users = (await world.users(1, staff=True)) + (await world.users(30))
+        buying = [asyncio.create_task(shop.checkout(user, basket((item.id, 1)))) for user in users[:10]]
+        await world.switch("delivery", "change-capture")
+        buying += [asyncio.create_task(shop.checkout(user, basket((item.id, 1)))) for user in users[10:20]]
+        await asyncio.sleep(0)
+        await world.switch("delivery", "outbox")
+        buying += [asyncio.create_task(shop.checkout(user, basket((item.id, 1)))) for user in users[20:]]
+        placed = await asyncio.gather(*buying)
+        await shop.settled()
+        told = {event.order for event in await world.stores.outbox.log(0, 100)}
+        assert told == {order.id for order in placed}
+        [tally] = await shop.tallies(staff)
+        assert (tally.status, tally.orders) == ("pending", 30)
+    async with world.open():
+        assert not await world.stores.changes.there(), "a slot that nobody reads would keep the whole log"
