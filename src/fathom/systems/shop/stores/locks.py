@@ -86,6 +86,11 @@ class SeatLocks:
         until_ms = await self._redis.script(_RENEW)(keys, (hold.id, _ms(hold_s)))
         return None if until_ms is None else msgspec.structs.replace(hold, until_ms=int(until_ms))
 
+    async def mine(self, hold: Hold) -> bool:
+        """Whether all seats are locked by this hold, at this moment."""
+        found = await self._redis("MGET", *_seats(hold.concert, hold.seats))
+        return all(by is not None and int(by) == hold.id for by in found)
+
     async def free(self, hold: Hold) -> None:
         """Unlock those seats that this hold has locked."""
         await self._redis.script(_FREE)(_seats(hold.concert, hold.seats), (hold.id,))

@@ -11,6 +11,8 @@ from ...api import ConcertId, Hold, HoldId, OrderId, Seat, UserId
 from ...stores.locks import SeatLocks, new_hold
 from . import Lock
 
+_LOST = "no longer held for you"
+
 
 class RedisFenced(Lock):
     """Holds that lapse leave no row behind; what is ordered is in the seats' rows, under their tokens."""
@@ -39,9 +41,11 @@ class RedisFenced(Lock):
         return [Seat(seat.seat, "held", seat.token) if seat.seat in locked else seat for seat in seats]
 
     async def renew(self, hold: Hold, hold_s: float) -> Hold:
-        renewed = None if await self.seats.ordered(hold.id) else await self.locks.renew(hold, hold_s)
+        if await self.seats.ordered(hold.id):
+            raise Refusal("conflict", "these seats are being ordered already")
+        renewed = await self.locks.renew(hold, hold_s)
         if renewed is None:
-            raise Refusal("conflict", "these seats are no longer held for you")
+            raise Refusal("conflict", f"these seats are {_LOST}")
         return renewed
 
     async def release(self, hold: Hold) -> None:
@@ -49,10 +53,15 @@ class RedisFenced(Lock):
             await self.locks.free(hold)
 
     async def bind(self, hold: Hold, order: OrderId, hold_s: float, tx: Session) -> None:
-        if await self.locks.renew(hold, hold_s) is None:
-            raise Refusal("conflict", "these seats are no longer held for you")
+        await self._still(hold, hold_s)
         # Whatever happens from here on, however long it takes: the seats know better than the lock.
         await self.seats.claim(hold, order, hold_s, tx)
+
+    async def _still(self, hold: Hold, hold_s: float) -> None:
+        """Refuse a hold whose locks are another's; keep them for so long if they are its own."""
+        if await self.locks.renew(hold, hold_s) is None:
+            ordered = await self.seats.ordered(hold.id)
+            raise Refusal("conflict", f"these seats are {'being ordered already' if ordered else _LOST}")
 
     async def free(self, hold: Hold, tx: Session | None = None) -> None:
         await self.seats.free(hold, tx)

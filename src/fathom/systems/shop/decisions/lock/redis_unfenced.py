@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fathom.engines.database import Session
-from fathom.errors import Refusal
 
 from ... import laws
 from ...api import Hold, OrderId
@@ -16,12 +15,11 @@ class RedisUnfenced(RedisFenced):
     breaks = laws.no_seat_is_sold_twice
 
     async def bind(self, hold: Hold, order: OrderId, hold_s: float, tx: Session) -> None:
-        if await self.locks.renew(hold, hold_s) is None:
-            raise Refusal("conflict", "these seats are no longer held for you")
+        await self._still(hold, hold_s)
         await self.seats.note(hold, order, hold_s, tx)
 
     async def sell(self, hold: Hold, order: OrderId, tx: Session) -> bool:
-        if await self.locks.renew(hold, 60.0) is None:
+        if not await self.locks.mine(hold):
             return False
         await self.seats.overwrite(hold, order, tx)
         return True
