@@ -53,12 +53,20 @@ class Lives:
             parent.stdin.close()
             await parent.wait()
 
-    async def live(self, place: str = "", when: str = "after", occurrence: int = 1, *, record: bool = False) -> None:
-        """Begin a life that ends when so many times it was at a place; without one it ends when it is killed."""
+    async def live(self, place: str = "", when: str = "after", *, stands: bool = False, record: bool = False) -> None:
+        """Begin a life that ends when it is at a place, or `stands` still there; without one, when it is killed."""
         assert self._parent.stdin is not None
-        order = {"spec": self.spec, "rules": self._rules, "place": place, "when": when}
-        self._parent.stdin.write(json.dumps({**order, "occurrence": occurrence, "record": record}).encode() + b"\n")
+        order = {"spec": self.spec, "rules": self._rules, "place": place, "when": when, "stands": stands}
+        self._parent.stdin.write(json.dumps({**order, "record": record}).encode() + b"\n")
         self._pid = (await self._said())["pid"]
+
+    async def stood(self) -> None:
+        """Return once this life stands still at its place; `go_on` lets it."""
+        said = await self._said()
+        assert "stands" in said, said
+
+    def go_on(self) -> None:
+        os.kill(self._pid, signal.SIGCONT)
 
     async def ended(self) -> list[str]:
         """Return once this life is over: the places at which it was, if they were to be recorded."""
@@ -112,16 +120,17 @@ def _live(order: dict[str, Any], places: int) -> None:
     from fathom.systems.shop import service
     from fathom.web import serve
 
-    left = order["occurrence"]
+    left = 1
 
     async def struck(when: str, label: str) -> None:
         nonlocal left
         if order["record"]:
             os.write(places, f"{when} {label}\n".encode())
-        if when == order["when"] and label == order["place"]:
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if left and when == order["when"] and label == order["place"]:
+            left = 0
+            if order["stands"]:
+                print(json.dumps({"stands": os.getpid()}), flush=True)
+            os.kill(os.getpid(), signal.SIGSTOP if order["stands"] else signal.SIGKILL)
 
     service.Rules = functools.partial(service.Rules, **order["rules"])  # pyright: ignore[reportAttributeAccessIssue]
     spec = msgspec.convert(order["spec"], serve.Spec)

@@ -14,7 +14,7 @@ from fathom.systems.shop.stores.provider import ProviderClient
 
 __all__ = ["CHANGES", "label_of", "watching"]
 
-CHANGES = re.compile(r"(?i)(later:)?(insert|update|delete|with|commit|prepare|rollback prepared|POST )")
+CHANGES = re.compile(r"(?i)(insert|update|delete|with|commit|prepare|rollback prepared|POST )")
 _VALUES = re.compile(r"'shop:\d+:\w+:(\w+)'|'[^']*'|\b\d+\b")
 Struck = Callable[[str, str], Awaitable[None]]  # "before" or "after", and what
 

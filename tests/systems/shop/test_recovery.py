@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,8 +11,8 @@ import pytest
 from fathom.engines.wire import Wire
 from fathom.history import tried
 from fathom.systems.shop import laws
-from fathom.systems.shop.api import Shop, UserId
-from fathom.systems.shop.stores.provider import FLAKY, Behaviour
+from fathom.systems.shop.api import Shop
+from fathom.systems.shop.stores.provider import FLAKY, Behaviour, Provider
 from fathom.web.remote import remote
 from tests.features import feature
 
@@ -25,62 +25,99 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SOON = {"sweep_s": 0.05, "ask_again_s": 0.4, "back_s": 0.5}
 
 
-def _spec(world: World, folder: Path, chosen: dict[str, str]) -> dict[str, Any]:
-    stores = world.stores
-    return {
-        "system": str(SHOP.folder),
-        "package": SHOP.package,
-        "choices": {name: {"approach": approach} for name, approach in chosen.items()},
-        "engines": {name: getattr(stores, name).where for name in ("truth", "cache", "queue", "files", "bank")},
-        "socket": str(folder / "shop.sock"),
-    }
+class Story:
+    """Buyers at a service that is killed at each step, or whose engines are; and what is true when all is over."""
+
+    def __init__(self, world: World, bank: Any, transaction: str, units: int, buyers: int, seed: int = 11) -> None:
+        self.world, self.bank, self.units, self.seed = world, bank, units, seed
+        self.spec = {
+            "system": str(SHOP.folder),
+            "package": SHOP.package,
+            "choices": {"transaction": {"approach": transaction}},
+            "engines": {name: getattr(world.stores, name).where for name in ("truth", "cache", "queue", "files")},
+            "socket": str(world.engines.keeper.folder / "shop.sock"),
+        }
+        self.spec["engines"]["bank"] = bank.where
+        self.count = buyers
+        self.struck = 0
+
+    async def told(self, strikes: Callable[[Story, list[str]], Awaitable[None]]) -> None:
+        """Have the first one buy, which shows the steps; then strike at them while the others buy; and judge it."""
+        async with self.world.open() as shop:  # for what there is to be sold
+            (item,) = await self.world.goods(shop, self.units)
+        staff, first, *self.users = (await self.world.users(1, staff=True)) + (await self.world.users(self.count))
+        wire = Wire(f"unix:{self.spec['socket']}", connections=8, deadline_s=5.0)
+        async with Lives.open(self.spec, SOON) as self.lives:
+            await self.lives.live(record=True)
+            async with wire.open():
+                self.client = remote(Shop, wire)
+                self.buyers = Buyers(item.id, staff, [first], units=self.units, seed=self.seed)
+                await self.buyers.buy(self.client)
+                self.lives.kill()
+                places = [place.partition(" ") for place in await self.lives.ended()]
+                steps = [step for when, _, step in places if when == "after" and CHANGES.match(step)]
+                await self.bank.client.behave(Behaviour(rates=FLAKY, seed=self.seed, late_s=0.3, swapped_s=0.1))
+                self.coming, self.buying = iter(self.users), set[asyncio.Task[None]]()
+                await strikes(self, list(dict.fromkeys(steps)))
+                await self.lives.live()
+                await asyncio.gather(*self.buying, *(self.buyers.one(self.client, user) for user in self.coming))
+                await wire.wait_up(20.0)
+                await self.bank.client.let_pass()
+                await self.client.settled()
+                await self.buyers.look(self.client)
+                level = await self.client.level(item.id)
+        history = self.buyers.history()
+        assert judged(history) == []
+        assert tried(laws.money_equals_the_orders, history) >= self.units
+        answers = list(self.buyers.answers.values())
+        assert len(answers) == self.count
+        assert (answers.count("confirmed"), level.sold, level.held) == (self.units, self.units, 0)
+
+    async def until(self, happens: asyncio.Task[Any], *, most: int = 1) -> None:
+        """Let people come and buy until something happens, so many at once."""
+        while not happens.done():
+            if len(self.buying) < most and (user := next(self.coming, None)) is not None:
+                self.buying.add(asyncio.create_task(self.buyers.one(self.client, user)))
+            assert self.buying, f"everybody has bought, and it did not happen after {self.struck} strokes"
+            await asyncio.wait({*self.buying, happens}, return_when=asyncio.FIRST_COMPLETED)
+            self.buying = {task for task in self.buying if not task.done()}
+        self.struck += 1
+
+
+async def _die_at_each(story: Story, steps: list[str]) -> None:
+    """Have the service killed after each change in turn."""
+    for step in steps:
+        await story.lives.live(step)
+        await story.until(asyncio.create_task(story.lives.ended()))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("transaction", ["saga", "two-phase", "one-database"])
+@pytest.mark.parametrize(("transaction", "steps"), [("saga", 12), ("two-phase", 12), ("one-database", 8)])
 @feature("SHOP-18", "SHOP-19", "SHOP-21", "SHOP-22")
 async def test_killed_after_each_change_in_turn_it_sells_each_unit_once_and_answers_everybody(
-    world: World, transaction: str
+    world: World, transaction: str, steps: int
 ) -> None:
-    async with world.open() as shop:  # for what there is to be sold
-        (item,) = await world.goods(shop, 20)
-    staff, first, *users = (await world.users(1, staff=True)) + (await world.users(60))
-    spec = _spec(world, world.engines.keeper.folder, {"transaction": transaction})
-    async with Lives.open(spec, SOON) as lives:
-        await lives.live(record=True)
-        wire = Wire(f"unix:{spec['socket']}", connections=8, deadline_s=5.0)
-        async with wire.open():
-            client = remote(Shop, wire)
-            buyers = Buyers(item.id, staff, [first], units=20)
-            await buyers.buy(client)
-            lives.kill()
-            places = dict.fromkeys(label for label in await lives.ended() if CHANGES.match(label.partition(" ")[2]))
-            steps = [label.partition(" ")[2] for label in places if label.startswith("after")]
-            assert len(steps) >= {"saga": 12, "two-phase": 12, "one-database": 8}[transaction]
-            await world.stores.bank.client.behave(Behaviour(rates=FLAKY, seed=11, late_s=0.3, swapped_s=0.1))
-            await _die_at_each(lives, buyers, client, steps, users)
-            await wire.wait_up(20.0)
-            await world.stores.bank.client.let_pass()
-            await client.settled()
-            await buyers.look(client)
-            level = await client.level(item.id)
-    history = buyers.history()
-    assert judged(history) == []
-    assert tried(laws.money_equals_the_orders, history) >= 20
-    answers = list(buyers.answers.values())
-    assert len(answers) == len(users) + 1
-    assert (answers.count("confirmed"), level.sold, level.held) == (20, 20, 0)
+    story = Story(world, world.stores.bank, transaction, units=28, buyers=44)
+    await story.told(_die_at_each)
+    assert story.struck >= steps
 
 
-async def _die_at_each(lives: Lives, buyers: Buyers, client: Any, steps: list[str], users: list[UserId]) -> None:
-    """Have the service killed at one step after another, each by buyers who come one by one until one gets there."""
-    coming, buying = iter(users), set[asyncio.Task[None]]()
-    for step in steps:
-        await lives.live(step)
-        ending = asyncio.create_task(lives.ended())
-        while not ending.done():
-            buying.add(asyncio.create_task(buyers.one(client, next(coming))))
-            await asyncio.wait({*buying, ending}, return_when=asyncio.FIRST_COMPLETED)
-            buying = {task for task in buying if not task.done()}
-    await lives.live()
-    await asyncio.gather(*buying, *(buyers.one(client, user) for user in coming))
+@pytest.mark.slow
+@feature("SHOP-19", "SHOP-22")
+async def test_an_engine_that_is_killed_in_the_middle_of_a_saga_leaves_nothing_half_done(world: World) -> None:
+    async def strikes(story: Story, steps: list[str]) -> None:
+        charge = next(step for step in steps if step.startswith("POST"))
+        middle = [*[step for step in steps if step.startswith("UPDATE sagas")][:1], "COMMIT"]
+        for engine, step in [(bank, charge), *((world.engines.truth, step) for step in middle)]:
+            await story.lives.live(step, stands=True)
+            await story.until(asyncio.create_task(story.lives.stood()))
+            await engine.kill()
+            story.lives.go_on()
+            await engine.restart()
+            story.lives.kill()
+            await story.lives.ended()
+
+    async with Provider.start(world.engines.keeper) as bank, bank.connected():
+        story = Story(world, bank, "saga", units=12, buyers=30)
+        await story.told(strikes)
+    assert story.struck == 3
