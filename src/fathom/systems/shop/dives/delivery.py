@@ -2,7 +2,7 @@
 
 Eight writers change orders, each in a transaction that stays open for a while after the event was written: some not at
 all, some for as long as is swept. One in twenty is killed between its commit and whatever it meant to do then, and one
-in ten gives up and rolls back. The relay reads along, and one in three times it is killed before it could write down how
+in ten gives up and rolls back. The relay reads along, and every third time it is killed before it could write down how
 far it came. Counted are the events of committed changes that are not in the log in the end, and what it cost.
 """
 
@@ -19,12 +19,13 @@ from fathom.engines.ledger import charging, work
 from fathom.history import History, Op
 from fathom.lab.dive import Dive, sweep
 
-from ..api import NOWHERE, Money, Order, OrderId, UserId
+from ..api import NOWHERE, ItemId, Line, Money, Order, OrderId, UserId
 from ..decisions.delivery import Delivery
 
 WRITERS, ORDERS = 8, 120  # each order is placed, and then confirmed
 KILLED, GIVES_UP, FORGETS = 0.05, 0.1, 0.33
-FREE = Money(0, "EUR")
+PRICE = Money(100, "EUR")
+LINE = Line(item=ItemId(1), name="thing", quantity=1, price=PRICE)
 PAGE = 100
 
 
@@ -106,7 +107,7 @@ class Evening:
     async def _write(self, orders: Any) -> None:
         for number in orders:
             id, user = OrderId(self._id + number * 4096), UserId(1)
-            order = Order(id=id, user=user, status="pending", lines=[], total=FREE, address=NOWHERE)
+            order = Order(id=id, user=user, status="pending", lines=[LINE], total=PRICE, address=NOWHERE)
             for status in ("pending", "confirmed"):
                 changed = msgspec.structs.replace(order, status=status, version=1 + (status == "confirmed"))
                 if not await self._change(changed):
@@ -136,6 +137,7 @@ class Evening:
 
     async def look(self) -> None:
         """Read the whole log, and say what was committed."""
+        self._note("given", [], {"orders": {"1": ORDERS}})
         for order in self.committed:
             self._note("order", [order.user, order.id], order)
         after = 0
