@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from fathom.engines.database import Session
 from fathom.engines.ledger import charging, work
 from fathom.errors import Refusal
 from fathom.history import History, Op
@@ -177,14 +178,14 @@ class _Held(Seats):
         super().__init__(truth)
         self._evening = evening
 
-    async def claim(self, hold: Hold, *given: Any) -> None:
+    async def claim(self, hold: Hold, order: OrderId, hold_s: float, tx: Session) -> None:
         await self._evening.pause(hold)
-        await super().claim(hold, *given)
+        await super().claim(hold, order, hold_s, tx)
 
-    async def overwrite(self, hold: Hold, *given: Any) -> None:
+    async def overwrite(self, hold: Hold, order: OrderId, tx: Session) -> None:
         await self._evening.pause(hold)
-        await super().overwrite(hold, *given)
+        await super().overwrite(hold, order, tx)
 
-    async def sell(self, hold: Hold, *given: Any) -> bool:
+    async def sell(self, hold: Hold, order: OrderId, tx: Session) -> bool:
         await self._evening.pause(hold)
-        return await super().sell(hold, *given)
+        return await super().sell(hold, order, tx)

@@ -7,6 +7,7 @@ may begin with `call="given"`, whose answer tells what was there before it: `{"s
 
 from __future__ import annotations
 
+from .cache import no_change_of_an_item_is_lost, no_item_is_shown_older_than_promised
 from .events import (
     an_event_is_told_once_and_in_order,
     no_event_comes_to_light_behind_a_reader,
@@ -30,8 +31,10 @@ __all__ = [
     "an_order_costs_what_it_cost",
     "an_order_goes_only_allowed_ways",
     "money_equals_the_orders",
+    "no_change_of_an_item_is_lost",
     "no_event_comes_to_light_behind_a_reader",
     "no_event_is_lost",
+    "no_item_is_shown_older_than_promised",
     "no_order_is_left_half_done",
     "no_picture_is_lost",
     "no_seat_is_held_twice",

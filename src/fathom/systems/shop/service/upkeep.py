@@ -126,6 +126,7 @@ class Upkeep(Payments, Log):
                 await self._recover()
                 await self._sweep()
                 await self._relay()
+                await self._choices.cache.flush()
                 if not await self._left():
                     return
             except (EngineError, Refusal, TimeoutError) as failure:

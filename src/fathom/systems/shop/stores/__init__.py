@@ -15,6 +15,7 @@ from .attempts import Attempts
 from .carts import Carts
 from .catalogue import Catalogue
 from .changes import Changes
+from .copies import Copies
 from .jobs import JobRows
 from .keys import Keys
 from .locks import SeatLocks
@@ -109,6 +110,10 @@ class Stores:
     @cached_property
     def jobs(self) -> JobRows:
         return JobRows(self.truth)
+
+    @cached_property
+    def copies(self) -> Copies:
+        return Copies(self.cache)
 
     @cached_property
     def locks(self) -> SeatLocks:

@@ -19,7 +19,7 @@ __all__ = ["Catalogue"]
 _COLUMNS = "id, name, description, category, price, currency, version, pictures"
 _CHANGE = """
     UPDATE items SET name = $3, description = $4, category = $5, price = $6, currency = $7, pictures = $8,
-        version = version + 1
+        version = version + $9
     WHERE id = $1 AND version = $2
 """
 _SEARCH = f"""
@@ -69,12 +69,12 @@ class Catalogue:
         )  # fmt: skip
         await tx.execute("INSERT INTO stock (item) VALUES ($1)", item.id)
 
-    async def change(self, item: Item, version: int) -> bool:
-        """Let an item be this, one version on, if it is at `version`; say whether it was."""
+    async def change(self, item: Item, version: int, by: int = 1) -> bool:
+        """Let an item be this, so many versions on, if it is at `version`; say whether it was."""
         return await self._db.execute(
             _CHANGE,
             item.id, version, item.name, item.description, item.category, item.price.amount, item.price.currency,
-            item.pictures,
+            item.pictures, by,
         ) == 1  # fmt: skip
 
     async def last_id(self) -> int:

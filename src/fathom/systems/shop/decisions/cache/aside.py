@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from fathom.engines.engine import EngineError
+
 from ...api import Item, ItemId
 from . import Cache
 
 
 class Aside(Cache):
-    """Copies by item."""
+    """As most guides have it. Who reads before a change and leaves the copy after it leaves an old one."""
 
     async def read(self, item: ItemId) -> Item | None:
-        return await self.catalogue.item(item)
+        if (copy := await self._copied(item)) is not None:
+            return copy
+        found = await self._at_the_truth(item)
+        if found is not None:
+            with suppress(EngineError):
+                await self.copies.keep(found, self._life_s())
+        return found
 
     async def write(self, item: Item, version: int) -> bool:
-        return await self.catalogue.change(item, version)
+        changed = await self.catalogue.change(item, version)
+        if changed:
+            with suppress(EngineError):  # then the copy stays for as long as it lives
+                await self.copies.drop(item.id)
+        return changed

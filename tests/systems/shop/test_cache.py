@@ -1,0 +1,142 @@
+"""The catalogue's cache: no old item where none is promised, one reader for a crowd, and nothing lost with Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fathom.engines.engine import EngineDown
+from fathom.errors import Refusal
+from fathom.history import History, Law, Op, laws_of
+from fathom.systems.shop import laws
+from fathom.systems.shop.api import Money, NewItem
+from fathom.systems.shop.dives import cache as dive
+from tests.features import feature
+
+from .world import EUR, SHOP, World
+
+CACHES = list(SHOP.decision("cache").approaches)
+
+
+def changed(amount: int) -> NewItem:
+    return NewItem(name="thing 1", price=Money(amount, EUR), category="things")
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("cache", CACHES)
+@feature("SHOP-12", "SHOP-13")
+async def test_an_item_is_read_from_its_copy_and_anew_when_it_was_changed(world: World, cache: str):
+    async with world.open({"cache": cache}) as shop:
+        (item,) = await world.goods(shop, 5)
+        (keeper,) = await world.users(1, staff=True)
+        assert await shop.item(item.id) == item
+        asked = world.choices.cache.catalogue = dive._HeldUp(world.stores.truth, Random(7))
+        assert await shop.item(item.id) == item and asked.asked == 0, "the second time from its copy"
+        for version, amount in ((1, 99), (2, 98)):
+            after = await shop.change_item(keeper, item.id, version, changed(amount))
+            assert after.version == version + 1 and await shop.item(item.id) == after
+        with pytest.raises(Refusal, match="not at version 1"):
+            await shop.change_item(keeper, item.id, 1, changed(97))
+        with pytest.raises(Refusal, match="no such item"):
+            await shop.item(item.id + 1)  # pyright: ignore[reportArgumentType]
+        if cache != "behind":  # where what was not carried over yet would be lost
+            await world.stores.cache.client("FLUSHALL")
+            assert (await shop.item(item.id)).price.amount == 98
+            assert 0 < await world.stores.cache.client("PTTL", f"item:{item.id}") <= 330_000
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("cache", CACHES)
+async def test_without_redis_items_are_read_from_the_truth(world: World, cache: str, monkeypatch: pytest.MonkeyPatch):
+    async with world.open({"cache": cache}) as shop:
+        (item,) = await world.goods(shop, 5)
+        (keeper,) = await world.users(1, staff=True)
+        if cache == "behind":
+            return  # a control, which has no truth of its own to change
+        after = await shop.change_item(keeper, item.id, 1, changed(99))
+
+        async def down(*command: Any, **how: Any) -> Any:
+            raise EngineDown("Redis cannot be reached", why="this test says so", fix="let it")
+
+        class Away:
+            many = __call__ = staticmethod(down)
+            script = staticmethod(lambda source: down)
+
+        monkeypatch.setattr(type(world.stores.copies), "_redis", Away())
+        assert await shop.item(item.id) == after
+        assert await asyncio.gather(*(shop.item(item.id) for _ in range(50))) == [after] * 50
+        if cache == "lease":  # others may reach a copy that we cannot take away
+            with pytest.raises(Refusal, match="cannot be reached"):
+                await shop.change_item(keeper, item.id, 2, changed(98))
+        else:
+            assert (await shop.change_item(keeper, item.id, 2, changed(98))).price.amount == 98
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_whoever_dies_while_changing_an_item_leaves_no_old_copy(world: World):
+    async with world.open() as shop:
+        (item,) = await world.goods(shop, 5)
+        await shop.item(item.id)
+        copies, catalogue = world.stores.copies, world.stores.catalogue
+        await copies.mark(item.id, 30.0)
+        assert (await shop.item(item.id)).version == 1
+        assert await copies.get(item.id) is None, "what is changing is not copied"
+        assert await catalogue.change(item, 1)  # and here they die
+        assert (await shop.item(item.id)).version == 2
+        lease = (await copies.look(item.id, 5.0)).lease
+        assert lease == "", "nobody may make one until the mark is over"
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_reader_who_was_slow_cannot_leave_what_was_read_before_a_change(world: World):
+    async with world.open() as shop:
+        (item,) = await world.goods(shop, 5)
+        (keeper,) = await world.users(1, staff=True)
+        copies = world.stores.copies
+        lease = (await copies.look(item.id, 30.0)).lease
+        assert lease and (await copies.look(item.id, 30.0)).lease == "", "it is lent to one"
+        after = await shop.change_item(keeper, item.id, 1, changed(99))
+        assert not await copies.fill(item, lease, 60.0), "it was taken away"
+        assert await shop.item(item.id) == after
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("cache", CACHES)
+@feature("SHOP-14")
+async def test_under_changes_a_crowd_and_a_wiped_redis_each_way_keeps_what_it_promises(world: World, cache: str):
+    question = SHOP.decision("cache")
+    async with world.open():
+        approach: Any = question.build(question.choice(cache), world.stores)
+        it = dive.Copied()
+        await it.prepare(world.stores, approach, [200])
+        counted, history = await it.trial(approach, SimpleNamespace(changes=200, dice=Random(7)))
+    print(cache, counted)
+    broken = {law for law, check in laws_of(laws).items() if list(check(history))}
+    assert broken == ({"no_change_of_an_item_is_lost"} if cache == "behind" else set())
+    if cache in ("lease", "versions"):
+        assert counted["old"] == 0 and counted["crowd_reads"] <= 2
+    elif cache == "aside":
+        assert counted["old"] > 0 and counted["crowd_reads"] > 50
+
+
+def op(index: int, call: str, asked: list[Any], answer: Any, *, final: bool = False) -> Op:
+    return Op(index=index, caller="test", call=call, asked=asked, answer=answer, start_s=index, end_s=index + 0.5,
+              final=final)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("law", "seen"),
+    [
+        (laws.no_item_is_shown_older_than_promised, ("item", {"id": 5, "version": 1})),
+        (laws.no_change_of_an_item_is_lost, ("items", {"items": [{"id": 5, "version": 1}]})),
+    ],
+)
+def test_a_law_of_the_catalogue_tells_when_it_is_broken(law: Law, seen: tuple[str, Any]):
+    ops = [op(0, "given", [], {"late_s": 0.2}), op(1, "change_item", [1, 5, 1, {}], {"id": 5, "version": 2})]
+    ops.append(op(2, seen[0], [5], seen[1], final=True))
+    assert [broken.law for broken in law(History(ops))] == [law.__name__]
