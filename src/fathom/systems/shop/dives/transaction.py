@@ -14,11 +14,12 @@ from fathom.design import ms
 from fathom.lab.dive import Dive, Load, Outage, op, sweep
 
 from .. import laws
-from ..api import NOWHERE, PAGE_MAX, Basket, Item, ItemId, Money, Order, Orders, Shop, User, UserId, Wanted
+from ..api import PAGE_MAX, Address, Basket, Item, ItemId, Money, Order, Orders, Shop, User, UserId, Wanted
 from ..decisions.transaction import Transaction
 
 BUYERS, UNITS = 60, 1_000_000
 MARGIN = 4_096
+HOME = Address(name="Ann", street="Main Street 1", city="Kiel", postcode="24103", country="DE")
 
 
 class Buying(Dive[Shop]):
@@ -52,7 +53,7 @@ class Buying(Dive[Shop]):
         user = turn.dice.choice(self.buyers[turn.goods])
         item = turn.dice.choice(self.items[turn.goods])
         key = f"{turn.index}-{turn.dice.getrandbits(40)}"
-        order = await shop.checkout(user, Basket(lines=[Wanted(item, 1)], address=NOWHERE), key)
+        order = await shop.checkout(user, Basket(lines=[Wanted(item, 1)], address=HOME), key)
         return await shop.pay(user, order.id, "card", key)
 
     @op(reads=True)
@@ -77,9 +78,9 @@ class Buying(Dive[Shop]):
     watch = buy.p50, buy.p90, buy.cpu_s, buy.statements
     goals = (buy.p90 < ms(150),)
     faults = (
-        Outage("service", from_s=1.0, until_s=1.5),
-        Outage("truth", from_s=1.0, until_s=1.5),
-        Outage("bank", from_s=1.0, until_s=1.5),
+        Outage("service", from_s=1.0, until_s=2.0),
+        Outage("truth", from_s=1.0, until_s=2.0),
+        Outage("bank", from_s=1.0, until_s=2.0),
     )
     keeps = laws.money_equals_the_orders
 

@@ -42,9 +42,11 @@ FLAKY = {
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often what goes wrong (0 to 1), drawn from `seed`; `next` befall the next charges, one each, whatever is
-    drawn. `late_s` is how long late and slow answers take, `swapped_s` how long a callback lets others pass, `again`
-    how often one comes that comes several times."""
+    """How often what goes wrong (0 to 1), drawn from `seed`.
+
+    `next` befall the next charges, one each, whatever is drawn (`lost+day`: both). `late_s` is how long late and slow
+    answers take, `swapped_s` how long a callback lets others pass, `again` how often one comes that comes several times.
+    """
 
     rates: dict[str, float] = {}
     seed: int = 0
@@ -56,7 +58,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def check(self) -> None:
         """Raise FathomError where it names what there is not."""
-        for name in [*self.rates, *self.next]:
+        for name in [*self.rates, *(word for words in self.next for word in words.split("+"))]:
             if name not in ANSWERS and name not in CALLBACKS:
                 raise FathomError(
                     f"a provider cannot be told to do '{name}'",
@@ -102,17 +104,18 @@ class Faults:
         self._attempts[key] += 1
         dice = random.Random(f"{is_.seed}/{key}/{self._attempts[key]}")
         drawn = dice.random()
-        next_one = self._next.popleft() if told and self._next else None
-        answer = next_one if next_one in ANSWERS else None
-        if next_one is None:
+        next_ones = set(self._next.popleft().split("+")) if told and self._next else None
+        answer: str | None = None
+        if next_ones is None:
             for name in ANSWERS:
                 drawn -= is_.rates.get(name, 0.0)
                 if drawn < 0:
                     answer = name
                     break
         befalls = {name for name in CALLBACKS if dice.random() < is_.rates.get(name, 0.0)}
-        if next_one is not None:
-            befalls = {next_one} & CALLBACKS.keys()
+        if next_ones is not None:
+            answer = next(iter(next_ones & ANSWERS.keys()), None)
+            befalls = next_ones & CALLBACKS.keys()
         held_s = is_.day_s if "day" in befalls else is_.swapped_s if "swapped" in befalls else 0.0
         return Fate(answer, "early" in befalls, is_.again if "again" in befalls else 1, held_s)
 
