@@ -45,7 +45,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """How often what goes wrong (0 to 1), drawn from `seed`.
 
     `next` befall the next charges, one each, whatever is drawn (`lost+day`: both). `late_s` is how long late and slow
-    answers take, `swapped_s` how long a callback lets others pass, `again` how often one comes that comes several times.
+    answers take, `swapped_s` how long a callback lets others pass, `again` how many there are of one that comes again.
     """
 
     rates: dict[str, float] = {}
