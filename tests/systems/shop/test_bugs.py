@@ -18,6 +18,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 BUGS = sorted(file.stem for file in (Path(__file__).parent / "bugs").glob("[!_]*.py"))
 MINE = {
     "an_order_costs_what_it_cost", "an_order_goes_only_allowed_ways", "nothing_is_sold_twice",
+    "money_equals_the_orders", "no_order_is_left_half_done", "what_a_buyer_was_told_stays_true",
+    "an_event_is_told_once_and_in_order", "no_event_comes_to_light_behind_a_reader",
+    "nothing_is_told_that_did_not_happen", "read_models_are_the_fold_of_the_log",
     "one_key_has_one_answer", "one_key_has_one_effect", "stock_equals_the_orders", "stock_never_goes_below_nothing",
 }  # fmt: skip
 

@@ -102,6 +102,17 @@ async def test_killed_after_each_change_in_turn_it_sells_each_unit_once_and_answ
     assert story.struck >= steps
 
 
+async def _without(engine: Any, story: Story, step: str) -> None:
+    """Have an engine killed when the service is at a step, and both start again."""
+    await story.lives.live(step, stands=True)
+    await story.until(asyncio.create_task(story.lives.stood()))
+    await engine.kill()
+    story.lives.go_on()
+    await engine.restart()
+    story.lives.kill()
+    await story.lives.ended()
+
+
 @pytest.mark.slow
 @feature("SHOP-19", "SHOP-22")
 async def test_an_engine_that_is_killed_in_the_middle_of_a_saga_leaves_nothing_half_done(world: World) -> None:
@@ -109,15 +120,30 @@ async def test_an_engine_that_is_killed_in_the_middle_of_a_saga_leaves_nothing_h
         charge = next(step for step in steps if step.startswith("POST"))
         middle = [*[step for step in steps if step.startswith("UPDATE sagas")][:1], "COMMIT"]
         for engine, step in [(bank, charge), *((world.engines.truth, step) for step in middle)]:
-            await story.lives.live(step, stands=True)
-            await story.until(asyncio.create_task(story.lives.stood()))
-            await engine.kill()
-            story.lives.go_on()
-            await engine.restart()
-            story.lives.kill()
-            await story.lives.ended()
+            await _without(engine, story, step)
 
     async with Provider.start(world.engines.keeper) as bank, bank.connected():
         story = Story(world, bank, "saga", units=12, buyers=30)
         await story.told(strikes)
     assert story.struck == 3
+
+
+@pytest.mark.outside
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("struck", ["service", "truth", "bank"])
+@pytest.mark.parametrize("transaction", ["one-database", "saga", "two-phase"])
+async def test_500_buyers_want_100_units_while_one_thing_is_killed_at_each_step_in_turn(
+    world: World, transaction: str, struck: str
+) -> None:
+    async def strikes(story: Story, steps: list[str]) -> None:
+        for step in steps:
+            if struck == "service":
+                await story.lives.live(step)
+                await story.until(asyncio.create_task(story.lives.ended()))
+            else:
+                await _without(bank if struck == "bank" else world.engines.truth, story, step)
+
+    async with Provider.start(world.engines.keeper) as bank, bank.connected():
+        story = Story(world, bank, transaction, units=100, buyers=500)
+        await story.told(strikes)
+    assert story.struck >= 8
