@@ -9,6 +9,7 @@ from fathom.web.limits import Limits, Rate
 
 from ..api import PICTURE_BYTES_MAX, Shop, UserId
 from . import accounts, goods, orders, pictures, seats, staff
+from .page import Storefront
 
 if TYPE_CHECKING:
     from fathom.web.serve import Settings
@@ -19,7 +20,7 @@ UNDER = "/api/v1"
 LIMITS = Limits(
     body_bytes_max=PICTURE_BYTES_MAX * 4 // 3 + 4_096,
     operations={
-        "login": Rate(per_s=1, burst=30),  # a password costs 20 ms of a core and is worth guessing
+        ("login", "page POST enter"): Rate(per_s=1, burst=30),  # a password costs 20 ms of a core and is worth guessing
         "join": Rate(per_s=1, burst=30),  # leaves a row for whoever asks
     },
 )
@@ -38,6 +39,7 @@ def app(service: Shop, choices: Any = None, settings: Settings | None = None, *,
         gate=gate,
         limits=limits,
         metrics=settings.metrics if settings else None,
+        dialect=Storefront(service),
         ready=settings.stores.ready if settings else None,
         says="A catalogue, a stock that is never sold twice, orders, payments and seats.",
     )
