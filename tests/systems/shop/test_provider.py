@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
+import sys
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,10 +15,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from fathom.engines.engine import EngineDown, EngineError, EngineUnknown
 from fathom.engines.keeper import Keeper
 from fathom.errors import FathomError, Refusal
+from fathom.systems.shop.commands import app
 from fathom.systems.shop.stores.provider import (
     CARD_DECLINED,
     FLAKY,
@@ -244,3 +250,21 @@ async def _until_killed(engine: Any, client: ProviderClient) -> set[str]:
     await engine.kill()
     await working
     return said
+
+
+@pytest.mark.slow
+async def test_anybody_can_run_it_alone_and_is_told_how(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "fathom", "shop", "provider", str(tmp_path), "--fault", "declined", "--json"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
+    assert process.stdout is not None
+    try:
+        facts = json.loads(await process.stdout.readline())
+        async with ProviderClient.open(facts["url"], connections=1) as client:
+            assert (await client.charge("one", TEN)).status == "declined"
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+    help_of = CliRunner().invoke(app, ["provider", str(tmp_path), "--fault", "help"])
+    assert "lost" in help_of.output and "it charges and never answers" in help_of.output
+    wrong = CliRunner().invoke(app, ["provider", str(tmp_path), "--fault", "lots"])
+    assert "cannot be told to do 'lots'" in str(wrong.exception)

@@ -44,6 +44,7 @@ def provider(
         return
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="fathom shop provider: %(message)s")
     behaviour = Behaviour(rates=dict(read_rates(faults)), seed=seed, late_s=late_s)
+    behaviour.check()
 
     def say(facts: dict[str, Any]) -> None:
         if as_json:

@@ -138,9 +138,9 @@ class Seats:
         concerts = [concert_of(row) for row in rows[:limit]]
         return Concerts(concerts=concerts, after=str(concerts[-1].id) if len(rows) > limit else "")
 
-    async def held(self, id: HoldId) -> Hold | None:
+    async def held(self, id: HoldId, tx: Session | None = None) -> Hold | None:
         """Return a hold, whether it lasts or not."""
-        row = await self._db.fetchrow(f"SELECT *, {_MS} FROM holds WHERE id = $1", id)
+        row = await (tx or self._db).fetchrow(f"SELECT *, {_MS} FROM holds WHERE id = $1", id)
         return None if row is None else hold_of(row)
 
     async def renew(self, hold: Hold, hold_s: float) -> Hold:

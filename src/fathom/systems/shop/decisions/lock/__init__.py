@@ -31,9 +31,9 @@ class Lock(Decision):
         An approach that keeps its locks elsewhere does it at once: if `tx` is rolled back, they lapse.
         """
 
-    async def held(self, id: HoldId) -> Hold | None:
-        """Return a hold, whether it lasts or not."""
-        return await self.seats.held(id)
+    async def held(self, id: HoldId, tx: Session | None = None) -> Hold | None:
+        """Return a hold, whether it lasts or not. Who has a connection reads it there: there may be no other free."""
+        return await self.seats.held(id, tx)
 
     async def shown(self, concert: ConcertId) -> list[Seat]:
         """Return all seats of a concert as everybody may see them."""

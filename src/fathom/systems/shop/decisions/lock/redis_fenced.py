@@ -32,8 +32,8 @@ class RedisFenced(Lock):
         self._highest = max(self._highest, hold.token)
         return hold
 
-    async def held(self, id: HoldId) -> Hold | None:
-        return await self.locks.held(id) or await self.seats.held(id)
+    async def held(self, id: HoldId, tx: Session | None = None) -> Hold | None:
+        return await self.locks.held(id) or await self.seats.held(id, tx)
 
     async def shown(self, concert: ConcertId) -> list[Seat]:
         seats = await self.seats.of(concert)

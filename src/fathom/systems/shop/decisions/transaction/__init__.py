@@ -133,18 +133,18 @@ class Transaction(Decision):
                 await self.attempts.change(attempt.reference, "refunding", tx)
         return await self.orders.change(it, "cancelled", tx, because=because)
 
-    async def _hold_of(self, parts: Parts, it: Order) -> Hold | None:
+    async def _hold_of(self, parts: Parts, it: Order, tx: Session) -> Hold | None:
         """Return the hold of the seats that an order is for."""
-        return await parts.lock.held(it.hold) if it.hold else None
+        return await parts.lock.held(it.hold, tx) if it.hold else None
 
     async def _sell(self, parts: Parts, it: Order, tx: Session) -> bool:
         """Sell what is set aside for an order; False: that was over."""
-        hold = await self._hold_of(parts, it)
+        hold = await self._hold_of(parts, it, tx)
         return await (parts.lock.sell(hold, it.id, tx) if hold else parts.stock.sell(it.id, tx))
 
     async def _release(self, parts: Parts, it: Order, tx: Session) -> None:
         """Let go of what an order has."""
-        hold = await self._hold_of(parts, it)
+        hold = await self._hold_of(parts, it, tx)
         if hold is not None:
             await parts.lock.free(hold, tx)
         else:
