@@ -11,7 +11,7 @@ from tests.features import feature
 
 from .world import EUR, World, basket
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 
 @feature("SHOP-04")
