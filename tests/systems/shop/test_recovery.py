@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from fathom.engines.engine import EngineDown
 from fathom.engines.wire import Wire
+from fathom.errors import Refusal
 from fathom.history import tried
 from fathom.systems.shop import laws
 from fathom.systems.shop.api import Shop
+from fathom.systems.shop.service import Rules
+from fathom.systems.shop.stores.phases import Pair
 from fathom.systems.shop.stores.provider import FLAKY, Behaviour, Provider
 from fathom.web.remote import remote
 from tests.features import feature
@@ -19,7 +23,7 @@ from tests.features import feature
 from .buyers import Buyers, judged
 from .lives import Lives
 from .strokes import CHANGES
-from .world import SHOP, World
+from .world import SHOP, World, basket
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SOON = {"sweep_s": 0.05, "ask_again_s": 0.4, "back_s": 0.5}
@@ -147,3 +151,39 @@ async def test_500_buyers_want_100_units_while_one_thing_is_killed_at_each_step_
         story = Story(world, bank, transaction, units=100, buyers=500)
         await story.told(strikes)
     assert story.struck >= 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("left_by", ["two-phase", "saga"])
+@feature("SHOP-18", "SHOP-19")
+async def test_what_one_kind_of_transaction_left_half_done_is_finished_under_another(
+    world: World, left_by: str
+) -> None:
+    async def dies(*asked: Any, **more: Any) -> None:
+        raise EngineDown("the power is off", why="a test", fix="none")
+
+    async with world.open({"transaction": left_by}) as shop:
+        (item,) = await world.goods(shop, 3)
+        (user,) = await world.users(1)
+        order = await shop.checkout(user, basket((item.id, 1)), "one")
+        with pytest.MonkeyPatch.context() as patch:
+            if left_by == "saga":
+                patch.setattr(type(world.choices.stock), "release", dies)
+            else:
+                patch.setattr(Pair, "commit", _prepares_only)
+            with pytest.raises((Refusal, TimeoutError)):
+                await shop.cancel(user, order.id)
+        if left_by == "saga":
+            assert (await shop.level(item.id)).held == 1, "cancelled, and still held"
+    async with world.open({"transaction": "one-database"}, rules=Rules(back_s=0.0, sweep_s=0.05)) as shop:
+        await shop.settled()
+        level, after = await shop.level(item.id), await shop.order(user, order.id)
+        assert (after.status, level.held) == (("cancelled", 0) if left_by == "saga" else ("pending", 1))
+        assert await world.stores.phases.in_doubt(0.0) == []
+        assert (await shop.pay(user, order.id, "card")).status == "confirmed" if left_by == "two-phase" else True
+
+
+async def _prepares_only(pair: Pair, order: Any) -> None:
+    for session, part in ((pair.orders, "orders"), (pair.stock, "stock")):
+        await session.execute(f"PREPARE TRANSACTION 'shop:{order}:00000000:{part}'")
+    raise EngineDown("the power is off", why="a test", fix="none")

@@ -11,6 +11,7 @@ from fathom.engines.engine import EngineError
 from fathom.engines.ledger import RESIDUAL, charging
 from fathom.errors import Refusal
 
+from ..decisions.transaction import Transaction
 from .callbacks import hearing
 from .log import Log
 from .payments import Payments
@@ -23,6 +24,8 @@ IDLE_S = 1.0  # between looks for events, where nobody said that there are some
 RETRY_S = 0.2
 SETTLE_S = 0.05
 LISTENER = "shop"
+OTHERS_S = 30.0  # between looks for what another kind of transaction has left, before a switch or a start
+FORGET_S = 3_600.0
 
 
 class Upkeep(Payments, Log):
@@ -32,11 +35,34 @@ class Upkeep(Payments, Log):
     def _works(self) -> list[tuple[Callable[[], Awaitable[object]], float]]:
         # What recovers has a task of its own: the others may wait for locks that only it lets go.
         pause_s = self._rules.sweep_s
-        return [(self._relay, IDLE_S), (self._recover, pause_s), (self._sweep, pause_s)]
+        return [
+            (self._relay, IDLE_S),
+            (self._recover, pause_s),
+            (self._sweep, pause_s),
+            (self._recover_others, OTHERS_S),
+            (self._forget, FORGET_S),
+        ]
 
     async def _recover(self) -> int:
         """Finish, or take back, what a crash left half done."""
         return await self._choices.transaction.recover(self._parts, self._rules.back_s)
+
+    async def _recover_others(self) -> int:
+        """Finish, or take back, what was begun in another way than orders are changed now."""
+        found = 0
+        for other in self._others():
+            found += await other.recover(self._parts, self._rules.back_s)
+        return found
+
+    def _others(self) -> list[Transaction]:
+        question, serves = self._choices.questions["transaction"], type(self._choices.transaction)
+        names = [name for name, approach in question.approaches.items() if approach is not serves]
+        return [question.build(question.choice(name), self._stores) for name in names]
+
+    async def _forget(self) -> int:
+        """Forget what nobody asks for any more."""
+        stores = self._stores
+        return await stores.keys.forget_old() + await stores.sagas.forget_old() + await stores.phases.forget_old()
 
     _url = ""  # where the provider is to call back, until it knows
 
@@ -124,6 +150,7 @@ class Upkeep(Payments, Log):
         while True:
             try:
                 await self._recover()
+                await self._recover_others()
                 await self._sweep()
                 await self._relay()
                 await self._choices.cache.flush()
@@ -136,7 +163,7 @@ class Upkeep(Payments, Log):
     async def _left(self) -> int:
         """Return how much is begun and not ended, however young."""
         return (
-            await self._choices.transaction.unfinished()
+            sum([await one.unfinished() for one in (self._choices.transaction, *self._others())])
             + len(await self._stores.attempts.open(0.0))
             + await self._parts.delivery.waiting()
             + len(await self._stores.jobs.unfinished())

@@ -73,10 +73,6 @@ class Sagas:
             raise Refusal("conflict", "somebody else is at this order: look at it again", retry_s=1.0)
         saga.log.append(entry)
 
-    async def end(self, saga: Saga, ended: Literal["done", "undone"]) -> None:
-        """Write down that there is nothing more to do."""
-        await self._db.execute("UPDATE sagas SET ended = $2 WHERE id = $1 AND ended IS NULL", saga.id, ended)
-
     async def left(self, older_s: float, most: int = 100) -> list[Saga]:
         """Return sagas that have not ended, and that nobody has gone on with for so long."""
         rows = await self._db.fetch(
