@@ -8,7 +8,8 @@ from urllib.parse import quote
 from fathom.web.app import Reply
 
 from ...api import Concert, Item, Shop
-from .asked import Asked
+from ...model.seats import CATEGORY as CONCERTS
+from .asked import Asked, goes_to
 from .html import button, escape, field, hidden, money
 
 __all__ = ["Goods", "when"]
@@ -40,6 +41,8 @@ class Goods:
         else:
             found = await self._shop.items(category, after, 20)
             items, more = found.items, found.after
+        if not category and not words:  # concerts stand above
+            items = [item for item in items if item.category != CONCERTS]
         listed = "".join(_item(item) for item in items) or "<li>There is nothing.</li>"
         body = "" if words or after else await self._concerts()
         body += f"{box}<h2>{escape(f'Found for {words}' if words else category or 'Everything')}</h2>"
@@ -55,6 +58,8 @@ class Goods:
 
     async def item(self, asked: Asked) -> Reply:
         item = await self._shop.item(asked.id())
+        if item.category == CONCERTS:
+            return goes_to(f"/concerts/{item.id}")
         level = await self._shop.level(item.id)
         pictures = [name for name in item.pictures if name.endswith("-480")]
         shown = "".join(
@@ -77,7 +82,7 @@ class Goods:
 
 
 def _item(item: Item) -> str:
-    where = "concerts" if item.category == "concerts" else "items"
+    where = "concerts" if item.category == CONCERTS else "items"
     return (
         f"<li><a href='/{where}/{item.id}'>{escape(item.name)}</a><br>"
         f"<span class=price>{money(item.price)}</span> · <a class=soft href='/?category={quote(item.category)}'>"
