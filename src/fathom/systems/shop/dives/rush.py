@@ -31,7 +31,7 @@ class Rush(Dive[Any]):
     """Every way to take stock, and the control that sells what is not there."""
 
     decision = Stock
-    trial_s = 8.0
+    trial_s = 5.0
     rows: str = sweep("sorted", "basket")
     counts = "served", "refused", "oversold", "deadlocks", "retries", "statements"
 

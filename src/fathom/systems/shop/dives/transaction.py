@@ -75,8 +75,8 @@ class Buying(Dive[Shop]):
             await shop.attempts(who, order.id)
             await shop.taken(self.staff, order.id)
 
-    watch = buy.p50, buy.p90, buy.cpu_s, buy.statements
-    goals = (buy.p90 < ms(150),)
+    watch = buy.p50, buy.cpu_s, buy.statements
+    goals = (buy.p50 < ms(100),)
     faults = (
         Outage("service", from_s=1.0, until_s=2.0),
         Outage("truth", from_s=1.0, until_s=2.0),
