@@ -10,6 +10,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from PIL import Image
 from fathom.engines.engine import EngineError
 from fathom.errors import Refusal
 from fathom.systems.shop.api import Item, Job, JobId, UserId
+from fathom.systems.shop.dives import broker as dive
 from fathom.systems.shop.service import Rules, Service
 from tests.features import feature
 
@@ -182,3 +184,20 @@ async def test_the_same_picture_sent_again_is_the_same_job_and_another_one_is_re
         for name in ("front-161", "front", "../front-160"):
             with pytest.raises(Refusal, match="no such picture"):
                 await shop.picture(item.id, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broker", BROKERS)
+async def test_the_dive_counts_what_each_broker_costs_and_none_loses_a_job(
+    world: World, broker: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(dive, "JOBS", 100)
+    question = SHOP.decision("broker")
+    async with world.open():
+        approach: Any = question.build(question.choice(broker), world.stores)
+        it = dive.Queues()
+        await it.prepare(world.stores, approach, [10])
+        counted = await it.trial(approach, SimpleNamespace(at_once=10))
+    print(broker, counted)
+    assert counted["lost"] == 0 and counted["came_again"] == dive.GONE
+    assert counted["kept"] == (1.0 if broker == "skip-locked" else 0.0)

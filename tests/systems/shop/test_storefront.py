@@ -14,6 +14,8 @@ from fathom.systems.shop.doors.page.html import STYLE
 from fathom.systems.shop.model import ShopModel
 from fathom.web.limits import Limits
 
+pytestmark = pytest.mark.slow
+
 BASE = b"http://shop.example"
 
 

@@ -133,9 +133,9 @@ class JobRows:
         )
         return [Sent(JobId(row["id"]), row["route"]) for row in rows]
 
-    async def everything(self, most: int) -> list[JobId]:
-        """Return jobs in the order in which they were sent, be they done or not."""
-        return [JobId(row["id"]) for row in await self._db.fetch("SELECT id FROM jobs ORDER BY id LIMIT $1", most)]
+    async def count(self, route: str) -> int:
+        """Return how many jobs there are of a route, be they done or not."""
+        return await self._db.fetchval("SELECT count(*) FROM jobs WHERE route = $1", route)
 
     async def bulk(self, jobs: Sequence[Job], route: str) -> None:
         """Add many jobs, whose pictures are not there."""

@@ -167,9 +167,10 @@ class JobSubjects:
         pull, reply = self._of(receipt)
         await pull.working(reply)
 
-    async def kept(self) -> int:
+    async def kept(self, route: str) -> int:
         """Return how many messages can still be read, be they handed out or not."""
-        return await self._queue.client.length(STREAM)
+        pending = await self._queue.client.pending(STREAM, route)
+        return pending.total  # a work stream has forgotten all others
 
     def _of(self, receipt: str) -> tuple[Pull, str]:
         route, lease_s, reply = receipt.split()

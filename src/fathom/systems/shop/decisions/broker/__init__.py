@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -43,7 +44,7 @@ class Broker(Decision):
     again_s: float = knob(0.5, "seconds until a job that failed is tried again, the first time; then twice as long")
 
     def __post_init__(self) -> None:
-        self._told = {route: asyncio.Event() for route in ROUTES}
+        self._told: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def begin(self) -> None:
         """Get ready to serve."""
@@ -57,8 +58,8 @@ class Broker(Decision):
         """Return jobs of a route that nobody else has for the next `lease_s`; wait for one, at most `wait_s`."""
 
     @abstractmethod
-    async def kept(self) -> int:
-        """Return how many of the jobs that were ever sent could be told again to somebody who comes later."""
+    async def kept(self, route: str) -> int:
+        """Return how many of the jobs that were ever sent this way could be told again to somebody who comes later."""
 
     async def renew(self, taken: Taken, lease_s: float) -> bool:
         """Keep a job for another `lease_s`; False: it is somebody else's by now."""

@@ -30,5 +30,5 @@ class JetStream(Broker):
     async def _forget(self, receipt: str) -> None:
         await self.subjects.done(receipt)
 
-    async def kept(self) -> int:
-        return await self.subjects.kept()
+    async def kept(self, route: str) -> int:
+        return await self.subjects.kept(route)

@@ -40,5 +40,5 @@ class RedisStreams(Broker):
     async def _forget(self, receipt: str) -> None:
         await self.streams.done(receipt)
 
-    async def kept(self) -> int:
-        return sum([await self.streams.kept(route) for route in ROUTES])
+    async def kept(self, route: str) -> int:
+        return await self.streams.kept(route)

@@ -16,5 +16,5 @@ class SkipLocked(Broker):
         found = await self._waiting(route, wait_s, lambda: self.jobs.take(route, most, lease_s))
         return [Taken(job=job, tries=tries) for job, tries in found]
 
-    async def kept(self) -> int:
-        return len(await self.jobs.everything(10_000))
+    async def kept(self, route: str) -> int:
+        return await self.jobs.count(route)
