@@ -15,6 +15,7 @@ from fathom.systems.shop.api import Callback, Item, Money, Order, UserId
 from fathom.systems.shop.service import Rules
 from fathom.systems.shop.service.callbacks import ear
 from fathom.systems.shop.stores.provider import CARD_DECLINED, Behaviour, sign
+from fathom.web import tracing
 from tests.features import feature
 
 from .world import World, basket
@@ -119,6 +120,24 @@ async def test_a_declined_card_may_be_followed_by_another_and_a_provider_that_co
             await shop.pay(user, order.id, "card")
         await shop.settled()
         assert await taken(shop, staff, order) == [("declined", 1_250), ("charged", 1_250)]
+
+
+@pytest.mark.slow
+@feature("SHOP-20")
+async def test_the_trace_of_a_request_to_pay_leads_to_the_charge_and_to_what_is_called_back_of_it(world: World) -> None:
+    async with selling(world, SOON) as (shop, item, _, user):
+        order = await ordered(world, shop, user, item, "early")
+        parent = b"00-" + b"a1" * 16 + b"-" + b"b2" * 8 + b"-01"
+        token = tracing.current.set(tracing.begin({b"traceparent": parent}))
+        try:
+            await shop.pay(user, order.id, "card")
+        finally:
+            tracing.current.reset(token)
+        bank = world.stores.bank.client
+        [charge] = await bank.charges(reference=str(order.id))
+        assert charge.trace == "a1" * 16
+        [event] = await bank.events()
+        assert event.charge.trace == "a1" * 16
 
 
 async def test_only_what_is_signed_just_now_by_the_provider_is_heard() -> None:

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS charges (
     status      TEXT NOT NULL CHECK (status IN ('succeeded', 'declined', 'voided')),
     refunded    INTEGER NOT NULL DEFAULT 0 CHECK (refunded BETWEEN 0 AND minor),
     at_ms       INTEGER NOT NULL,
+    trace       TEXT NOT NULL,
     CHECK (refunded = 0 OR status = 'succeeded')
 ) STRICT;
 CREATE INDEX IF NOT EXISTS charges_by_reference ON charges (reference, number);
@@ -50,7 +51,7 @@ CREATE INDEX IF NOT EXISTS callbacks_by_due ON callbacks (due_ms);
 CREATE TABLE IF NOT EXISTS behaviour (one INTEGER PRIMARY KEY CHECK (one = 1), told BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS listeners (name TEXT PRIMARY KEY, url TEXT NOT NULL) STRICT;
 """
-CHARGE = "number, key, minor, currency, reference, status, refunded, at_ms"
+CHARGE = "number, key, minor, currency, reference, status, refunded, at_ms, trace"
 VOID = hashlib.sha256(b"void").digest()  # the fingerprint of what was never asked for
 
 
@@ -81,7 +82,7 @@ class Book:
     # Charges
 
     def charge(
-        self, key: str, ask: Ask, *, declined: bool, copies: int = 1, held_s: float = 0.0
+        self, key: str, ask: Ask, *, declined: bool, copies: int = 1, held_s: float = 0.0, trace: str = ""
     ) -> tuple[Charge, bool]:
         """Charge, once for each key; return it, and whether it was there before.
 
@@ -98,7 +99,7 @@ class Book:
                     raise Refusal("invalid", "this key was used for another charge")
                 return there, True
             status = "declined" if declined else "succeeded"
-            made = self._made(key, fingerprint, ask, status)
+            made = self._made(key, fingerprint, ask, status, trace)
             self._tell("charge.declined" if declined else "charge.succeeded", made, copies, held_s)
             return made, False
 
@@ -252,11 +253,11 @@ class Book:
         row = self._one(f"SELECT {CHARGE} FROM charges WHERE {where}", value)
         return None if row is None else _charge(row)
 
-    def _made(self, key: str, fingerprint: bytes, ask: Ask, status: str) -> Charge:
+    def _made(self, key: str, fingerprint: bytes, ask: Ask, status: str, trace: str = "") -> Charge:
         number = self._db.execute(
-            "INSERT INTO charges (key, fingerprint, minor, currency, reference, status, at_ms)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (key, fingerprint, ask.minor, ask.currency, ask.reference, status, self._now_ms()),
+            "INSERT INTO charges (key, fingerprint, minor, currency, reference, status, at_ms, trace)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (key, fingerprint, ask.minor, ask.currency, ask.reference, status, self._now_ms(), trace),
         ).lastrowid
         assert number is not None
         return self.charges("id", f"ch_{number}")[0]
@@ -270,7 +271,7 @@ class Book:
         self._db.executemany("INSERT INTO callbacks (event, due_ms) VALUES (?, ?)", due)
 
 
-def _charge(row: tuple[int, str, int, str, str, str, int, int]) -> Charge:
+def _charge(row: tuple[int, str, int, str, str, str, int, int, str]) -> Charge:
     return msgspec.convert(dict(zip(Charge.__struct_fields__, (f"ch_{row[0]}", *row[1:]), strict=True)), Charge)
 
 

@@ -13,6 +13,7 @@ from fathom.engines.engine import EngineDown, EngineUnknown
 from fathom.engines.ledger import charge as charged
 from fathom.engines.wire import Wire, request
 from fathom.errors import FathomError, Refusal
+from fathom.web import tracing
 from fathom.web.problems import Problem
 
 from .faults import Behaviour
@@ -104,6 +105,8 @@ class ProviderClient:
     async def _ask(self, method: str, path: str, kind: type[T], body: Any = None, key: str | None = None) -> T:
         charged("messages")
         headers = [*self._auth, *([("idempotency-key", key)] if key is not None else [])]
+        if (trace := tracing.current.get()) is not None:  # the request that this is asked for
+            headers.append(("traceparent", trace.traceparent))
         sent = b"" if body is None else msgspec.json.encode(body)
         answer = await self._wire.ask(request(method, path, headers=headers, body=sent, host=self._host))
         if answer.status >= 400:

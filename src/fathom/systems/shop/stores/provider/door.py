@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from fathom.errors import FathomError, Refusal
-from fathom.web import problems
+from fathom.web import problems, tracing
 from fathom.web.auth import same
 
 from .book import Book
@@ -53,6 +53,7 @@ class _Asked(NamedTuple):
     key: str
     body: bytes
     gone: Callable[[], Awaitable[None]]
+    trace: str
 
 
 class _Again(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,7 +96,8 @@ class Door:
             while (await receive())["type"] != "http.disconnect":
                 pass
 
-        asked = _Asked(path, query, key, body, gone)
+        trace = tracing.begin(headers).trace_id if b"traceparent" in headers else ""
+        asked = _Asked(path, query, key, body, gone, trace)
         match scope["method"], *path:
             case "POST", "charges":
                 return await self._charge(asked)
@@ -149,7 +151,8 @@ class Door:
         declined = fate.answer == "declined" or ask.card == CARD_DECLINED
 
         def charge() -> tuple[Any, bool]:
-            return self._book.charge(key, ask, declined=declined, copies=fate.copies, held_s=fate.held_s)
+            copies, held_s = fate.copies, fate.held_s
+            return self._book.charge(key, ask, declined=declined, copies=copies, held_s=held_s, trace=asked.trace)
 
         return await self._misbehaving(asked, fate, charge)
 

@@ -41,7 +41,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a charge. `voided`: it was never made, and under this key it never will be.
 
-    `refunded` is how much of it has gone back; `at_ms` is Unix time by the provider's clock.
+    `refunded` is how much of it has gone back; `at_ms` is Unix time by the provider's clock. `trace` is that of the
+    request (W3C trace context) in which it was first asked for.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     refunded: int = 0
     at_ms: int = 0
+    trace: str = ""
 
 
 class RefundAsk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
