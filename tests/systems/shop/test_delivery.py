@@ -8,6 +8,8 @@ from random import Random
 import pytest
 
 from fathom.history import History
+from fathom.lab.machine import Placement
+from fathom.lab.plan import draw
 from fathom.systems.shop import laws
 from fathom.systems.shop.dives.delivery import Evening
 from fathom.systems.shop.stores.changes import Changes
@@ -15,12 +17,13 @@ from tests.features import feature
 
 from .world import SHOP, World, basket
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+on_engines = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("approach", ["outbox", "change-capture", "outbox-by-id", "dual-write"])
 @feature("SHOP-15", "SHOP-16", "SHOP-17")
+@on_engines
 async def test_under_concurrent_commits_the_shipped_ways_lose_nothing_and_the_controls_are_caught(
     world: World, approach: str
 ) -> None:
@@ -47,6 +50,7 @@ async def test_under_concurrent_commits_the_shipped_ways_lose_nothing_and_the_co
 
 @pytest.mark.slow
 @feature("SHOP-17")
+@on_engines
 async def test_an_orders_events_keep_their_order_although_the_earlier_transaction_changes_it_later(
     world: World,
 ) -> None:
@@ -72,6 +76,7 @@ async def test_an_orders_events_keep_their_order_although_the_earlier_transactio
 
 @pytest.mark.slow
 @feature("SHOP-16")
+@on_engines
 async def test_a_live_switch_to_and_from_change_capture_loses_no_event(world: World) -> None:
     async with world.open() as shop:
         (item,) = await world.goods(shop, 60)
@@ -90,3 +95,16 @@ async def test_a_live_switch_to_and_from_change_capture_loses_no_event(world: Wo
         assert (tally.status, tally.orders) == ("pending", 30)
     async with world.open():
         assert not await world.stores.changes.there(), "a slot that nobody reads would keep the whole log"
+
+
+@pytest.mark.parametrize(
+    ("dive", "raced", "controls"),
+    [
+        ("delivery", ["change-capture", "outbox"], ["dual-write", "outbox-by-id"]),
+        ("transaction", ["one-database", "saga", "two-phase"], []),
+    ],
+)
+def test_the_dives_race_what_is_sound_and_run_what_is_not_for_its_law(dive: str, raced: list[str], controls: list[str]):
+    plan = draw(SHOP, dive, placement=Placement.of([0, 1]))
+    assert sorted(plan.choices) == raced
+    assert sorted(plan.controls) == controls
