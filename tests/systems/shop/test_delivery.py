@@ -7,12 +7,15 @@ from random import Random
 
 import pytest
 
+from fathom.engines.postgres import Postgres
+from fathom.errors import FathomError
 from fathom.history import History
 from fathom.lab.machine import Placement
 from fathom.lab.plan import draw
 from fathom.systems.shop import laws
 from fathom.systems.shop.dives.delivery import Evening
 from fathom.systems.shop.stores.changes import Changes
+from fathom.systems.shop.stores.phases import Phases
 from tests.features import feature
 
 from .world import SHOP, World, basket
@@ -108,3 +111,15 @@ def test_the_dives_race_what_is_sound_and_run_what_is_not_for_its_law(dive: str,
     plan = draw(SHOP, dive, placement=Placement.of([0, 1]))
     assert sorted(plan.choices) == raced
     assert sorted(plan.controls) == controls
+
+
+@pytest.mark.slow
+@on_engines
+async def test_a_postgresql_that_can_do_neither_is_refused_with_what_to_set(world: World) -> None:
+    async with Postgres.start(world.engines.keeper, name="plain") as plain, plain.connected():
+        with pytest.raises(FathomError, match="cannot prepare") as refused:
+            await Phases(plain).check()
+        assert "max_prepared_transactions" in refused.value.fix
+        with pytest.raises(FathomError, match="cannot be captured") as refused:
+            await Changes(plain).begin()
+        assert "wal_level = logical" in refused.value.fix

@@ -61,9 +61,9 @@ class Provider(Engine):
         cores: set[int] | None = None,
         behaviour: Behaviour | None = None,
     ) -> AbstractAsyncContextManager[OwnProvider]:
-        """Start one of our own, which misbehaves as it is told."""
+        """Start one of our own, which misbehaves so, or as it was told last."""
         place = folder.absolute() if folder else None
-        return OwnProvider._start(keeper, name, place, cores, behaviour or Behaviour())
+        return OwnProvider._start(keeper, name, place, cores, behaviour)
 
     @asynccontextmanager
     async def connected(self, *, deadline_s: float = 2.0) -> AsyncIterator[ProviderClient]:
@@ -107,7 +107,9 @@ class Provider(Engine):
 class OwnProvider(Provider, Killable, Pausable):
     """A provider that we started, and can end, stop, wipe and start again at the same address."""
 
-    def __init__(self, keeper: Keeper, name: str, place: Path, cores: set[int] | None, behaviour: Behaviour) -> None:
+    def __init__(
+        self, keeper: Keeper, name: str, place: Path, cores: set[int] | None, behaviour: Behaviour | None
+    ) -> None:
         super().__init__("")
         self._keeper, self._name, self._place, self._cores = keeper, name, place, cores
         self._spec = Spec(folder=str(place), behaviour=behaviour)
@@ -116,7 +118,7 @@ class OwnProvider(Provider, Killable, Pausable):
     @classmethod
     @asynccontextmanager
     async def _start(
-        cls, keeper: Keeper, name: str, folder: Path | None, cores: set[int] | None, behaviour: Behaviour
+        cls, keeper: Keeper, name: str, folder: Path | None, cores: set[int] | None, behaviour: Behaviour | None
     ) -> AsyncIterator[OwnProvider]:
         place = (folder or keeper.data / f"{name}-{secrets.token_hex(3)}") / "provider"
         with on_disk(f"the provider's book cannot be kept in {place}"):
