@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from asyncpg import CheckViolationError
 
@@ -62,3 +64,52 @@ async def test_the_database_refuses_stock_below_zero_whoever_writes_it(world: Wo
             await world.sql("UPDATE stock SET available = -1, held = 6 WHERE item = $1", thing.id)
         with pytest.raises(CheckViolationError, match="nothing_is_lost"):
             await world.sql("UPDATE stock SET available = available + 1 WHERE item = $1", thing.id)
+
+
+@feature("SHOP-21", "SHOP-22")
+@pytest.mark.parametrize("transaction", ["one-database", "saga", "two-phase"])
+async def test_who_pays_when_the_hold_is_over_gets_the_money_back_and_the_next_one_the_thing(
+    world: World, transaction: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with world.open({"transaction": transaction}) as shop:
+        (thing,) = await world.goods(shop, 1)
+        ann, bob = await world.users(2)
+        (keeper,) = await world.users(1, staff=True)
+        order = await shop.checkout(ann, basket((thing.id, 1)), "ann")
+        bank = world.stores.bank.client
+        charge, overtaken = bank.charge, list[str]()
+
+        async def late(*asked: Any) -> Any:
+            """Take the money, and let the hold be over and the thing be another's before that is known."""
+            taken = await charge(*asked)
+            if not overtaken:
+                overtaken.append("by bob")
+                await world.sql("UPDATE reservations SET until = now() - interval '1 second'")
+                assert await world.choices.stock.lapse(order.id)
+                await shop.checkout(bob, basket((thing.id, 1)), "bob")
+            return taken
+
+        monkeypatch.setattr(bank, "charge", late)
+        await shop.pay(ann, order.id, "card", "pay")
+        await shop.settled()
+        paid = await shop.order(ann, order.id)
+        assert paid.status == "cancelled" and "nothing was left" in paid.because
+        assert [(it.state, it.refunded) for it in await shop.taken(keeper, order.id)] == [("charged", 1_250)]
+        assert [it.state for it in await shop.attempts(ann, order.id)] == ["refunded"]
+        (theirs,) = (await shop.orders(bob)).orders
+        assert (await shop.pay(bob, theirs.id, "card", "pay")).status == "confirmed"
+        assert (await shop.level(thing.id)).sold == 1
+
+
+async def test_an_order_that_nobody_pays_in_time_is_cancelled_and_what_it_held_is_free(world: World):
+    async with world.open() as shop:
+        (thing,) = await world.goods(shop, 1)
+        (ann,) = await world.users(1)
+        order = await shop.checkout(ann, basket((thing.id, 1)))
+        await world.sql("UPDATE reservations SET until = now() - interval '1 second'")
+        with pytest.raises(Refusal, match="not any more"):
+            await shop.pay(ann, order.id, "card", "pay")
+        await world.sql("UPDATE orders SET until = now() - interval '1 second'")
+        await shop._sweep()
+        assert (await shop.order(ann, order.id)).status == "cancelled"
+        assert (await shop.level(thing.id)).available == 1
