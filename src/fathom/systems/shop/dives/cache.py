@@ -1,6 +1,6 @@
 """Items change while they are read: who is shown an old one, and who asks the truth when a copy is gone?
 
-Sixteen read twenty items, two change them, and a copy is evicted for each change. Whoever comes from the truth is held
+Sixteen read ten items, two change them, and a copy is evicted for each change. Whoever comes from the truth is held
 up for some milliseconds before they do what follows, as a process is that waits for its turn: the dice say for how
 long. Then one item changes, and two hundred want it at once. Then some change, and in that moment Redis is wiped. Old
 is what is shown to somebody who asked after a newer one had been acknowledged.
@@ -22,11 +22,11 @@ from ..api import Item, ItemId, Money
 from ..decisions.cache import Cache
 from ..stores.catalogue import Catalogue
 
-READERS, WRITERS, ITEMS = 16, 2, 20
+READERS, WRITERS, ITEMS = 16, 2, 10
 READS = 60  # of each reader
 CROWD = 200
 HELD_MS = (0, 0, 1, 2, 5)
-TRUTH_MS = (0, 1, 5, 15)
+TRUTH_MS = (0, 2, 10, 30)
 
 
 class Copied(Dive[Any]):
@@ -73,7 +73,7 @@ class Copied(Dive[Any]):
 
 
 class Shop:
-    """Twenty items, those who read and change them, and what they were told."""
+    """Ten items, those who read and change them, and what they were told."""
 
     def __init__(self, stores: Any, approach: Cache, dice: Random) -> None:
         self.stores, self.approach, self.dice = stores, approach, dice

@@ -50,6 +50,7 @@ async def open(
         service = Service(stores, choices, clock, numbers, keep, rules or Rules())
         for decision in (choices.stock, choices.cache, choices.transaction, choices.delivery, choices.broker):
             await decision.begin()
+        stack.push_async_callback(lambda: choices.cache.end())
         await stack.enter_async_context(service._working())
         await stack.enter_async_context(service._looking_after())
         yield service

@@ -57,6 +57,9 @@ class Cache(Decision):
     async def flush(self) -> None:
         """Bring to the truth what is only here."""
 
+    async def end(self) -> None:
+        """Let go of what runs beside the calls; what waits to be carried over waits for the next to begin."""
+
     async def adopt(self, previous: Any) -> None:
         """Take over under load: copies that another approach made are not believed."""
         await previous.flush()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from fathom.design import knob
+from fathom.engines.engine import EngineError
 from fathom.errors import Refusal
 
 from ... import laws
@@ -21,6 +23,7 @@ class Behind(Cache):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._one_at_a_time = asyncio.Lock()
         self._carrying: asyncio.Task[None] | None = None
 
     async def read(self, item: ItemId) -> Item | None:
@@ -43,12 +46,22 @@ class Behind(Cache):
         return bool(changed)
 
     async def _carry(self) -> None:
-        await asyncio.sleep(self.flush_s)  # so many changes of an item become one
-        await self.flush()
+        while True:
+            await asyncio.sleep(self.flush_s)  # so many changes of an item become one
+            with suppress(EngineError):  # later, then
+                await self.flush()
+                return
+
+    async def end(self) -> None:
+        if self._carrying is not None:
+            self._carrying.cancel()
+            await asyncio.wait([self._carrying])
 
     async def flush(self) -> None:
-        for item in await self.copies.waiting():
-            known = await self.catalogue.item(item.id)
-            if known is not None and known.version < item.version:
-                await self.catalogue.change(item, known.version, by=item.version - known.version)
-            await self.copies.written(item, self._life_s())
+        async with self._one_at_a_time:
+            for item in await self.copies.waiting():
+                known = await self.catalogue.item(item.id)
+                version = item.version if known is None else known.version
+                by = item.version - version
+                if by <= 0 or await self.catalogue.change(item, version, by=by):
+                    await self.copies.written(item, self._life_s())
