@@ -13,8 +13,9 @@ from fathom.engines.engine import EngineDown
 from fathom.errors import Refusal
 from fathom.history import History, Law, Op, laws_of
 from fathom.systems.shop import laws
-from fathom.systems.shop.api import Money, NewItem
+from fathom.systems.shop.api import Item, ItemId, Money, NewItem
 from fathom.systems.shop.dives import cache as dive
+from fathom.systems.shop.stores.catalogue import Catalogue
 from tests.features import feature
 
 from .world import EUR, SHOP, World
@@ -102,6 +103,32 @@ async def test_a_reader_who_was_slow_cannot_leave_what_was_read_before_a_change(
         after = await shop.change_item(keeper, item.id, 1, changed(99))
         assert not await copies.fill(item, lease, 60.0), "it was taken away"
         assert await shop.item(item.id) == after
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="session")
+@feature("SHOP-12")
+async def test_two_thousand_items_are_each_asked_of_the_truth_once_whoever_reads_them(world: World):
+    async with world.open() as shop:
+        items = [Item(id=ItemId(4_096 + n), name=f"thing {n}", price=Money(n, EUR), category="things")
+                 for n in range(2_000)]  # fmt: skip
+        await world.stores.catalogue.bulk(items)
+        asked = world.choices.cache.catalogue = Asked(world.stores.truth)
+        for _ in range(2):
+            for at in range(0, 2_000, 100):
+                readers = [shop.item(item.id) for item in items[at : at + 100] for _ in range(2)]
+                assert {found.id for found in await asyncio.gather(*readers)} == {it.id for it in items[at : at + 100]}
+        assert asked.times == 2_000
+
+
+class Asked(Catalogue):
+    """A catalogue that counts how often it is asked for an item."""
+
+    times = 0
+
+    async def item(self, item: ItemId) -> Item | None:
+        self.times += 1
+        return await super().item(item)
 
 
 @pytest.mark.slow
