@@ -114,7 +114,7 @@ async def test_a_redis_that_was_wiped_sells_no_seat_twice_and_its_tokens_go_on(w
         assert (await shop.pay(ann, order.id, "card")).status == "confirmed"
 
 
-async def trials(world: World, lock: str, times: int, pause_ms: int = 60) -> tuple[dict[str, float], History]:
+async def trials(world: World, lock: str, times: int, pause_ms: int = 90) -> tuple[dict[str, float], History]:
     question = SHOP.decision("lock")
     approach = question.build(question.choice(lock), world.stores)
     it = dive.Paused()

@@ -52,6 +52,7 @@ class Copied(Dive[Any]):
             crowd_reads = await it.crowd()
             lost = await it.wiped()
         finally:
+            await approach.end()
             approach.catalogue = self.stores.catalogue
         reads = READERS * READS
         each = {name: (after.get(name, 0) - before.get(name, 0)) / reads for name in ("commands", "statements")}
