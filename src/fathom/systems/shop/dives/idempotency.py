@@ -160,7 +160,7 @@ class Evening:
         wish = [user, {"lines": [[self.item, 1]]}, asked.key]
         keys: Any = Mortal(self.approach, killed)
         parts = Parts(
-            ConditionalUpdate(shelves=self.stores.shelves),
+            ConditionalUpdate(shelves=self.stores.shelves, sorts=True),
             InDatabase(seats=self.stores.seats),
             OutboxByCommit(**{noun: getattr(self.stores, noun) for noun in OutboxByCommit.nouns()}),
             keys,
