@@ -1,6 +1,6 @@
 # Fathom's errands. `make` says what there is; PYTHON=python3.12 chooses another Python (3.11 or newer).
 .DEFAULT_GOAL := help
-.PHONY: help setup test check outside benchmarks findings clean format reference
+.PHONY: help setup test long check outside benchmarks findings clean format reference
 
 PYTHON ?=
 TESTS ?=
@@ -23,9 +23,13 @@ test: ## set up and run all tests (a quarter of an hour): first side by side, th
 	@rm -f .fathom/first.json
 	@pass="$(RUN) pytest --first=.fathom/first.json --durations=25 --durations-min=4"; \
 	hangs="-o faulthandler_exit_on_timeout=true -o faulthandler_timeout"; \
-	$$pass $$hangs=400 -n $(WORKERS) --dist worksteal -m "not outside and not quiet" $(TESTS); first=$$?; \
-	$$pass $$hangs=1000 -m "quiet and not outside" $(TESTS); second=$$?; \
+	$$pass $$hangs=400 -n $(WORKERS) --dist worksteal -m "not outside and not long and not quiet" $(TESTS); first=$$?; \
+	$$pass $$hangs=1000 -m "quiet and not long and not outside" $(TESTS); second=$$?; \
 	case $$first$$second in 00|05|50) ;; *) exit 1 ;; esac  # 5: of the TESTS asked for, none was in this pass
+
+long: ## run what shows at length what `make test` shows in short (ten minutes)
+	@$(READY) dev
+	@$(RUN) pytest -m "long and not outside" --durations=10 tests $(TESTS)
 
 check: ## format, types, the rules of the house, the fast tests (seconds)
 	@$(READY) dev

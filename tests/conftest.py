@@ -33,7 +33,9 @@ class Outcomes:
     def __init__(self) -> None:
         self.by_test: dict[str, str] = {}
         self.shows: dict[str, tuple[str, ...]] = {}
-        self.left_out: dict[str, bool] = {}  # but for those that need outside programs; whether each is a quiet one
+        self.left_out: dict[
+            str, bool
+        ] = {}  # but for long ones, and those that need outside programs; whether each is a quiet one
         self.lost = False  # a worker has died: what it was to run is not known
         self.unmarked: list[tuple[float, str]] = []
 
@@ -121,7 +123,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
     for item in items:
         outcomes = item.config.stash[OUTCOMES]
         outcomes.shows.pop(item.nodeid, None)
-        if item.get_closest_marker("outside") is None:
+        if item.get_closest_marker("outside") is None and item.get_closest_marker("long") is None:
             outcomes.left_out[item.nodeid] = item.get_closest_marker("quiet") is not None
 
 

@@ -454,6 +454,7 @@ async def test_a_run_that_is_killed_at_any_moment_leaves_nothing(seed: int, cach
     assert not fault
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_many_runs_killed_at_random_moments_leave_nothing(caches: Path):
     at_once = asyncio.Semaphore(6)

@@ -53,6 +53,7 @@ def test_waits_of_very_many_arrivals_have_the_theorys_mean(queue):
     assert waits.mean() == pytest.approx(queue.theory_s, rel=0.03)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.row)
 def test_ciw_simulates_what_we_compute(queue):

@@ -53,6 +53,7 @@ async def test_a_schedule_of_the_simulator_is_played_on_processes():
     assert report.acknowledged > 50
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.usefixtures("forgets")
 async def test_nodes_that_take_one_for_a_majority_lose_what_they_acknowledged(monkeypatch: pytest.MonkeyPatch):

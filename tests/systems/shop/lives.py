@@ -117,6 +117,7 @@ def _live(order: dict[str, Any], places: int) -> None:
 
     import msgspec
 
+    from fathom.engines.loop import fastest
     from fathom.systems.shop import service
     from fathom.web import serve
 
@@ -140,7 +141,8 @@ def _live(order: dict[str, Any], places: int) -> None:
         print(json.dumps({"ready": True, "pid": os.getpid()}), flush=True)
 
     serve._log_to_stderr()
-    serve._loop_run(serve._serve(spec, ready))
+    with asyncio.Runner(loop_factory=fastest()) as runner:
+        runner.run(serve._serve(spec, ready))
 
 
 def _beside(name: str) -> Any:

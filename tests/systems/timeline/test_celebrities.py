@@ -27,6 +27,7 @@ def test_the_dive_about_who_pays_still_compares_three():
     assert list(plan.choices) == ["hybrid", "on-read", "on-write"] and not plan.controls
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.usefixtures("any_machine")
 async def test_a_sample_costs_less_and_a_line_of_whole_posts_is_unfair(tmp_path: Path):

@@ -256,7 +256,7 @@ class Twins:
     async def latest(self, viewer: int) -> None:
         """Go down everybody's posts to the end, while nobody writes."""
         limit, cursor = self.dice.randint(1, 9), None
-        for _ in range(240):
+        for _ in range(160):
             piece = await self.ask("latest", viewer, cursor, limit)
             cursor = piece.next
             if cursor is None:

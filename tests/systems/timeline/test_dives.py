@@ -35,6 +35,7 @@ def verdicts(ended: Ended, how: str) -> dict[str, Any]:
     return {finding.id.partition("/")[2]: finding.verdict for finding in ended.findings if finding.how == how}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.usefixtures("any_machine")
 async def test_sixteen_likes_cost_what_theory_says_and_who_writes_back_what_they_read_is_caught(tmp_path: Path):
@@ -56,6 +57,7 @@ async def test_sixteen_likes_cost_what_theory_says_and_who_writes_back_what_they
     assert "failed" not in kept.values()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.usefixtures("any_machine")
 async def test_readers_of_what_trends_are_given_what_is_fresh_and_a_crowd_of_makers_is_caught(tmp_path: Path):

@@ -19,6 +19,7 @@ def test_both_ways_that_lose_posts_are_controls_and_weighed():
     assert set(plan.controls) == set(plan.weighed) == {"sequence", "time-random"}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.usefixtures("any_machine")
 async def test_what_is_lost_is_counted_and_the_controls_are_caught(tmp_path: Path):

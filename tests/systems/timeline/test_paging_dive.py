@@ -22,6 +22,7 @@ def test_both_ways_that_miss_posts_are_weighed_beside_the_right_one():
     assert list(plan.choices) == ["keyset"] and set(plan.weighed) == {"offset", "time-cursor"}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.usefixtures("any_machine")
 async def test_depth_costs_who_skips_and_both_controls_are_caught(tmp_path: Path):

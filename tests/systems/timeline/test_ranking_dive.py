@@ -20,6 +20,7 @@ def test_all_orders_are_compared_and_none_is_a_control():
     assert set(plan.choices) == set(RANKINGS) and not plan.controls
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.usefixtures("any_machine")
 async def test_an_order_costs_five_commands_and_knowing_the_reader_a_statement(tmp_path: Path):
