@@ -142,3 +142,14 @@ def test_an_event_that_came_to_light_behind_a_reader_is_found() -> None:
 def test_who_cancelled_is_not_told_that_the_shop_broke_its_word() -> None:
     cancelled = ("cancel", [1, ORDER], order("cancelled"))
     assert list(laws.what_a_buyer_was_told_stays_true(told(PAID, cancelled, CANCELLED))) == []
+
+
+def test_who_asks_again_is_shown_what_was_then_and_who_looks_anew_must_not_be():
+    pending, key = order("pending", 1), "the same"
+    asked = ("checkout", [1, {"lines": [[5, 2]]}, key], pending)
+    story = [asked, ("pay", [1, ORDER, "card", key], order("confirmed")), asked]
+    assert not list(laws.an_order_goes_only_allowed_ways(told(*story)))
+    (broken,) = laws.an_order_goes_only_allowed_ways(told(*story, (*ASKED, pending)))
+    assert broken.says == f"order {ORDER} was shown pending after it had been shown confirmed" and broken.ops == (1, 3)
+    (broken,) = laws.an_order_goes_only_allowed_ways(told(*story[:2], ("checkout", [1, {}, "another"], pending)))
+    assert broken.ops == (1, 2), "a key that was never used answers nothing of before"

@@ -7,6 +7,7 @@ waits for as long as whoever has it keeps it locked.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,8 @@ class Buying(Dive[Shop]):
     decision = Transaction
     goods: int = sweep(1, 100)
     load = Load(buy=8, mine=20, lasts_s=2.0)
+
+    keys = itertools.count(1)
 
     async def prepare(self, stores: Any, approach: Any, goods: Sequence[int]) -> None:
         first = await stores.accounts.last_id() + MARGIN
@@ -52,7 +55,7 @@ class Buying(Dive[Shop]):
         """Somebody orders one thing and pays for it."""
         user = turn.dice.choice(self.buyers[turn.goods])
         item = turn.dice.choice(self.items[turn.goods])
-        key = f"{turn.index}-{turn.dice.getrandbits(40)}"
+        key = f"{next(self.keys)}-{turn.dice.getrandbits(40)}"  # each block has the same dice, and buys anew
         order = await shop.checkout(user, Basket(lines=[Wanted(item, 1)], address=HOME), key)
         return await shop.pay(user, order.id, "card", key)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from fathom.history import Broken, History, tries
 
-from .seen import Look, looks
+from .seen import Look, looks, said_again
 
 __all__ = ["WAYS", "an_order_costs_what_it_cost", "an_order_goes_only_allowed_ways"]
 
@@ -33,6 +33,7 @@ def an_order_goes_only_allowed_ways(history: History) -> Iterable[Broken]:
         if wrong or path[:1] != ["pending"] or versions != list(range(1, len(versions) + 1)):
             how = f"became {wrong[0][1]} when it was {wrong[0][0]}" if wrong else f"went {' → '.join(path)}"
             yield _broken(f"order {order} {how}", order, op.index)
+    again = said_again(history)
     for order, seen in _by_order(history).items():
         statuses: dict[int, Look] = {}
         for look in seen:
@@ -43,6 +44,8 @@ def an_order_goes_only_allowed_ways(history: History) -> Iterable[Broken]:
                 break
         newest: Look | None = None
         for look in sorted(seen, key=lambda look: look.op.start_s):
+            if look.op.index in again:
+                continue  # it shows the order as it was when that was asked first
             before = [it for it in seen if it.op.before(look.op)]
             newest = max(before, key=lambda it: it.version, default=None)
             if newest is not None and newest.version > look.version:

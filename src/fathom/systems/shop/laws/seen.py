@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from fathom.history import History, Op
 
-__all__ = ["BOUGHT", "LIVE", "Look", "looks", "lost_calls", "quantities", "received"]
+__all__ = ["BOUGHT", "LIVE", "Look", "looks", "lost_calls", "quantities", "received", "said_again"]
 
 LIVE = ("pending", "payment-processing", "confirmed", "shipped", "delivered")
 BOUGHT = ("confirmed", "shipped", "delivered")
 _ONE = ("checkout", "pay", "cancel", "order", "ship", "deliver")
 _MANY = ("orders", "all_orders")
+_KEY = {"checkout": 2, "pay": 3}  # which word of a call is its key
 
 
 class Look(NamedTuple):
@@ -44,6 +45,21 @@ def looks(history: History) -> Iterator[Look]:
         elif op.call in _MANY:
             for order in op.answer["orders"]:
                 yield Look(op, order)
+
+
+def said_again(history: History) -> set[int]:
+    """Return the calls that were asked before with the same key: they are answered as they were then."""
+    known: set[tuple[Any, ...]] = set()
+    found: set[int] = set()
+    for op in history:
+        at = _KEY.get(op.call)
+        if at is None or len(op.asked) <= at or not op.asked[at]:
+            continue
+        asked = op.call, op.asked[0], op.asked[at]
+        if asked in known:
+            found.add(op.index)
+        known.add(asked)
+    return found
 
 
 def quantities(order: dict[str, Any]) -> dict[int, int]:
