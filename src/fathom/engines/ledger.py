@@ -15,6 +15,7 @@ RESOURCES = (
     "rows",  # SQL rows received or changed
     "commands",  # Redis commands sent; those that a script calls are charged by whoever sent the script
     "messages",  # messages published to the queue
+    "requests",  # requests to what others serve, such as who takes the money
     "objects",  # objects put, got or deleted
     "bytes",  # payload bytes sent to and received from engines
 )

@@ -337,7 +337,7 @@ def _state(book: Book, segments: list[Segment], approach: str, point: Point) -> 
         )
 
 
-_ORDER = ("statements", "rows", "commands", "messages", "objects", "bytes")
+_ORDER = ("statements", "rows", "commands", "messages", "requests", "objects", "bytes")
 
 
 def _in_order(resources: Iterable[str]) -> list[str]:

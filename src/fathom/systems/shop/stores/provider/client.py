@@ -103,7 +103,7 @@ class ProviderClient:
         await self._ask("GET", "/", dict[str, Any])
 
     async def _ask(self, method: str, path: str, kind: type[T], body: Any = None, key: str | None = None) -> T:
-        charged("messages")
+        charged("requests")
         headers = [*self._auth, *([("idempotency-key", key)] if key is not None else [])]
         if (trace := tracing.current.get()) is not None:  # the request that this is asked for
             headers.append(("traceparent", trace.traceparent))

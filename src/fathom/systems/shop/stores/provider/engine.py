@@ -40,7 +40,7 @@ class Provider(Engine):
     """A payment provider, ours or another's. `client` is a ProviderClient."""
 
     kind: ClassVar[str] = "provider"
-    unit: ClassVar[str] = "messages"
+    unit: ClassVar[str] = "requests"
     client: ProviderClient
 
     def __init__(self, url: str) -> None:
