@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -574,3 +575,30 @@ def test_what_was_read_too_soon_after_it_changed_is_read_again():
     assert not known(1_000_000_000, 1_020_000_001), "a disk that stamps whole milliseconds may stamp every two seconds"
     assert known(1_000_000_000, 3_000_000_000)
     assert not known(2_000_000_001, 1_000_000_001), "a clock that went back vouches for nothing"
+
+
+@pytest.mark.slow
+async def test_what_was_made_in_a_folder_that_went_before_it_was_synced_is_not_taken_for_deleted(tmp_path: Path):
+    """A disk that is unmounted and loses power is back without what was made last; nobody deleted that."""
+    place = await joined(model())
+    async with device("laptop", tmp_path / "laptop", place) as laptop:
+        laptop.write("f/a", "1")
+        await laptop.sync()
+
+    async def sync(call: Callable[..., Awaitable[Any]], folder: Any) -> Any:
+        if folder == ("f",):
+            (tmp_path / "phone" / "f" / "a").unlink()
+            raise FileNotFoundError
+        return await call(folder)
+
+    between = Between(None)
+    async with device(
+        "phone", tmp_path / "phone", place, files=lambda disk: setattr(between, "body", disk) or between
+    ) as phone:
+        between.happens["sync"] = sync
+        with suppress(AssertionError):  # the first look after it finds that more is to be done
+            await phone.syncer.sync()
+        between.happens.clear()
+        await phone.sync()
+        assert phone.tree() == {"f": None, "f/a": "1"}
+    assert await remote_paths(place) == {"f": None, "f/a": "1"}

@@ -37,11 +37,12 @@ class Here:
         self._knobs, self._tell = knobs, tell
         self._numbers = itertools.count()
         self._touched: dict[Path, None] = {}  # folders in which a name changed that is not durable yet, in order
-        self._ties: list[Tie] = []
+        self._ties: list[tuple[Path, Tie]] = []  # with the folder whose names must be durable first
         self._untied: list[object] = []
         self._where: dict[str, list[tuple[str, int]]] | None = None
         self._manifests: dict[tuple[NodeId, int], Manifest] = {}  # that were asked for together, by file and version
         self.hindered: dict[str, str] = {}
+        self.lost = False  # a folder went with what was done in it: what is known of this side is not so any more
 
     async def do(self, ops: Iterable[Op]) -> int:
         """Do steps, and make them durable; return how many were done."""
@@ -91,16 +92,20 @@ class Here:
 
     async def _durable(self) -> None:
         """Sync the folders, then remember: a tie to what a crash takes back would be a deletion in our name."""
+        went: set[Path] = set()
         for folder in self._touched:
             try:
                 await self._files.sync(folder)
             except (FileNotFoundError, NotADirectoryError):
+                went.add(folder)
+                self.lost = True
                 self._tell("a folder went before it was synced", "/".join(folder))
         self._touched.clear()
         for remote in self._untied:
             self._known.untie(remote)
-        for tie in self._ties:
-            self._known.tie(tie)
+        for folder, tie in self._ties:
+            if folder not in went:  # else it may be back without what was made in it: who looks again recognises it
+                self._known.tie(tie)
         self._untied, self._ties = [], []
         self._known.came()
         await self._known.keep()
@@ -153,7 +158,7 @@ class Here:
                 tie = self._known.ties.of_local[id]
                 await self._move(str(id), parent, name)
                 there = ROOT if parent == ROOT else self._known.ties.of_local[parent].remote
-                self._ties.append(tie._replace(parent=there, name=name))
+                self._ties.append((self._local.path(parent), tie._replace(parent=there, name=name)))
             case Aside(id, name, cut):
                 await self._move(str(id), self._local.tree[id].parent, name)
                 if cut is not None:
@@ -168,7 +173,7 @@ class Here:
         stat = await self._files.make_folder((*above, name), str(parent))
         self._touched[above] = None
         self._local.put(stat.id, Seen(str(parent), name, stat), None)
-        self._ties.append(self._tie(stat.id, source))
+        self._ties.append((above, self._tie(stat.id, source)))
 
     def _tie(self, local: str, source: object) -> Tie:
         node = self._known.remote[_number(source)]
@@ -249,9 +254,11 @@ class Here:
             await self._files.discard(temp)
             raise
         self._touched[above] = None
-        self._placed(op, Seen(str(parent), name, stat), manifest, content, before)
+        tie = self._placed(op, Seen(str(parent), name, stat), manifest, content, before)
+        self._ties.append((above, tie))
 
-    def _placed(self, op: Make | Put, seen: Seen, manifest: Manifest, content: Content, before: Seen | None) -> None:
+    def _placed(self, op: Make | Put, seen: Seen, manifest: Manifest, content: Content, before: Seen | None) -> Tie:
+        """Know a file that has its place; return the tie that it makes, once its name is durable."""
         stat, held = seen.stat, word(content)
         if isinstance(op, Put) and self._local.seen.get(str(op.id)) is before:  # else its inode came again already
             self._known.forget(str(op.id))
@@ -261,12 +268,12 @@ class Here:
             Hashed(stat.size, stat.mtime_ns, stat.ctime_ns, 0, held, manifest.cutting, manifest.chunks),
         )
         if isinstance(op, Put):
-            tie = self._known.ties.of_local[op.id]
-            self._ties.append(tie._replace(local=stat.id, content=held))
+            tie = self._known.ties.of_local[op.id]._replace(local=stat.id, content=held)
         else:
-            self._ties.append(self._tie(stat.id, op.source))
+            tie = self._tie(stat.id, op.source)
         self._local.put(stat.id, seen, held)
         self._holds(stat.id, manifest.chunks)
+        return tie
 
     def _holds(self, id: str, chunks: list[Chunk]) -> None:
         """Remember where chunks lie here, if anybody has asked for any."""

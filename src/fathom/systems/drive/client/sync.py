@@ -107,7 +107,7 @@ class Syncer:
                 await fetch(self._place, known, self._tell)
             hindered |= here.hindered | self._there.hindered
             done += step
-            if not step:
+            if here.lost or not step:
                 break
         report.hindered = hindered
         return done
