@@ -22,6 +22,7 @@ from ..decisions.broker import Broker, Taken
 from ..stores.jobs import Sent
 
 JOBS, WORKERS, GONE, INTURN = 1_000, 4, 20, 200
+KEPT_LOOKS, KEPT_LOOK_S = 50, 0.02
 LEASE_S = 1.0
 SENDERS = 16
 ROUTE = "dive"  # nobody of the service takes these
@@ -67,7 +68,7 @@ class Queues(Dive[Any]):
             "came_again": came_again,
             "late_ms": 1_000 * late_s,
             "overtaken": overtaken,
-            "kept": await approach.kept(ROUTE) / (JOBS + GONE + INTURN),
+            "kept": await _kept(approach, JOBS + GONE + INTURN) / (JOBS + GONE + INTURN),
         }
 
     def predict(self, found):
@@ -169,3 +170,14 @@ class Queue:
     async def _rows(self, jobs: list[JobId]) -> None:
         rows = [Job(id=job, item=self.dive.item, name=f"picture-{job}", state="waiting") for job in jobs]
         await self.dive.stores.jobs.bulk(rows, ROUTE)
+
+
+async def _kept(approach: Any, sent: int) -> int:
+    """Return how many jobs can be told again; a queue hears a moment later that one is done."""
+    kept = await approach.kept(ROUTE)
+    for _ in range(KEPT_LOOKS):
+        if kept in (0, sent):
+            break
+        await asyncio.sleep(KEPT_LOOK_S)
+        kept = await approach.kept(ROUTE)
+    return kept
