@@ -25,12 +25,20 @@ def told(op: Op, about: dict[str, Any]) -> str:
         return f"{asked}, and was refused: {op.error or op.code}"
     answer = op.answer
     if isinstance(answer, dict) and "lines" in answer and "status" in answer:
-        of = quantities(answer)
-        what = f"{of[about['item']]} of item {about['item']}" if about.get("item") in of else f"{len(of)} items"
-        return f"{asked}: order {answer['id']} for {what} is {answer['status']}"
+        return f"{asked}: order {answer['id']} for {_wanted(answer, about.get('item'))} is {answer['status']}"
     if isinstance(answer, dict) and "available" in answer:
         parts = ", ".join(f"{answer[name]} {name}" for name in ("available", "held", "sold", "received"))
         return f"{who} was told of item {answer['item']}: {parts}"
     if isinstance(answer, dict) and "orders" in answer:
         return f"{asked}, and was told of {len(answer['orders'])}"
     return f"{asked}, and it was done"
+
+
+def _wanted(order: dict[str, Any], item: Any) -> str:
+    """Return what an order is for: how many of what is looked for, or how many different things, or seats."""
+    of = quantities(order)
+    if item in of:
+        return f"{of[item]} of item {item}"
+    seats = sum(len(line.get("seats") or ()) for line in order["lines"])
+    count, thing = (seats, "seat") if seats else (len(of), "item")
+    return f"{count} {thing}{'s' if count != 1 else ''}"
