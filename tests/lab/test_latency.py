@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import socket
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from fathom.errors import FathomError
 from fathom.lab import latency
-from fathom.lab.latency import caches, disk, native
+from fathom.lab.latency import caches, disk, native, peer
 from fathom.lab.latency.bench import SAMPLES_MIN, Bench, Samples
 from fathom.lab.latency.measured import Measured, Session, newest, write
 from fathom.lab.latency.table import Thing
@@ -88,6 +89,30 @@ async def test_an_engine_that_will_not_start_is_a_row_that_says_so(tmp_path):
 
     (row,) = await latency.measure([Thing("redis-get", "A value", "GET", None, run)], tmp_path, 0.01, silent)
     assert row.why_not == "there is no Redis: none was found"
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", ["loopback", "unix-socket", "context-switch"])
+async def test_when_whoever_answers_dies_the_row_says_so_and_nobody_waits_for_ever(tmp_path, monkeypatch, name: str):
+    dying = tmp_path / "dying.py"
+    dying.write_text(
+        "import os, sys\nfor _ in range(5):\n    os.write(int(sys.argv[2]), os.read(int(sys.argv[1]), 64))\n"
+    )
+    monkeypatch.setattr(peer, "__file__", str(dying))
+    chosen = [latency.thing_named(name, latency.every_thing())]
+    (row,) = await latency.measure(chosen, tmp_path, 0.01, silent)
+    assert row.p50_s is None
+    assert row.why_not in (peer.GONE, "Broken pipe", "Connection reset by peer")
+
+
+def test_ctrl_c_does_not_reach_whoever_answers(tmp_path, monkeypatch):
+    told = tmp_path / "told.py"
+    told.write_text("import os, sys\nos.write(int(sys.argv[2]), str(os.getsid(0)).encode())\n")
+    monkeypatch.setattr(peer, "__file__", str(told))
+    ours, theirs = socket.socketpair()
+    line = theirs.detach()
+    with ours, peer.answering(line, line, ()):
+        assert int(ours.recv(20)) != os.getsid(0)
 
 
 async def test_percentiles_are_samples_and_the_quickest_thing_comes_first(tmp_path):

@@ -13,14 +13,26 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-__all__ = ["answering"]
+__all__ = ["GONE", "answering", "pinged"]
+
+GONE = "the process that answers has ended"
 
 
 @contextlib.contextmanager
 def answering(reads: int, writes: int, cores: Iterable[int]) -> Iterator[None]:
-    """Have a process on these cores write to one descriptor what it reads from another, until that one ends."""
+    """Have a process on these cores write to one descriptor what it reads from another, until that one ends.
+
+    Both are the process' alone from here on: who held them too would wait for ever for a process that has ended. It has
+    a session of its own, so that Ctrl-C ends what asks, and not what is waited for.
+    """
     argv = [sys.executable, "-I", "-S", str(Path(__file__)), str(reads), str(writes), ",".join(map(str, cores))]
-    with subprocess.Popen(argv, pass_fds=(reads, writes), stdin=subprocess.DEVNULL) as process:
+    ends = {reads, writes}
+    try:
+        started = subprocess.Popen(argv, pass_fds=ends, stdin=subprocess.DEVNULL, start_new_session=True)
+    finally:
+        for end in ends:
+            os.close(end)
+    with started as process:
         try:
             yield
         finally:
@@ -31,7 +43,8 @@ def answering(reads: int, writes: int, cores: Iterable[int]) -> Iterator[None]:
 def pinged(line: socket.socket) -> None:
     """Send a byte and wait until it is back."""
     line.sendall(b"p")
-    line.recv(1)
+    if not line.recv(1):
+        raise ConnectionResetError(GONE)
 
 
 def _answer(reads: int, writes: int, cores: str) -> None:

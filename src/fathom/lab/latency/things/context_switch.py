@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..bench import Bench, Samples
-from ..peer import answering
+from ..peer import GONE, answering
 from ..table import Told
 
 METHOD = "half of a byte's way to a process on the same core and back, through two pipes; reading and writing included"
@@ -20,10 +20,11 @@ async def run(bench: Bench) -> Samples:
             def switch(n: int) -> None:
                 for _ in range(n):
                     os.write(theirs[1], b"p")
-                    os.read(ours[0], 1)
+                    if not os.read(ours[0], 1):
+                        raise ConnectionResetError(GONE)
 
             found = bench.batches(switch)
     finally:
-        for end in (*theirs, *ours):
+        for end in (theirs[1], ours[0]):
             os.close(end)
     return Samples([took / 2 for took in found.seconds], 2 * found.batch)

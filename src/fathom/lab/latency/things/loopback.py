@@ -17,5 +17,6 @@ async def run(bench: Bench) -> Samples:
         theirs, _ = server.accept()
         for end in (ours, theirs):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with theirs, answering(theirs.fileno(), theirs.fileno(), bench.placement.system):
+        line = theirs.detach()
+        with answering(line, line, bench.placement.system):
             return bench.each(lambda: pinged(ours))
