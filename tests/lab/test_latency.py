@@ -7,6 +7,8 @@ import os
 import platform
 import socket
 import sys
+import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,10 @@ import pytest
 from fathom.errors import FathomError
 from fathom.lab import latency
 from fathom.lab.latency import caches, disk, native, peer
-from fathom.lab.latency.bench import SAMPLES_MIN, Bench, Samples
+from fathom.lab.latency.bench import BATCH_S, SAMPLES_MIN, Bench, Samples
 from fathom.lab.latency.measured import Measured, Session, newest, write
 from fathom.lab.latency.table import Thing
+from fathom.lab.machine import Placement
 
 ours = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64", reason="machine code for Linux on x86-64"
@@ -113,6 +116,19 @@ def test_ctrl_c_does_not_reach_whoever_answers(tmp_path, monkeypatch):
     line = theirs.detach()
     with ours, peer.answering(line, line, ()):
         assert int(ours.recv(20)) != os.getsid(0)
+
+
+def test_work_that_is_slow_for_once_is_timed_in_batches_all_the_same(tmp_path):
+    slow = iter([2 * BATCH_S])
+
+    def work(n: int) -> None:
+        until = time.perf_counter() + next(slow, 0.0)
+        while time.perf_counter() < until:
+            pass
+        sum(range(n))
+
+    found = Bench(tmp_path, 0.01, Placement.here(), AsyncExitStack()).batches(work)
+    assert found.batch > 100
 
 
 async def test_percentiles_are_samples_and_the_quickest_thing_comes_first(tmp_path):
