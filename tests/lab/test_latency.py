@@ -94,6 +94,21 @@ async def test_an_engine_that_will_not_start_is_a_row_that_says_so(tmp_path):
     assert row.why_not == "there is no Redis: none was found"
 
 
+async def test_whatever_kind_of_error_a_thing_ends_with_it_is_a_row_that_says_so_and_the_others_stay(tmp_path):
+    def thing(name: str, fault: Exception | None = None) -> Thing:
+        async def run(bench: Bench) -> Samples:
+            if fault is not None:
+                raise fault
+            return Samples([1.0])
+
+        return Thing(name, "It", "so", None, run)
+
+    chosen = [thing("late", TimeoutError()), thing("well"), thing("odd", ArithmeticError("no such key"))]
+    well, *missing = await latency.measure(chosen, tmp_path, 0.01, silent)
+    assert (well.name, well.p50_s) == ("well", 1.0)
+    assert [row.why_not for row in missing] == ["TimeoutError", "ArithmeticError: no such key"]
+
+
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", ["loopback", "unix-socket", "context-switch"])
 async def test_when_whoever_answers_dies_the_row_says_so_and_nobody_waits_for_ever(tmp_path, monkeypatch, name: str):

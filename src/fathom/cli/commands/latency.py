@@ -96,7 +96,7 @@ def _print(machine: str, placement: str, rows: Sequence[Measured]) -> None:
     told = {f"{row.told_by}, {row.told_year}": None for row in shown if row.told_by}
     if told:
         print(f"\ntold by {'; '.join(told)}")
-    missing = [row for row in rows if row.why_not]
+    missing = [row for row in rows if row.p50_s is None]
     if missing:
         print("\nnot measured here")
         for row in missing:

@@ -68,9 +68,11 @@ async def measure(things: Sequence[Thing], folder: Path, lasts_s: float, tell: C
             except NotHere as why:
                 rows.append(_row(thing, Samples([]), str(why)))
             except OSError as fault:
-                rows.append(_row(thing, Samples([]), fault.strerror or str(fault)))
+                rows.append(_row(thing, Samples([]), fault.strerror or str(fault) or type(fault).__name__))
             except FathomError as trouble:
                 rows.append(_row(thing, Samples([]), f"{trouble.what}: {trouble.why}"))
+            except Exception as trouble:  # a client's own kind of error: the rows before and after it stay
+                rows.append(_row(thing, Samples([]), f"{type(trouble).__name__}: {trouble}"))
     return sorted(rows, key=lambda row: math.inf if row.p50_s is None else row.p50_s)
 
 
