@@ -185,6 +185,7 @@ async def test_a_folder_that_cannot_be_read_past_the_cache_or_written_is_told_no
         return opened(path, flags, *mode, **more)
 
     monkeypatch.setattr(disk.os, "open", refuse)
+    monkeypatch.setattr(disk, "_MOUNTS", tmp_path / "none")  # wherever this test's own folder may be kept
     known = latency.every_thing()
     chosen = [latency.thing_named("disk-4kb", known)]
     (row,) = await latency.measure(chosen, tmp_path, 0.01, silent)
@@ -192,6 +193,17 @@ async def test_a_folder_that_cannot_be_read_past_the_cache_or_written_is_told_no
     chosen = [latency.thing_named("fsync-4kb", known)]
     (row,) = await latency.measure(chosen, tmp_path / "gone", 0.01, silent)
     assert row.why_not == "No such file or directory" and row.n == 0
+
+
+@pytest.mark.parametrize("name", ["disk-4kb", "disk-1mb", "fsync-4kb"])
+async def test_a_folder_that_is_kept_in_memory_is_no_disk(tmp_path, monkeypatch, name: str):
+    device = tmp_path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"22 1 0:0 / / rw - ext4 x rw\n36 22 {number} / /tmp rw shared:1 - tmpfs tmpfs rw\n")
+    monkeypatch.setattr(disk, "_MOUNTS", mounts)
+    (row,) = await latency.measure([latency.thing_named(name, latency.every_thing())], tmp_path, 0.01, silent)
+    assert row.why_not == f"{tmp_path} is kept in memory (tmpfs), and not on a disk"
 
 
 def test_the_youngest_session_that_can_be_read_is_found(tmp_path: Path):

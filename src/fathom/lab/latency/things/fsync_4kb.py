@@ -6,6 +6,7 @@ import os
 import tempfile
 
 from ..bench import Bench, Samples
+from ..disk import on_disk
 from ..table import Told
 
 METHOD = "a write of 4 KiB at the end of a file, and fsync; what returns in under 0.2 ms has no disk's flush behind it"
@@ -14,6 +15,7 @@ BLOCK = bytes(4096)
 
 
 async def run(bench: Bench) -> Samples:
+    on_disk(bench.folder)
     with tempfile.TemporaryFile(dir=bench.folder, buffering=0) as file:
         fd = file.fileno()
 
