@@ -10,7 +10,7 @@ import msgspec
 
 from fathom.blocks.quantities import quantity
 from fathom.errors import FathomError
-from fathom.lab.figures import digits, unit_for
+from fathom.lab.figures import duration
 from fathom.lab.latency.measured import newest
 from fathom.lab.runs import every
 
@@ -67,7 +67,7 @@ class Took:
     n: int
 
     def __str__(self) -> str:
-        return f"{_time(self.value_s)} ({_time(self.low_s)}–{_time(self.high_s)}, n {self.n:,})"
+        return f"{duration(self.value_s)} ({duration(self.low_s)}–{duration(self.high_s)}, n {self.n:,})"
 
 
 def last_measured(asked: Asked, runs: Path) -> Took | str:
@@ -103,8 +103,3 @@ def _duel(asked: Asked, runs: Path) -> Took | str:
                 low = each.value if each.low is None else each.low
                 return Took(each.value, low, float("inf") if each.high is None else each.high, each.n)
     return "no dive has measured it here"
-
-
-def _time(seconds: float) -> str:
-    scale, unit = unit_for(seconds, "s")
-    return f"{digits(seconds / scale)} {unit}"

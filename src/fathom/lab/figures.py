@@ -11,6 +11,7 @@ __all__ = [
     "beside",
     "count",
     "digits",
+    "duration",
     "engine_name",
     "factor",
     "listed",
@@ -37,6 +38,16 @@ def digits(value: float, significant: int = 3) -> str:
         return "0" if value == 0 else "∞" if value > 0 else "-∞"
     rounded = float(f"{value:.{significant - 1}e}")  # so that 9.996 is 10.0, not 10.00
     return f"{rounded:,.{max(0, significant - 1 - math.floor(math.log10(abs(rounded))))}f}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the unit in which it is best read; of less than a nanosecond two digits are all there is.
+
+    >>> duration(0.0123), duration(4.567e-10)
+    ('12.3 ms', '0.46 ns')
+    """
+    scale, name = unit_for(seconds, "s")
+    return f"{digits(seconds / scale, 3 if seconds >= 1e-9 else 2)} {name}"
 
 
 def told(ends: Sequence[float | None]) -> str:

@@ -109,9 +109,6 @@ def _range(row: Measured) -> str:
 
 
 def _time(seconds: float | None) -> str:
-    from fathom.lab.figures import digits, unit_for
+    from fathom.lab.figures import duration
 
-    if seconds is None:
-        return "–"
-    scale, unit = unit_for(seconds, "s")
-    return f"{digits(seconds / scale, 3 if seconds >= 1e-9 else 2)} {unit}"
+    return "–" if seconds is None else duration(seconds)
