@@ -128,6 +128,21 @@ def measured(tmp_path: Path, **medians_s: float) -> dict[str, Figure]:
     return {figure.id: figure for figure in figures.figures(Said(says={}, measured=SAID.measured), [], tmp_path)}
 
 
+def test_who_measures_one_thing_again_unmeasures_no_other(tmp_path: Path):
+    measured(tmp_path, main_memory=100e-9, postgres_commit=0.001)
+    found = measured(tmp_path, main_memory=300e-9)
+    assert (found["CLM-253"].verdict, found["CLM-034"].verdict) == ("wrong", "holds")
+    failed = [Measured(name="main-memory", says="it", method="so", why_not="it broke")]
+    write(Session("2026-11-21T09:00:00+00:00", "a machine", "one core", failed), tmp_path)
+    assert measured(tmp_path)["CLM-253"].verdict == "wrong", "what could not be measured again was measured before"
+
+
+def test_what_could_not_be_measured_here_says_why(tmp_path: Path):
+    failed = [Measured(name="main-memory", says="it", method="so", why_not="it broke")]
+    write(Session("2026-11-21T09:00:00+00:00", "a machine", "one core", failed), tmp_path)
+    assert measured(tmp_path)["CLM-253"].because == "it broke"
+
+
 def test_what_nobody_has_measured_here_is_not_settled(tmp_path: Path):
     found = measured(tmp_path)
     assert all(figure.verdict is None and figure.status == "unmeasured" for figure in found.values())

@@ -18,7 +18,7 @@ from fathom.errors import FathomError
 from fathom.lab import latency
 from fathom.lab.latency import caches, disk, native, peer
 from fathom.lab.latency.bench import BATCH_S, SAMPLES_MIN, Bench, Samples
-from fathom.lab.latency.measured import Measured, Session, newest, write
+from fathom.lab.latency.measured import Measured, Session, sessions, write
 from fathom.lab.latency.table import Thing
 from fathom.lab.machine import Placement
 
@@ -206,11 +206,18 @@ async def test_a_folder_that_is_kept_in_memory_is_no_disk(tmp_path, monkeypatch,
     assert row.why_not == f"{tmp_path} is kept in memory (tmpfs), and not on a disk"
 
 
-def test_the_youngest_session_that_can_be_read_is_found(tmp_path: Path):
-    assert newest(tmp_path) is None
+def test_sessions_that_can_be_read_are_found_the_youngest_first(tmp_path: Path):
+    assert not list(sessions(tmp_path))
     row = Measured(name="mutex", says="A lock", method="so", p50_s=5e-9)
     for day in ("2026-11-20", "2026-11-21"):
         write(Session(f"{day}T08:00:00+00:00", "a machine", "one core", [row]), tmp_path)
     (tmp_path / "latency" / "2026-11-22T08-00-00.json").write_text("{")
-    found = newest(tmp_path)
-    assert found is not None and found.at.startswith("2026-11-21") and found.rows == [row]
+    (tmp_path / "latency" / "notes.json").write_text("[]")
+    assert [found.at[:10] for found in sessions(tmp_path)] == ["2026-11-21", "2026-11-20"]
+    assert next(sessions(tmp_path)).rows == [row]
+
+
+def test_sessions_of_one_second_are_all_kept_the_last_one_first(tmp_path: Path):
+    for n in range(1, 12):
+        write(Session("2026-11-21T08:00:00+00:00", f"machine {n}", "one core", []), tmp_path)
+    assert [found.machine for found in sessions(tmp_path)] == [f"machine {n}" for n in range(11, 0, -1)]

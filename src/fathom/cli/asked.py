@@ -11,7 +11,7 @@ import msgspec
 from fathom.blocks.quantities import quantity
 from fathom.errors import FathomError
 from fathom.lab.figures import duration
-from fathom.lab.latency.measured import newest
+from fathom.lab.latency.measured import sessions
 from fathom.lab.runs import every
 
 __all__ = ["Asked", "Took", "Verdict", "last_measured"]
@@ -76,11 +76,12 @@ def last_measured(asked: Asked, runs: Path) -> Took | str:
 
 
 def _thing(asked: Asked, runs: Path) -> Took | str:
-    session = newest(runs)
-    row = next((row for row in (session.rows if session else ()) if row.name == asked.thing), None)
-    if row is None or row.p50_s is None or row.p5_s is None or row.p95_s is None:
-        return (row.why_not or "") if row else "nobody has measured it here"
-    return Took(row.p50_s, row.p5_s, row.p95_s, row.n)
+    why_not = ""
+    for row in (row for session in sessions(runs) for row in session.rows if row.name == asked.thing):
+        if row.p50_s is not None and row.p5_s is not None and row.p95_s is not None:
+            return Took(row.p50_s, row.p5_s, row.p95_s, row.n)
+        why_not = why_not or row.why_not or ""
+    return why_not or "nobody has measured it here"
 
 
 def _duel(asked: Asked, runs: Path) -> Took | str:

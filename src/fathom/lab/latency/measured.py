@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from fathom.lab import runs
 from .bench import Bench, NotHere, Samples
 from .table import Thing
 
-__all__ = ["Measured", "Session", "measure", "newest", "write"]
+__all__ = ["Measured", "Session", "measure", "sessions", "write"]
 
 _FOLDER = "latency"
 
@@ -112,16 +114,14 @@ def _percentiles(seconds: Sequence[float]) -> tuple[float | None, float | None, 
 def write(session: Session, root: Path) -> Path:
     """Keep a session below the folder of the runs, and return its file."""
     moment = datetime.fromisoformat(session.at).astimezone(UTC)
-    file = root / _FOLDER / f"{moment:%Y-%m-%dT%H-%M-%S}.json"
+    names = (f"{moment:%Y-%m-%dT%H-%M-%S}{f'-{number}' if number > 1 else ''}.json" for number in itertools.count(1))
+    file = next(file for file in map((root / _FOLDER).joinpath, names) if not file.exists())
     runs.write_whole(file, msgspec.json.format(msgspec.json.encode(session), indent=1) + b"\n")
     return file
 
 
-def newest(root: Path) -> Session | None:
-    """Return the youngest session below the folder of the runs; None where none was kept, or none can be read."""
-    for file in sorted((root / _FOLDER).glob("*.json"), reverse=True):
-        try:
-            return msgspec.json.decode(file.read_bytes(), type=Session)
-        except (OSError, msgspec.DecodeError):
-            continue
-    return None
+def sessions(root: Path) -> Iterator[Session]:
+    """Yield the sessions below the folder of the runs that can be read, the youngest first."""
+    for file in sorted((root / _FOLDER).glob("*.json"), key=lambda file: runs.when(file.stem), reverse=True):
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            yield msgspec.json.decode(file.read_bytes(), type=Session)

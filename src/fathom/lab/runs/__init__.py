@@ -39,7 +39,7 @@ from .measured import (
     Trial,
 )
 from .planned import DELTA, Aim, Change, Duel, Fault, Load, Machine, Option, Plan, Point, Scale, Sweep, Target
-from .reading import Run, every, find, newest
+from .reading import Run, every, find, newest, when
 from .samples import OUTCOMES, Samples, read_samples
 from .writing import Writing, hashes
 
@@ -88,5 +88,6 @@ __all__ = [
     "read_json",
     "read_lines",
     "read_samples",
+    "when",
     "write_whole",
 ]

@@ -119,7 +119,7 @@ def find(text: str | Path, root: Path = Path("runs")) -> Run:
 
 def newest(under: Path, *, state: State | None = None) -> Run | None:
     """Return the youngest run in or below a folder, or None; `state` narrows it."""
-    for folder in sorted(_folders(under), key=lambda folder: _when(folder.name), reverse=True):
+    for folder in sorted(_folders(under), key=lambda folder: when(folder.name), reverse=True):
         run = Run(folder)
         with contextlib.suppress(FathomError):
             if state is None or run.manifest.state == state:
@@ -130,7 +130,7 @@ def newest(under: Path, *, state: State | None = None) -> Run | None:
 def every(under: Path) -> list[Run]:
     """Return the runs in or below a folder that can be read, the youngest first."""
     found: list[Run] = []
-    for folder in sorted(_folders(under), key=lambda folder: _when(folder.name), reverse=True):
+    for folder in sorted(_folders(under), key=lambda folder: when(folder.name), reverse=True):
         run = Run(folder)
         with contextlib.suppress(FathomError):
             if run.manifest:
@@ -147,6 +147,12 @@ def _folders(under: Path) -> list[Path]:
     return found
 
 
-def _when(name: str) -> tuple[str, int]:
-    """Two runs of one second are told apart by a number behind it."""
-    return name[:19], int(name[20:] or 1)
+def when(name: str) -> tuple[str, int]:
+    """Return the second that a name says, and the number behind it: two of one second are told apart so.
+
+    What is not named by a moment comes before all that is.
+
+    >>> when("2026-11-21T08-00-00-10") > when("2026-11-21T08-00-00-9") > when("2026-11-21T08-00-00") > when("notes")
+    True
+    """
+    return (name[:19], int(name[20:] or 1)) if _TIME.match(name) else ("", 0)
