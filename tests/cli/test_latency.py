@@ -45,6 +45,13 @@ def test_what_one_machine_cannot_measure_is_told_beside_what_is_told_of_it(fatho
     assert "continents told 150 ms" in shown and "here, median" not in said.out
 
 
+def test_what_was_measured_is_said_also_where_it_cannot_be_kept(fathom, tmp_path):
+    (tmp_path / "file").write_text("")
+    said = fathom("latency", "--only", "json-1kb", "--seconds", "0.01", "--runs", str(tmp_path / "file" / "runs"))
+    said.is_told(code=64, what="cannot be written", fix="--runs FOLDER")
+    assert "json-1kb" in said.out and "here, median" in said.out
+
+
 def test_a_name_that_is_not_there_is_told(fathom):
     fathom("latency", "--only", "mutecks").is_told(code=64, what="nothing called 'mutecks'", fix="mutex")
 

@@ -13,7 +13,7 @@ import click
 from fathom.cli import options, voice
 
 if TYPE_CHECKING:
-    from fathom.lab.latency.measured import Measured
+    from fathom.lab.latency.measured import Measured, Session
 
 
 @click.command
@@ -52,13 +52,20 @@ def command(names: Sequence[str], lasts_s: float, keep: bool, runs: Path, as_jso
         placement=str(machine.Placement.here()),
         rows=rows,
     )
-    file = write(session, runs) if keep else None
+    file = None
+    try:
+        file = write(session, runs) if keep else None
+    finally:  # what took a minute to measure is said, also where it cannot be kept
+        _say(session, file, as_json)
+
+
+def _say(session: Session, file: Path | None, as_json: bool) -> None:
     if as_json:
         import msgspec
 
         voice.say_json({**msgspec.to_builtins(session), "file": str(file) if file else None})
         return
-    _print(session.machine, session.placement, rows)
+    _print(session)
     if file:
         print(f"\n{file}")
 
@@ -71,12 +78,12 @@ def _standing(folder: Path) -> Path:
     return folder
 
 
-def _print(machine: str, placement: str, rows: Sequence[Measured]) -> None:
+def _print(session: Session) -> None:
     from fathom.cli.chart import Span, spans
     from fathom.lab.figures import digits
 
-    print(f"{machine}\n{placement}\n")
-    shown = [row for row in rows if row.p50_s is not None and row.p5_s is not None and row.p95_s is not None]
+    print(f"{session.machine}\n{session.placement}\n")
+    shown = [row for row in session.rows if row.p50_s is not None and row.p5_s is not None and row.p95_s is not None]
     lines = [
         Span(row.name, row.p5_s, row.p50_s, row.p95_s, row.told_s)  # pyright: ignore[reportArgumentType]
         for row in shown
@@ -96,7 +103,7 @@ def _print(machine: str, placement: str, rows: Sequence[Measured]) -> None:
     told = {f"{row.told_by}, {row.told_year}": None for row in shown if row.told_by}
     if told:
         print(f"\ntold by {'; '.join(told)}")
-    missing = [row for row in rows if row.p50_s is None]
+    missing = [row for row in session.rows if row.p50_s is None]
     if missing:
         print("\nnot measured here")
         for row in missing:
