@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .bench import NotHere
+from .bench import Bench, NotHere, Samples
+from .native import CHASE, compiled
 
-__all__ = ["Chain", "cache_bytes"]
+__all__ = ["Chain", "cache_bytes", "chased"]
 
 LINE = 64
 HUGE = 2 << 20
@@ -47,3 +48,15 @@ class Chain:
 
     def __len__(self) -> int:
         return self._lines
+
+
+def chased(bench: Bench, size_bytes: int) -> Samples:
+    """Time loads from so much memory, each of which needs the address that the last one brought."""
+    chase, chain = compiled(CHASE, 2), Chain(size_bytes)
+
+    def walk(n: int) -> None:
+        chain.at = chase(chain.at, n)
+
+    walk(len(chain))  # once around, so that what has room in the cache is there
+    found = bench.batches(walk)
+    return Samples(found.seconds, found.batch, f"through {size_bytes >> 10:,} KiB")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ..bench import Bench, Samples
-from ..caches import Chain, cache_bytes
-from ..native import CHASE, compiled
+from ..caches import cache_bytes, chased
 from ..table import Told
 
 METHOD = "each load needs the address that the last one brought: random order in half of the cache"
@@ -12,13 +11,4 @@ TOLD = Told.dean(0.5e-9)
 
 
 async def run(bench: Bench) -> Samples:
-    chase = compiled(CHASE, 2)
-    size = cache_bytes(1) // 2
-    chain = Chain(size)
-
-    def walk(n: int) -> None:
-        chain.at = chase(chain.at, n)
-
-    walk(len(chain))  # once around, so that what has room in the cache is there
-    found = bench.batches(walk)
-    return Samples(found.seconds, found.batch, f"through {size >> 10:,} KiB")
+    return chased(bench, cache_bytes(1) // 2)

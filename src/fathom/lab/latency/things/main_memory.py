@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from ..bench import Bench, Samples
-from ..caches import Chain, cache_bytes
-from ..native import CHASE, compiled
+from ..caches import cache_bytes, chased
 from ..table import Told
 
-METHOD = "each load needs the address that the last one brought: random order in eight times the last cache"
+METHOD = (
+    "each load needs the address that the last one brought: "
+    "random order in eight times the last cache (at most 512 MiB)"
+)
 TOLD = Told.dean(100e-9)
 
 
 async def run(bench: Bench) -> Samples:
-    chase = compiled(CHASE, 2)
-    size = min(8 * cache_bytes(3), 512 << 20)
-    chain = Chain(size)
-
-    def walk(n: int) -> None:
-        chain.at = chase(chain.at, n)
-
-    walk(len(chain))  # once around, so that what has room in the cache is there
-    found = bench.batches(walk)
-    return Samples(found.seconds, found.batch, f"through {size >> 10:,} KiB")
+    return chased(bench, min(8 * cache_bytes(3), 512 << 20))
