@@ -133,6 +133,17 @@ def test_the_page_stands_alone_and_has_everything(fathom, tmp_path: Path):
 
 
 @pytest.mark.slow
+def test_an_approach_that_broke_a_law_gives_a_sheet_no_number(tmp_path: Path):
+    run = write_finished(tmp_path / "runs")
+    rate = {"id": "capacity/hybrid", "part": "capacity", "how": "capacity", "command": "", "value": 2.5}
+    findings = [*json.loads((run.folder / "findings.json").read_text()), rate]
+    under, asked = tmp_path / "runs" / "timeline", ("home.cpu_s.service", "home.commands", "home.capacity")
+    for void in (False, True):
+        (run.folder / "findings.json").write_text(json.dumps([each | {"void": void} for each in findings]))
+        assert [Measurements(under).get(what) is None for what in asked] == [void] * len(asked)
+
+
+@pytest.mark.slow
 def test_what_was_measured_stands_in_the_sheet_with_its_command(fathom, tmp_path: Path):
     run = write_finished(tmp_path / "runs")
     assert fathom("estimate", "timeline").out.count(" measured  ") == 8

@@ -63,7 +63,7 @@ def _of_run(run: Run, name: str, point: str) -> Found | None:
     if measure == "capacity":
         return _capacity(run, operation)
     for kind in ("census", "state"):
-        mine = [f for f in run.findings if f.id.startswith(f"{kind}/{run.plan.default}/") and f.value is not None]
+        mine = [f for f in _valid(run) if f.id.startswith(f"{kind}/{run.plan.default}/")]
         mine = [f for f in mine if f.id.rpartition("/")[2] == name and (not point or str(f.point) == point)]
         if mine:
             first = min(mine, key=lambda f: f.point if isinstance(f.point, float | int) else 0.0)
@@ -71,10 +71,15 @@ def _of_run(run: Run, name: str, point: str) -> Found | None:
     return None
 
 
+def _valid(run: Run) -> list[Finding]:
+    """Return the findings that have a number which stands: an approach that broke a law has none."""
+    return [f for f in run.findings if f.value is not None and not f.void]
+
+
 def _capacity(run: Run, operation: str) -> Found | None:
     """How many of an operation a second, beside all others of the load, the machine of the run could bear."""
     rate = run.plan.load.rates.get(operation)
-    mine = [f for f in run.findings if f.id == f"capacity/{run.plan.default}" and f.value is not None]
+    mine = [f for f in _valid(run) if f.id == f"capacity/{run.plan.default}"]
     return _found(run, mine[0], rate, "1/s") if mine and rate else None
 
 
