@@ -48,10 +48,11 @@ def parted(parts: Sequence[Part], cells: int, *, most: float | None = None) -> T
     """Return one bar of parts, `cells` long where they make up the `most`; what there is of any shows."""
     whole = sum(part.value for part in parts)
     most, text, told, before = whole if most is None else most, Text(), 0.0, 0
-    for part in parts:
+    for at, part in enumerate(parts):
         told += part.value
         end = round(cells * told / most) if most else 0
-        end = max(end, before + 1) if part.value and before < cells else end
+        end = min(end, cells - sum(later.value > 0 for later in parts[at + 1 :]))  # each of them has its own cell
+        end = max(end, before + (part.value > 0 and before < cells))
         text.append(part.filling * (end - before), style=part.style)
         before = max(end, before)
     return text.append(" " * max(0, cells - before))
