@@ -121,5 +121,7 @@ def test_where_nothing_is_left_to_divide_by_it_looks_upward_alone():
     cells = (
         'users = { assume = "1K" }\nservers = { derive = "floor(users / 500)" }\nload = { derive = "users / servers" }'
     )
-    (found,) = told(cells, LIMITS.format("it", "users", "3K")).breaks
+    (found,) = told(cells, LIMITS.format("it", "users + 0 * load", "3K")).breaks
     assert found.from_times == pytest.approx(3.0, rel=0.01)
+    (found,) = told(cells, LIMITS.format("it", "users + 0 * load", "700")).breaks
+    assert found.from_times == 1.0, "it is broken already; of fewer nothing was looked at"

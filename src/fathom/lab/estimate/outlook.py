@@ -49,7 +49,7 @@ class Breaks:
     name: str
     limit: Limit
     at: Mapping[int, Literal["holds", "may break", "breaks"]]
-    from_times: float  # infinite where not within FAR; below 1 where it is broken already, 0 where it always is
+    from_times: float  # infinite where not within FAR; at most 1 where it is broken already, 0 where it is however few
 
 
 @dataclass(frozen=True)
@@ -219,8 +219,8 @@ def _verdict(ratio: Array) -> Literal["holds", "may break", "breaks"]:
 
 
 def _first(ratio: Array, grid: Array) -> float:
-    """Return from how many times on it is too much: nothing where it always is, infinite where it never is."""
+    """Return from how many times on it is too much: 0 where it is however few, infinite where it never is."""
     over = np.flatnonzero(np.broadcast_to(ratio, grid.shape) > 1)
     if not len(over):
         return math.inf
-    return float(grid[over[0]]) if over[0] else 0.0
+    return 0.0 if over[0] == 0 and grid[0] < 1 else float(grid[over[0]])
