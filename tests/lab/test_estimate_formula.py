@@ -37,6 +37,12 @@ def value(text: str) -> Quantity:
         ("7 % 4", "3"),
         ("1 GB / (4 MB)", "250"),
         ("link / (8 bit/B)", "1.25 GB/s"),
+        ("link / 8 bit/B", "1.25 GB/s"),
+        ("5 GB / 10 MB/s", "500 s"),
+        ("40 / 20/day / 1 day", "2"),
+        ("50% / 10%/day / 1 day", "5"),
+        ("5 GB / 10 MB/s/users / 1 s", "0.0000025"),
+        ("users * 500 B/users", "500 B"),
         ("users * 500 B / day", "100 GB/day"),
         ("to(each, '1/s') * 1 day", "2"),
         ("to(page, 'KB')", "16.384 KB"),
@@ -126,7 +132,16 @@ def test_units_that_do_not_fit_are_told_with_their_place(text: str, why: str):
     assert why in f"{said.what} {said.why} {said.fix}", str(said)
 
 
-@pytest.mark.parametrize("text", ["users / none", "users // none", "users % none", "1 / shares", "users / (1 - 1)"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "users / none",
+        "users // none",
+        "users % none",
+        "1 / shares",
+        "users / (1 - 1)",
+    ],
+)
 def test_nothing_is_divided_by_zero(text: str):
     with pytest.raises(FormulaError, match="divides by zero"):
         value(text)

@@ -1,12 +1,15 @@
 """A formula of a sheet: arithmetic on cells and amounts, read by Python's grammar and never run as Python.
 
 Beside names it knows amounts with units (`500 B`, `20/day`, `8 bit/B`, `100K`), `+ - * / // % **`, comparisons, `a if b
-else c`, and a handful of functions. An amount binds as one: `x / 8 bit/B` is x by eight, by a byte's bits.
+else c`, and a handful of functions. An amount binds as one, with all of its unit that has no space
+within: `x / 8 bit/B` is x by eight bits a byte, `x / 8 bit / B` is x by eight bits, by a byte. Of an `if`, only what is
+chosen must have a value.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -40,6 +43,7 @@ _AMOUNT = re.compile(
     r"(?P<count>[kKMBT](?!\w))?"
     r"(?: +(?P<unit>%(?!\s*[\w(])|[A-Za-zµ]+(?![\w(])))?"
     r"(?P<percent>%(?!\s*[\w(]))?"
+    r"(?P<per>(?:/[A-Za-zµ]+(?![\w(]))*)"
 )
 _WORDS = {"if", "else", "and", "or", "not", "in"}
 
@@ -53,14 +57,17 @@ def _spelled(text: str) -> str:
 def _amount(found: re.Match[str]) -> str:
     number, letter, name = found["number"], found["count"], found["unit"]
     value = repr(float(number.replace("_", "")) * COUNTS[letter]) if letter else number
-    if found["percent"] or name == "%":
-        return f"({value} * 0.01)"
-    if name is None:
-        return value
     if name in _WORDS:
-        return f"{value} {name}"
-    unit(name)  # says what it may have meant
-    return f"({value} * {name})"
+        return f"{value} {name}{found['per']}"
+    if found["percent"] or name == "%":
+        value, name = repr(float(value) * 0.01), None
+    if name is not None:
+        unit(name)  # says what it may have meant
+        value = f"{value} * {name}"
+    below = found["per"].split("/")[1:]
+    bound = list(itertools.takewhile(UNITS.__contains__, below))  # what comes behind is a cell that it is divided by
+    amount = " / ".join([value, *bound])
+    return "/".join([f"({amount})" if " " in amount else amount, *below[len(bound) :]])
 
 
 class Formula:
