@@ -43,6 +43,11 @@ def value(text: str) -> Quantity:
         ("50% / 10%/day / 1 day", "5"),
         ("5 GB / 10 MB/s/users / 1 s", "0.0000025"),
         ("users * 500 B/users", "500 B"),
+        ("users / none if none > 0 else 0", "0"),
+        ("7 if none == 0 else users % none + users // none", "7"),
+        ("log(none) if none > 0 else sqrt(none)", "0"),
+        ("sqrt(size - 1 KB) if size > 1 KB else 0", "0"),
+        ("1 if users > 0 else 2 if 1 / none > 0 else 3", "1"),
         ("users * 500 B / day", "100 GB/day"),
         ("to(each, '1/s') * 1 day", "2"),
         ("to(page, 'KB')", "16.384 KB"),
@@ -68,6 +73,9 @@ def test_draws_go_through_it_side_by_side():
     assert value("many * size").value.tolist() == [500.0, 1_000.0, 2_000.0]
     assert value("1 if many > 1 else 0").value.tolist() == [0.0, 1.0, 1.0]
     assert value("many ** 2").value.tolist() == [1.0, 4.0, 16.0]
+    assert value("1 / shares if shares > 0 else 0").value.tolist() == [2.0, 0.0]
+    assert value("size / shares if shares > 0 else 0").value.tolist() == [1_000.0, 0.0]
+    assert value("log2(shares) if shares > 0 else 3").value.tolist() == [-1.0, 3.0]
     assert value("2 ** many").value.tolist() == [2.0, 4.0, 16.0]
 
 
@@ -140,6 +148,9 @@ def test_units_that_do_not_fit_are_told_with_their_place(text: str, why: str):
         "users % none",
         "1 / shares",
         "users / (1 - 1)",
+        "1 / shares if shares < 1 else 0",
+        "1 if 1 / none > 0 else 2",
+        "0 if none > 0 else 1 / none",
     ],
 )
 def test_nothing_is_divided_by_zero(text: str):

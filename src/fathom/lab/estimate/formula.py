@@ -9,6 +9,7 @@ chosen must have a value.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import itertools
 import math
 import re
@@ -132,11 +133,12 @@ _KNOWN = (
 
 @dataclass(frozen=True)
 class _Reading:
-    """One walk through a formula."""
+    """One walk through a formula; `chosen` are the draws in which what is read now is asked for."""
 
     formula: Formula
     resolve: Resolve
     asks: Mapping[str, Ask]
+    chosen: Any = True
 
     def of(self, node: ast.expr) -> Quantity:
         try:
@@ -152,7 +154,7 @@ class _Reading:
             case ast.Constant(value=bool() | str() | bytes() | None):
                 raise self.formula._no(node)
             case ast.Constant(value=int() | float() as number):
-                return Quantity(_finite(self.formula, float(number) if abs(number) < HUGE else math.inf))
+                return Quantity(self.finite(float(number) if abs(number) < HUGE else math.inf))
             case ast.Name(id=name):
                 return UNITS[name].of(1.0) if name in UNITS else self.resolve(name)
             case ast.UnaryOp(op=op, operand=inner):
@@ -160,9 +162,10 @@ class _Reading:
             case ast.BinOp():
                 return self._binary(node)
             case ast.IfExp(test=test, body=body, orelse=other):
-                chosen, a, b = self.of(test), self.of(body), self.of(other)
+                first = np.asarray(self.of(test).value) != 0
+                a, b = self._where(first).of(body), self._where(~first).of(other)
                 manners = alike(a, b, "choose between", "and")
-                return Quantity(np.where(chosen.value, a.value, b.value), a.powers or b.powers, manners)
+                return Quantity(np.where(first, a.value, b.value), a.powers or b.powers, manners)
             case ast.Compare(left=left, ops=[op], comparators=[right]):
                 a, b = self.of(left), self.of(right)
                 alike(a, b)
@@ -171,6 +174,28 @@ class _Reading:
                 return self._call(name, args)
             case _:
                 raise self.formula._no(node)
+
+    def _where(self, chosen: Any) -> _Reading:
+        return dataclasses.replace(self, chosen=self.chosen & chosen)
+
+    def valid(self, found: Any, good: Any, fault: Callable[[], FormulaError]) -> Any:
+        """Return what is good; raise where it is not and is asked for. Where nobody asks for it stands a plain 1."""
+        if np.all(good):
+            return found
+        if np.any(~good & self.chosen):
+            raise fault()
+        return np.where(good, found, 1.0)
+
+    def finite(self, found: Any) -> Any:
+        return self.valid(
+            found,
+            np.isfinite(found),
+            lambda: FormulaError(
+                f"'{self.formula.text}' has no value",
+                why="it is the root or logarithm of something below zero, or too large for any number",
+                fix="look at what goes into it: --formulas",
+            ),
+        )
 
     def _binary(self, node: ast.BinOp) -> Quantity:
         a, b = self.of(node.left), self.of(node.right)
@@ -187,19 +212,23 @@ class _Reading:
                 whole = a / self._divisor(node.right, b)
                 return Quantity(np.floor(whole.value), whole.powers, whole.manners)
             case ast.Mod():
-                manners = alike(a, self._divisor(node.right, b), "divide", "by")
-                return Quantity(np.mod(a.value, b.value), a.powers, manners)
+                divisor = self._divisor(node.right, b)
+                manners = alike(a, divisor, "divide", "by")
+                return Quantity(np.mod(a.value, divisor.value), a.powers, manners)
             case _:
                 return self._power(node, a, b)
 
     def _divisor(self, node: ast.expr, b: Quantity) -> Quantity:
-        if np.any(np.asarray(b.value) == 0):
-            raise FormulaError(
+        divisor = self.valid(
+            b.value,
+            np.asarray(b.value) != 0,
+            lambda: FormulaError(
                 f"'{self.formula.text}' divides by zero",
                 why=f"{ast.unparse(node)} is 0" + ("" if np.ndim(b.value) == 0 else " in some draws"),
                 fix=f"give {ast.unparse(node)} a value above zero, or say what holds without it: … if … > 0 else 0",
-            )
-        return b
+            ),
+        )
+        return Quantity(divisor, b.powers, b.manners)
 
     def _power(self, node: ast.BinOp, a: Quantity, b: Quantity) -> Quantity:
         if b.powers:
@@ -210,7 +239,7 @@ class _Reading:
             )
         if not a.powers:
             with np.errstate(all="ignore"):
-                return Quantity(_finite(self.formula, np.power(np.asarray(a.value, dtype=float), b.value)))
+                return Quantity(self.finite(np.power(np.asarray(a.value, dtype=float), b.value)))
         if np.ndim(b.value) and len({float(x) for x in np.ravel(b.value)}) > 1:
             raise UnitError(
                 "an amount with a unit has one power", why="its unit would vary", fix="make it a count first"
@@ -236,7 +265,7 @@ class _Reading:
             many = f"{least}" if least == most else f"at least {least}"
             how = 'to(x, "1/s")' if name == "to" else f"{name} takes {many}"
             raise FormulaError(f"{name}(…) with {len(args)} values", why=how, fix=f"in '{self.formula.text}'")
-        return FUNCTIONS[name](self.formula, *[self.of(arg) for arg in args])
+        return FUNCTIONS[name](self, *[self.of(arg) for arg in args])
 
 
 _COMPARED: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -249,33 +278,23 @@ _COMPARED: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 
 
-def _finite(formula: Formula, found: Any) -> Any:
-    if np.all(np.isfinite(found)):
-        return found
-    raise FormulaError(
-        f"'{formula.text}' has no value",
-        why="it is the root or logarithm of something below zero, or too large for any number",
-        fix="look at what goes into it: --formulas",
-    )
-
-
 def _of_counts(function: Callable[[Any], Any]) -> Callable[..., Quantity]:
     """A function of a plain number alone."""
 
-    def call(formula: Formula, x: Quantity) -> Quantity:
+    def call(reading: _Reading, x: Quantity) -> Quantity:
         if x.powers:
             what = f"it was given {said(x.powers)}"
             raise UnitError(
                 what, why="logarithms, exponentials and whole numbers are of counts", fix="divide by one unit"
             )
         with np.errstate(all="ignore"):
-            return Quantity(_finite(formula, function(x.value)))
+            return Quantity(reading.finite(function(x.value)))
 
     return call
 
 
 def _chosen(function: Callable[[Any, Any], Any]) -> Callable[..., Quantity]:
-    def call(formula: Formula, first: Quantity, *others: Quantity) -> Quantity:
+    def call(_: _Reading, first: Quantity, *others: Quantity) -> Quantity:
         for other in others:
             manners = alike(first, other)
             first = Quantity(function(first.value, other.value), first.powers or other.powers, manners)
@@ -284,17 +303,17 @@ def _chosen(function: Callable[[Any, Any], Any]) -> Callable[..., Quantity]:
     return call
 
 
-def _root(formula: Formula, x: Quantity) -> Quantity:
-    _finite(formula, np.sqrt(np.where(np.asarray(x.value) < 0, np.nan, x.value)))
-    return x.power(Fraction(1, 2))
+def _root(reading: _Reading, x: Quantity) -> Quantity:
+    positive = reading.finite(np.where(np.asarray(x.value) < 0, np.nan, x.value))
+    return Quantity(positive, x.powers, x.manners).power(Fraction(1, 2))
 
 
-def _absolute(formula: Formula, x: Quantity) -> Quantity:
+def _absolute(_: _Reading, x: Quantity) -> Quantity:
     return Quantity(np.abs(x.value), x.powers, x.manners)
 
 
-def _to(formula: Formula, x: Quantity) -> Quantity:
-    raise AssertionError(f"{formula.text}: told above, since its unit is a word")
+def _to(reading: _Reading, x: Quantity) -> Quantity:
+    raise AssertionError(f"{reading.formula.text}: told above, since its unit is a word")
 
 
 EASE = 1e-9  # what rounding may add before a whole number is called the next
