@@ -81,11 +81,9 @@ def test_what_is_thrown_at_shards_falls_as_the_closed_forms_say():
     assert of("draws.top_share", "4") == pytest.approx(12 / 25)
 
 
-def test_versions_saves_and_windows_are_ordered_as_they_are_defined():
+def test_versions_and_windows_are_ordered_as_they_are_defined():
     assert of("order.concurrent", "A5 B2 C1", "A4 B3 C1") == 1
     assert of("order.concurrent", "A5 B3", "A4 B3 C0") == 0
-    assert of("order.syncs", "10", "5", "2") == 1
-    assert of("order.syncs", "3", "9", "2") == 3
     assert of("order.windows_holding", "300", "300", "60", "open") == 5
     assert of("order.windows_holding", "300", "300", "300", "closed") == 2
 
@@ -102,3 +100,34 @@ def test_what_is_asked_wrongly_is_told():
     for words in (("placement.moved", "ring", "16"), ("placement.moved", "star", "16", "17"), ("bloom.measured", "x")):
         with pytest.raises(FathomError, match="cannot be worked out"):
             shown(*words)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "bloom.false_positives 0",
+        "bloom.measured 1e9",
+        "chunks.owed_per_photo 0",
+        "chunks.owed_per_photo 1",
+        "draws.fullest 1000000000 16",
+        "draws.fullest 10 1000000000",
+        "draws.top_share 0",
+        "draws.top_share inf",
+        "order.windows_holding 1000000000000 300 60 open",
+        "order.windows_holding 300 300 0 open",
+        "pages.kept 1000000000000 0 -1",
+        "pages.seen id 0 20",
+        "pages.steps offset 20000",
+        "pages.steps key -1",
+        "placement.moved ring 0 17",
+        "placement.moved ring 16 1000000000",
+        "placement.spread 0",
+        "placement.spread 1000000000",
+        "placement.owner 150",
+        "ranks.total a",
+    ],
+)
+def test_whatever_words_a_stranger_writes_it_is_worked_out_in_seconds_or_told(words: str):
+    with pytest.raises(FathomError, match="cannot be worked out"):
+        shown(*words.split())

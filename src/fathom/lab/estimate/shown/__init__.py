@@ -39,7 +39,7 @@ def shown(name: str = "", *words: str) -> Quantity:
     try:
         inspect.signature(known[name]).bind(*words)
         return Quantity(float(known[name](*words)))
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
         raise FathomError(
             f'shown("{name}", …) cannot be worked out',
             why=str(error),

@@ -11,6 +11,8 @@ from PIL import Image
 
 from fathom.blocks.chunking import KIB, MIB, Cutting
 
+from ._counted import counted
+
 __all__ = ["new_after_insert", "owed_per_photo"]
 
 SIZE, SEED, PHOTOS, EDGE = MIB, 7, 6, 480
@@ -29,7 +31,7 @@ def owed_per_photo(chunk_bytes: str) -> float:
     """Return which share of six photographs' bytes must be stored: the background is one, a corner of each its own."""
     dice = np.random.default_rng(SEED)
     ground = np.indices((EDGE, EDGE)).sum(axis=0)[..., None] % 256 + np.zeros(3)
-    cutting, held, whole = Cutting.fixed(int(chunk_bytes)), {}, 0
+    cutting, held, whole = Cutting.fixed(counted(chunk_bytes, 1 << 40, least=KIB)), {}, 0
     for _ in range(PHOTOS):
         picture = ground.astype(np.uint8)
         picture[: EDGE // 4, : EDGE // 4] = dice.integers(0, 256, (EDGE // 4, EDGE // 4, 3))

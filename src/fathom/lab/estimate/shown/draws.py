@@ -6,15 +6,19 @@ import math
 
 import numpy as np
 
+from ._counted import counted
+
 __all__ = ["fullest", "harmonic", "missed_by_quorum", "top_share"]
 
 SEED, TRIALS = 7, 20_000
+THROWN_MAX = 256
 
 
 def fullest(copies: str, shards: str) -> float:
     """Return how many of the copies the fullest shard gets on average when each falls where its hash does."""
-    thrown = np.random.default_rng(SEED).integers(0, int(shards), (TRIALS, int(copies)))
-    held = np.stack([(thrown == shard).sum(axis=1) for shard in range(int(shards))])
+    many, places = counted(copies, THROWN_MAX), counted(shards, THROWN_MAX)
+    thrown = np.random.default_rng(SEED).integers(0, places, (TRIALS, many))
+    held = np.stack([(thrown == shard).sum(axis=1) for shard in range(places)])
     return float(held.max(axis=0).mean())
 
 

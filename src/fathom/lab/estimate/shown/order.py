@@ -1,10 +1,12 @@
-"""What came before what: versions by a counter a node, events in windows, saves before a quiet moment."""
+"""What came before what: versions by a counter a node, events in windows."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from ._counted import counted
 
-__all__ = ["concurrent", "syncs", "windows_holding"]
+__all__ = ["concurrent", "windows_holding"]
+
+SECONDS_MAX = 1_000_000
 
 
 def concurrent(one: str, other: str) -> float:
@@ -15,15 +17,9 @@ def concurrent(one: str, other: str) -> float:
     return float(ahead and behind)
 
 
-def syncs(saves: str, within_s: str, quiet_s: str) -> float:
-    """Return how often a client that waits for a quiet moment uploads, when it is saved evenly for so long."""
-    times = [n * float(within_s) / int(saves) for n in range(int(saves))]
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    return 1 + sum(gap >= float(quiet_s) for gap in gaps)
-
-
 def windows_holding(at_s: str, length_s: str, step_s: str, ends: str) -> float:
     """Return how many windows an event at `at_s` falls into; the end of one is in it only where `ends` are `closed`."""
-    at, length, step = (int(text) for text in (at_s, length_s, step_s))
+    at = counted(at_s, SECONDS_MAX, least=0)
+    length, step = (counted(text, SECONDS_MAX) for text in (length_s, step_s))
     begins = range(0, at + 1, step)
     return sum(begin <= at < begin + length + (ends == "closed") for begin in begins)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 
+from ._counted import counted
+
 __all__ = ["kept", "seen", "steps"]
 
-ENTRIES, DEEPEST, PAGE = 1_000, 12_000, 20
+ENTRIES, ENTRIES_MAX, DEEPEST, PAGE = 1_000, 1_000_000, 12_000, 20
 
 
 def seen(cursor: str, alike: str, limit: str) -> float:
@@ -15,9 +17,10 @@ def seen(cursor: str, alike: str, limit: str) -> float:
     `alike` entries share each time. The cursor is the last entry's `time`, its time and `id`, or the `next` entry's
     place with a comparison that leaves it out.
     """
-    entries = sorted(((n // int(alike), n) for n in range(ENTRIES)), reverse=True)
+    same, most = counted(alike, ENTRIES), counted(limit, ENTRIES)
+    entries = sorted(((n // same, n) for n in range(ENTRIES)), reverse=True)
     found, left = 0, entries
-    while page := left[: int(limit)]:
+    while page := left[:most]:
         found += len(page)
         last, following = page[-1], left[len(page) :]
         if cursor == "time":
@@ -33,7 +36,7 @@ def seen(cursor: str, alike: str, limit: str) -> float:
 
 def kept(entries: str, first: str, last: str) -> float:
     """Return how many of a sorted set's entries stay when the ranks from `first` to `last` go; -1 is the last rank."""
-    count = int(entries)
+    count = counted(entries, ENTRIES_MAX, least=0)
     ends = [count + rank if rank < 0 else rank for rank in (int(first), int(last))]
     ranks = list(range(count))
     if ends[1] >= ends[0]:
@@ -43,9 +46,10 @@ def kept(entries: str, first: str, last: str) -> float:
 
 def steps(how: str, depth: str) -> float:
     """Return how many steps of its machine SQLite takes for a page of 20 that lies `depth` entries down an index."""
+    down = counted(depth, DEEPEST - PAGE, least=0)
     asks = {
-        "offset": ("SELECT at FROM entries ORDER BY at DESC LIMIT ? OFFSET ?", (PAGE, int(depth))),
-        "key": ("SELECT at FROM entries WHERE at < ? ORDER BY at DESC LIMIT ?", (DEEPEST - int(depth), PAGE)),
+        "offset": ("SELECT at FROM entries ORDER BY at DESC LIMIT ? OFFSET ?", (PAGE, down)),
+        "key": ("SELECT at FROM entries WHERE at < ? ORDER BY at DESC LIMIT ?", (DEEPEST - down, PAGE)),
     }
     count = 0
 
@@ -60,5 +64,5 @@ def steps(how: str, depth: str) -> float:
         database.set_progress_handler(step, 1)
         found = database.execute(*asks[how]).fetchall()
     database.close()
-    assert found[0][0] == DEEPEST - int(depth) - 1 and len(found) == PAGE
+    assert found[0][0] == DEEPEST - down - 1 and len(found) == PAGE
     return count
