@@ -4,16 +4,12 @@ import re
 
 import pytest
 
+from fathom.cli.figures import cases_of_systems
 from fathom.lab.estimate import Case, Claim, case_of, cases, check, outlook, read, solve
-from fathom.systems import catalogue
 from tests.features import feature
 
 TOPICS = {topic: read(file) for topic, file in cases().items()}
-OWN = {
-    name: read(system.folder / "estimate.toml", name)
-    for name, system in catalogue().items()
-    if (system.folder / "estimate.toml").is_file()
-}
+OWN = {name: read(file, name) for name, file in cases_of_systems().items()}
 CLAIMS = [(case, claim) for case in TOPICS.values() for claim in case.claims.values()]
 
 

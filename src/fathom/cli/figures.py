@@ -21,7 +21,7 @@ from fathom.errors import FathomError, nearest
 from fathom.lab import estimate
 from fathom.systems import catalogue
 
-__all__ = ["SAID", "Figure", "Said", "Totals", "all_cases", "figures", "said"]
+__all__ = ["SAID", "Figure", "Said", "Totals", "all_cases", "cases_of_systems", "figures", "said"]
 
 _JUDGED = "judged"
 SAID = Path(__file__).parents[1] / "figures.toml"
@@ -96,8 +96,13 @@ def said(file: Path = SAID) -> Said:
 
 def all_cases() -> list[estimate.Case]:
     """Return every case: those of topics, and those of systems."""
-    files = [system.folder / "estimate.toml" for system in catalogue().values()]
-    return [estimate.read(file) for file in [*estimate.cases().values(), *filter(Path.is_file, files)]]
+    return [estimate.read(file) for file in [*estimate.cases().values(), *cases_of_systems().values()]]
+
+
+def cases_of_systems() -> dict[str, Path]:
+    """Return the case of every system that has one: its name → the file."""
+    files = {name: system.folder / estimate.ROOM for name, system in catalogue().items()}
+    return {name: file for name, file in files.items() if file.is_file()}
 
 
 def figures(words: Said, cases: Sequence[estimate.Case], runs: Path, topic: str | None = None) -> list[Figure]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +77,7 @@ def command(
 
 def _case(subject: str | None, file: Path | None, runs: Path) -> tuple[Case, Path | None]:
     """Return the case that is meant, and the folder of the runs that may fill it."""
+    from fathom.cli.figures import cases_of_systems
     from fathom.lab import estimate
     from fathom.systems import catalogue, find
 
@@ -87,36 +87,32 @@ def _case(subject: str | None, file: Path | None, runs: Path) -> tuple[Case, Pat
         return estimate.read(file), None
     if subject is None:
         return estimate.Case("", "a sheet of your own", {}), None
-    systems, topics = catalogue(), estimate.cases()
-    if subject in topics and not (subject in systems and _room(systems[subject].folder).is_file()):
+    own, topics = cases_of_systems(), estimate.cases()
+    if subject in topics and subject not in own:
         return estimate.read(topics[subject]), None
-    if subject not in systems and "/" not in subject and not subject.startswith("."):
-        known = [*(name for name, system in systems.items() if _room(system.folder).is_file()), *topics]
+    if subject not in catalogue() and "/" not in subject and not subject.startswith("."):
+        known = [*own, *topics]
         raise FathomError(
             f"there is no estimate of '{subject}'",
             why=f"there are those of {', '.join(known)}",
             fix=nearest(subject, known, "write one of your own: fathom estimate --new my.toml"),
         )
     system = find(subject)
-    if not _room(system.folder).is_file():
+    if not (system.folder / estimate.ROOM).is_file():
         raise FathomError(
             f"{system.name} has no estimate",
-            why=f"there is no {_room(system.folder).name} in {system.folder}",
-            fix="write one: fathom estimate --new estimate.toml",
+            why=f"there is no {estimate.ROOM} in {system.folder}",
+            fix=f"write one: fathom estimate --new {estimate.ROOM}",
         )
-    return estimate.read(_room(system.folder), system.name), runs / system.name
-
-
-def _room(folder: Path) -> Path:
-    return folder / "estimate.toml"
+    return estimate.read(system.folder / estimate.ROOM, system.name), runs / system.name
 
 
 def _list(as_json: bool) -> None:
     """Print whose estimates there are, and what each asks."""
+    from fathom.cli.figures import cases_of_systems
     from fathom.lab import estimate
-    from fathom.systems import catalogue
 
-    found = {name: _room(it.folder) for name, it in catalogue().items() if _room(it.folder).is_file()}
+    found = cases_of_systems()
     asked = {name: estimate.read(file).question for name, file in {**found, **estimate.cases()}.items()}
     if as_json:
         voice.say_json([{"subject": name, "system": name in found, "question": said} for name, said in asked.items()])
@@ -185,8 +181,7 @@ def _json(found: Outlook) -> dict[str, Any]:
         for it in found.breaks
     ]
     asked = {"case": case.name, "question": case.question, "seed": found.seed, "draws": found.draws}
-    whole = {**asked, "grows": case.grows or None, "cells": cells, "moves": swings, "breaks": breaks}
-    return json.loads(json.dumps(whole))
+    return {**asked, "grows": case.grows or None, "cells": cells, "moves": swings, "breaks": breaks}
 
 
 def _finite(value: float) -> float | None:

@@ -36,10 +36,10 @@ from fathom.lab.estimate.amount import Amount, amount, fitting
 from fathom.lab.estimate.formula import FUNCTIONS, Formula
 from fathom.lab.estimate.telling import base_unit
 
-__all__ = ["BLANK", "FOLDER", "Case", "Cell", "Claim", "Limit", "case_of", "cases", "read"]
+__all__ = ["BLANK", "FOLDER", "ROOM", "Case", "Cell", "Claim", "Limit", "case_of", "cases", "read"]
 
 FOLDER = Path(__file__).with_name("cases")
-_ROOM = "estimate.toml"
+ROOM = "estimate.toml"
 # A number and its unit, if it has one: all else that somebody sets a cell to is a formula.
 _AMOUNT = re.compile(r"\s*[-+$]?[\d.][\d_,.]*(e[-+]?\d+)?\s*[A-Za-zµ%]*\s*([/*·]\s*[A-Za-zµ]+(\^\d+)?\s*)*", re.I)
 BLANK = """question = "What does it take?"
@@ -268,7 +268,7 @@ def read(file: Path, name: str = "") -> Case:
             why=getattr(error, "strerror", None) or str(error),
             fix="say the path of a case, written as TOML: fathom estimate --file my.toml",
         ) from None
-    return case_of(name or (file.parent.name.replace("_", "-") if file.name == _ROOM else file.stem), text, file)
+    return case_of(name or (file.parent.name.replace("_", "-") if file.name == ROOM else file.stem), text, file)
 
 
 def cases() -> dict[str, Path]:
