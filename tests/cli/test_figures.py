@@ -108,7 +108,49 @@ def test_a_figure_that_does_not_stand_ends_the_command_with_1_and_is_told(fathom
     said = fathom("figures", "promises")
     assert said.code == 1
     assert "CLM-201 is red: budget comes to 4.32 min" in said.out
-    assert "9 of 10 are settled (9 derived)" in said.out
+    assert "6 of 10 are settled (6 derived)" in said.out
+
+
+STATED = """
+question = "What is worked out?"
+[sheet.all]
+a = { assume = "24 h", unit = "h" }
+b = { derive = "a" }
+c = { derive = "2 * b" }
+d = { derive = "c" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("claim", "status"),
+    [
+        ('cell = "a"\nclaimed = "1 h"\nright = "24 h"\nverdict = "wrong"', "stated"),
+        ('cell = "b"\nclaimed = "24 h"\nverdict = "holds"', "stated"),
+        ('so = "3600 s"\nclaimed = "1 h"\nverdict = "holds"', "stated"),
+        ('so = "to(a, \'min\')"\nclaimed = "1440 min"\nverdict = "holds"', "stated"),
+        ('so = "a <= 30 h"\nverdict = "depends"\nunless = { a = "40 h" }', "stated"),
+        ('so = "10% < 8 bit/B * (1 B) / (8 bit)"\nverdict = "holds"', "derived"),
+        ('so = "(0 h if a > 3 h else a) < 10 h"\nverdict = "holds"', "stated"),
+        ('so = "5 Mbit/s < 10 Mbit/s"\nverdict = "holds"', "stated"),
+        ('cell = "c"\nclaimed = "48 h"\nverdict = "holds"', "derived"),
+        ('cell = "d"\nclaimed = "48 h"\nverdict = "holds"', "derived"),
+        ('so = "d > a"\nverdict = "holds"', "derived"),
+        ('so = "ceil(5 h / 2 h) == 3"\nverdict = "holds"', "derived"),
+        ("so = \"shown('order.concurrent', 'A1', 'B1')\"\nclaimed = \"1\"\nverdict = \"holds\"", "derived"),
+    ],
+)
+def test_one_typed_number_beside_another_settles_nothing(claim: str, status: str):
+    case = estimate.case_of("stated", f"{STATED}\n[claims.CLM-001]\n{claim}\n")
+    (figure,) = figures.figures(Said(says={}), [case], Path("nowhere"))
+    assert figure.stands, figure.why
+    assert (figure.status, figure.is_settled) == (status, status == "derived")
+
+
+def test_what_the_cases_only_state_is_told_and_not_counted(fathom):
+    said = fathom("figures", "promises")
+    assert "7 of 10 are settled (7 derived)" in said.out
+    assert "3 are only stated, one typed number beside another, and count for nothing" in said.out
+    assert "stated 24 h" in said.out, "what its case has written down is shown all the same"
 
 
 # What is measured ----------------------------------------------------------------------------------------------------

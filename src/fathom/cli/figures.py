@@ -2,7 +2,7 @@
 
 `figures.toml` says each in a sentence. What settles it is a claim of an estimate's case, where a formula comes to
 something, or what `fathom latency` or a dive has measured here; no verdict of these is written down there. What is only
-judged says so, and counts for nothing.
+stated (one typed number beside another) or only judged says so, and counts for nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["SAID", "Figure", "Said", "Totals", "all_cases", "cases_of_systems", 
 
 _JUDGED = "judged"
 SAID = Path(__file__).parents[1] / "figures.toml"
-Status = Literal["derived", "measured", "unmeasured", "judged"]
+Status = Literal["derived", "measured", "stated", "unmeasured", "judged"]
 
 
 class Judged(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -137,7 +137,7 @@ def _derived(case: estimate.Case, claim: estimate.Claim, says: str) -> Figure:
         id=claim.id,
         topic=case.name,
         says=says,
-        status="derived",
+        status="derived" if estimate.is_worked_out(case, claim) else "stated",
         verdict=checked.verdict,
         claimed=claim.claimed or claim.so,
         found=_found(claim, checked.told),

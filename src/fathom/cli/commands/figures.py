@@ -23,7 +23,8 @@ def command(topic: str | None, runs: Path, as_json: bool) -> int:
 
     ✓ holds; ✗ is wrong; ~ depends: it holds under some of the settings that are said, and not under others. All are
     computed now: derived from the cases of `fathom estimate`, measured by the newest `fathom latency` or dive below
-    --runs (· where there is none); what is only judged counts for nothing. TOPIC is a case (social, placement),
+    --runs (· where there is none). What is only stated, one typed number beside another, or only judged counts for
+    nothing. TOPIC is a case (social, placement),
     latency, a system whose dives measure, judged, or an id (CLM-206). Exit code 1 where a formula does not come to what
     its case has written down.
     """
@@ -61,6 +62,8 @@ def _print(found: Sequence[Figure], totals: Totals) -> None:
     print(f"{totals.settled} of {totals.all} are settled" + (f" ({by_status}): {by_verdict}" if totals.settled else ""))
     if any(figure.status == "unmeasured" for figure in found):
         print("· is measured by the command beside it, and was not yet here")
+    if stated := sum(figure.status == "stated" for figure in found):
+        print(f"{stated} are only stated, one typed number beside another, and count for nothing")
     if judged := sum(figure.status == "judged" for figure in found):
         print(f"{judged} are only judged, and count for nothing")
     for figure in found:

@@ -13,10 +13,11 @@ import numpy as np
 from fathom.blocks.quantities import Quantity, alike, quantity, unit
 from fathom.errors import FathomError
 from fathom.lab.estimate.case import Case, Claim
+from fathom.lab.estimate.formula import Formula
 from fathom.lab.estimate.sheet import solve
 from fathom.lab.estimate.telling import base_unit, told
 
-__all__ = ["Checked", "check"]
+__all__ = ["Checked", "check", "is_worked_out"]
 
 Verdict = Literal["holds", "wrong", "depends"]
 
@@ -63,6 +64,22 @@ def check(case: Case, claim: Claim | str) -> Checked:
     elif verdict != claim.verdict:
         why = f"{claim.cell or claim.so} comes to {text}: the claim of {claim.claimed or claim.so} {verdict}"
     return Checked(claim, found, text, verdict, not why, why)
+
+
+def is_worked_out(case: Case, claim: Claim) -> bool:
+    """Whether what a claim is held against comes out of arithmetic or code, wherever below it.
+
+    Else one number that was typed is held beside another, and whoever typed both has settled nothing.
+    """
+    asked, known = [Formula(claim.cell or claim.so)], set[str]()
+    while asked:
+        formula = asked.pop()
+        if formula.works_out:
+            return True
+        new = [name for name in formula.names if name not in known]
+        known.update(new)
+        asked += [below for name in new if (below := case.cell(name).formula) is not None]
+    return False
 
 
 def _derived(case: Case, claim: Claim, given: Mapping[str, str | float]) -> Quantity:

@@ -103,6 +103,17 @@ class Formula:
         called = {n.func.id for n in ast.walk(self.tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
         self.names = [name for name in dict.fromkeys(name for _, name in found) if name not in {*called, *UNITS}]
 
+    @property
+    def works_out(self) -> bool:
+        """Whether it makes something of two values, or of one by a function.
+
+        What only writes an amount with its unit, or holds one beside another, does not.
+        """
+        return any(
+            _called(node) not in (None, "to") or (isinstance(node, ast.BinOp) and _values(node) > 1)
+            for node in ast.walk(self.tree)
+        )
+
     def value(self, resolve: Resolve, asks: Mapping[str, Ask] | None = None) -> Quantity:
         """Return what it comes to. `resolve` gives a cell; `asks` are further functions, whose arguments are texts."""
         return _Reading(self, resolve, asks or {}).of(self.tree)
@@ -114,6 +125,16 @@ class Formula:
             why="a formula is arithmetic: names of cells, amounts, + - * / // % **, comparisons, and functions",
             fix=f"functions are {', '.join(FUNCTIONS)}",
         )
+
+
+def _called(node: ast.AST) -> str | None:
+    return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
+
+
+def _values(tree: ast.AST) -> int:
+    """Return how many numbers and cells are in it; a unit is none."""
+    leaves = [node for node in ast.walk(tree) if isinstance(node, ast.Constant | ast.Name)]
+    return sum(isinstance(leaf, ast.Constant) or leaf.id not in UNITS for leaf in leaves)
 
 
 def _depth(tree: ast.AST) -> int:
