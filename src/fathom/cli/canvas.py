@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from rich.text import Text
 
-__all__ = ["COLOURS", "LEFT", "MARKS", "Canvas", "labels"]
+__all__ = ["COLOURS", "LEFT", "MARKS", "Canvas"]
 
 COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 MARKS = "●▲■◆▼★"
@@ -58,8 +58,25 @@ class Canvas:
                 text.append(" ")
         return text
 
+    def framed(self, ticks: Mapping[int, str], ends: Mapping[str, int], names: Sequence[str]) -> Text:
+        """Return all rows on their two axes.
 
-def labels(wanted: Mapping[str, int], rows: int) -> dict[int, str]:
+        `ticks` are the words beside the upright one, by row; `ends` says in which row each of the `names`, one a
+        number, ends.
+        """
+        text, named = Text(), _labels(ends, self.rows)
+        for row in range(self.rows):
+            text.append(f"{ticks.get(row, ''):>{LEFT - 2}} ", style="dim")
+            text.append("┤" if row in ticks else "│", style="dim")
+            text.append_text(self.row(row))
+            if row in named:
+                number = names.index(named[row])
+                text.append(f" {MARKS[number % len(MARKS)]} {named[row]}", style=COLOURS[number % len(COLOURS)])
+            text.append("\n")
+        return text.append(" " * (LEFT - 1) + "└" + "─" * self.columns + "\n", style="dim")
+
+
+def _labels(wanted: Mapping[str, int], rows: int) -> dict[int, str]:
     """Return row → name: each as near to where its line ends as the others let it."""
     found: dict[int, str] = {}
     for name, row in sorted(wanted.items(), key=lambda item: item[1]):

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
-from fathom.cli.canvas import COLOURS, LEFT, MARKS, Canvas, labels
+from fathom.cli.canvas import COLOURS, LEFT, MARKS, Canvas
 from fathom.lab.record.svg import Log, short_time
 
 __all__ = ["COLOURS", "MARKS", "Span", "chart", "spans"]
@@ -52,17 +52,8 @@ def chart(
         return rows - 1 - round(y(cost)) // 4
 
     ticks = {row_of(tick): short_time(tick) for tick in y.ticks(most=rows // 3)}
-    named = labels({name: row_of(line[max(line)]) for name, line in costs.items() if line}, rows)
-    for row in range(rows):
-        text.append(f"{ticks.get(row, ''):>{LEFT - 2}} ", style="dim")
-        text.append("┤" if row in ticks else "│", style="dim")
-        text.append_text(canvas.row(row))
-        if row in named:
-            name = named[row]
-            number = list(names).index(name)
-            text.append(f" {MARKS[number % len(MARKS)]} {name}", style=COLOURS[number % len(COLOURS)])
-        text.append("\n")
-    text.append(" " * (LEFT - 1) + "└" + "─" * columns + "\n", style="dim")
+    ends = {name: row_of(line[max(line)]) for name, line in costs.items() if line}
+    text.append_text(canvas.framed(ticks, ends, names))
     text.append(_foot(points, x, columns, swept), style="dim")
     for flip in flips:
         text.append("\n" + " " * LEFT + flip, style="bold")

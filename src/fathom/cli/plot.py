@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from fathom.cli.canvas import COLOURS, LEFT, MARKS, Canvas, labels
+from fathom.cli.canvas import LEFT, Canvas
 from fathom.lab.record.svg import Linear, Log
 
 __all__ = ["Line", "plot", "share"]
@@ -62,16 +62,7 @@ def plot(
         if points:
             ends[line.name] = rows - 1 - points[-1][1] // 4
     ticks = {rows - 1 - round(upright(tick)) // 4: form(tick) for tick in upright.ticks(most=max(2, rows // 3))}
-    named, numbers = labels(ends, rows), {line.name: number for number, line in enumerate(lines)}
-    for row in range(rows):
-        text.append(f"{ticks.get(row, ''):>{LEFT - 2}} ", style="dim")
-        text.append("┤" if row in ticks else "│", style="dim")
-        text.append_text(canvas.row(row))
-        if row in named:
-            number = numbers[named[row]]
-            text.append(f" {MARKS[number % len(MARKS)]} {named[row]}", style=COLOURS[number % len(COLOURS)])
-        text.append("\n")
-    text.append(" " * (LEFT - 1) + "└" + "─" * columns + "\n", style="dim")
+    text.append_text(canvas.framed(ticks, ends, [line.name for line in lines]))
     return text.append(_foot(across, columns, x), style="dim")
 
 
