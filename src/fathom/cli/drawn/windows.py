@@ -13,6 +13,8 @@ from fathom.cli.bars import Part, parted
 from fathom.cli.drawing import Drawing, table, turned
 from fathom.cli.plot import share
 
+Panes = dict[Span, dict[str, Any]]
+
 LASTS_MS, BUSY_MS, QUIET_MS = 60_000, 8_000, 6_000
 LAGS_S = (0.0, 1.0, 2.0, 5.0, 10.0)
 ROWS = 16
@@ -37,14 +39,13 @@ class EventTime(Drawing):
         shape = self._shape()
         heard = sorted((at_ms + self._delay_ms(dice), at_ms) for at_ms in self._happened(dice))
         spans = _whole(shape, [at_ms for _, at_ms in heard])
+        counts, panes = self._heard(shape, heard, self.lag_s)
         return {
             "events": len(heard),
             "windows": len(spans),
-            **self._heard(shape, heard, self.lag_s),
-            "by_lag": [
-                {key: value for key, value in self._heard(shape, heard, lag_s).items() if key != "told"}
-                for lag_s in sorted({*LAGS_S, self.lag_s})
-            ],
+            **counts,
+            "told": _told(panes, heard),
+            "by_lag": [self._heard(shape, heard, lag_s)[0] for lag_s in sorted({*LAGS_S, self.lag_s})],
         }
 
     def _shape(self) -> Shape:
@@ -63,10 +64,11 @@ class EventTime(Drawing):
         times = 10 if dice.random() < self.stragglers else 1
         return int(dice.expovariate(1.0) * 1_000 * self.delay_s * times)
 
-    def _heard(self, shape: Shape, heard: list[tuple[int, int]], lag_s: float) -> dict[str, Any]:
+    def _heard(self, shape: Shape, heard: list[tuple[int, int]], lag_s: float) -> tuple[dict[str, Any], Panes]:
+        """Return what is counted, and each window as it was told last, with how often it was told."""
         windows = Windows(shape, lateness_ms=round(1_000 * self.lateness_s))
         watermark = Watermark(round(1_000 * lag_s))
-        found: dict[Span, dict[str, Any]] = {}
+        found: Panes = {}
         held = 0
 
         def read(panes: list[Pane], now_ms: int) -> None:
@@ -85,22 +87,9 @@ class EventTime(Drawing):
             held = max(held, windows.held)
             read(windows.advance(watermark.seen(at_ms)), now_ms)
         read(windows.close(), now_ms)
-        counts, waits = windows.counts, [each["waited_ms"] for each in found.values() if each["waited_ms"] > 0]
-        return {
-            "lag_s": lag_s,
-            **counts._asdict(),
-            "waited_s": sum(waits) / len(waits) / 1_000 if waits else 0.0,
-            "held": held,
-            "told": [
-                {
-                    "start_s": span.start_ms / 1_000,
-                    "end_s": span.end_ms / 1_000,
-                    "missing": sum(span.start_ms <= at_ms < span.end_ms for _, at_ms in heard) - each["events"],
-                    **each,
-                }
-                for span, each in sorted(found.items())
-            ],
-        }
+        waits = [each["waited_ms"] for each in found.values() if each["waited_ms"] > 0]
+        waited_s = sum(waits) / len(waits) / 1_000 if waits else 0.0
+        return {"lag_s": lag_s, **windows.counts._asdict(), "waited_s": waited_s, "held": held}, found
 
     def draw(self, found: Mapping[str, Any], width: int) -> Iterator[Text | str]:
         told = found["told"]
@@ -148,6 +137,19 @@ class EventTime(Drawing):
             f" {self.lateness_s:g} s."
             " Held: the most windows at once. Events come for 8 s, then there are none for 6."
         )
+
+
+def _told(panes: Panes, heard: list[tuple[int, int]]) -> list[dict[str, Any]]:
+    """Return the windows in order, each with how many of its events are missing."""
+    return [
+        {
+            "start_s": span.start_ms / 1_000,
+            "end_s": span.end_ms / 1_000,
+            "missing": sum(span.start_ms <= at_ms < span.end_ms for _, at_ms in heard) - each["events"],
+            **each,
+        }
+        for span, each in sorted(panes.items())
+    ]
 
 
 def _whole(shape: Shape, times_ms: list[int]) -> set[Span]:
