@@ -146,7 +146,8 @@ async def test_500_buyers_want_100_units_while_one_thing_is_killed_at_each_step_
 
         async def strikes(story: Story, steps: list[str]) -> None:
             if struck == "service":
-                return await _die_at_each(story, steps, "before", "after")
+                await _die_at_each(story, steps, "before", "after")
+                return
             engine = bank if struck == "bank" else getattr(world.engines, struck)
             for step in steps:
                 await _without(engine, story, step)
