@@ -77,6 +77,23 @@ class Twins:
         )[0]
         await getattr(self, f"_{what}")(dice.choice(self.users[1:]))
 
+    async def runs_out(self) -> None:
+        """Let as much time pass as an order is kept for, by everybody's clock."""
+        model, _ = self.bodies
+        self.clock.now_ms += model.hold_ms
+        for table in ("orders", "reservations", "seats", "holds"):
+            await self.stores.truth.client.execute(
+                f"UPDATE {table} SET until = until - $1 * interval '1 millisecond'", float(model.hold_ms)
+            )
+
+    async def settle(self) -> None:
+        """Have all take effect in both; then they say alike of each order what of its money is not given back."""
+        for body in self.bodies:
+            await body.settled()
+        for buyer, order in dict.fromkeys(self.orders):
+            model, service = [await body.order(buyer, order) for body in self.bodies]
+            assert (model.status, model.charged) == (service.status, service.charged), f"seed {self.seed}"
+
     def _item(self) -> int:
         return self.dice.choice(self.items) if self.dice.random() < 0.97 else 777
 
@@ -168,8 +185,11 @@ class Twins:
         elif verb == "receive":
             await self._keyed("receive", who, self._item(), self.dice.choice((1, 5, 0)), self._key())
         else:
-            new = NewItem(name="Teapot", price=Money(self.dice.choice((0, 250, -1)), EUR), category="tea")
-            await self.ask("change_item", who, self._item(), self.dice.randint(1, 2), new)
+            item = self._item() if self.dice.random() < 0.8 else self.concert
+            category = self.dice.choice(("tea", "tea", "concerts"))
+            new = NewItem(name="Teapot", price=Money(self.dice.choice((0, 250, -1)), EUR), category=category)
+            await self.ask("change_item", who, item, self.dice.randint(1, 2), new)
+            await self.ask("concert", self.concert)
 
     async def _goods(self, user: UserId) -> None:
         await self._add(self.dice.randint(0, 9))

@@ -26,6 +26,7 @@ from .checks import (
     checked_basket,
     checked_id,
     checked_key,
+    checked_method,
     checked_status,
     page_below,
     page_limit,
@@ -33,7 +34,6 @@ from .checks import (
     summed,
 )
 from .goods import Goods
-from .payments import checked_method
 
 __all__ = ["CARD_DECLINED", "Buying"]
 
@@ -87,6 +87,8 @@ class Buying(Goods):
             if it.status != "pending":
                 raise Refusal("conflict", f"an order that is {it.status} cannot be paid")
             if it.total.amount:
+                if not it.hold and self._is_over(it):
+                    raise Refusal("conflict", "what was set aside for this order is not any more: order again")
                 reference = f"{order}-{len(self.tried[order]) + 1}"
                 it = self._be(replace(it, status="payment-processing", because=""))
                 declined = method == CARD_DECLINED
@@ -110,18 +112,12 @@ class Buying(Goods):
             return it
         if it.status not in ("pending", "payment-processing", "confirmed"):
             raise Refusal("conflict", f"an order that is {it.status} cannot be cancelled")
-        sold = it.status == "confirmed"
-        if it.hold:
-            self._free_seats(self.holds[it.hold])
-        else:
-            for line in it.lines:
-                n = line.quantity
-                self._move(line.item, available=n, held=0 if sold else -n, sold=-n if sold else 0)
-        self.tried[order] = [
-            replace(attempt, state="refunded") if attempt.state == "charged" else attempt
-            for attempt in self.tried[order]
-        ]
-        return self._be(replace(it, status="cancelled", because="it was cancelled by its buyer"))
+        return self._give_up(it, "it was cancelled by its buyer")
+
+    async def settled(self) -> None:
+        """Return when everything has taken effect: at once, and what nobody paid in time is given up."""
+        for it in [it for it in self.placed.values() if it.status == "pending" and self._is_over(it)]:
+            self._give_up(it, "it was not paid in time")
 
     async def order(self, user: UserId, order: OrderId) -> Order:
         return self._seen(user, order)
@@ -157,13 +153,32 @@ class Buying(Goods):
         return Events(events=found, after=found[-1].seq if found else after)
 
     def _paid(self, it: Order) -> Order:
-        if it.hold and not self._sell_seats(self.holds[it.hold], it.id):
-            self.tried[it.id][-1] = replace(self.tried[it.id][-1], state="refunded")
-            return self._be(replace(it, status="cancelled", because="it was paid when nothing was left for it"))
+        there = self._sell_seats(self.holds[it.hold], it.id) if it.hold else not self._is_over(it)
+        if not there:
+            return self._give_up(it, "it was paid when nothing was left for it")
         if not it.hold:
             for line in it.lines:
                 self._move(line.item, held=-line.quantity, sold=line.quantity)
         return self._be(replace(it, status="confirmed", charged=it.total.amount, because=""))
+
+    def _give_up(self, it: Order, because: str) -> Order:
+        """Cancel an order: what it has goes back, and what was taken for it does."""
+        sold = it.status == "confirmed"
+        if it.hold:
+            self._free_seats(self.holds[it.hold])
+        else:
+            for line in it.lines:
+                n = line.quantity
+                self._move(line.item, available=n, held=0 if sold else -n, sold=-n if sold else 0)
+        self.tried[it.id] = [
+            replace(attempt, state="refunded") if attempt.state == "charged" else attempt
+            for attempt in self.tried[it.id]
+        ]
+        return self._be(replace(it, status="cancelled", charged=0, because=because))
+
+    def _is_over(self, it: Order) -> bool:
+        """Whether what an order wants is set aside for it no longer."""
+        return it.until_ms <= self.clock()
 
     def _went_on(self, user: UserId, order: OrderId, before: Status, after: Status) -> Order:
         checked_id(order, "order")

@@ -28,6 +28,7 @@ from ..api import (
 )
 
 __all__ = [
+    "CONCERTS",
     "ID_MAX",
     "checked_address",
     "checked_basket",
@@ -35,8 +36,10 @@ __all__ = [
     "checked_email",
     "checked_id",
     "checked_key",
+    "checked_method",
     "checked_new_concert",
     "checked_new_item",
+    "checked_other_category",
     "checked_password",
     "checked_quantity",
     "checked_seats",
@@ -49,11 +52,13 @@ __all__ = [
     "summed",
 ]
 
+CONCERTS = "concerts"  # the category of what has seats, and of nothing else
 ID_MAX = 2**53 - 1  # the largest id that every JSON reader holds exactly
 EMAIL_CHARS_MAX = 254
 PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX = 8, 256
 NAME_CHARS_MAX, TEXT_CHARS_MAX, ADDRESS_CHARS_MAX = 200, 4_000, 200
 WORDS_CHARS_MAX = 200
+METHOD_CHARS_MAX = 64
 ROWS_MAX, ROW_SEATS_MAX = 200, 200
 
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+")
@@ -87,6 +92,12 @@ def checked_key(key: str) -> None:
         raise _invalid(f"a key is at most {KEY_CHARS_MAX} letters, digits and . _ : ~ + / = -")
 
 
+def checked_method(method: str) -> None:
+    """Refuse what no provider knows as a method."""
+    if not (0 < len(method) <= METHOD_CHARS_MAX and method.isascii() and method.isprintable()):
+        raise _invalid(f"a method is a word of at most {METHOD_CHARS_MAX} characters, as the provider has it")
+
+
 def checked_id(id: int, what: str) -> None:
     """Refuse a number that nothing can have; it is asked of no database."""
     if not 0 < id <= ID_MAX:
@@ -101,6 +112,12 @@ def checked_quantity(quantity: int, *, least: int = 1, most: int = QUANTITY_MAX)
 def checked_category(category: str) -> None:
     if not _CATEGORY.fullmatch(category):
         raise _invalid("a category is 1 to 40 small letters, digits and -")
+
+
+def checked_other_category(before: str, after: str) -> None:
+    """Refuse to make a concert of what is none, or something else of a concert: its seats would be nobody's."""
+    if before != after and CONCERTS in (before, after):
+        raise _invalid(f"the category {CONCERTS} is of what has seats, and stays with it")
 
 
 def checked_money(money: Money) -> None:

@@ -15,6 +15,7 @@ from .checks import (
     checked_id,
     checked_key,
     checked_new_item,
+    checked_other_category,
     checked_quantity,
     checked_words,
     page_below,
@@ -71,6 +72,7 @@ class Goods(Base):
     async def add_item(self, user: UserId, new: NewItem, key: str = "") -> Item:
         checked_key(key)
         checked_new_item(new)
+        checked_other_category("", new.category)
         self._staff(user)
         id = ItemId(self.numbers.next())
 
@@ -87,6 +89,7 @@ class Goods(Base):
         checked_new_item(new)
         self._staff(user)
         known = self._item(item)
+        checked_other_category(known.category, new.category)
         if known.version != version:
             raise Refusal("conflict", f"this item is not at version {version} any more: look at it again")
         self.catalogue[item] = replace(

@@ -22,11 +22,9 @@ from ..api import (
     UserId,
 )
 from .base import Base
-from .checks import checked_id, checked_key, checked_new_concert, checked_seats, page_below, page_limit
+from .checks import CONCERTS, checked_id, checked_key, checked_new_concert, checked_seats, page_below, page_limit
 
-__all__ = ["CATEGORY", "Seats", "row_name"]
-
-CATEGORY = "concerts"
+__all__ = ["Seats", "row_name"]
 
 
 def row_name(row: int) -> str:
@@ -59,7 +57,7 @@ class Seats(Base):
         id = self.numbers.next()
 
         def do() -> Concert:
-            item = Item(id=ItemId(id), name=new.name, price=new.price, category=CATEGORY)
+            item = Item(id=ItemId(id), name=new.name, price=new.price, category=CONCERTS)
             self.catalogue[item.id] = item
             self.stock[item.id] = Level(item=item.id, available=0, held=0, sold=0, received=0)
             concert = Concert(
@@ -77,14 +75,19 @@ class Seats(Base):
 
     async def concerts(self, after: str = "", limit: int = 20) -> Concerts:
         below, most = page_below(after), page_limit(limit)
-        found = [self.on_sale[id] for id in sorted(self.on_sale, reverse=True) if id < below]
+        found = [self._concert(id) for id in sorted(self.on_sale, reverse=True) if id < below]
         return Concerts(concerts=found[:most], after=str(found[most - 1].id) if len(found) > most else "")
 
     async def concert(self, concert: ConcertId) -> Concert:
         checked_id(concert, "concert")
         if concert not in self.on_sale:
             raise Refusal("not-found", "there is no such concert")
-        return self.on_sale[concert]
+        return self._concert(concert)
+
+    def _concert(self, id: ConcertId) -> Concert:
+        """Return a concert as its item is called, and at what it costs, by now."""
+        item = self.catalogue[ItemId(id)]
+        return replace(self.on_sale[id], name=item.name, price=item.price)
 
     async def seats(self, concert: ConcertId) -> list[Seat]:
         await self.concert(concert)

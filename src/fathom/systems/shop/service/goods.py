@@ -18,6 +18,7 @@ from ..model.checks import (
     checked_id,
     checked_key,
     checked_new_item,
+    checked_other_category,
     checked_quantity,
     checked_words,
     page_below,
@@ -90,6 +91,7 @@ class Goods(Base):
     async def add_item(self, user: UserId, new: NewItem, key: str = "") -> Item:
         asked = asked_for(user, "add_item", key, new)
         checked_new_item(new)
+        checked_other_category("", new.category)
         await self._staff(user)
         id = ItemId(self._numbers.next())
 
@@ -108,6 +110,7 @@ class Goods(Base):
             known = await self._stores.catalogue.item(item)
             if known is None:
                 raise Refusal("not-found", "there is no such item")
+            checked_other_category(known.category, new.category)
             changed = msgspec.structs.replace(
                 known,
                 name=new.name,

@@ -14,7 +14,7 @@ from fathom.errors import Refusal
 from ..api import Attempt, Callback, Money, Order, OrderId, Taken, UserId
 from ..decisions.idempotency import Asked
 from ..decisions.transaction import ENCODE, Said
-from ..model.payments import checked_method
+from ..model.checks import checked_method
 from ..stores.provider import Ask
 from .base import asking, changing
 from .buying import Buying

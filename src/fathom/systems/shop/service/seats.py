@@ -6,8 +6,8 @@ from fathom.engines.database import Session
 from fathom.errors import Refusal
 
 from ..api import Concert, ConcertId, Concerts, Hold, HoldId, Item, ItemId, NewConcert, Seat, UserId
-from ..model.checks import checked_id, checked_new_concert, checked_seats, page_below, page_limit
-from ..model.seats import CATEGORY, row_name
+from ..model.checks import CONCERTS, checked_id, checked_new_concert, checked_seats, page_below, page_limit
+from ..model.seats import row_name
 from .base import asking, changing
 from .goods import Goods, asked_for
 
@@ -24,7 +24,7 @@ class Seats(Goods):
         id = self._numbers.next()
 
         async def do(tx: Session) -> Concert:
-            item = Item(id=ItemId(id), name=new.name, price=new.price, category=CATEGORY)
+            item = Item(id=ItemId(id), name=new.name, price=new.price, category=CONCERTS)
             await self._stores.catalogue.add(item, tx)
             concert = Concert(
                 id=ConcertId(id),

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fathom.web.app import Reply
 
 from ...api import Concert, Item, Shop
-from ...model.seats import CATEGORY as CONCERTS
+from ...model.checks import CONCERTS
 from .asked import Asked, goes_to
 from .html import button, escape, field, hidden, money
 
