@@ -8,11 +8,14 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from fathom.errors import Refusal
 from fathom.systems.shop.api import Money, NewConcert, NewItem
 from fathom.systems.shop.doors import app
 from fathom.systems.shop.doors.page.html import STYLE
 from fathom.systems.shop.model import ShopModel
 from fathom.web.limits import Limits
+
+from .visitor import Visitor
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +84,16 @@ async def opened(**limits: Any) -> tuple[ShopModel, Browser, int, int]:
 
 
 ANN = (("email", "ann@example.org"), ("password", "correct horse"), ("do", "join"))
+ADDRESS = (("name", "Ann"), ("street", "Main Street 1"), ("postcode", "24103"), ("city", "Kiel"), ("country", "DE"))
+
+
+async def entered(it: Browser) -> Browser:
+    await it.go("/enter")
+    return await it.sends("/enter", *ANN)
+
+
+def known(shop: ShopModel, email: str) -> Any:
+    return shop.passwords[email][0]
 
 
 async def test_two_tickets_are_bought_from_the_front_page_on():
@@ -138,6 +151,105 @@ async def test_a_form_that_is_sent_twice_orders_once():
         await it.sends(f"/concerts/{concert}", ("seat", "B1"))
         assert it.status == 200 and "(B1)" in it.text
     assert len(shop.placed) == 1
+
+
+async def test_a_cart_that_is_sent_twice_is_ordered_once_and_as_it_was_shown():
+    shop, it, _, item = await opened()
+    await entered(it)
+    await it.go(f"/items/{item}")
+    await it.sends("/cart", ("quantity", "2"))
+    page = it.text
+    await shop.put(known(shop, "ann@example.org"), item, 3)  # pyright: ignore[reportArgumentType]
+    for _ in range(2):
+        it.text = page
+        await it.sends("/orders", *ADDRESS)
+        assert it.at.startswith("/orders/") and "2 × Teapot" in it.text, "not what another tab has put there since"
+    assert len(shop.placed) == 1
+
+
+async def test_tickets_that_cost_more_by_now_are_shown_again_and_can_be_chosen_again():
+    shop, it, concert, _ = await opened()
+    await entered(it)
+    await it.go(f"/concerts/{concert}")
+    dearer = NewItem(name="<Requiem>", price=Money(5_000, "EUR"), category="concerts")
+    await shop.change_item(known(shop, "keeper@example.org"), concert, 1, dearer)  # pyright: ignore[reportArgumentType]
+    await it.sends(f"/concerts/{concert}", ("seat", "B1"), ("seat", "B2"))
+    assert it.status == 409 and "50.00 EUR" in it.text and "6 of 6 free" in it.text
+    await it.sends(f"/concerts/{concert}", ("seat", "B1"), ("seat", "B2"))
+    assert it.at.startswith("/orders/") and "100.00 EUR" in it.text
+
+
+async def test_tickets_are_shown_for_as_long_as_they_are_paid_for():
+    shop, it, concert, _ = await opened()
+    await entered(it)
+    await it.go(f"/concerts/{concert}")
+    await it.sends(f"/concerts/{concert}", ("seat", "B1"))
+    order = it.at
+    await it.sends(f"{order}/pay")
+    for verb, status in ((shop.ship, "On its way"), (shop.deliver, "It has arrived")):
+        await verb(known(shop, "keeper@example.org"), int(order.rpartition("/")[2]))  # pyright: ignore[reportArgumentType]
+        await it.go(order)
+        assert status in it.text and it.text.count("class=ticket") == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [
+        (Refusal("unauthorised", "no such account"), 401),
+        (Refusal("conflict", "there is an account already"), 409),
+        (Refusal("invalid", "this is not an email address"), 422),
+        (Refusal("too-many", "later", retry_s=7.0), 429),
+        (Refusal("unavailable", "a store is away", retry_s=7.0), 503),
+        (Refusal("unavailable", "a store is away"), 503),
+    ],
+)
+async def test_who_cannot_come_in_is_told_why_and_when_to_come_again(refusal: Refusal, status: int):
+    shop, it, _, _ = await opened()
+
+    async def refuses(*asked: Any) -> Any:
+        raise refusal
+
+    shop.login = refuses
+    await it.go("/enter")
+    await it.sends("/enter", *ANN)
+    assert it.status == status and refusal.says in it.text and "role=alert" in it.text
+    assert it.headers.get("retry-after") == (["7"] if refusal.retry_s else None)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_who_has_left_is_known_no_longer_at_any_part_of_the_door(answered: bool):
+    shop, it, _, _ = await opened()
+    await entered(it)
+    token = Visitor(it.door, it.cookies["shop-session"])
+    assert (await token.ask("GET", "/api/v1/me")).status == 200, "the door now remembers this token"
+    logout = shop.logout
+
+    async def unanswered(token: str) -> None:
+        await logout(token)
+        raise TimeoutError
+
+    if not answered:
+        shop.logout = unanswered
+    await it.sends("/leave")
+    assert (await token.ask("GET", "/api/v1/me")).status == 401
+
+
+async def test_nothing_of_another_one_is_there_at_any_route():
+    shop, it, concert, _ = await opened()
+    await entered(it)
+    await it.go(f"/concerts/{concert}")
+    await it.sends(f"/concerts/{concert}", ("seat", "B1"))
+    order, bob = it.at, Browser(it.door)
+    await bob.go("/enter")
+    await bob.sends("/enter", ("email", "bob@example.org"), ("password", "correct horse"), ("do", "join"))
+    await bob.go("/cart")
+    (form,) = set(re.findall(r'name="form" value="([^"]*)"', bob.text))
+    theirs = [route for route in it.door.dialect.routes if route.path.startswith("/orders/:id")]
+    assert len(theirs) >= 3 and all(route.needs_login for route in theirs)
+    for route in theirs:
+        await bob.go(route.path.replace("/orders/:id", order), [("form", form)] if route.method == "POST" else None)
+        assert bob.status == 404 and "Requiem" not in bob.text, route
+    assert [it.status for it in shop.placed.values()] == ["pending"]
 
 
 async def test_a_form_of_another_page_does_nothing():

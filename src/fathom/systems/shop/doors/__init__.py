@@ -39,7 +39,7 @@ def app(service: Shop, choices: Any = None, settings: Settings | None = None, *,
         gate=gate,
         limits=limits,
         metrics=settings.metrics if settings else None,
-        dialect=Storefront(service),
+        dialect=Storefront(service, gate),
         ready=settings.stores.ready if settings else None,
         says="A catalogue, a stock that is never sold twice, orders, payments and seats.",
     )

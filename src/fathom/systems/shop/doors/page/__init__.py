@@ -7,10 +7,10 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from fathom.errors import Refusal
-from fathom.web.app import Answering, Reply, Spoken, Visit
+from fathom.web.app import Answering, Gate, Reply, Spoken, Visit
 from fathom.web.problems import Problem
 
-from ...api import Shop
+from ...api import Shop, UserId
 from .asked import Asked, goes_to
 from .buying import Buying
 from .entry import Entry
@@ -33,10 +33,10 @@ class Route(NamedTuple):
 class Storefront:
     """Finds the page, knows who asks, and lets nobody post who was not on a page of ours."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: Shop, gate: Gate[UserId]) -> None:
         self._shop = shop
-        goods, tickets, buying, entry = Goods(shop), Tickets(shop), Buying(shop), Entry(shop)
-        routes = [
+        goods, tickets, buying, entry = Goods(shop), Tickets(shop), Buying(shop), Entry(shop, gate)
+        self.routes = [
             Route("GET", "/", goods.front),
             Route("GET", "/items/:id", goods.item),
             Route("GET", "/pictures/:id/:name", goods.picture),
@@ -54,11 +54,11 @@ class Storefront:
             Route("POST", "/leave", entry.leaves),
         ]
         self._by_shape: dict[tuple[str, int], list[tuple[list[str], Spoken]]] = {}
-        for route in routes:
+        for route in self.routes:
             steps = _steps(route.path)
             spoken = Spoken(_operation(route), self._answering(route, steps))
             self._by_shape.setdefault((route.method, len(steps)), []).append((steps, spoken))
-        self.operations = frozenset(map(_operation, routes))
+        self.operations = frozenset(map(_operation, self.routes))
 
     def find(self, method: str, path: str) -> Spoken | None:
         """Return what answers this."""

@@ -12,7 +12,7 @@ from fathom.errors import Refusal
 from fathom.web.app import Reply, Visit
 from fathom.web.auth import same
 
-from ...api import UserId
+from ...api import Money, UserId
 from .html import button, document, escape, hidden, page
 
 __all__ = ["SESSION", "SESSION_S", "Asked", "goes_to"]
@@ -44,6 +44,10 @@ class Asked:
 
     def number(self, name: str) -> int:
         return number(self.said(name), name)
+
+    def money(self) -> Money | None:
+        """Return the amount that the page showed; None: it showed none. It may be another by now: then it is said."""
+        return Money(self.number("amount"), self.said("currency")) if self.said("amount") else None
 
     def id(self, at: int = 0) -> Any:
         """Return a number in the path."""

@@ -8,7 +8,8 @@ from fathom.errors import Refusal
 from fathom.web.app import Reply
 
 from ...api import Address, Basket, ItemId, Money, Order, Shop, Wanted
-from .asked import Asked, goes_to
+from ...model.views import PAID
+from .asked import Asked, goes_to, number
 from .html import button, escape, field, hidden, money
 
 __all__ = ["Buying"]
@@ -56,7 +57,9 @@ class Buying:
             listed += f"<tr><td>{line.quantity} × <a href='/items/{item.id}'>{escape(item.name)}</a>{gone}<td>{cost}"
         total = " + ".join(money(Money(amount, currency)) for currency, amount in sums.items())
         body = f"{said}<table><tbody>{listed}<tfoot><tr><td>Together<td>{total}</table><h2>Where it goes</h2>"
-        inside = "".join(field(label, name, f"{more} required") for label, name, more in _ADDRESS)
+        # The form has what it shows: sent twice it asks for the same, though the cart is empty by then.
+        inside = "".join(hidden(line=f"{line.item}:{line.quantity}") for line in cart.lines)
+        inside += "".join(field(label, name, f"{more} required") for label, name, more in _ADDRESS)
         if len(sums) == 1:
             ((currency, amount),) = sums.items()
             inside += hidden(amount=amount, currency=currency)
@@ -69,15 +72,11 @@ class Buying:
 
     async def order(self, asked: Asked) -> Reply:
         assert asked.user is not None
-        lines = (await self._shop.cart(asked.user)).lines
         address = Address(**{name: asked.said(name) for _, name, _ in _ADDRESS})
-        # What they were shown: it may cost something else by now, and then they are asked again.
-        total = Money(asked.number("amount"), asked.said("currency")) if asked.said("amount") else None
-        wanted = [Wanted(line.item, line.quantity) for line in lines]
+        wanted = [_wanted(line) for line in asked.form.get("line", ())]
+        basket = Basket(lines=wanted, address=address, total=asked.money())
         try:
-            order = await self._shop.checkout(
-                asked.user, Basket(lines=wanted, address=address, total=total), asked.said("key")
-            )
+            order = await self._shop.checkout(asked.user, basket, asked.said("key"))
         except Refusal as refusal:
             if refusal.code not in ("conflict", "invalid"):
                 raise
@@ -105,7 +104,7 @@ class Buying:
         body += f"<p class=said role=status>{_SAYS[order.status]}"
         body += f" {escape(order.because[:1].upper() + order.because[1:])}.</p>" if order.because else "</p>"
         tickets = [(line.name, seat) for line in order.lines for seat in line.seats]
-        if order.status == "confirmed":
+        if order.status in PAID:
             body += "".join(
                 f"<div class=ticket>{escape(name)}<br>Seat <b>{seat}</b><br>"
                 f"<span class=soft>Order {order.id}</span></div>"
@@ -144,6 +143,12 @@ class Buying:
                 raise
             return await self.shown(asked, f"{refusal.says[:1].upper()}{refusal.says[1:]}.", 409)
         return goes_to(f"/orders/{order.id}")
+
+
+def _wanted(line: str) -> Wanted:
+    """Return a line of a cart as the form has it."""
+    item, _, quantity = line.partition(":")
+    return Wanted(ItemId(number(item, "item")), number(quantity, "quantity"))
 
 
 def _in(seats: list[str]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from fathom.errors import Refusal
-from fathom.web.app import Reply
+from fathom.web.app import Gate, Reply
+from fathom.web.problems import STATUS
 
-from ...api import Shop
+from ...api import Shop, UserId
 from .asked import SESSION, SESSION_S, Asked, goes_to
 from .html import button, escape, field, hidden
 
@@ -19,10 +20,10 @@ _OURS = re.compile(r"/[A-Za-z0-9/_-]*")
 class Entry:
     """Logging in, joining, and leaving."""
 
-    def __init__(self, shop: Shop) -> None:
-        self._shop = shop
+    def __init__(self, shop: Shop, gate: Gate[UserId]) -> None:
+        self._shop, self._gate = shop, gate
 
-    async def asks(self, asked: Asked, wrong: str = "") -> Reply:
+    async def asks(self, asked: Asked, wrong: str = "", status: int = 200) -> Reply:
         to = _ours(asked.said("to"))
         said = f"<p class='said wrong' role=alert>{escape(wrong)}</p>" if wrong else ""
         email = field("Email", "email", f"type=email autocomplete=email required value='{escape(asked.said('email'))}'")
@@ -30,7 +31,7 @@ class Entry:
                          "autocomplete=current-password")  # fmt: skip
         inside = hidden(to=to) + email + password + button("Log in", more="name=do value=login") + " "
         inside += button("Open an account", quiet=True, more="name=do value=join")
-        return asked.shows("Log in", said + asked.posts("/enter", inside), 401 if wrong else 200)
+        return asked.shows("Log in", said + asked.posts("/enter", inside), status)
 
     async def enters(self, asked: Asked) -> Reply:
         email, password = asked.said("email"), asked.form.get("password", [""])[-1]
@@ -39,14 +40,17 @@ class Entry:
                 await self._shop.join(email, password)
             token = await self._shop.login(email, password)
         except Refusal as refusal:
-            if refusal.retry_s is not None and refusal.code == "unavailable":
+            if refusal.code not in ("unauthorised", "conflict", "invalid"):
                 raise
-            return await self.asks(asked, refusal.says)
+            return await self.asks(asked, refusal.says, STATUS[refusal.code])
         return goes_to(_ours(asked.said("to")), asked.set_cookie(SESSION, token, SESSION_S))
 
     async def leaves(self, asked: Asked) -> Reply:
         if asked.session:
-            await self._shop.logout(asked.session)
+            try:
+                await self._shop.logout(asked.session)
+            finally:  # the door remembers tokens, whichever page they came by
+                self._gate.bearer.forget(asked.session)
         return goes_to("/", asked.set_cookie(SESSION, "", 0))
 
 

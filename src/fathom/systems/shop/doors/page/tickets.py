@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from itertools import groupby
 
 from fathom.errors import Refusal
 from fathom.web.app import Reply
 
-from ...api import SEATS_MAX, Basket, Seat, Shop
+from ...api import SEATS_MAX, Basket, Hold, Money, Order, Seat, Shop, UserId
 from .asked import Asked, goes_to
 from .goods import when
-from .html import button, escape, money
+from .html import button, escape, hidden, money
 
 __all__ = ["Tickets"]
 
@@ -46,7 +47,8 @@ class Tickets:
             f"<div class=map tabindex=0 role=group aria-label='Plan of the seats'>{rows}</div></fieldset>"
         )
         asks = "Order these seats" if asked.user else "Log in to order"
-        form = asked.posts(f"/concerts/{concert.id}", f"{plan}<p>{button(asks)}</p>")
+        price = hidden(amount=concert.price.amount, currency=concert.price.currency)
+        form = asked.posts(f"/concerts/{concert.id}", f"{price}{plan}<p>{button(asks)}</p>")
         return asked.shows(concert.name, f"{said}{facts}{form}", status)
 
     async def order(self, asked: Asked) -> Reply:
@@ -56,13 +58,24 @@ class Tickets:
             return await self.concert(asked, "Choose a seat first.", 422)
         try:
             hold = await self._shop.hold(asked.user, asked.id(), seats, f"{key}-hold")
-            order = await self._shop.checkout(asked.user, Basket(hold=hold.id), f"{key}-order")
+            order = await self._order(asked.user, hold, asked.money(), f"{key}-order")
         except Refusal as refusal:
             if refusal.code not in ("conflict", "invalid"):
                 raise
             says = f"{refusal.says[:1].upper()}{refusal.says[1:]}."
             return await self.concert(asked, says, 409 if refusal.code == "conflict" else 422)
         return goes_to(f"/orders/{order.id}")
+
+    async def _order(self, user: UserId, hold: Hold, each: Money | None, key: str) -> Order:
+        """Order seats at what each was shown for; refused, they are let go, so that they can be chosen again."""
+        total = Money(len(hold.seats) * each.amount, each.currency) if each else None
+        try:
+            return await self._shop.checkout(user, Basket(hold=hold.id, total=total), key)
+        except Refusal as refusal:
+            if refusal.code in ("conflict", "invalid"):
+                with suppress(Refusal):
+                    await self._shop.release(user, hold.id)
+            raise
 
 
 def _row(seat: Seat) -> str:
