@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from fathom.history import Broken, History, Op, tries
 
+from .seen import given
+
 __all__ = ["no_change_of_an_item_is_lost", "no_item_is_shown_older_than_promised"]
 
 
@@ -17,17 +19,20 @@ def _changes(history: History) -> dict[int, list[Op]]:
     return found
 
 
+def _late_s(history: History) -> float | None:
+    return given(history, "late_s")
+
+
 def _version(item: dict[str, object]) -> int:
     version = item.get("version", 1)
     assert isinstance(version, int)
     return version
 
 
-@tries(lambda history: len(history.acknowledged("item")) if _changes(history) else 0)
+@tries(lambda history: len(history.acknowledged("item")) if _changes(history) and _late_s(history) is not None else 0)
 def no_item_is_shown_older_than_promised(history: History) -> Iterable[Broken]:
     """Who looks longer after a change than `given` says ("late_s") is shown that change, or a later one."""
-    late_s = next((op.answer["late_s"] for op in history.of("given") if "late_s" in (op.answer or {})), None)
-    if late_s is None:
+    if (late_s := _late_s(history)) is None:
         return
     changes = _changes(history)
     for look in history.acknowledged("item"):

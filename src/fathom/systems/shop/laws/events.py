@@ -30,7 +30,7 @@ class Log(NamedTuple):
     @staticmethod
     def of(history: History) -> Log | None:
         """Follow the last pages from the beginning to an empty one; None: nobody went all the way."""
-        pages = {op.asked[1]: op for op in history.of("events", final=True) if op.acknowledged and len(op.asked) > 1}
+        pages = {_after(op): op for op in history.of("events", final=True) if op.acknowledged}
         events, ops, after = list[Told](), list[Op](), 0
         while (op := pages.get(after)) is not None:
             ops.append(op)
@@ -70,14 +70,14 @@ def no_event_is_lost(history: History) -> Iterable[Broken]:
 @tries(lambda history: sum(len(op.answer["events"]) for op in history.acknowledged("events")))
 def an_event_is_told_once_and_in_order(history: History) -> Iterable[Broken]:
     """In what one reader was told, places rise by one, and the versions of an order do, each once."""
-    for ops in _readers(history).values():
+    for ops in _readings(history):
         newest: dict[int, tuple[int, Op]] = {}
         place: tuple[int, Op] | None = None
         for op in ops:
             for event in op.answer["events"]:
                 order, version = event["order"], event["version"]
                 before, other = newest.get(order, (0, op))
-                if version != before + 1 and (before or not op.asked[1]):
+                if version != before + 1 and (before or not _after(op)):
                     how = (
                         "a second time" if version <= before else f"without {_versions([*range(before + 1, version)])}"
                     )
@@ -96,7 +96,7 @@ def no_event_comes_to_light_behind_a_reader(history: History) -> Iterable[Broken
     if (log := Log.of(history)) is None:
         return
     for op in history.acknowledged("events"):
-        after, until = op.asked[1] if len(op.asked) > 1 else 0, op.answer["after"]
+        after, until = _after(op), op.answer["after"]
         told = {event["seq"]: (event["order"], event["version"]) for event in op.answer["events"]}
         for event in log.events:
             seq = event["seq"]
@@ -173,13 +173,20 @@ def _unequal(what: str, has: dict[Any, list[int]], should: dict[Any, list[int]],
             return
 
 
-def _readers(history: History) -> dict[tuple[str, bool], list[Op]]:
-    """Return the pages of each reader who went on where the page before ended, from the newest beginning on."""
-    found: defaultdict[tuple[str, bool], list[Op]] = defaultdict(list)
+def _after(op: Op) -> int:
+    """Return the place above which a page was asked for; left out: it is the first."""
+    return op.asked[1] if len(op.asked) > 1 else 0
+
+
+def _readings(history: History) -> list[list[Op]]:
+    """Return pages that one reader asked for one after the other, each from where the one before ended."""
+    found: list[list[Op]] = []
+    newest: dict[tuple[str, bool], list[Op]] = {}
     for op in history.acknowledged("events"):
-        mine = found[op.caller, op.final]
-        if mine and len(op.asked) > 1 and op.asked[1] != mine[-1].answer["after"]:
-            mine.clear()
+        mine = newest.get((op.caller, op.final))
+        if mine is None or _after(op) != mine[-1].answer["after"]:
+            found.append(mine := [])  # they begin anew
+            newest[op.caller, op.final] = mine
         mine.append(op)
     return found
 

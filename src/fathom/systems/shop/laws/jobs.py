@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from fathom.history import Broken, History, Op, tries
 
+from .seen import given
+
 __all__ = ["a_job_dies_of_its_last_try", "a_job_ends_once", "no_picture_is_lost"]
 
 ENDS = ("done", "dead")
+WIDTHS = (160, 480, 960)  # a picture is shown in all of them, or in none
 
 
 class Look(NamedTuple):
@@ -43,10 +45,15 @@ def _by_job(history: History) -> dict[int, list[Look]]:
     return found
 
 
-@tries(lambda history: len(history.acknowledged("add_picture")))
+def _last(history: History) -> dict[int, Look]:
+    """Return each job as it was when all had settled."""
+    return {look.job["id"]: look for look in _looks(history) if look.op.final}
+
+
+@tries(lambda history: len(history.acknowledged("add_picture")) if _last(history) else 0)
 def no_picture_is_lost(history: History) -> Iterable[Broken]:
     """When all has settled, each picture that was taken has its sizes, or is dead and waits for staff."""
-    last = {look.job["id"]: look for look in _looks(history) if look.op.final}
+    last = _last(history)
     shown = {op.asked[0]: op for op in history.acknowledged("item") if op.final}
     for op in history.acknowledged("add_picture"):
         job = op.answer
@@ -61,8 +68,9 @@ def no_picture_is_lost(history: History) -> Iterable[Broken]:
             yield _broken("no_picture_is_lost", says, job["id"], op, look.op)
         elif state == "done" and (item := shown.get(job["item"])) is not None:
             sizes = [name for name in item.answer.get("pictures", []) if name.rpartition("-")[0] == job["name"]]
-            if not sizes or len(set(sizes)) < len(sizes):
-                says = f"job {job['id']} is done, and item {job['item']} shows {len(sizes)} sizes of {job['name']}"
+            if sorted(sizes) != sorted(f"{job['name']}-{width}" for width in WIDTHS):
+                shows = ", ".join(sizes) or "nothing"
+                says = f"job {job['id']} is done, and item {job['item']} shows of {job['name']}: {shows}"
                 yield _broken("no_picture_is_lost", says, job["id"], op, look.op, item)
 
 
@@ -71,9 +79,10 @@ def a_job_ends_once(history: History) -> Iterable[Broken]:
     """What is done stays done, and what is dead stays dead until staff try it again: it is never both."""
     for job, looks in _by_job(history).items():
         again = [op for op in history.of("retry") if op.code is None and op.asked[1] == job]
-        for before, after in pairwise(sorted(looks, key=lambda look: look.op.start_s)):
+        ended = [look for look in looks if look.job["state"] in ENDS]
+        for before, after in ((a, b) for a in ended for b in looks):
             was, became = before.job["state"], after.job["state"]
-            if was not in ENDS or was == became or not before.op.before(after.op):
+            if was == became or not before.op.before(after.op):
                 continue
             tried_again = any(not op.before(before.op) and op.start_s <= (after.op.end_s or 0.0) for op in again)
             if was == "done" or not tried_again:
@@ -82,11 +91,10 @@ def a_job_ends_once(history: History) -> Iterable[Broken]:
                 break
 
 
-@tries(lambda history: sum(look.job["state"] == "dead" for look in _looks(history)))
+@tries(lambda history: _dead(history) if given(history, "tries_max") is not None else 0)
 def a_job_dies_of_its_last_try(history: History) -> Iterable[Broken]:
     """A job is dead when it was tried just as often as `given` says ("tries_max"), and never tried more often."""
-    most = next((op.answer["tries_max"] for op in history.of("given") if "tries_max" in (op.answer or {})), None)
-    if most is None:
+    if (most := given(history, "tries_max")) is None:
         return
     for job, looks in _by_job(history).items():
         for look in looks:
@@ -96,6 +104,10 @@ def a_job_dies_of_its_last_try(history: History) -> Iterable[Broken]:
                 says = f"job {job} is {look.job['state']} after {look.tries} tries, and is to die of the {most}th"
                 yield _broken("a_job_dies_of_its_last_try", says, job, look.op)
                 break
+
+
+def _dead(history: History) -> int:
+    return sum(look.job["state"] == "dead" for look in _looks(history))
 
 
 def _broken(law: str, says: str, job: int, *ops: Op) -> Broken:

@@ -7,34 +7,17 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from fathom.history import Broken, History, Op, tries
+from fathom.history import Broken, History, tries
 
-from .seen import looks
+from .seen import key_of, keyed, looks
 
 __all__ = ["one_key_has_one_answer", "one_key_has_one_effect"]
 
-# Where the key stands among what is asked; the last one may be left out.
-_AT = {"checkout": 2, "pay": 3, "add_item": 2, "receive": 3, "add_concert": 2, "hold": 3}
 
-
-def key_of(op: Op) -> str:
-    """Return the key under which something was asked; nothing: none."""
-    at = _AT.get(op.call)
-    return op.asked[at] if at is not None and len(op.asked) > at else ""
-
-
-def _keyed(history: History) -> dict[tuple[int, str, str], list[Op]]:
-    found: defaultdict[tuple[int, str, str], list[Op]] = defaultdict(list)
-    for op in history.of(*_AT):
-        if key := key_of(op):
-            found[op.asked[0], op.call, key].append(op)
-    return found
-
-
-@tries(lambda history: sum(len(ops) > 1 for ops in _keyed(history).values()))
+@tries(lambda history: sum(len(ops) > 1 for ops in keyed(history).values()))
 def one_key_has_one_answer(history: History) -> Iterable[Broken]:
     """The same user, verb and key are always answered alike, and nothing else is done under a key that was used."""
-    for (user, call, key), ops in _keyed(history).items():
+    for (user, call, key), ops in keyed(history).items():
         answered = [op for op in ops if op.acknowledged]
         for other in answered[1:]:
             first = answered[0]
@@ -50,7 +33,7 @@ def one_key_has_one_answer(history: History) -> Iterable[Broken]:
             break
 
 
-@tries(lambda history: sum(len(ops) > 1 for (_, call, _), ops in _keyed(history).items() if call == "checkout"))
+@tries(lambda history: sum(len(ops) > 1 for (_, call, _), ops in keyed(history).items() if call == "checkout"))
 def one_key_has_one_effect(history: History) -> Iterable[Broken]:
     """Nobody has more orders than keys that they ordered with, and orders that they asked for without one.
 

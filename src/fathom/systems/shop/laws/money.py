@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from fathom.history import Broken, History, Op, tries
 
@@ -28,14 +29,15 @@ def money_equals_the_orders(history: History) -> Iterable[Broken]:
         order = op.asked[1]
         if (look := last.get(order)) is None:
             continue
-        left = [(it["amount"][0] - it.get("refunded", 0), it["reference"]) for it in op.answer if _charged(it)]
-        kept = [amount for amount, _ in left if amount]
-        price = look.order["total"][0]
-        should = [price] if look.status in BOUGHT and price else []
+        left = [[it["amount"][0] - it.get("refunded", 0), it["amount"][1]] for it in op.answer if _charged(it)]
+        kept = [money for money in left if money[0]]
+        price = look.order["total"]
+        should = [price] if look.status in BOUGHT and price[0] else []
         if kept != should:
             yield Broken(
                 law="money_equals_the_orders",
-                says=f"order {order} is {look.status}, costs {price}, and for it {_sums(kept)} was taken and kept",
+                says=f"order {order} is {look.status}, costs {_money(price)}, and for it"
+                f" {' and '.join(map(_money, kept)) or 'nothing'} was taken and kept",
                 ops=tuple(sorted({op.index, look.op.index})),
                 about={"order": order},
             )
@@ -63,7 +65,13 @@ def no_order_is_left_half_done(history: History) -> Iterable[Broken]:
             yield _half(f"order {order} is {look.status}, and {paid} attempts have paid it", order, look.op, op)
 
 
-@tries(lambda history: len(history.acknowledged("pay")))
+def _looked_at_again(history: History) -> int:
+    """Return how many answers to a payment there are of orders that were looked at when all had settled."""
+    last = _last(history)
+    return sum(op.asked[1] in last for op in history.acknowledged("pay"))
+
+
+@tries(_looked_at_again)
 def what_a_buyer_was_told_stays_true(history: History) -> Iterable[Broken]:
     """Who was told that their order is confirmed has it in the end, unless somebody cancelled it; who was told that it
     is declined and did nothing more, has not."""
@@ -90,8 +98,8 @@ def _charged(taken: dict[str, object]) -> bool:
     return taken["state"] == "charged"
 
 
-def _sums(amounts: list[int]) -> str:
-    return " and ".join(map(str, amounts)) or "nothing"
+def _money(money: list[Any]) -> str:
+    return f"{money[0]} {money[1]}"
 
 
 def _half(says: str, order: int, *ops: Op) -> Broken:

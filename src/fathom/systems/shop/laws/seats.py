@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fathom.history import Broken, History, Op, tries
 
-from .seen import BOUGHT, looks
+from .seen import BOUGHT, given, looks
 
 __all__ = ["a_later_hold_has_a_higher_token", "no_seat_is_held_twice", "no_seat_is_sold_twice"]
 
@@ -67,7 +67,12 @@ def _first_of_key(history: History) -> dict[Place, list[Op]]:
     return {place: list(ops.values()) for place, ops in found.items()}
 
 
-@tries(lambda history: sum(len(ops) > 1 for ops in _first_of_key(history).values()))
+def _twice_held(history: History) -> int:
+    """Return how many seats were held more than once."""
+    return sum(len(ops) > 1 for ops in _first_of_key(history).values())
+
+
+@tries(_twice_held)
 def a_later_hold_has_a_higher_token(history: History) -> Iterable[Broken]:
     """Of two holds of a seat, one of which was made before the other was asked for, the later has the higher token."""
     for (concert, seat), ops in _first_of_key(history).items():
@@ -81,11 +86,10 @@ def a_later_hold_has_a_higher_token(history: History) -> Iterable[Broken]:
                 break
 
 
-@tries(lambda history: sum(len(ops) > 1 for ops in _first_of_key(history).values()))
+@tries(lambda history: _twice_held(history) if given(history, "seats_s") is not None else 0)
 def no_seat_is_held_twice(history: History) -> Iterable[Broken]:
     """While a hold lasts, as long as `given` says ("seats_s"), nobody else is given one of its seats."""
-    lasts_s = next((op.answer["seats_s"] for op in history.of("given") if "seats_s" in (op.answer or {})), None)
-    if lasts_s is None:
+    if (lasts_s := given(history, "seats_s")) is None:
         return
     let_go: dict[int, float] = {}
     for op in history.of("release"):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fathom.history import History, Op
 
-__all__ = ["BOUGHT", "LIVE", "Look", "looks", "lost_calls", "quantities", "received", "said_again"]
+__all__ = ["BOUGHT", "LIVE", "Look", "given", "key_of", "keyed", "looks", "quantities", "received", "said_again"]
 
 LIVE = ("pending", "payment-processing", "confirmed", "shipped", "delivered")
 BOUGHT = ("confirmed", "shipped", "delivered")
 _ONE = ("checkout", "pay", "cancel", "order", "ship", "deliver")
 _MANY = ("orders", "all_orders")
-_KEY = {"checkout": 2, "pay": 3}  # which word of a call is its key
+# Where the key stands among what is asked; the last one may be left out.
+_KEY = {"checkout": 2, "pay": 3, "add_item": 2, "receive": 3, "add_concert": 2, "hold": 3}
 
 
 class Look(NamedTuple):
@@ -47,19 +49,29 @@ def looks(history: History) -> Iterator[Look]:
                 yield Look(op, order)
 
 
+def given(history: History, word: str) -> Any:
+    """Return what was said of a history before it began; None: nothing was, and no law that needs it is judged."""
+    return next((op.answer[word] for op in history.of("given") if word in (op.answer or {})), None)
+
+
+def key_of(op: Op) -> str:
+    """Return the key under which something was asked; nothing: none."""
+    at = _KEY.get(op.call)
+    return op.asked[at] if at is not None and len(op.asked) > at else ""
+
+
+def keyed(history: History) -> dict[tuple[int, str, str], list[Op]]:
+    """Return what was asked under keys, by user, call and key."""
+    found: defaultdict[tuple[int, str, str], list[Op]] = defaultdict(list)
+    for op in history.of(*_KEY):
+        if key := key_of(op):
+            found[op.asked[0], op.call, key].append(op)
+    return found
+
+
 def said_again(history: History) -> set[int]:
     """Return the calls that were asked before with the same key: they are answered as they were then."""
-    known: set[tuple[Any, ...]] = set()
-    found: set[int] = set()
-    for op in history:
-        at = _KEY.get(op.call)
-        if at is None or len(op.asked) <= at or not op.asked[at]:
-            continue
-        asked = op.call, op.asked[0], op.asked[at]
-        if asked in known:
-            found.add(op.index)
-        known.add(asked)
-    return found
+    return {op.index for ops in keyed(history).values() for op in ops[1:]}
 
 
 def quantities(order: dict[str, Any]) -> dict[int, int]:
@@ -86,8 +98,3 @@ def received(history: History) -> dict[int, int]:
         seen.add((user, key))
         found[item] = found.get(item, 0) + quantity
     return found
-
-
-def lost_calls(history: History, call: str) -> list[Op]:
-    """Return calls of which nobody knows whether they took effect."""
-    return [op for op in history.of(call) if not op.acknowledged and op.code is None]

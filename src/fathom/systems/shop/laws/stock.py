@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from fathom.history import Broken, History, tries
 
-from .seen import BOUGHT, LIVE, Look, looks, quantities, received
+from .seen import BOUGHT, LIVE, Look, given, looks, quantities, received
 
 __all__ = ["nothing_is_sold_twice", "stock_equals_the_orders", "stock_never_goes_below_nothing"]
 
@@ -66,13 +66,13 @@ def stock_never_goes_below_nothing(history: History) -> Iterable[Broken]:
             )
 
 
-@tries(lambda history: len(history.of("level", final=True)))
+@tries(lambda history: len(history.of("level", final=True)) if given(history, "all") else 0)
 def stock_equals_the_orders(history: History) -> Iterable[Broken]:
     """When all has settled, as much of an item is sold as there are bought orders for, and held as there are unpaid.
 
     Judged where the last looks show everybody's orders (`given` says "all": true).
     """
-    if not any((op.answer or {}).get("all") for op in history.of("given")):
+    if not given(history, "all"):
         return
     last = {look.id: look for look in looks(history) if look.op.final}
     for op in history.acknowledged("level"):

@@ -6,8 +6,7 @@ from typing import Any
 
 from fathom.history import Op, Outcome
 
-from .keys import key_of
-from .seen import quantities
+from .seen import key_of, quantities
 
 __all__ = ["told"]
 
