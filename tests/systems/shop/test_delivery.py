@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,23 @@ async def test_under_concurrent_commits_the_shipped_ways_lose_nothing_and_the_co
     if approach == "change-capture":
         assert counted["again"] > 0, "the relay was killed, and what it had read came once more"
         await Changes(world.stores.truth).end()
+
+
+@on_engines
+async def test_a_writer_who_breaks_ends_the_dive_and_leaves_nobody_reading(world: World, monkeypatch: Any) -> None:
+    question = SHOP.decision("delivery")
+    delivery = question.build(question.choice("outbox"), world.stores)
+    await delivery.begin()
+    evening = Evening(world.stores, delivery, Random(7), open_s=0.0)
+
+    async def breaks(orders: Any, tx: Any) -> None:
+        raise RuntimeError("this test says so")
+
+    monkeypatch.setattr(delivery, "tell", breaks)
+    before = asyncio.all_tasks()
+    with pytest.raises(ExceptionGroup, match="unhandled"):
+        await evening.passes()
+    assert not {task for task in asyncio.all_tasks() - before if "_relay" in repr(task)}
 
 
 @pytest.mark.slow

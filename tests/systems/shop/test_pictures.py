@@ -201,3 +201,25 @@ async def test_the_dive_counts_what_each_broker_costs_and_none_loses_a_job(
     print(broker, counted)
     assert counted["lost"] == 0 and counted["came_again"] == dive.GONE
     assert counted["kept"] == (1.0 if broker == "skip-locked" else 0.0)
+
+
+@pytest.mark.slow
+async def test_a_job_that_a_queue_has_lost_is_counted_and_not_waited_for(world: World, monkeypatch: pytest.MonkeyPatch):
+    for name, few in {"JOBS": 10, "GONE": 4, "INTURN": 5, "GIVE_UP_S": 0.5, "LEASE_S": 0.3}.items():
+        monkeypatch.setattr(dive, name, few)
+    question = SHOP.decision("broker")
+    async with world.open():
+        approach: Any = question.build(question.choice("redis-streams"), world.stores)
+        it = dive.Queues()
+        await it.prepare(world.stores, approach, [1])
+        send, sent = approach.send, list[Any]()
+
+        async def loses(job: Any) -> None:
+            sent.append(job)
+            if len(sent) not in (3, 12, 16):  # one of each part
+                await send(job)
+
+        monkeypatch.setattr(approach, "send", loses)
+        async with asyncio.timeout(30):
+            counted = await it.trial(approach, SimpleNamespace(at_once=1))
+    assert counted["lost"] == 3 and counted["came_again"] == dive.GONE - 1

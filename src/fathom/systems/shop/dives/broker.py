@@ -24,6 +24,7 @@ from ..stores.jobs import Sent
 JOBS, WORKERS, GONE, INTURN = 1_000, 4, 20, 200
 KEPT_LOOKS, KEPT_LOOK_S = 50, 0.02
 LEASE_S = 1.0
+GIVE_UP_S = 10.0  # what has not come for so long does not come any more: it is counted as lost
 SENDERS = 16
 ROUTE = "dive"  # nobody of the service takes these
 COUNTED = ("statements", "commands", "messages")
@@ -118,15 +119,16 @@ class Queue:
         return jobs
 
     async def all_done(self, n: int) -> None:
-        """Have workers take and do jobs until so many are done."""
-        done = 0
+        """Have workers take and do jobs until so many are done, or until no more come."""
+        done, patience = 0, Patience()
 
         async def works() -> None:
             nonlocal done
-            while done < n:
+            while done < n and patience.lasts:
                 for taken in await self.approach.take(ROUTE, self.at_once, 60.0, 0.2):
                     was_mine = await self.approach.done(taken)
                     done += was_mine
+                    patience.begins()
 
         await asyncio.gather(*(works() for _ in range(WORKERS)))
 
@@ -134,11 +136,12 @@ class Queue:
         """Take jobs and forget them; return how many came again, and how long after their lease the last one did."""
         await self.sent(GONE)
         gone: list[Taken] = []
-        while len(gone) < GONE:
+        patience = Patience()
+        while len(gone) < GONE and patience.lasts:
             gone += await self.approach.take(ROUTE, GONE, LEASE_S, 0.2)
         over = self.now() + LEASE_S
         again: list[Taken] = []
-        while len(again) < GONE and self.now() < over + 5:
+        while len(again) < GONE and self.now() < over + GIVE_UP_S:
             found = await self.approach.take(ROUTE, GONE, LEASE_S, 0.05)
             again += [taken for taken in found if await self.approach.done(taken)]
         late_s = max(0.0, self.now() - over)
@@ -152,10 +155,12 @@ class Queue:
         for job in jobs:
             await self.approach.send(Sent(job, ROUTE))
         order: list[JobId] = []
-        while len(order) < INTURN:
+        patience = Patience()
+        while len(order) < INTURN and patience.lasts:
             for taken in await self.approach.take(ROUTE, self.at_once, 60.0, 0.2):
                 order.append(taken.job)
                 await self.approach.done(taken)
+                patience.begins()
         return sum(later < earlier for earlier, later in pairwise(order))
 
     async def left(self) -> int:
@@ -170,6 +175,20 @@ class Queue:
     async def _rows(self, jobs: list[JobId]) -> None:
         rows = [Job(id=job, item=self.dive.item, name=f"picture-{job}", state="waiting") for job in jobs]
         await self.dive.stores.jobs.bulk(rows, ROUTE)
+
+
+class Patience:
+    """How long is waited for the next job: a queue that lost one never says so."""
+
+    def __init__(self) -> None:
+        self.begins()
+
+    def begins(self) -> None:
+        self._until_s = time.monotonic() + GIVE_UP_S
+
+    @property
+    def lasts(self) -> bool:
+        return time.monotonic() < self._until_s
 
 
 async def _kept(approach: Any, sent: int) -> int:

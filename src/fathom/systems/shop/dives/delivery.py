@@ -94,11 +94,13 @@ class Evening:
         try:
             relay = asyncio.create_task(self._relay())
             orders = iter(range(ORDERS))
-            async with asyncio.TaskGroup() as group:
-                for _ in range(WRITERS):
-                    group.create_task(self._write(orders))
-            self._over = True
-            await relay
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(WRITERS):
+                        group.create_task(self._write(orders))
+            finally:  # also when a writer broke: the relay reads until it is told that all is over
+                self._over = True
+                await relay
         finally:
             del self.approach.outbox.append, self.approach.changes.took
         while await self.approach.pass_on():
