@@ -91,11 +91,7 @@ async def test_two_tickets_are_bought_on_a_phone_without_a_script():
         await page.click("text=Order these seats")
         await keep(page, "order-phone")
         await page.click("text=Pay 90.00 EUR")
-        for _ in range(20):
-            if await page.locator(".ticket").count():
-                break
-            await page.wait_for_timeout(500)  # the bank may take its time; the page looks again by itself
-            await page.reload()
+        await page.locator(".ticket").first.wait_for(timeout=10_000)  # the bank may take its time; the page looks again
         await keep(page, "tickets-phone")
         assert await page.locator(".ticket").count() == 2
         states = {seat.seat: seat.state for seat in await it.shop.seats(it.concert)}

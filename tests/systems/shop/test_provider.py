@@ -31,6 +31,7 @@ from fathom.systems.shop.stores.provider import (
     ProviderClient,
     signed,
 )
+from fathom.systems.shop.stores.provider.book import Book
 from fathom.systems.shop.stores.provider.faults import Faults, read_rates
 from fathom.systems.shop.stores.provider.process import Spec, key_in, opened
 from fathom.web.listen import Listen
@@ -125,7 +126,17 @@ async def test_no_more_goes_back_than_was_taken_and_once_for_each_key(tmp_path: 
 
 @pytest.mark.slow
 @feature("SHOP-22")
-async def test_after_silence_it_can_be_asked_what_really_happened_and_that_answer_stays(tmp_path: Path) -> None:
+async def test_after_silence_it_can_be_asked_what_really_happened_and_that_answer_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charge, wanted_to = Book.charge, asyncio.Event()
+
+    def seen(book: Book, key: str, *asked: Any, **how: Any) -> Any:
+        if key == "slow":
+            wanted_to.set()
+        return charge(book, key, *asked, **how)
+
+    monkeypatch.setattr(Book, "charge", seen)
     behaviour = Behaviour(next=["lost", "slow", "refused"], late_s=0.3)
     async with provider(tmp_path, behaviour, deadline_s=0.15) as client:
         with pytest.raises(EngineUnknown):
@@ -137,7 +148,7 @@ async def test_after_silence_it_can_be_asked_what_really_happened_and_that_answe
         assert (await client.void("slow")).status == "voided"  # … and who has it voided is not
         with pytest.raises(EngineDown):
             await client.charge("refused", TEN)
-        await asyncio.sleep(0.4)  # the fault itself: now the slow one wants to charge
+        await asyncio.wait_for(wanted_to.wait(), 20)  # now the slow one wants to charge
         assert [it.status for it in await client.charges(key="slow")] == ["voided"]
         with pytest.raises(Refusal, match="voided"):
             await client.charge("slow", TEN)

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from fathom.errors import Refusal
-from fathom.history import History, laws_of
+from fathom.history import History, laws_of, tried
 from fathom.systems.shop import laws
 from fathom.systems.shop.api import Basket, Concert, Money, NewConcert, UserId, Wanted
 from fathom.systems.shop.dives import lock as dive
 from fathom.systems.shop.service import Rules, Service
 
 from .world import EUR, HOME, SHOP, World
+from .written import Written
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -84,13 +85,15 @@ async def test_seats_are_held_by_one_ordered_sold_and_free_again_when_the_order_
 async def test_a_hold_that_is_over_is_anybodys_and_whoever_had_it_is_refused(world: World, lock: str):
     async with world.open({"lock": lock}, rules=Rules(seats_s=0.3)) as shop:
         concert, (ann, bob) = await opened(world, shop)
-        hold = await shop.hold(ann, concert.id, ["A1"])
+        written = Written(shop, {"seats_s": 0.3})
+        hold = await written.ask("hold", ann, concert.id, ["A1"])
         for _ in range(100):
             if not await states(shop, concert):
                 break
             await asyncio.sleep(0.05)  # nobody tells when time is over
-        later = await shop.hold(bob, concert.id, ["A1"])
+        later = await written.ask("hold", bob, concert.id, ["A1"])
         assert later.token > hold.token
+        assert tried(laws.no_seat_is_held_twice, written.history()) == 1 and not written.broken()
         for call, asked in (("checkout", Basket(hold=hold.id)), ("renew", hold.id)):
             with pytest.raises(Refusal, match="no longer held"):
                 await getattr(shop, call)(ann, asked)
@@ -141,7 +144,8 @@ async def test_in_hundreds_of_trials_nobody_who_paused_past_their_lease_sells_an
     print(lock, counted)
     assert counted["seats"] == times and counted["double"] == 0
     assert counted["late"] > 0.3 * times, "so many came back late: else this shows nothing"
-    assert not list(laws.no_seat_is_sold_twice(history)) and not list(laws.a_later_hold_has_a_higher_token(history))
+    for law in (laws.no_seat_is_sold_twice, laws.a_later_hold_has_a_higher_token, laws.no_seat_is_held_twice):
+        assert tried(law, history) and not list(law(history))
 
 
 @pytest.mark.slow
@@ -172,6 +176,8 @@ async def test_a_process_that_is_stopped_past_its_lease_sells_the_seat_only_wher
             if state_of(holder.pid) == "T":
                 break
             await asyncio.sleep(0.01)  # who is stopped says nothing of that
+        else:
+            pytest.fail("the holder was not stopped")
         async with asyncio.timeout(10):
             while True:
                 try:

@@ -18,7 +18,7 @@ from fathom.engines.objects import Objects
 from fathom.engines.redis import Redis
 from fathom.systems import find
 from fathom.systems.shop import service
-from fathom.systems.shop.api import Address, Basket, Item, ItemId, Money, NewItem, Order, User, UserId, Wanted
+from fathom.systems.shop.api import Address, Basket, Item, ItemId, Money, NewItem, User, UserId, Wanted
 from fathom.systems.shop.service import Rules
 from fathom.systems.shop.stores import Stores
 from fathom.systems.shop.stores.provider import Provider
@@ -28,7 +28,7 @@ from fathom.systems.shop.stores.truth import Truth
 from fathom.web.auth import Passwords
 from fathom.web.choices import Choices
 
-__all__ = ["EUR", "HOME", "SHOP", "Clock", "Engines", "World", "basket", "engines", "named", "world"]
+__all__ = ["EUR", "HOME", "SHOP", "Clock", "Engines", "World", "basket", "engines", "world"]
 
 SHOP = find("shop")
 MIGRATED = "shop_migrated"  # the database that the others are copies of
@@ -141,14 +141,6 @@ class World:
 
 def basket(*wanted: tuple[ItemId, int], total: Money | None = None) -> Basket:
     return Basket(lines=[Wanted(item, quantity) for item, quantity in wanted], address=HOME, total=total)
-
-
-def named(orders: list[Order]) -> dict[str, int]:
-    """Count orders by status."""
-    found: dict[str, int] = {}
-    for order in orders:
-        found[order.status] = found.get(order.status, 0) + 1
-    return found
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -87,7 +87,8 @@ class Evening:
         self.dive, self.approach, self.concert, self.pause_s = dive, approach, concert, pause_s
         self.database = dive.stores.truth.client
         self.double = self.late = 0
-        given = {"orders": {str(user): 2 * SEATS for user in dive.people}}  # nobody checks out here
+        # Nobody checks out here, and nobody has a seat for less than this.
+        given = {"orders": {str(user): 2 * SEATS for user in dive.people}, "seats_s": LEASE_S}
         self.ops: list[Op] = [Op(index=0, caller="dive", call="given", answer=given)]
         self._began_s = asyncio.get_running_loop().time()
         self._pausing: dict[HoldId, asyncio.Event] = {}
