@@ -2,8 +2,9 @@
 
 Each wants two of five things, one of each. Their baskets list them as they were thought of; what is swept is whether
 the rows are locked in that order or in one that is the same for all. Counted are those who got what they wanted, those
-who were told that there is not enough, units that were promised beyond those that there were, transactions that the
-database ended because they waited for each other in a circle, and looks that were in vain.
+who were told that there is not enough, those who were told to come again because others stood in their way, units that
+were promised beyond those that there were, transactions that the database ended because they waited for each other in a
+circle (it counts them itself), and looks that were in vain.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from random import Random
 from typing import Any
 
 from fathom.engines.engine import EngineBusy
@@ -33,20 +35,28 @@ class Rush(Dive[Any]):
     decision = Stock
     trial_s = 5.0
     rows: str = sweep("sorted", "basket")
-    counts = "served", "refused", "oversold", "deadlocks", "retries", "statements"
+    counts = "served", "refused", "gave_up", "oversold", "deadlocks", "retries", "statements"
 
     async def prepare(self, stores: Any, approach: Stock, rows: Any) -> None:
-        self.catalogue = stores.catalogue
+        self.catalogue, self.truth = stores.catalogue, stores.truth
 
     async def trial(self, approach: Stock, turn: Any) -> Any:
         if hasattr(approach, "sorts"):
             approach.sorts = turn.rows == "sorted"  # pyright: ignore[reportAttributeAccessIssue]
+        waits = Random(turn.dice.getrandbits(64))  # its own: who waits when must not change who wants what
+        if hasattr(approach, "dice"):
+            approach.dice = waits  # pyright: ignore[reportAttributeAccessIssue]
         await approach.begin()
         crowd = Crowd(approach, turn)
         await self.catalogue.bulk([Item(id=id, name="thing", price=EURO, category="x") for id in crowd.items])
         await crowd.opens()
+        before = await self._deadlocks()
         await crowd.rushes()
-        return crowd.counted(), History(crowd.ops)
+        return crowd.counted() | {"deadlocks": await self._deadlocks() - before}, History(crowd.ops)
+
+    async def _deadlocks(self) -> int:
+        """Return how many transactions the database has ended because they waited in a circle, as it counts them."""
+        return (await self.truth.counters())["deadlocks"]
 
     def predict(self, found):
         for approach in ("conditional-update", "row-lock", "optimistic", "batching", "redis", "reservation-rows"):
@@ -102,11 +112,11 @@ class Crowd:
         order, start_s = OrderId(self.first + buyer), time.perf_counter() - self.began_s
         try:
             await self.stock.reserve(order, wanted, 600.0)
-        except Refusal:
-            self.told["refused"] += 1
+        except Refusal as refusal:
+            self.told["refused" if refusal.code == "conflict" else "gave_up"] += 1
             return
-        except EngineBusy:  # the database ended it: others stood in the way
-            self.told["deadlocks"] += 1
+        except EngineBusy:  # the database ended it, for whatever reason: others stood in the way
+            self.told["gave_up"] += 1
             return
         self.told["served"] += 1
         lines = [{"item": want.item, "name": "thing", "quantity": 1, "price": [1, "EUR"]} for want in wanted]
@@ -124,8 +134,8 @@ class Crowd:
         return {
             "served": self.told["served"],
             "refused": self.told["refused"],
+            "gave_up": self.told["gave_up"],
             "oversold": sum(max(0, units - UNITS) for units in promised.values()),
-            "deadlocks": self.told["deadlocks"],
             "retries": self.retries,
             "statements": self.statements,
         }

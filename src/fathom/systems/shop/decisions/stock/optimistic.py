@@ -25,6 +25,7 @@ class Optimistic(Stock):
 
     tries: int = knob(12, "how often a row is looked at before the buyer is told to come again")
     wait_ms: float = knob(1.0, "milliseconds of the first wait, on average; each further one is twice as long")
+    dice = random.Random()  # a dive gives it its own, so that a seed is a seed
     _again = 0
 
     @property
@@ -44,7 +45,7 @@ class Optimistic(Stock):
             if number:
                 self._again += 1
                 longest_s = self.wait_ms / 500 * 2 ** min(number - 1, 6)
-                await asyncio.sleep(random.uniform(0.0, longest_s))  # drawn, so that those who met do not meet again
+                await asyncio.sleep(self.dice.uniform(0.0, longest_s))  # drawn, so that those who met do not meet again
             there = await self.shelves.look(want.item, tx)
             if there is None or there.available < want.quantity:
                 if await self.shelves.has(order, want.item, tx):
