@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from fathom.engines import keeper_process, nats, postgres, redis
-from fathom.engines.engine import EngineUnknown
+from fathom.engines.engine import EngineDown, EngineUnknown
 from fathom.engines.keeper import Keeper
 from fathom.engines.nats import Nats
 from fathom.engines.ports import free_port
@@ -159,6 +159,13 @@ async def test_a_living_server_keeps_its_data_from_a_second_one(keeper: Keeper, 
         before = file.read_text()
         postgres._disown()  # pyright: ignore[reportAttributeAccessIssue]
         assert file.read_text() == before
+
+
+async def test_where_it_runs_is_read_from_its_folder_while_it_does(keeper: Keeper, spaced: Path):
+    async with Postgres.start(keeper, folder=spaced) as postgres:
+        assert Postgres.running_in(spaced) == postgres.where
+    with pytest.raises(EngineDown, match="no PostgreSQL runs on"):
+        Postgres.running_in(spaced)
 
 
 async def test_the_environment_of_another_postgresql_does_not_reach_it(keeper: Keeper, monkeypatch: pytest.MonkeyPatch):

@@ -54,6 +54,27 @@ class Postgres(Engine):
         """Return the PostgreSQL that runs at `postgresql://user:password@host:port/database`, TLS as the URL says."""
         return Postgres(url)
 
+    @staticmethod
+    def running_in(folder: Path) -> str:
+        """Return the URL of one of our own that another process runs on this folder; raise EngineDown if none does."""
+        try:
+            return _url(folder, int((folder / "data" / "postmaster.pid").read_text().splitlines()[3]))
+        except (OSError, ValueError, IndexError) as unread:
+            fix = "start what keeps its data there, and wait until it is up"
+            raise EngineDown(f"no PostgreSQL runs on {folder}", why=str(unread), fix=fix) from None
+
+    @staticmethod
+    def url_of(engine: str) -> str:
+        """Return the URL in what a user says as `--engine postgres=URL`, to a command that needs no other engine."""
+        kind, _, url = engine.partition("=")
+        if kind != "postgres" or not url.startswith(("postgresql://", "postgres://")):
+            raise FathomError(
+                "--engine is not of the form postgres=URL",
+                why="what this is about lies in PostgreSQL alone",
+                fix="write --engine postgres=postgresql://user:password@host:5432/database",
+            )
+        return url
+
     @classmethod
     def start(
         cls,
@@ -164,6 +185,12 @@ class Postgres(Engine):
             await connection.close(timeout=1.0)
 
 
+def _url(folder: Path, port: int) -> str:
+    """Return where the server on this folder is, with its password."""
+    password = (folder / "password").read_text()
+    return f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}?sslmode=disable"
+
+
 class OwnPostgres(Postgres, Killable, Pausable):
     """A PostgreSQL that we started, and can end, stop and start again."""
 
@@ -228,7 +255,7 @@ class OwnPostgres(Postgres, Killable, Pausable):
         port = self._port or free_port()
         self._disown()
         self._child = await self._spawn(port)
-        self.where = self._url(port)
+        self.where = _url(self._place, port)
         try:
             await self.ready(60.0)
         except FathomError as fault:
@@ -261,10 +288,6 @@ class OwnPostgres(Postgres, Killable, Pausable):
                 file.write(f"{self._keeper.process_id}\n{rest}")
                 file.truncate()
 
-    def _url(self, port: int) -> str:
-        password = (self._place / "password").read_text()
-        return f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}?sslmode=disable"
-
     async def _make_own(self) -> None:
         """Give a new cluster a password of its own.
 
@@ -279,7 +302,7 @@ class OwnPostgres(Postgres, Killable, Pausable):
         with on_disk(f"PostgreSQL's password cannot be kept in {self._place}"):
             _write_secret(self._place / "password", password)
             (self._place / "filling").unlink()
-        self._password, self.where = password, self._url(self._port)
+        self._password, self.where = password, _url(self._place, self._port)
 
     async def _is_meant(self, connection: asyncpg.Connection) -> bool:
         return await connection.fetchval("SHOW cluster_name") == self._token

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from fathom.engines.engine import EngineDown
 from fathom.engines.postgres import Postgres
 from fathom.errors import FathomError
 
@@ -28,7 +29,7 @@ __all__ = ["staff"]
 @click.option("--engine", metavar="postgres=URL", default=None, help="The PostgreSQL, where it is your own.")
 def staff(email: str, no_longer: bool, data: Path | None, engine: str | None) -> None:
     """Let the account with this EMAIL be staff of a shop that is up: receive stock, change prices, see all orders."""
-    url = _given(engine) if engine is not None else _running(data or _home())
+    url = Postgres.url_of(engine) if engine is not None else _running(data or _home())
     if not asyncio.run(_appoint(url, email.strip().lower(), staff=not no_longer)):
         raise FathomError(
             f"there is no account with the address {email}",
@@ -50,27 +51,13 @@ def _home() -> Path:
     return base / "fathom" / "shop"
 
 
-def _given(engine: str) -> str:
-    kind, _, url = engine.partition("=")
-    if kind != "postgres" or not url.startswith(("postgresql://", "postgres://")):
-        raise FathomError(
-            "--engine is not of the form postgres=URL",
-            why="accounts are PostgreSQL's alone",
-            fix="write --engine postgres=postgresql://user:password@host:5432/database",
-        )
-    return url
-
-
 def _running(folder: Path) -> str:
     """Return the URL of the PostgreSQL of the shop that is up on this folder."""
-    place = folder / "truth"
     try:
-        port = int((place / "data" / "postmaster.pid").read_text().splitlines()[3])
-        password = (place / "password").read_text()
-    except (OSError, ValueError, IndexError) as unread:
+        return Postgres.running_in(folder / "truth")
+    except EngineDown as down:
         raise FathomError(
             f"no shop is up on {folder}",
-            why=str(unread),
+            why=down.why,
             fix="start it first: fathom up shop; or say where it lies: --data DIR, --engine postgres=URL",
         ) from None
-    return f"postgresql://fathom:{password}@127.0.0.1:{port}/postgres?sslmode=disable"

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 import click
 
+from fathom.engines.engine import EngineDown
 from fathom.engines.keeper import Keeper
 from fathom.engines.objects import Objects
 from fathom.engines.postgres import Installation, Postgres
@@ -301,14 +302,7 @@ async def _truth(keeper: Keeper, folder: Path, engine: str | None, *, new: bool 
     `new`: where there is none yet, make one.
     """
     if engine is not None:
-        kind, _, url = engine.partition("=")
-        if kind != "postgres" or not url.startswith(("postgresql://", "postgres://")):
-            raise FathomError(
-                "--engine is not of the form postgres=URL",
-                why="the truth is PostgreSQL's alone",
-                fix="write --engine postgres=postgresql://user:password@host:5432/database",
-            )
-        yield url
+        yield Postgres.url_of(engine)
         return
     place = folder / "truth"
     if not new and not (place / "password").is_file():
@@ -330,15 +324,13 @@ async def _truth(keeper: Keeper, folder: Path, engine: str | None, *, new: bool 
 def _of_running(place: Path) -> str:
     """Return the URL of the PostgreSQL that another process runs on this folder."""
     try:
-        port = int((place / "data" / "postmaster.pid").read_text().splitlines()[3])
-        password = (place / "password").read_text()
-    except (OSError, ValueError, IndexError) as unread:
+        return Postgres.running_in(place)
+    except EngineDown as down:
         raise FathomError(
             f"the data in {place.parent} is in use, and its PostgreSQL cannot be found",
-            why=str(unread),
+            why=down.why,
             fix="wait until it is up, or end it, and try again",
         ) from None
-    return f"postgresql://fathom:{password}@127.0.0.1:{port}/postgres?sslmode=disable"
 
 
 async def _run(keeper: Keeper, program: str, url: str, *arguments: str) -> None:
