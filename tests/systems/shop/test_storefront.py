@@ -167,6 +167,18 @@ async def test_a_cart_that_is_sent_twice_is_ordered_once_and_as_it_was_shown():
     assert len(shop.placed) == 1
 
 
+async def test_a_cart_of_more_than_an_order_may_have_is_told_so():
+    shop, it, _, _ = await opened()
+    await entered(it)
+    keeper, ann = known(shop, "keeper@example.org"), known(shop, "ann@example.org")
+    for n in range(320):
+        new = NewItem(name=f"Cup {n}", price=Money(1, "EUR"), category="tea")
+        await shop.put(ann, (await shop.add_item(keeper, new)).id, 1)
+    await it.go("/cart")
+    await it.sends("/orders", *ADDRESS)
+    assert it.status == 422 and "at most 50 items" in it.text and not shop.placed
+
+
 async def test_tickets_that_cost_more_by_now_are_shown_again_and_can_be_chosen_again():
     shop, it, concert, _ = await opened()
     await entered(it)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from fathom.errors import Refusal
 from fathom.web.app import Reply
 
-from ...api import Address, Basket, ItemId, Money, Order, Shop, Wanted
+from ...api import LINES_MAX, Address, Basket, ItemId, Money, Order, Shop, Wanted
 from ...model.views import PAID
 from .asked import Asked, goes_to, number
 from .html import button, escape, field, hidden, money
@@ -58,7 +58,9 @@ class Buying:
         total = " + ".join(money(Money(amount, currency)) for currency, amount in sums.items())
         body = f"{said}<table><tbody>{listed}<tfoot><tr><td>Together<td>{total}</table><h2>Where it goes</h2>"
         # The form has what it shows: sent twice it asks for the same, though the cart is empty by then.
-        inside = "".join(hidden(line=f"{line.item}:{line.quantity}") for line in cart.lines)
+        # One more than an order may have is refused as all of them would be, and is no form too large to be read.
+        sent = cart.lines[: LINES_MAX + 1]
+        inside = "".join(hidden(line=f"{line.item}:{line.quantity}") for line in sent)
         inside += "".join(field(label, name, f"{more} required") for label, name, more in _ADDRESS)
         if len(sums) == 1:
             ((currency, amount),) = sums.items()
