@@ -66,6 +66,19 @@ async def test_of_a_rush_nobody_goes_with_what_is_not_there_but_from_the_control
     assert approach == "read-then-write" or 90 <= found["served"] <= 100
 
 
+@pytest.mark.parametrize(
+    ("approach", "knobs", "rows"),
+    [("optimistic", {"tries": "1"}, "sorted"), ("row-lock", {}, "basket")],
+)
+async def test_who_was_told_to_come_again_is_not_counted_as_refused_and_circles_are_the_databases_own_count(
+    world: World, approach: str, knobs: dict[str, str], rows: str
+):
+    found, broken = await counted(Rush(), world, built(world, "stock", approach, **knobs), rows=rows)
+    print(found)
+    assert found["served"] + found["refused"] + found["gave_up"] == 500 and not broken
+    assert found["gave_up"] > 0 and found["deadlocks"] == (found["gave_up"] if rows == "basket" else 0)
+
+
 @feature("SHOP-22")
 @pytest.mark.parametrize(
     ("approach", "first", "twice"),
