@@ -12,9 +12,11 @@ from fathom.blocks import dotted
 from fathom.blocks.machine import Message
 from fathom.blocks.slots import slot_of
 from fathom.sim.world import MS
+from fathom.systems.kv.core import coordinator
 from fathom.systems.kv.core import messages as m
 from fathom.systems.kv.core.calls import Change, Failure, Found, Get, Put, Scan, Scanned, Wrote
 from fathom.systems.kv.core.flows import Ask, More
+from fathom.systems.kv.core.graves import is_tombstone
 from fathom.systems.kv.core.node import Node
 from fathom.systems.kv.core.records import Last, Siblings, content_of
 from fathom.systems.kv.core.registers import _Turn
@@ -158,6 +160,20 @@ def test_a_request_that_is_forwarded_twice_is_done_once(town: Town):
         town.cluster.network.send(second, first, m.Envelope("sim", 1, asked))
     town.run(500)
     assert town.ask(first, Get(key=b"n")).values == (b"1",)
+
+
+def test_what_is_remembered_of_forwarded_requests_is_bounded(town: Town, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(coordinator, "FORWARDS_MAX", 300)
+    first, second, _ = town.owners(b"n")
+    for at in range(700):
+        town.cluster.network.send(second, first, m.Envelope("sim", 1, m.Forward(at, Get(key=b"n"), 400)))
+    town.run(300)
+    assert len(town.node(first).coordinator._forwards) <= 301
+
+
+@pytest.mark.parametrize(("expires_ms", "gone"), [(0, False), (999, True), (1_000, True), (1_001, False)])
+def test_what_has_expired_says_that_there_is_nothing(expires_ms: int, gone: bool):
+    assert is_tombstone(Last(1, "n1", b"v", expires_ms), 1_000) is gone
 
 
 def test_no_version_is_given_twice():

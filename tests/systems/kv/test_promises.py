@@ -351,6 +351,15 @@ def test_a_hint_too_old_to_be_brought_is_let_go(town: Town):
     assert town.node(third).replica.get(key) is None
 
 
+def test_a_hint_too_old_to_be_brought_does_not_keep_those_behind_it_from_their_owner(town: Town):
+    node, key = town.node("n1"), b"l:a"
+    node.hints.keep("n2", key, Last(1, "n1", b"v"), node.wall_ms - 2 * KNOBS.hint_ttl_ms)
+    ((at, raw),) = node.hints._first("n2")
+    with pytest.raises(StopIteration) as ended:
+        next(node.hints._bring("n2", at, raw))
+    assert ended.value.value, "the next one is not for now"
+
+
 def test_hints_are_bounded_for_each_owner_and_one_of_a_key_says_all(town: Town):
     node = town.node("n1")
     node.knobs = structs.replace(KNOBS, hints_max=2)
