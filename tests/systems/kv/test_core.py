@@ -176,6 +176,15 @@ def test_what_has_expired_says_that_there_is_nothing(expires_ms: int, gone: bool
     assert is_tombstone(Last(1, "n1", b"v", expires_ms), 1_000) is gone
 
 
+def test_a_write_is_told_its_context_only_where_it_is_the_only_value(town: Town):
+    alone = town.ask("n1", Put(key=b"s:n", value=b"a"))
+    assert alone.context
+    over = town.ask("n2", Put(key=b"s:n", value=b"b", context=alone.context))
+    assert over.context and town.ask("n3", Get(key=b"s:n")).values == (b"b",)
+    assert town.ask("n1", Put(key=b"s:n", value=b"c")).context == b"", "it has not seen what stands beside it"
+    assert sorted(town.ask("n2", Get(key=b"s:n")).values) == [b"b", b"c"]
+
+
 def test_no_version_is_given_twice():
     town = Town(spare=0)
     turn = _Turn(town.node("n1"), Change(key=b"a", how="set", given=(b"1", 0)))
