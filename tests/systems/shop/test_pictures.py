@@ -258,3 +258,19 @@ async def test_a_worker_outlives_what_nobody_thought_of(world: World, monkeypatc
         job = await shop.add_picture(keeper, item.id, "front", png())
         found = await ended(shop, keeper, job)
         assert (found.state, found.tries, renewed[0]) == ("done", 2, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broker", ["redis-streams", "jetstream"])
+async def test_what_waits_for_long_is_sent_again_once_whoever_looks_for_it(world: World, broker: str):
+    async with world.open({"broker": broker}, rules=RULES, seed=nobody_works) as shop:
+        keeper, item = await opened(world, shop)
+        await shop.add_picture(keeper, item.id, "front", png())
+        await world.sql("UPDATE jobs SET due = now() - interval '100 seconds'")
+        approach = world.choices.broker
+        if broker == "jetstream":  # whose consumer is there once somebody has taken
+            await world.stores.subjects.take("quick", 1, 30.0, 0.0)
+        assert await asyncio.gather(*(approach.send_again(60.0) for _ in range(4))) in (
+            [[1 if n == first else 0 for n in range(4)] for first in range(4)]
+        )
+        assert await approach.kept("quick") == 2
