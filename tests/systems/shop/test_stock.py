@@ -161,3 +161,13 @@ async def test_a_redis_that_forgot_sells_no_more_than_there_is(world: World):
     await world.stores.cache.client("SET", f"shop:left:{one}", 2)
     assert await taken(stock, 4, (one, 2))
     assert await stock.sell(OrderId(1)) and await stock.sell(OrderId(3)) and not await stock.sell(OrderId(4))
+
+
+@pytest.mark.parametrize("approach", APPROACHES)
+async def test_what_one_order_has_of_several_items_ends_at_one_moment_and_is_sold_together(world: World, approach: str):
+    stock, (one, two) = await stock_of(world, approach, 3, 3)
+    assert await taken(stock, 7, (one, 1), (two, 1))
+    assert await world.sql("SELECT count(DISTINCT until) FROM reservations WHERE order_id = 7") == 1
+    async with world.stores.orders.changing() as tx:
+        await stock.reserve(OrderId(8), [Wanted(one, 1), Wanted(two, 1)], HOLD_S, tx)
+    assert await world.sql("SELECT count(DISTINCT until) FROM reservations WHERE order_id = 8") in (0, 1)

@@ -35,7 +35,7 @@ _ADD = f"""
             AS l (item, name, quantity, price, seats)
     )
     INSERT INTO orders AS o (shard, id, user_id, total, currency, address, hold, created_ms, until)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, statement_timestamp() + $9 * interval '1 second')
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9 * interval '1 second')
     RETURNING {_MS.format("until")}
 """
 _LINES = msgspec.json.Decoder(list[tuple[int, str, int, int, list[str]]])

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Reservations"]
 
+# Each lasts from when its transaction began: all that one order has ends at one moment, however long the statement for
+# each item waited for others, and is sold or lapses together. Whatever takes stock writes it so.
 _NOTE = """
     INSERT INTO reservations (order_id, item, quantity, until)
-    SELECT $1, w.item, w.quantity, statement_timestamp() + $4 * interval '1 second'
+    SELECT $1, w.item, w.quantity, now() + $4 * interval '1 second'
     FROM unnest($2::bigint[], $3::int[]) AS w (item, quantity)
     ON CONFLICT DO NOTHING
 """

@@ -26,7 +26,7 @@ _TAKE = """
         RETURNING item
     )
     INSERT INTO reservations (order_id, item, quantity, until)
-    SELECT $1, item, $3, statement_timestamp() + $4 * interval '1 second' FROM taken
+    SELECT $1, item, $3, now() + $4 * interval '1 second' FROM taken
 """
 _PUT_ASIDE = _TAKE.replace("available >= $3", "($5::bigint IS NULL OR version = $5)")
 # Reservations first and then rows of stock in the order of their items: as everything here takes them.
@@ -64,7 +64,7 @@ _TAKE_MANY = """
         WHERE s.item = t.item
     )
     INSERT INTO reservations (order_id, item, quantity, until)
-    SELECT w.order_id, w.item, w.quantity, statement_timestamp() + w.hold_s * interval '1 second'
+    SELECT w.order_id, w.item, w.quantity, now() + w.hold_s * interval '1 second'
     FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::float8[]) AS w (order_id, item, quantity, hold_s)
 """
 _SAVE = """
