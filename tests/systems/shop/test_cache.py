@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from fathom.engines.engine import EngineDown
+from fathom.engines.engine import EngineDown, EngineUnknown
 from fathom.errors import Refusal
 from fathom.history import History, Law, Op, laws_of
 from fathom.systems.shop import laws
@@ -167,3 +168,24 @@ def test_a_law_of_the_catalogue_tells_when_it_is_broken(law: Law, seen: tuple[st
     ops = [op(0, "given", [], {"late_s": 0.2}), op(1, "change_item", [1, 5, 1, {}], {"id": 5, "version": 2})]
     ops.append(op(2, seen[0], [5], seen[1], final=True))
     assert [broken.law for broken in law(History(ops))] == [law.__name__]
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_change_of_which_nobody_knows_whether_it_is_done_leaves_no_old_copy_behind_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    async with world.open() as shop:
+        (item,) = await world.goods(shop, 5)
+        (keeper,) = await world.users(1, staff=True)
+        await shop.item(item.id)
+
+        async def late(*asked: Any) -> bool:
+            raise EngineUnknown("the truth did not answer in time", why="this test says so", fix="look")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.choices.cache.catalogue, "change", late)
+            with pytest.raises(TimeoutError, match="unknown"):
+                await shop.change_item(keeper, item.id, 1, changed(99))
+        assert (await shop.item(item.id)).version == 1
+        assert await world.stores.catalogue.change(replace(item, version=2), 1)  # it comes to be after all
+        assert (await shop.item(item.id)).version == 2
