@@ -144,8 +144,12 @@ class Seats:
         return None if row is None else hold_of(row)
 
     async def renew(self, hold: Hold, hold_s: float) -> Hold:
-        """Keep seats longer, if they are still held with this token and nobody has checked out with them."""
+        """Keep seats longer, if they are still held with this token and nobody has checked out with them.
+
+        The seats are locked first: whoever checks out with them does the same, and has noted it when it is asked for.
+        """
         async with self._db.transaction() as tx:
+            await tx.fetch(_LOCK, hold.concert, hold.seats)
             if await self.ordered(hold.id, tx):
                 raise Refusal("conflict", "these seats are being ordered already")
             return await self._prolong(hold, hold_s, tx)
