@@ -203,3 +203,15 @@ async def test_who_renews_while_the_seats_are_being_ordered_is_refused_and_short
         with pytest.raises(Refusal, match="being ordered"):
             await renewing
         assert await world.sql("SELECT until > now() + interval '500 seconds' FROM seats WHERE seat = 'A1'")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lock", LOCKS)
+async def test_more_can_hold_and_order_at_once_than_there_are_connections(world: World, lock: str):
+    async with world.open({"lock": lock}) as shop, world.stores.truth.connected(size=2, deadline_s=3.0):
+        concert, (ann, _) = await opened(world, shop, seats=8)
+        holds = await asyncio.gather(*(shop.hold(ann, concert.id, [f"A{n}"], f"{n}") for n in range(1, 9)))
+        orders = await asyncio.gather(*(shop.checkout(ann, Basket(hold=hold.id)) for hold in holds))
+        assert sorted(order.lines[0].seats for order in orders) == [[f"A{n}"] for n in range(1, 9)]
+        again = (shop.checkout(ann, Basket(hold=hold.id)) for hold in holds)
+        assert all("order" in str(said) for said in await asyncio.gather(*again, return_exceptions=True))

@@ -63,12 +63,12 @@ class Seats:
         )  # fmt: skip
         return hold_of(hold)
 
-    async def look(self, concert: ConcertId, seats: Sequence[str]) -> int:
+    async def look(self, concert: ConcertId, seats: Sequence[str], tx: Session | None = None) -> int:
         """Return the highest token that these seats have seen; refuse if one is not there, sold, or kept for an order.
 
         For locks that lie elsewhere: by the time that one is taken, a seat may have been sold.
         """
-        rows = await self._db.fetch(_LOOK, concert, seats)
+        rows = await (tx or self._db).fetch(_LOOK, concert, seats)
         _check_free(rows, len(seats))
         return max(row["token"] for row in rows)
 
