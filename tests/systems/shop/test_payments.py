@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from fathom.errors import Refusal
 from fathom.history import tried
 from fathom.systems.shop import laws
+from fathom.systems.shop.api import Basket, Money, NewConcert, Order
 from fathom.systems.shop.service import Rules
 from fathom.systems.shop.stores.provider import FLAKY, Behaviour
 from tests.features import feature
 
 from .buyers import Buyers, judged
-from .world import World
+from .world import EUR, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 TRANSACTIONS = ("one-database", "saga", "two-phase")
@@ -50,3 +54,33 @@ async def test_with_a_flaky_provider_all_is_sold_once_paid_once_and_everybody_is
     assert set(answers) <= {"confirmed", "cancelled", "sold out"}
     assert answers.count("confirmed") == level.sold
     assert level.held == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lock", ["database", "redis-fenced"])
+@feature("SHOP-21")
+async def test_ordered_seats_are_kept_while_they_are_paid_and_nobody_is_charged_for_what_is_gone(
+    world: World, lock: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.open({"lock": lock}) as shop:
+        (ann,), (keeper,) = await world.users(1), await world.users(1, staff=True)
+        new = NewConcert(name="The Band", price=Money(900, EUR), rows=1, seats=4, starts_ms=1_900_000_000_000)
+        concert = await shop.add_concert(keeper, new)
+        charge, left_s = world.stores.bank.client.charge, list[float]()
+
+        async def charged(*asked: Any) -> Any:
+            left_s.append(await world.sql("SELECT extract(epoch FROM min(until) - now())::float8 FROM seats"))
+            return await charge(*asked)
+
+        monkeypatch.setattr(world.stores.bank.client, "charge", charged)
+        orders: list[Order] = []
+        for seats in (["A1", "A2"], ["A3", "A4"]):
+            hold = await shop.hold(ann, concert.id, seats)
+            orders.append(await shop.checkout(ann, Basket(hold=hold.id)))
+        await world.sql("UPDATE seats SET until = now() + interval '5 seconds'")
+        assert (await shop.pay(ann, orders[0].id, "card")).status == "confirmed"
+        await world.sql("UPDATE seats SET until = now() - interval '1 second' WHERE seat = 'A4'")
+        with pytest.raises(Refusal, match="not any more"):
+            await shop.pay(ann, orders[1].id, "card")
+        assert await shop.attempts(ann, orders[1].id) == []
+    assert len(left_s) == 1

@@ -170,6 +170,18 @@ class Seats:
         if not await tx.execute("UPDATE holds SET order_id = $2 WHERE id = $1 AND order_id IS NULL", hold.id, order):
             raise Refusal("conflict", "these seats are being ordered already")
 
+    async def prolong(self, hold: Hold, hold_s: float, tx: Session) -> bool:
+        """Keep ordered seats for at least so long, if all are still held with this token; say whether they are."""
+        await tx.fetch(_LOCK, hold.concert, hold.seats)
+        return await tx.execute(
+            "WITH kept AS (UPDATE seats SET until = greatest(until, statement_timestamp() + $5 * interval '1 second')"
+            " WHERE concert = $1 AND seat = ANY($2::text[]) AND state = 'held' AND token = $3 AND hold = $4"
+            " AND until > statement_timestamp() RETURNING seat)"
+            " UPDATE holds SET until = greatest(until, statement_timestamp() + $5 * interval '1 second')"
+            " WHERE id = $4 AND (SELECT count(*) FROM kept) = cardinality($2::text[])",
+            hold.concert, hold.seats, hold.token, hold.id, hold_s,
+        ) == 1  # fmt: skip
+
     async def free(self, hold: Hold, tx: Session | None = None) -> None:
         """Let go of seats that are still held, or were sold, with this token."""
         await (tx or self._db).execute(
