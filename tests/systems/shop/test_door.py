@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from fathom.errors import Refusal
 from fathom.systems.shop.doors import app
 from fathom.systems.shop.model import ShopModel
 from fathom.web.limits import Limits
@@ -132,6 +133,19 @@ async def test_an_order_is_its_buyers_alone_and_a_key_is_answered_byte_for_byte(
         paid = await ann.ask("POST", place + "/payments", {"method": "card-ok"}, key="p")
         assert paid.json()["status"] == "confirmed" and paid.json()["charged"] == 2_500
         assert (await shop.level(thing.id)).sold == 2
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_an_address_that_is_written_otherwise_gives_nobody_more_guesses(world: World):
+    async with world.open() as shop:
+        await shop.join("ann@example.org", "a good password")
+        said: list[str] = []
+        for n in range(60):
+            written = " " * (n % 3) + ("ann", "Ann")[n % 2] + "@example.org" + "\t " * (n % 5)
+            with pytest.raises(Refusal) as refused:
+                await shop.login(written, f"a wrong password, {n}")
+            said.append(refused.value.code)
+        assert said[0] == "unauthorised" and said[-1] == "too-many"
 
 
 async def test_any_request_gets_a_documented_answer():
