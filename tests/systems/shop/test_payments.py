@@ -15,7 +15,7 @@ from fathom.systems.shop.stores.provider import FLAKY, Behaviour
 from tests.features import feature
 
 from .buyers import Buyers, judged
-from .world import EUR, World
+from .world import EUR, World, basket
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 TRANSACTIONS = ("one-database", "saga", "two-phase")
@@ -54,6 +54,28 @@ async def test_with_a_flaky_provider_all_is_sold_once_paid_once_and_everybody_is
     assert set(answers) <= {"confirmed", "cancelled", "sold out"}
     assert answers.count("confirmed") == level.sold
     assert level.held == 0
+
+
+@pytest.mark.slow
+@feature("SHOP-19")
+async def test_whoever_was_slow_to_answer_says_what_is_said_whenever_it_is_asked_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.open() as shop:
+        (item,) = await world.goods(shop, 1)
+        (ann,), (keeper,) = await world.users(1), await world.users(1, staff=True)
+        order = await shop.checkout(ann, basket((item.id, 1)))
+        ask = shop._ask
+
+        async def slow(*asked: Any) -> Order:
+            paid = await ask(*asked)
+            await shop.ship(keeper, order.id)
+            assert await shop._answer_those_left(0.0) == 1  # the sweeper takes its call for dead
+            return paid
+
+        monkeypatch.setattr(shop, "_ask", slow)
+        first = await shop.pay(ann, order.id, "card", "pay")
+        assert await shop.pay(ann, order.id, "card", "pay") == first
 
 
 @pytest.mark.slow

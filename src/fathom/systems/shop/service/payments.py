@@ -49,6 +49,8 @@ class Payments(Buying):
                     async with self._stores.orders.changing() as tx:
                         await parts.idempotency.keep(asked, answer, tx)
                     await parts.idempotency.kept(asked, answer)
+                    # Where this took long, another answer was kept meanwhile, and is given to whoever asks again.
+                    answer = await parts.idempotency.find(asked) or answer
         return msgspec.json.decode(answer, type=Order)
 
     async def _begin(
