@@ -100,6 +100,23 @@ async def test_a_live_switch_to_and_from_change_capture_loses_no_event(world: Wo
         assert not await world.stores.changes.there(), "a slot that nobody reads would keep the whole log"
 
 
+@pytest.mark.slow
+@feature("SHOP-16")
+@on_engines
+async def test_a_live_switch_from_ids_to_commits_goes_on_where_the_ids_ended(world: World) -> None:
+    async with world.open({"delivery": "outbox-by-id"}) as shop:
+        (item,) = await world.goods(shop, 60)
+        users = await world.users(6)
+        placed = [await shop.checkout(user, basket((item.id, 1))) for user in users[:3]]
+        await shop.settled()
+        await world.switch("delivery", "outbox")
+        placed += [await shop.checkout(user, basket((item.id, 1))) for user in users[3:]]
+        await shop.settled()
+        told = await world.stores.outbox.log(0, 100)
+        assert [(event.seq, event.order) for event in told] == [(n, it.id) for n, it in enumerate(placed, 1)]
+        assert await world.sql("SELECT count(*) FROM outbox") == 0
+
+
 @pytest.mark.parametrize(
     ("dive", "raced", "controls"),
     [
