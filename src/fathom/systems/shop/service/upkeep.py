@@ -166,5 +166,6 @@ class Upkeep(Payments, Log):
             sum([await one.unfinished() for one in (self._choices.transaction, *self._others())])
             + len(await self._stores.attempts.open(0.0))
             + await self._parts.delivery.waiting()
+            + await self._stores.views.behind()
             + len(await self._stores.jobs.unfinished())
         )
