@@ -119,3 +119,13 @@ async def test_of_two_who_change_an_item_at_one_version_one_is_told_to_look_agai
         assert (await shop.change_item(keeper, thing.id, 1, new)).version == 2
         with pytest.raises(Refusal, match="not at version 1"):
             await shop.change_item(keeper, thing.id, 1, new)
+
+
+async def test_keys_without_an_answer_are_found_among_all_those_of_a_day(world: World):
+    await world.sql(
+        "INSERT INTO keys (user_id, verb, key, asked, answer, effect) SELECT 1, 'pay', n::text, '', '', n"
+        " FROM generate_series(1, 3000) AS n"
+    )
+    await world.stores.truth.client.execute("ANALYZE keys")
+    for where in ("effect = 7 AND answer IS NULL", "verb = 'pay' AND answer IS NULL"):
+        assert "keys_unanswered" in await plan(world, f"SELECT FROM keys WHERE {where}"), where
