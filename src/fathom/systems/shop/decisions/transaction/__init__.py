@@ -143,7 +143,7 @@ class Transaction(Decision):
         return await (parts.lock.sell(hold, it.id, tx) if hold else parts.stock.sell(it.id, tx))
 
     async def _release(self, parts: Parts, it: Order, tx: Session) -> None:
-        """Let go of what an order has."""
+        """Let go of what an order has; once `tx` has committed, the stock is to be told that it is released."""
         hold = await self._hold_of(parts, it, tx)
         if hold is not None:
             await parts.lock.free(hold, tx)

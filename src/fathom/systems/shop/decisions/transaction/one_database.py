@@ -50,6 +50,7 @@ class OneDatabase(Transaction):
             changed = await self._cancel(it, because, tx)
             await parts.delivery.tell([changed], tx)
             await self._release(parts, it, tx)
+        await parts.stock.released(order)
         await parts.delivery.told([changed])
         return changed
 

@@ -149,6 +149,7 @@ class OrderSaga(Transaction):
         assert it is not None
         async with self.orders.changing() as tx:
             await self._release(parts, it, tx)
+        await parts.stock.released(saga.order)
         async with self.orders.changing() as tx:
             it, attempt = await self._open(saga.order, saga.reference, tx)
             changed = await self._too_late(it, attempt, tx)
@@ -183,6 +184,7 @@ class OrderSaga(Transaction):
     async def _released(self, parts: Parts, it: Order, saga: Saga) -> None:
         async with self.orders.changing() as tx:
             await self._release(parts, it, tx)
+        await parts.stock.released(it.id)
         await self.sagas.note(saga, ("did", "release"), ended="done")
 
     # After a crash ----------------------------------------------------------------------------------------------------

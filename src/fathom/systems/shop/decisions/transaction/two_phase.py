@@ -65,6 +65,7 @@ class TwoPhase(Transaction):
             await parts.delivery.tell([changed], pair.orders)
             await self._release(parts, it, pair.stock)
             await pair.commit(order)
+        await parts.stock.released(order)
         await parts.delivery.told([changed])
         return changed
 
