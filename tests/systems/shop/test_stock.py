@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fathom.engines.engine import EngineDown
 from fathom.errors import FathomError, Refusal
 from fathom.systems.shop.api import Item, ItemId, Level, Money, OrderId, Wanted
 from fathom.systems.shop.decisions.stock import Stock
@@ -233,3 +234,22 @@ async def test_what_was_cancelled_or_received_can_be_bought_where_redis_counts(w
             await shop.checkout(bob, basket((thing.id, 1)))
         with pytest.raises(Refusal, match="not enough"):
             await shop.checkout(bob, basket((thing.id, 1)))
+
+
+@pytest.mark.parametrize("transaction", sorted(SHOP.decision("transaction").approaches))
+async def test_an_order_that_is_committed_keeps_what_it_has_although_nobody_could_be_told(
+    world: World, transaction: str, monkeypatch: pytest.MonkeyPatch
+):
+    chosen = {"stock": "redis", "transaction": transaction, "delivery": "dual-write"}
+    async with world.open(chosen) as shop:
+        (thing,) = await world.goods(shop, 1)
+        (ann,) = await world.users(1)
+
+        async def down(orders: Sequence[Any]) -> None:
+            raise EngineDown("the log cannot be reached", why="this test says so", fix="let it")
+
+        monkeypatch.setattr(world.choices.delivery, "told", down)
+        with pytest.raises(TimeoutError, match="unknown"):
+            await shop.checkout(ann, basket((thing.id, 1)))
+        assert [order.status for order in (await shop.orders(ann)).orders] == ["pending"]
+        assert (await shop.level(thing.id)).held == 1

@@ -62,8 +62,7 @@ class OrderSaga(Transaction):
             except Refusal:  # somebody took us for dead and took it back, perhaps before it was set aside
                 await self._let_go(parts, wish)
             raise
-        await parts.idempotency.kept(asked, answer)
-        await parts.delivery.told([placed])
+        await self._placed(parts, asked, answer, placed)
         return answer
 
     async def _set_aside(self, parts: Parts, wish: Placing) -> None:

@@ -35,8 +35,7 @@ class TwoPhase(Transaction):
             else:
                 await parts.lock.bind(hold, order.id, hold_s, pair.stock)
             await pair.commit(order.id)
-        await parts.idempotency.kept(asked, answer)
-        await parts.delivery.told([placed])
+        await self._placed(parts, asked, answer, placed)
         return answer
 
     async def settle(self, parts: Parts, order: OrderId, reference: str, said: Said) -> Order:
