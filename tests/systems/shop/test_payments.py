@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from fathom.engines.database import Session
 from fathom.errors import Refusal
 from fathom.history import tried
 from fathom.systems.shop import laws
-from fathom.systems.shop.api import Basket, Money, NewConcert, Order
+from fathom.systems.shop.api import Basket, Money, NewConcert, Order, UserId
+from fathom.systems.shop.decisions.idempotency import Asked
 from fathom.systems.shop.service import Rules
+from fathom.systems.shop.stores.keys import Keys, Place
 from fathom.systems.shop.stores.provider import FLAKY, Behaviour
 from tests.features import feature
 
@@ -106,3 +109,31 @@ async def test_ordered_seats_are_kept_while_they_are_paid_and_nobody_is_charged_
             await shop.pay(ann, orders[1].id, "card")
         assert await shop.attempts(ann, orders[1].id) == []
     assert len(left_s) == 1
+
+
+async def test_of_two_calls_with_one_key_the_one_that_is_refused_leaves_the_others_claim(world: World) -> None:
+    async with world.open({"idempotency": "in-cache"}):
+        approach = world.choices.idempotency
+        first, second = (Asked(user=UserId(7), verb="pay", key="k", digest=b"d" * 32) for _ in range(2))
+        async with world.stores.orders.changing() as tx:
+            assert await approach.claim(first, tx) is None
+            with pytest.raises(Refusal, match="under way"):
+                await approach.claim(second, tx)
+        await approach.drop(second)
+        with pytest.raises(Refusal, match="under way"):
+            await approach.find(second)
+        await approach.drop(first)
+        assert await approach.find(second) is None
+
+
+async def test_a_key_that_is_dropped_while_another_one_looks_at_it_is_theirs(world: World) -> None:
+    class Dropped(Keys):
+        async def find(self, place: Place, asked: bytes, tx: Session | None = None) -> bytes | None:
+            await world.sql("DELETE FROM keys")
+            return await super().find(place, asked, tx)
+
+    place = (7, "pay", "k")
+    await world.sql("INSERT INTO keys (user_id, verb, key, asked) VALUES (7, 'pay', 'k', 'd')")
+    async with world.stores.orders.changing() as tx:
+        assert await Dropped(world.stores.truth).claim(place, b"d", 1, tx) is None
+    assert await world.sql("SELECT count(*) FROM keys") == 1
