@@ -175,6 +175,16 @@ async def test_what_one_order_has_of_several_items_ends_at_one_moment_and_is_sol
     assert await world.sql("SELECT count(DISTINCT until) FROM reservations WHERE order_id = 8") in (0, 1)
 
 
+async def test_the_control_puts_back_what_was_held_for_too_long_whatever_its_row_says_by_then(world: World):
+    stock, (one,) = await stock_of(world, "read-then-write", 3)
+    assert await taken(stock, 7, (one, 2)) and await taken(stock, 8, (one, 1)) and await stock.sell(OrderId(8))
+    await world.sql("UPDATE reservations SET until = now() - interval '1 second'")
+    await world.sql("UPDATE stock SET held = 0, available = 2")  # as somebody saves whose look was older
+    assert await stock.expired() == [7]
+    assert await stock.lapse(OrderId(7)) and not await stock.lapse(OrderId(7)) and not await stock.lapse(OrderId(8))
+    assert await stock.expired() == [] and await stock.sell(OrderId(8))
+
+
 async def test_counters_in_redis_follow_what_was_committed_and_nothing_else(world: World):
     stock, (one,) = await stock_of(world, "redis", 3)
     assert await taken(stock, 7, (one, 2))

@@ -71,7 +71,8 @@ _MARK = """
     WITH mine AS MATERIALIZED (
         SELECT item, quantity, state FROM reservations
         WHERE order_id = $1 AND (state = 'held' AND ($2 = 'released' OR until > statement_timestamp())
-            OR state = 'sold' AND $2 = 'released') FOR UPDATE
+            OR state = 'sold' AND $2 = 'released')
+            AND (NOT $4 OR state = 'held' AND until <= statement_timestamp()) FOR UPDATE
     ), marked AS (
         UPDATE reservations r SET state = $2 FROM mine WHERE r.order_id = $1 AND r.item = mine.item
     ), locked AS MATERIALIZED (
@@ -158,8 +159,12 @@ class Reservations:
         tx: Session | None = None,
         *,
         counters: bool = True,
+        lapsed: bool = False,
     ) -> bool:
-        """Let reservations be this; say whether they are. With `counters` the rows of stock follow if they can."""
-        if await (tx or self.db).fetchval(_MARK, order, state, counters):
+        """Let reservations be this, all or (`lapsed`) those held for too long; say whether they are.
+
+        With `counters` the rows of stock follow if they can.
+        """
+        if await (tx or self.db).fetchval(_MARK, order, state, counters, lapsed):
             return True
         return state == "sold" and await self.sold(order, tx)
