@@ -12,7 +12,7 @@ from ..api import ItemId, Level, OrderId, Wanted
 if TYPE_CHECKING:
     from fathom.engines.database import Database, Session
 
-__all__ = ["Reservations"]
+__all__ = ["SELL_FROM", "Reservations"]
 
 # Each lasts from when its transaction began: all that one order has ends at one moment, however long the statement for
 # each item waited for others, and is sold or lapses together. Whatever takes stock writes it so.
@@ -39,17 +39,19 @@ _COUNTED = """
     FROM stock s LEFT JOIN reservations r ON r.item = s.item AND r.state <> 'released'
     WHERE s.item = $1 GROUP BY s.item
 """
-# Of those that nobody counts before they are sold, the row of the stock changes only now, and refuses to go below zero.
-_SELL_NOTED = """
+# Reservations first and then rows of stock in the order of their items: as everything here takes them.
+SELL_FROM = """
     WITH mine AS (
         UPDATE reservations SET state = 'sold' WHERE order_id = $1 AND state = 'held' AND until > statement_timestamp()
         RETURNING item, quantity
     ), locked AS MATERIALIZED (
         SELECT s.item, m.quantity FROM stock s JOIN mine m USING (item) ORDER BY s.item FOR UPDATE OF s
     )
-    UPDATE stock s SET available = available - l.quantity, sold = sold + l.quantity, version = version + 1
+    UPDATE stock s SET {0} = {0} - l.quantity, sold = sold + l.quantity, version = version + 1
     FROM locked l WHERE s.item = l.item
 """
+# Of those that nobody counts before they are sold, the row of the stock changes only now, and refuses to go below zero.
+_SELL_NOTED = SELL_FROM.format("available")
 _RELEASE_NOTED = """
     WITH mine AS MATERIALIZED (
         SELECT item, quantity, state FROM reservations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fathom.errors import Refusal
 
 from ..api import ItemId, Level, OrderId, Wanted
-from .reservations import Reservations
+from .reservations import SELL_FROM, Reservations
 from .units import Units
 
 if TYPE_CHECKING:
@@ -29,17 +29,7 @@ _TAKE = """
     SELECT $1, item, $3, now() + $4 * interval '1 second' FROM taken
 """
 _PUT_ASIDE = _TAKE.replace("available >= $3", "($5::bigint IS NULL OR version = $5)")
-# Reservations first and then rows of stock in the order of their items: as everything here takes them.
-_SELL = """
-    WITH mine AS (
-        UPDATE reservations SET state = 'sold' WHERE order_id = $1 AND state = 'held' AND until > statement_timestamp()
-        RETURNING item, quantity
-    ), locked AS MATERIALIZED (
-        SELECT s.item, m.quantity FROM stock s JOIN mine m USING (item) ORDER BY s.item FOR UPDATE OF s
-    )
-    UPDATE stock s SET held = held - l.quantity, sold = sold + l.quantity, version = version + 1
-    FROM locked l WHERE s.item = l.item
-"""
+_SELL = SELL_FROM.format("held")
 _RELEASE = """
     WITH mine AS MATERIALIZED (
         SELECT item, quantity, state FROM reservations
