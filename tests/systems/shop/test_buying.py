@@ -9,7 +9,7 @@ import pytest
 from asyncpg import CheckViolationError
 
 from fathom.errors import Refusal
-from fathom.systems.shop.api import Money, NewItem
+from fathom.systems.shop.api import Money, NewItem, Order, OrderId, UserId
 from tests.features import feature
 
 from .world import EUR, World, basket
@@ -91,17 +91,22 @@ async def test_who_pays_when_the_hold_is_over_gets_the_money_back_and_the_next_o
             return taken
 
         monkeypatch.setattr(bank, "charge", late)
-        paid = await shop.pay(ann, order.id, "card", "pay")
-        async with asyncio.timeout(20):
-            while paid.status == "payment-processing":  # the provider's own call came first, and is being settled
-                await asyncio.sleep(0.02)
-                paid = await shop.order(ann, order.id)
+
+        async def pays(user: UserId, order: OrderId) -> Order:
+            paid = await shop.pay(user, order, "card", "pay")
+            async with asyncio.timeout(20):
+                while paid.status == "payment-processing":  # the provider's own call came first, and is being settled
+                    await asyncio.sleep(0.02)
+                    paid = await shop.order(user, order)
+            return paid
+
+        paid = await pays(ann, order.id)
         await shop.settled()
         assert paid.status == "cancelled" and "nothing was left" in paid.because
         assert [(it.state, it.refunded) for it in await shop.taken(keeper, order.id)] == [("charged", 1_250)]
         assert [it.state for it in await shop.attempts(ann, order.id)] == ["refunded"]
         (theirs,) = (await shop.orders(bob)).orders
-        assert (await shop.pay(bob, theirs.id, "card", "pay")).status == "confirmed"
+        assert (await pays(bob, theirs.id)).status == "confirmed"
         assert (await shop.level(thing.id)).sold == 1
 
 
