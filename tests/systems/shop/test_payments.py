@@ -64,7 +64,7 @@ async def test_with_a_flaky_provider_all_is_sold_once_paid_once_and_everybody_is
 async def test_whoever_was_slow_to_answer_says_what_is_said_whenever_it_is_asked_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with world.open() as shop:
+    async with world.open(rules=Rules(sweep_s=60.0)) as shop:
         (item,) = await world.goods(shop, 1)
         (ann,), (keeper,) = await world.users(1), await world.users(1, staff=True)
         order = await shop.checkout(ann, basket((item.id, 1)))
