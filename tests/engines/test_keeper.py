@@ -93,6 +93,26 @@ async def test_a_child_that_says_nothing_is_a_fault_that_tells_what_it_said_last
     assert "I have no licence" in caught.value.why
 
 
+@pytest.mark.parametrize(
+    ("prints", "why"),
+    [
+        ('{"url": "here"}', ""),
+        ('{"error": "it cannot", "why": "the port is taken", "fix": "say another"}', "the port is taken"),
+        ("good morning", "it said b'good morning' instead of that it is ready"),
+    ],
+)
+async def test_what_a_child_says_when_it_is_ready_is_read_and_a_fault_that_it_says_is_raised(
+    keeper: Keeper, prints: str, why: str
+):
+    child = await keeper.spawn([*PYTHON, f"print({prints!r})"], name="child")
+    if not why:
+        assert await child.said(10.0) == {"url": "here"}
+        return
+    with pytest.raises(FathomError) as caught:
+        await child.said(10.0)
+    assert caught.value.why.startswith(why)
+
+
 async def test_a_run_that_fails_is_a_fault(keeper: Keeper):
     with pytest.raises(FathomError, match="copy failed"):
         await keeper.run(["cp", "/no/such/file", keeper.data], name="copy")

@@ -221,6 +221,14 @@ async def test_who_gives_up_waiting_for_room_leaves_the_line(redis):
         assert impatient.cancelled()
 
 
+async def test_keys_that_fit_a_pattern_are_let_go_of_and_no_others(redis):
+    async with redis.connected() as client:
+        await client.many([("SET", f"item:{n}", n) for n in range(2_500)] + [("SET", "items", 0)])
+        await client.unlink("item:*")
+        await client.unlink("nothing:*")
+        assert await client("KEYS", "*") == [b"items"]
+
+
 async def test_a_script_is_sent_whole_only_when_redis_does_not_know_it(redis):
     async with redis.connected() as client:
         double = client.script("return ARGV[1] * 2")

@@ -335,6 +335,18 @@ class Child:
             raise self.fault(f"it ended with status {self._status.result()} before it said a line")
         return self._line.result()
 
+    async def said(self, within_s: float) -> dict[str, Any]:
+        """Return what it says in JSON when it is ready; raise the error that it says instead, once it has ended."""
+        line = await self.first_line(within_s)
+        try:
+            said = json.loads(line)
+        except ValueError:
+            raise self.fault(f"it said {line[:80]!r} instead of that it is ready") from None
+        if "error" in said:
+            await self.wait()
+            raise FathomError(said["error"], why=said["why"], fix=said["fix"], code=said.get("exit", EXIT_BROKE))
+        return said
+
     async def wait(self) -> int:
         """Return its exit status once it has ended; a signal's number, negative, if that ended it."""
         return await asyncio.shield(self._status)

@@ -17,7 +17,7 @@ import fathom
 from fathom.design import Choice, System
 from fathom.engines.engine import Killable, Pausable
 from fathom.engines.wire import Wire, request
-from fathom.errors import EXIT_BROKE, FathomError
+from fathom.errors import FathomError
 from fathom.web.remote import refused, remote
 
 if TYPE_CHECKING:
@@ -98,15 +98,7 @@ class Served(Killable, Pausable):
             cores=self._cores,
             stdin=json.dumps(self._spec).encode(),
         )
-        said = await child.first_line(within_s=ready_s)
-        try:
-            line = json.loads(said)
-        except ValueError:
-            raise child.fault(f"it said {said[:80]!r} instead of that it is ready") from None
-        if "error" in line:
-            await child.wait()
-            raise FathomError(line["error"], why=line["why"], fix=line["fix"], code=line.get("exit", EXIT_BROKE))
-        self.door = line["door"]
+        self.door = (await child.said(ready_s))["door"]
         if self.door is not None:
             # Back at the same address after a restart, though any port was asked for.
             self._spec["door"] = {**self._spec["door"], "port": int(self.door.rpartition(":")[2])}

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from fathom.engines.engine import EngineDown
+from fathom.engines.engine import EngineDown, EngineUnknown
 from fathom.errors import Refusal
 from fathom.history import laws_of
 from fathom.systems.shop import laws
@@ -147,3 +148,24 @@ async def test_under_changes_a_crowd_and_a_wiped_redis_each_way_keeps_what_it_pr
         assert counted["old"] == 0 and counted["crowd_reads"] <= 2
     elif cache == "aside":
         assert counted["old"] > 0 and counted["crowd_reads"] > 50
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_change_of_which_nobody_knows_whether_it_is_done_leaves_no_old_copy_behind_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    async with world.open() as shop:
+        (item,) = await world.goods(shop, 5)
+        (keeper,) = await world.users(1, staff=True)
+        await shop.item(item.id)
+
+        async def late(*asked: Any) -> bool:
+            raise EngineUnknown("the truth did not answer in time", why="this test says so", fix="look")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.choices.cache.catalogue, "change", late)
+            with pytest.raises(TimeoutError, match="unknown"):
+                await shop.change_item(keeper, item.id, 1, changed(99))
+        assert (await shop.item(item.id)).version == 1
+        assert await world.stores.catalogue.change(replace(item, version=2), 1)  # it comes to be after all
+        assert (await shop.item(item.id)).version == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from random import Random
 from typing import Any
 
@@ -15,6 +16,7 @@ from fathom.lab.machine import Placement
 from fathom.lab.plan import draw
 from fathom.systems.shop import laws
 from fathom.systems.shop.dives.delivery import Evening
+from fathom.systems.shop.service.upkeep import Upkeep
 from fathom.systems.shop.stores.changes import Changes
 from fathom.systems.shop.stores.phases import Phases
 from tests.features import feature
@@ -116,6 +118,52 @@ async def test_a_live_switch_to_and_from_change_capture_loses_no_event(world: Wo
         assert (tally.status, tally.orders) == ("pending", 30)
     async with world.open():
         assert not await world.stores.changes.there(), "a slot that nobody reads would keep the whole log"
+
+
+@pytest.mark.slow
+@feature("SHOP-16")
+@on_engines
+async def test_a_live_switch_from_ids_to_commits_goes_on_where_the_ids_ended(world: World) -> None:
+    async with world.open({"delivery": "outbox-by-id"}) as shop:
+        (item,) = await world.goods(shop, 60)
+        users = await world.users(6)
+        placed = [await shop.checkout(user, basket((item.id, 1))) for user in users[:3]]
+        await shop.settled()
+        await world.switch("delivery", "outbox")
+        placed += [await shop.checkout(user, basket((item.id, 1))) for user in users[3:]]
+        await shop.settled()
+        told = await world.stores.outbox.log(0, 100)
+        assert [(event.seq, event.order) for event in told] == [(n, it.id) for n, it in enumerate(placed, 1)]
+        assert await world.sql("SELECT count(*) FROM outbox") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("approach", ["outbox", "change-capture"])
+@on_engines
+async def test_what_another_relay_is_passing_on_is_read_before_all_is_settled(
+    world: World, approach: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Upkeep, "_works", property(lambda shop: []))
+    async with world.open({"delivery": approach}) as shop:
+        stores, flush = world.stores, world.choices.cache.flush
+        (item,) = await world.goods(shop, 3)
+        (user,), (keeper,) = await world.users(1), await world.users(1, staff=True)
+        await shop.checkout(user, basket((item.id, 1)))
+        async with AsyncExitStack() as other:
+            relay = await other.enter_async_context(stores.outbox.db.transaction())
+            await stores.outbox.line_up(relay)
+            if approach == "outbox":
+                assert await stores.outbox.drain(relay) == 1
+
+            async def late() -> None:
+                await other.aclose()  # it ends after we found it at work, and before we look for what is left
+                await flush()
+
+            monkeypatch.setattr(world.choices.cache, "flush", late)
+            await shop.settled()
+        assert [tally.orders for tally in await shop.tallies(keeper)] == [1]
+    if approach == "change-capture":
+        await world.stores.changes.end()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from fathom.errors import Refusal
 from fathom.systems.shop.api import Basket, Money, NewConcert
 from fathom.systems.shop.doors import app
 from fathom.systems.shop.model import ShopModel
@@ -157,6 +158,19 @@ async def test_what_is_another_ones_is_not_there_at_every_route():
     everybodys = {op["operationId"] for _, path, op in GUARDED if "{id}" in path} - STAFF - asked
     assert everybodys == {"put", "hold"}, "items and concerts are nobody's: whatever else comes has an owner"
     assert shop.placed[order.id].status == "confirmed" and held.id not in shop.over
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_an_address_that_is_written_otherwise_gives_nobody_more_guesses(world: World):
+    async with world.open() as shop:
+        await shop.join("ann@example.org", "a good password")
+        said: list[str] = []
+        for n in range(60):
+            written = " " * (n % 3) + ("ann", "Ann")[n % 2] + "@example.org" + "\t " * (n % 5)
+            with pytest.raises(Refusal) as refused:
+                await shop.login(written, f"a wrong password, {n}")
+            said.append(refused.value.code)
+        assert said[0] == "unauthorised" and said[-1] == "too-many"
 
 
 async def test_any_request_gets_a_documented_answer():

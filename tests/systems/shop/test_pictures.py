@@ -17,11 +17,13 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from fathom.engines.engine import EngineError
+from fathom.engines.engine import EngineDown, EngineError
+from fathom.engines.redis import RedisError
 from fathom.errors import Refusal
 from fathom.systems.shop.api import Item, Job, JobId, UserId
 from fathom.systems.shop.dives import broker as dive
 from fathom.systems.shop.service import Rules, Service
+from fathom.systems.shop.stores.jobs import Sent
 from tests.features import feature
 
 from .pictures import BROKEN, png
@@ -223,3 +225,74 @@ async def test_a_job_that_a_queue_has_lost_is_counted_and_not_waited_for(world: 
         async with asyncio.timeout(30):
             counted = await it.trial(approach, SimpleNamespace(at_once=1))
     assert counted["lost"] == 3 and counted["came_again"] == dive.GONE - 1
+
+
+async def test_a_queue_that_was_lost_for_one_route_takes_the_receipts_of_the_other(world: World):
+    subjects = world.stores.subjects
+    await subjects.declare()
+    await subjects.send(Sent(JobId(7), "quick"))
+    (given,) = await subjects.take("quick", 1, 30.0, 1.0)
+    assert await subjects.take("bulky", 1, 30.0, 0.0) == []
+    await world.stores.queue.client.remove_consumer("shop-jobs", "bulky")
+    with pytest.raises(EngineDown):
+        await subjects.take("bulky", 1, 30.0, 0.0)
+    await subjects.working(given.receipt)
+    await subjects.done(given.receipt)
+    assert await subjects.take("bulky", 1, 30.0, 0.0) == [], "it is declared again"
+    for _ in range(500):
+        if not await subjects.kept("quick"):
+            break
+        await asyncio.sleep(0.01)  # an acknowledgement is not acknowledged
+    assert await subjects.kept("quick") == 0
+
+
+@pytest.mark.slow
+async def test_a_worker_outlives_what_nobody_thought_of(world: World, monkeypatch: pytest.MonkeyPatch):
+    async with world.open(rules=RULES) as shop:
+        keeper, item = await opened(world, shop)
+        make, broker = shop._make, world.choices.broker
+        take, renew = broker.take, broker.renew
+        faults = {name: iter([RedisError(f"NOGROUP {name}")]) for name in ("take", "make", "renew")}
+        renewed, kept = list[bool](), asyncio.Event()
+
+        def fails_once(name: str) -> None:
+            for fault in faults[name]:
+                raise fault
+
+        async def takes(*asked: Any) -> Any:
+            fails_once("take")
+            return await take(*asked)
+
+        async def makes(job: JobId) -> None:
+            fails_once("make")
+            await asyncio.wait_for(kept.wait(), 10)
+            await make(job)
+
+        async def renews(*asked: Any) -> bool:
+            fails_once("renew")
+            renewed.append(await renew(*asked))
+            kept.set()
+            return renewed[-1]
+
+        monkeypatch.setattr(shop, "_make", makes)
+        monkeypatch.setattr(broker, "take", takes)
+        monkeypatch.setattr(broker, "renew", renews)
+        job = await shop.add_picture(keeper, item.id, "front", png())
+        found = await ended(shop, keeper, job)
+        assert (found.state, found.tries, renewed[0]) == ("done", 2, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broker", ["redis-streams", "jetstream"])
+async def test_what_waits_for_long_is_sent_again_once_whoever_looks_for_it(world: World, broker: str):
+    async with world.open({"broker": broker}, rules=RULES, seed=nobody_works) as shop:
+        keeper, item = await opened(world, shop)
+        await shop.add_picture(keeper, item.id, "front", png())
+        await world.sql("UPDATE jobs SET due = now() - interval '100 seconds'")
+        approach = world.choices.broker
+        if broker == "jetstream":  # whose consumer is there once somebody has taken
+            await world.stores.subjects.take("quick", 1, 30.0, 0.0)
+        assert await asyncio.gather(*(approach.send_again(60.0) for _ in range(4))) in (
+            [[1 if n == first else 0 for n in range(4)] for first in range(4)]
+        )
+        assert await approach.kept("quick") == 2

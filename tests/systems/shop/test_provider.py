@@ -279,3 +279,20 @@ async def test_anybody_can_run_it_alone_and_is_told_how(tmp_path: Path) -> None:
     assert "lost" in help_of.output and "it charges and never answers" in help_of.output
     wrong = CliRunner().invoke(app, ["provider", str(tmp_path), "--fault", "lots"])
     assert "cannot be told to do 'lots'" in str(wrong.exception)
+
+
+@pytest.mark.parametrize("url", ["https://:key@h", "h", "http://:key@h:99999", "http://:key@[h", "http://h:80"])
+async def test_a_url_by_which_its_key_would_go_astray_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(FathomError, match="URL is wrong"):
+        async with ProviderClient.open(url):
+            pass
+
+
+async def test_who_cannot_be_called_back_is_refused_and_those_who_can_still_are(tmp_path: Path) -> None:
+    async with provider(tmp_path) as client:
+        for url in ("http://h:99999/", "http://h:0/", "http://[h/", "ftp://h/", "http:///"):
+            with pytest.raises(Refusal, match="URL"):
+                await client.listen("astray", url)
+        await client.charge("one", TEN)
+        async with listens(client) as ear:
+            await ear.hears(1)

@@ -23,7 +23,7 @@ from tests.features import feature
 
 from .buyers import Buyers, judged
 from .lives import Lives
-from .strokes import CHANGES
+from .strokes import CHANGES, watching
 from .world import SHOP, World, basket
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -193,3 +193,43 @@ async def _prepares_only(pair: Pair, order: Any) -> None:
     for session, part in ((pair.orders, "orders"), (pair.stock, "stock")):
         await session.execute(f"PREPARE TRANSACTION 'shop:{order}:00000000:{part}'")
     raise EngineDown("the power is off", why="a test", fix="none")
+
+
+@pytest.mark.slow
+async def test_who_is_taken_for_dead_after_the_verdict_is_answered_all_the_same(world: World):
+    async with world.open({"transaction": "two-phase"}) as shop:
+        (item,) = await world.goods(shop, 3)
+        (user,) = await world.users(1)
+        recovered: list[int] = []
+
+        async def struck(when: str, label: str) -> None:
+            if when == "before" and "COMMIT PREPARED" in label and not recovered:
+                recovered.append(0)
+                recovered.append(await world.stores.phases.recover(0.0))
+
+        end = watching(struck)
+        try:
+            order = await shop.checkout(user, basket((item.id, 1)), "one")
+        finally:
+            end()
+        assert recovered == [0, 1] and await world.stores.phases.in_doubt(0.0) == []
+        assert (await shop.order(user, order.id)).status == "pending" and (await shop.level(item.id)).held == 1
+
+
+@pytest.mark.slow
+async def test_all_that_nobody_asks_for_any_more_is_forgotten_however_much_it_is(world: World):
+    async with world.open() as shop:
+        (user,) = await world.users(1)
+        await world.sql(
+            "INSERT INTO keys (user_id, verb, key, asked, at) SELECT $1, 'pay', n::text, '', now() - interval '2 days'"
+            " FROM generate_series(1, 2500) AS n",
+            user,
+        )
+        await world.sql(
+            "INSERT INTO tokens SELECT sha256(n::text::bytea), $1, CASE n WHEN 1 THEN 9e15 ELSE 1 END"
+            " FROM generate_series(1, 1500) AS n",
+            user,
+        )
+        assert await shop._forget() == 3_999
+        assert await world.sql("SELECT count(*) FROM keys") == 0
+        assert await world.sql("SELECT count(*) FROM tokens") == 1

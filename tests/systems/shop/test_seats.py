@@ -15,7 +15,7 @@ import pytest
 from fathom.errors import Refusal
 from fathom.history import History, laws_of, tried
 from fathom.systems.shop import laws
-from fathom.systems.shop.api import Basket, Concert, Money, NewConcert, UserId, Wanted
+from fathom.systems.shop.api import Basket, Concert, Money, NewConcert, OrderId, UserId, Wanted
 from fathom.systems.shop.dives import lock as dive
 from fathom.systems.shop.service import Rules, Service
 
@@ -192,3 +192,32 @@ async def test_a_process_that_is_stopped_past_its_lease_sells_the_seat_only_wher
         sold = json.loads(await asyncio.wait_for(holder.stdout.readline(), 20))["sold"]
         await holder.wait()
         assert sold is (lock == "redis-unfenced")
+
+
+@pytest.mark.slow
+async def test_who_renews_while_the_seats_are_being_ordered_is_refused_and_shortens_nothing(world: World):
+    async with world.open() as shop:
+        concert, (ann, _) = await opened(world, shop)
+        hold = await shop.hold(ann, concert.id, ["A1"])
+        async with world.stores.orders.changing() as tx:
+            await world.choices.lock.bind(hold, OrderId(7), 600.0, tx)
+            renewing = asyncio.create_task(shop.renew(ann, hold.id))
+            for _ in range(500):
+                if await world.sql("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                    break
+                await asyncio.sleep(0.01)  # until it waits for the seats
+        with pytest.raises(Refusal, match="being ordered"):
+            await renewing
+        assert await world.sql("SELECT until > now() + interval '500 seconds' FROM seats WHERE seat = 'A1'")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lock", LOCKS)
+async def test_more_can_hold_and_order_at_once_than_there_are_connections(world: World, lock: str):
+    async with world.open({"lock": lock}) as shop, world.stores.truth.connected(size=2, deadline_s=3.0):
+        concert, (ann, _) = await opened(world, shop, seats=8)
+        holds = await asyncio.gather(*(shop.hold(ann, concert.id, [f"A{n}"], f"{n}") for n in range(1, 9)))
+        orders = await asyncio.gather(*(shop.checkout(ann, Basket(hold=hold.id)) for hold in holds))
+        assert sorted(order.lines[0].seats for order in orders) == [[f"A{n}"] for n in range(1, 9)]
+        again = (shop.checkout(ann, Basket(hold=hold.id)) for hold in holds)
+        assert all("order" in str(said) for said in await asyncio.gather(*again, return_exceptions=True))

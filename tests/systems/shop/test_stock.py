@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
+from fathom.engines.engine import EngineDown
 from fathom.errors import FathomError, Refusal
 from fathom.systems.shop.api import Item, ItemId, Level, Money, OrderId, Wanted
 from fathom.systems.shop.decisions.stock import Stock
 from tests.features import feature
 
-from .world import EUR, SHOP, World
+from .world import EUR, SHOP, World, basket
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
@@ -161,3 +163,103 @@ async def test_a_redis_that_forgot_sells_no_more_than_there_is(world: World):
     await world.stores.cache.client("SET", f"shop:left:{one}", 2)
     assert await taken(stock, 4, (one, 2))
     assert await stock.sell(OrderId(1)) and await stock.sell(OrderId(3)) and not await stock.sell(OrderId(4))
+
+
+@pytest.mark.parametrize("approach", APPROACHES)
+async def test_what_one_order_has_of_several_items_ends_at_one_moment_and_is_sold_together(world: World, approach: str):
+    stock, (one, two) = await stock_of(world, approach, 3, 3)
+    assert await taken(stock, 7, (one, 1), (two, 1))
+    assert await world.sql("SELECT count(DISTINCT until) FROM reservations WHERE order_id = 7") == 1
+    async with world.stores.orders.changing() as tx:
+        await stock.reserve(OrderId(8), [Wanted(one, 1), Wanted(two, 1)], HOLD_S, tx)
+    assert await world.sql("SELECT count(DISTINCT until) FROM reservations WHERE order_id = 8") in (0, 1)
+
+
+async def test_the_control_puts_back_what_was_held_for_too_long_whatever_its_row_says_by_then(world: World):
+    stock, (one,) = await stock_of(world, "read-then-write", 3)
+    assert await taken(stock, 7, (one, 2)) and await taken(stock, 8, (one, 1)) and await stock.sell(OrderId(8))
+    await world.sql("UPDATE reservations SET until = now() - interval '1 second'")
+    await world.sql("UPDATE stock SET held = 0, available = 2")  # as somebody saves whose look was older
+    assert await stock.expired() == [7]
+    assert await stock.lapse(OrderId(7)) and not await stock.lapse(OrderId(7)) and not await stock.lapse(OrderId(8))
+    assert await stock.expired() == [] and await stock.sell(OrderId(8))
+
+
+async def test_counters_in_redis_follow_what_was_committed_and_nothing_else(world: World):
+    stock, (one,) = await stock_of(world, "redis", 3)
+    assert await taken(stock, 7, (one, 2))
+
+    async def left() -> int:
+        return int(await world.stores.cache.client("GET", f"shop:left:{one}"))
+
+    with pytest.raises(KeyError):
+        async with world.stores.orders.changing() as tx:
+            assert await stock.release(OrderId(7), tx)
+            await stock.receive(one, 5, tx)
+            raise KeyError("it is rolled back")
+    assert await left() == 1
+    async with world.stores.orders.changing() as tx:
+        assert await stock.release(OrderId(7), tx)
+        await stock.receive(one, 5, tx)
+    for _ in range(2):
+        await stock.released(OrderId(7))
+    assert await left() == 3
+    await stock.received(one, 5)
+    assert await left() == 8 and await levels(stock, (one,)) == [(8, 0, 0)]
+
+
+async def test_who_is_given_up_while_their_reservation_is_written_down_is_not_counted_back_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    stock, (one,) = await stock_of(world, "redis", 3)
+    note = world.stores.shelves.note
+
+    async def given_up(*asked: Any) -> None:
+        await note(*asked)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(world.stores.shelves, "note", given_up)
+    with pytest.raises(asyncio.CancelledError):
+        await stock.reserve(OrderId(7), [Wanted(one, 2)], HOLD_S)
+    assert await world.stores.cache.client("GET", f"shop:left:{one}") == b"1"
+    await world.sql("UPDATE reservations SET until = now() - interval '1 second'")
+    assert await stock.lapse(OrderId(7))
+    assert await world.stores.cache.client("GET", f"shop:left:{one}") == b"3"
+
+
+@pytest.mark.parametrize("transaction", sorted(SHOP.decision("transaction").approaches))
+async def test_what_was_cancelled_or_received_can_be_bought_where_redis_counts(world: World, transaction: str):
+    async with world.open({"stock": "redis", "transaction": transaction}) as shop:
+        (thing,) = await world.goods(shop, 1)
+        (ann, bob), (keeper,) = await world.users(2), await world.users(1, staff=True)
+        order = await shop.checkout(ann, basket((thing.id, 1)))
+        with pytest.raises(Refusal, match="not enough"):
+            await shop.checkout(bob, basket((thing.id, 1)))
+        with pytest.raises(Refusal, match="by its buyer"):
+            await shop.cancel(keeper, order.id)
+        await shop.cancel(ann, order.id)
+        for _ in range(2):
+            await shop.receive(keeper, thing.id, 1, "once")
+        for _ in range(2):
+            await shop.checkout(bob, basket((thing.id, 1)))
+        with pytest.raises(Refusal, match="not enough"):
+            await shop.checkout(bob, basket((thing.id, 1)))
+
+
+@pytest.mark.parametrize("transaction", sorted(SHOP.decision("transaction").approaches))
+async def test_an_order_that_is_committed_keeps_what_it_has_although_nobody_could_be_told(
+    world: World, transaction: str, monkeypatch: pytest.MonkeyPatch
+):
+    chosen = {"stock": "redis", "transaction": transaction, "delivery": "dual-write"}
+    async with world.open(chosen) as shop:
+        (thing,) = await world.goods(shop, 1)
+        (ann,) = await world.users(1)
+
+        async def down(orders: Sequence[Any]) -> None:
+            raise EngineDown("the log cannot be reached", why="this test says so", fix="let it")
+
+        monkeypatch.setattr(world.choices.delivery, "told", down)
+        with pytest.raises(TimeoutError, match="unknown"):
+            await shop.checkout(ann, basket((thing.id, 1)))
+        assert [order.status for order in (await shop.orders(ann)).orders] == ["pending"]
+        assert (await shop.level(thing.id)).held == 1

@@ -119,3 +119,37 @@ async def test_of_two_who_change_an_item_at_one_version_one_is_told_to_look_agai
         assert (await shop.change_item(keeper, thing.id, 1, new)).version == 2
         with pytest.raises(Refusal, match="not at version 1"):
             await shop.change_item(keeper, thing.id, 1, new)
+
+
+@feature("SHOP-03")
+async def test_ones_own_orders_are_looked_for_where_they_lie_and_nowhere_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    async with world.open() as shop:
+        (thing,) = await world.goods(shop, 9)
+        (ann,) = await world.users(1)
+        order = await shop.checkout(ann, basket((thing.id, 1)))
+        client, asked = world.stores.truth.client, list[tuple[Any, ...]]()
+        fetch = client.fetch
+
+        async def watched(*given: Any) -> Any:
+            asked.append(given)
+            return await fetch(*given)
+
+        monkeypatch.setattr(client, "fetch", watched)
+        assert (await shop.orders(ann)).orders == [order]
+        monkeypatch.undo()
+        (page,) = [given for given in asked if "FROM orders o" in given[0]]
+        found = await plan(world, *page)
+        assert sum(f"orders_{n}" in found for n in range(4)) == 1 and "user_id_id" in found
+        assert await world.stores.orders.last_id() == order.id
+
+
+async def test_keys_without_an_answer_are_found_among_all_those_of_a_day(world: World):
+    await world.sql(
+        "INSERT INTO keys (user_id, verb, key, asked, answer, effect) SELECT 1, 'pay', n::text, '', '', n"
+        " FROM generate_series(1, 3000) AS n"
+    )
+    await world.stores.truth.client.execute("ANALYZE keys")
+    for where in ("effect = 7 AND answer IS NULL", "verb = 'pay' AND answer IS NULL"):
+        assert "keys_unanswered" in await plan(world, f"SELECT FROM keys WHERE {where}"), where

@@ -15,7 +15,7 @@ import msgspec
 from fathom.cli import voice
 from fathom.cli.place import Place
 from fathom.design import Choice, System
-from fathom.errors import EXIT_BROKE, FathomError
+from fathom.errors import FathomError
 
 from .crowd import Demo
 from .living import living, settled
@@ -92,9 +92,7 @@ async def shown(upkeep: Upkeep, living: Living, page: Listen) -> AsyncIterator[s
         [sys.executable, "-P", "-m", "fathom.studio"], name="page", stdin=json.dumps(spec).encode()
     )
     try:
-        line = json.loads(await child.first_line(within_s=PAGE_S))
-        if "error" in line:
-            raise FathomError(line["error"], why=line["why"], fix=line["fix"], code=line.get("exit", EXIT_BROKE))
+        line = await child.said(PAGE_S)
         living.tasks.append(asyncio.create_task(_lasting(child)))
         yield f"{line['url']}/?key={key}"
     finally:

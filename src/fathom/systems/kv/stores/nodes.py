@@ -22,7 +22,7 @@ from fathom.engines.engine import Engine, Killable, Pausable, on_disk
 from fathom.engines.link import Link
 from fathom.engines.ports import Taken, free_port, when_free
 from fathom.engines.redis_client import Address, RedisClient
-from fathom.errors import EXIT_BROKE, FathomError
+from fathom.errors import FathomError
 from fathom.web.listen import TAKEN
 
 if TYPE_CHECKING:
@@ -217,16 +217,12 @@ class OwnNode(Node, Killable, Pausable):
             cores=self._cores,
             stdin=json.dumps(self._spec).encode(),  # not arguments: those are for everyone to read
         )
-        said = await child.first_line(START_S)
         try:
-            line = json.loads(said)
-        except ValueError:
-            raise child.fault(f"it said {said[:80]!r} instead of that it is ready") from None
-        if "error" in line:
-            await child.wait()
-            fault = FathomError(line["error"], why=line["why"], fix=line["fix"], code=line.get("exit", EXIT_BROKE))
-            raise Taken(fault) if fault.why.startswith(TAKEN) else fault
-        return line
+            return await child.said(START_S)
+        except FathomError as fault:
+            if fault.why.startswith(TAKEN):
+                raise Taken(fault) from None
+            raise
 
     async def ready(self, within_s: float = 10.0) -> None:
         """Return once it answers; raise at once when it has ended."""

@@ -108,6 +108,8 @@ class Buying(Goods):
 
     async def cancel(self, user: UserId, order: OrderId) -> Order:
         it = self._seen(user, order)
+        if it.user != user:
+            raise Refusal("forbidden", "an order is cancelled by its buyer")
         if it.status == "cancelled":
             return it
         if it.status not in ("pending", "payment-processing", "confirmed"):

@@ -32,7 +32,7 @@ class Accounts(Base):
     async def login(self, email: str, password: str) -> str:
         if self._guesses is None:
             self._guesses = Limiter(GUESSES)
-        guessed = email[:100].lower()
+        guessed = email.strip().lower()[:100]  # as the address is looked for
         if not (guess := self._guesses.take(guessed, time.monotonic())).ok:
             says = "too many wrong passwords were given for this account: wait before you try another"
             raise Refusal("too-many", says, retry_s=guess.retry_s)

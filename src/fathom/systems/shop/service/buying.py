@@ -82,7 +82,8 @@ class Buying(Goods):
         return lines, total, hold
 
     async def cancel(self, user: UserId, order: OrderId) -> Order:
-        await self.order(user, order)
+        if (await self.order(user, order)).user != user:
+            raise Refusal("forbidden", "an order is cancelled by its buyer")
         with changing():
             return await self._choices.transaction.cancel(self._parts, order, "it was cancelled by its buyer")
 

@@ -41,8 +41,14 @@ def asked_for(user: UserId, verb: str, key: str, *said: Any) -> Asked:
 class Goods(Base):
     """Items, their stock, and carts."""
 
-    async def _once(self, asked: Asked, kind: type[T], do: Callable[[Session], Awaitable[T]]) -> T:
-        """Do something in one transaction, once for its key; return what was answered then."""
+    async def _once(
+        self,
+        asked: Asked,
+        kind: type[T],
+        do: Callable[[Session], Awaitable[T]],
+        told: Callable[[], Awaitable[None]] | None = None,
+    ) -> T:
+        """Do something in one transaction, once for its key; return what was answered then. `told` when it is done."""
         idempotency = self._parts.idempotency
         with changing():
             answer = await idempotency.find(asked)
@@ -59,6 +65,8 @@ class Goods(Base):
             except Refusal:
                 await idempotency.drop(asked)
                 raise
+            if told is not None:
+                await told()
             await idempotency.kept(asked, answer)
         return done
 
@@ -137,7 +145,7 @@ class Goods(Base):
                 raise Refusal("not-found", "there is no such item")
             return level
 
-        return await self._once(asked, Level, do)
+        return await self._once(asked, Level, do, lambda: stock.received(item, quantity))
 
     async def cart(self, user: UserId) -> Cart:
         with asking():

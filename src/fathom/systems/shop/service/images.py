@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import msgspec
 
@@ -123,9 +123,17 @@ class Images(Base):
                 log.warning("no job can be taken: %s (%s)", fault.what, fault.why)
                 await asyncio.sleep(WAIT_S)  # an engine that is not there cannot tell when it is
                 continue
-            for job in taken:
-                with suppress(EngineError):  # its lease ends, and it is handed out again
+            except Exception:
+                log.exception("no job can be taken")
+                await asyncio.sleep(WAIT_S)
+                continue
+            for job in taken:  # where this fails, its lease ends and it is handed out again
+                try:
                     await self._do(broker, job)
+                except EngineError as fault:
+                    log.info("job %d is done later: %s (%s)", job.job, fault.what, fault.why)
+                except Exception:
+                    log.exception("job %d failed", job.job)
 
     async def _do(self, broker: Broker, taken: Taken) -> None:
         """Do a job; if that fails, have it done later, or never."""
@@ -153,8 +161,12 @@ class Images(Base):
         async def beat() -> None:
             while True:
                 await asyncio.sleep(self._rules.lease_s / 3)
-                with suppress(EngineError):
+                try:
                     await broker.renew(taken, self._rules.lease_s)
+                except EngineError as fault:
+                    log.info("the lease of job %d is renewed later: %s (%s)", taken.job, fault.what, fault.why)
+                except Exception:
+                    log.exception("the lease of job %d cannot be renewed", taken.job)
 
         beating = asyncio.create_task(beat(), name=f"the lease of job {taken.job}")
         try:
@@ -193,8 +205,12 @@ class Images(Base):
     async def _look_after_jobs(self) -> None:
         while True:
             await asyncio.sleep(self._rules.lease_s)
-            with suppress(EngineError):
+            try:
                 await self._choices.broker.send_again(2 * self._rules.lease_s)
+            except EngineError as fault:
+                log.info("what got lost is sent later: %s (%s)", fault.what, fault.why)
+            except Exception:
+                log.exception("what got lost cannot be sent")
 
 
 def _raw_key(item: ItemId, name: str, digest: bytes) -> str:

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
+from fathom.engines.database import Session
 from fathom.engines.engine import EngineDown, EngineError
 from fathom.errors import Refusal
 
@@ -48,6 +49,8 @@ class Payments(Buying):
                     async with self._stores.orders.changing() as tx:
                         await parts.idempotency.keep(asked, answer, tx)
                     await parts.idempotency.kept(asked, answer)
+                    # Where this took long, another answer was kept meanwhile, and is given to whoever asks again.
+                    answer = await parts.idempotency.find(asked) or answer
         return msgspec.json.decode(answer, type=Order)
 
     async def _begin(
@@ -66,7 +69,7 @@ class Payments(Buying):
                 raise Refusal("conflict", f"an order that is {it.status} cannot be paid")
             if it.total.amount == 0:
                 return None, None
-            if not it.hold and not await parts.stock.renew(order, rules.paying_s, tx):
+            if not await self._lasts(it, tx):
                 raise Refusal("conflict", "what was set aside for this order is not any more: order again")
             number = len(await stores.attempts.of(order, tx)) + 1
             reference = f"{order}-{number}"
@@ -76,6 +79,14 @@ class Payments(Buying):
             await parts.delivery.tell([changed], tx)
         await parts.delivery.told([changed])
         return Attempt(reference=reference, order=order, amount=it.total, state="asked"), None
+
+    async def _lasts(self, it: Order, tx: Session) -> bool:
+        """Keep what is set aside for an order while it is being paid; False: that is over, and money would go back."""
+        parts, paying_s = self._parts, self._rules.paying_s
+        if not it.hold:
+            return await parts.stock.renew(it.id, paying_s, tx)
+        hold = await parts.lock.held(it.hold, tx)
+        return hold is not None and await parts.lock.prolong(hold, paying_s, tx)
 
     async def _ask(self, order: OrderId, attempt: Attempt | None, method: str) -> Order:
         """Ask for the money; return the order as the answer leaves it, or as it is if there was none in time."""

@@ -60,9 +60,17 @@ class Upkeep(Payments, Log):
         return [question.build(question.choice(name), self._stores) for name in names]
 
     async def _forget(self) -> int:
-        """Forget what nobody asks for any more."""
-        stores = self._stores
-        return await stores.keys.forget_old() + await stores.sagas.forget_old() + await stores.phases.forget_old()
+        """Forget what nobody asks for any more, a little at a time; return how much that was."""
+        stores, total = self._stores, 0
+        for forget in (
+            stores.keys.forget_old,
+            stores.sagas.forget_old,
+            stores.phases.forget_old,
+            lambda: stores.accounts.forget_expired(self._clock()),
+        ):
+            while forgotten := await forget():
+                total += forgotten
+        return total
 
     _url = ""  # where the provider is to call back, until it knows
 
@@ -166,5 +174,6 @@ class Upkeep(Payments, Log):
             sum([await one.unfinished() for one in (self._choices.transaction, *self._others())])
             + len(await self._stores.attempts.open(0.0))
             + await self._parts.delivery.waiting()
+            + await self._stores.views.behind()
             + len(await self._stores.jobs.unfinished())
         )

@@ -119,5 +119,10 @@ class Changes:
         return [_DECODE.decode(found.body) for found in told], behind
 
     async def took(self, behind: str) -> None:
-        """Let the server forget its log up to a place."""
-        await self._db.execute("SELECT pg_replication_slot_advance($1, $2::text::pg_lsn)", await self.slot(), behind)
+        """Let the server forget its log up to a place, if it has not by now."""
+        await self._db.execute(
+            "SELECT pg_replication_slot_advance(slot_name, $2::text::pg_lsn) FROM pg_replication_slots"
+            " WHERE slot_name = $1 AND confirmed_flush_lsn < $2::text::pg_lsn",
+            await self.slot(),
+            behind,
+        )

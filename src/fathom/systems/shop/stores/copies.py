@@ -111,13 +111,7 @@ class Copies:
 
     async def forget(self) -> None:
         """Believe no copy that is there."""
-        cursor = b"0"
-        while True:
-            cursor, keys = await self._redis("SCAN", cursor, "MATCH", "item:*", "COUNT", 1_000)
-            if keys:
-                await self._redis("DEL", *keys)
-            if cursor == b"0":
-                return
+        await self._redis.unlink("item:*")
 
     # With leases
 

@@ -124,14 +124,22 @@ class JobRows:
         )
         return None if row is None else Sent(JobId(row["id"]), row["route"])
 
-    async def unfinished(self, overdue_s: float | None = None) -> list[Sent]:
-        """Return jobs that are neither done nor dead, the oldest first; or those that have been due for so long."""
+    async def unfinished(self) -> list[Sent]:
+        """Return jobs that are neither done nor dead, the oldest first."""
+        rows = await self._db.fetch("SELECT id, route FROM jobs WHERE state IN ('waiting', 'working') ORDER BY id")
+        return [Sent(JobId(row["id"]), row["route"]) for row in rows]
+
+    async def overdue(self, overdue_s: float) -> list[Sent]:
+        """Return jobs that have been due for so long, the oldest first, and let them be due from now on.
+
+        So for that long nobody sends it once more, be it lost or only waiting behind many others.
+        """
         rows = await self._db.fetch(
-            "SELECT id, route FROM jobs WHERE state IN ('waiting', 'working')"
-            " AND ($1::float8 IS NULL OR due < clock_timestamp() - $1::float8 * interval '1 second') ORDER BY id",
+            "UPDATE jobs SET due = clock_timestamp() WHERE state IN ('waiting', 'working')"
+            " AND due < clock_timestamp() - $1 * interval '1 second' RETURNING id, route",
             overdue_s,
         )
-        return [Sent(JobId(row["id"]), row["route"]) for row in rows]
+        return [Sent(JobId(row["id"]), row["route"]) for row in sorted(rows, key=lambda row: row["id"])]
 
     async def count(self, route: str) -> int:
         """Return how many jobs there are of a route, be they done or not."""

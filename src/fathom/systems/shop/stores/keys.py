@@ -47,9 +47,11 @@ class Keys:
 
     async def claim(self, place: Place, asked: bytes, effect: int, tx: Session) -> bytes | None:
         """Take a key; return the answer if it has one already."""
-        if await tx.execute(_CLAIM, *place, asked, effect):
-            return None
-        return await self.find(place, asked, tx)
+        while not await tx.execute(_CLAIM, *place, asked, effect):
+            answer = await self.find(place, asked, tx)
+            if answer is not None:
+                return answer  # else whoever had it has dropped it since, and it is free
+        return None
 
     async def keep(self, place: Place, answer: bytes, tx: Session | None = None) -> None:
         """Keep the answer of a key that was claimed, unless it has one."""

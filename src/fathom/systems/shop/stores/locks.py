@@ -33,16 +33,18 @@ redis.call('HSET', KEYS[1], 'hold', ARGV[4], 'token', token, 'until_ms', string.
 redis.call('PEXPIRE', KEYS[1], ARGV[2] + 86400000)
 return {token, string.format('%d', until_ms)}
 """
-# KEYS: the hold, the seats. ARGV: the hold, its length.
+# KEYS: the hold, the seats. ARGV: the hold, its length. A lock that lasts longer as it is keeps its time.
 _RENEW = """
 for at = 2, #KEYS do
     if redis.call('GET', KEYS[at]) ~= ARGV[1] then return false end
 end
+local left_ms = tonumber(ARGV[2])
+for at = 2, #KEYS do left_ms = math.max(left_ms, redis.call('PTTL', KEYS[at])) end
 local now = redis.call('TIME')
-local until_ms = string.format('%d', now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[2])
-for at = 2, #KEYS do redis.call('PEXPIRE', KEYS[at], ARGV[2]) end
+local until_ms = string.format('%d', now[1] * 1000 + math.floor(now[2] / 1000) + left_ms)
+for at = 2, #KEYS do redis.call('PEXPIRE', KEYS[at], left_ms) end
 redis.call('HSET', KEYS[1], 'until_ms', until_ms)
-redis.call('PEXPIRE', KEYS[1], ARGV[2] + 86400000)
+redis.call('PEXPIRE', KEYS[1], left_ms + 86400000)
 return until_ms
 """
 # Whoever deletes a lock without looking whose it is deletes another's.
@@ -81,7 +83,7 @@ class SeatLocks:
         return msgspec.structs.replace(hold, token=Token(int(token)), until_ms=int(until_ms))
 
     async def renew(self, hold: Hold, hold_s: float) -> Hold | None:
-        """Keep the seats locked for so long from now; None: one of them is not locked by this hold any more."""
+        """Keep the seats locked for at least so long; None: one of them is not locked by this hold any more."""
         keys = [_hold(hold.id), *_seats(hold.concert, hold.seats)]
         until_ms = await self._redis.script(_RENEW)(keys, (hold.id, _ms(hold_s)))
         return None if until_ms is None else msgspec.structs.replace(hold, until_ms=int(until_ms))

@@ -11,6 +11,7 @@ import msgspec
 from fathom.engines.postgres import Postgres
 
 from ..api import Address, Change, HoldId, ItemId, Line, Money, Order, OrderId, Orders, Status, UserId
+from ..model.numbers import SHARDS, shard_of_user
 
 if TYPE_CHECKING:
     import asyncpg
@@ -35,7 +36,7 @@ _ADD = f"""
             AS l (item, name, quantity, price, seats)
     )
     INSERT INTO orders AS o (shard, id, user_id, total, currency, address, hold, created_ms, until)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, statement_timestamp() + $9 * interval '1 second')
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9 * interval '1 second')
     RETURNING {_MS.format("until")}
 """
 _LINES = msgspec.json.Decoder(list[tuple[int, str, int, int, list[str]]])
@@ -107,7 +108,7 @@ class OrderRows:
 
     async def page_of(self, user: UserId, below: int, limit: int) -> Orders:
         """Return somebody's newest orders with ids below this."""
-        return await self._page("o.user_id = $1", user, below, limit)
+        return await self._page(f"o.shard = {shard_of_user(user)} AND o.user_id = $1", user, below, limit)
 
     async def page_with(self, status: Status, below: int, limit: int) -> Orders:
         """Return the newest orders with a status, with ids below this."""
@@ -139,7 +140,11 @@ class OrderRows:
 
     async def last_id(self) -> int:
         """Return the highest number that any order has."""
-        return await self._db.fetchval("SELECT coalesce(max(id), 0) FROM orders")
+        return await self._db.fetchval(
+            "SELECT coalesce(max((SELECT max(o.id) FROM orders o WHERE o.shard = s)), 0)"
+            " FROM generate_series(0, $1 - 1) AS s",
+            SHARDS,
+        )
 
     async def all(self) -> Sequence[Order]:
         """Return every order, the oldest first: for audits of what is small."""

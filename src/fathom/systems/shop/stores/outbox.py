@@ -24,7 +24,8 @@ CURSOR = "relay"
 
 # Only what is older than every transaction that still runs: nothing can come to light behind it. Among that, by number
 # and not by transaction: an order's numbers are drawn while its row is locked, so they rise with its versions; numbers
-# of transactions are drawn when they begin to write, and one that began earlier may lock the row later.
+# of transactions are drawn when they begin to write, and one that began earlier may lock the row later. What the log
+# has by now was passed on by somebody who leaves it here: it goes, and no number is drawn for it.
 _BY_COMMIT = """
     WITH ready AS (
         DELETE FROM outbox WHERE seq IN (
@@ -32,9 +33,12 @@ _BY_COMMIT = """
         RETURNING *
     ), numbered AS (
         SELECT row_number() OVER (ORDER BY seq) + (SELECT coalesce(max(seq), 0) FROM events) AS at, * FROM ready
+        WHERE NOT EXISTS (SELECT FROM events e WHERE e.order_id = ready.order_id AND e.version = ready.version)
+    ), passed AS (
+        INSERT INTO events (seq, order_id, version, kind, at_ms, body)
+        SELECT at, order_id, version, kind, at_ms, body FROM numbered
     )
-    INSERT INTO events (seq, order_id, version, kind, at_ms, body)
-    SELECT at, order_id, version, kind, at_ms, body FROM numbered
+    SELECT FROM ready
 """
 _BY_ID = """
     WITH fresh AS (
@@ -111,7 +115,7 @@ class Outbox:
             return await self.drain(tx, most) if await self.alone(tx) else 0
 
     async def drain(self, tx: Session, most: int = 500) -> int:
-        """Bring what is ready to the log within `tx`, which is the relay's; return how many events."""
+        """Bring what is ready to the log within `tx`, which is the relay's; return how many events were taken out."""
         return await tx.execute(_BY_COMMIT, most)
 
     async def pass_on_by_id(self, most: int = 500) -> int:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fathom.engines.database import Database
-from fathom.engines.engine import EngineError
+from fathom.engines.engine import EngineError, EngineUnknown
 from fathom.engines.postgres import Postgres
 from fathom.errors import FathomError, Refusal
 
@@ -55,9 +55,16 @@ class Pair:
             raise Refusal("conflict", "this took too long, and was given up: ask again", retry_s=1.0)
         # The stock first: between the two, nobody may see an order whose stock is not seen yet. Who cancelled it then
         # would find nothing to release, and what came to light afterwards would be held for nobody.
-        await self.stock.execute(f"COMMIT PREPARED '{name}:stock'")
-        await self.orders.execute(f"COMMIT PREPARED '{name}:orders'")
-        await self.orders.execute("DELETE FROM verdicts WHERE global_id = $1", name)
+        try:
+            await _end(self.stock, f"{name}:stock", commits=True)
+            await _end(self.orders, f"{name}:orders", commits=True)
+            await self.orders.execute("DELETE FROM verdicts WHERE global_id = $1", name)
+        except EngineError as failure:
+            raise EngineUnknown(
+                "two transactions are to commit, and it was not seen that both did",
+                why=failure.why,
+                fix="ask again: who recovers commits what is left of them",
+            ) from failure
 
     async def only_orders(self) -> None:
         """Commit what was done to the orders alone; the stock is as it was."""
@@ -150,15 +157,12 @@ class Phases:
         return await own.fetchval("SELECT commits FROM verdicts WHERE global_id = $1", name)
 
     async def _finish(self, name: str, own: Database, *, commits: bool) -> None:
-        import asyncpg
-
         rows = await own.fetch(
             "SELECT gid FROM pg_prepared_xacts WHERE gid LIKE $1 AND database = current_database() ORDER BY gid DESC",
             f"{name}:%",  # the stock before the orders
         )
         for row in rows:
-            with contextlib.suppress(asyncpg.UndefinedObjectError):  # somebody else has done it
-                await own.execute(f"{'COMMIT' if commits else 'ROLLBACK'} PREPARED '{row['gid']}'")
+            await _end(own, row["gid"], commits=commits)
         if commits and not await own.fetchval(
             "SELECT EXISTS (SELECT FROM pg_prepared_xacts WHERE gid LIKE $1)", f"{name}:%"
         ):
@@ -169,3 +173,11 @@ class Phases:
         return await self._db.execute(
             "DELETE FROM verdicts WHERE NOT commits AND at < now() - $1 * interval '1 second'", kept_s
         )
+
+
+async def _end(on: Session | Database, part: str, *, commits: bool) -> None:
+    """Carry a verdict out on one part, unless somebody else has: whoever takes its owner for dead does the same."""
+    import asyncpg
+
+    with contextlib.suppress(asyncpg.UndefinedObjectError):
+        await on.execute(f"{'COMMIT' if commits else 'ROLLBACK'} PREPARED '{part}'")

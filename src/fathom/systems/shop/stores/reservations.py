@@ -12,11 +12,13 @@ from ..api import ItemId, Level, OrderId, Wanted
 if TYPE_CHECKING:
     from fathom.engines.database import Database, Session
 
-__all__ = ["Reservations"]
+__all__ = ["SELL_FROM", "Reservations"]
 
+# Each lasts from when its transaction began: all that one order has ends at one moment, however long the statement for
+# each item waited for others, and is sold or lapses together. Whatever takes stock writes it so.
 _NOTE = """
     INSERT INTO reservations (order_id, item, quantity, until)
-    SELECT $1, w.item, w.quantity, statement_timestamp() + $4 * interval '1 second'
+    SELECT $1, w.item, w.quantity, now() + $4 * interval '1 second'
     FROM unnest($2::bigint[], $3::int[]) AS w (item, quantity)
     ON CONFLICT DO NOTHING
 """
@@ -37,17 +39,19 @@ _COUNTED = """
     FROM stock s LEFT JOIN reservations r ON r.item = s.item AND r.state <> 'released'
     WHERE s.item = $1 GROUP BY s.item
 """
-# Of those that nobody counts before they are sold, the row of the stock changes only now, and refuses to go below zero.
-_SELL_NOTED = """
+# Reservations first and then rows of stock in the order of their items: as everything here takes them.
+SELL_FROM = """
     WITH mine AS (
         UPDATE reservations SET state = 'sold' WHERE order_id = $1 AND state = 'held' AND until > statement_timestamp()
         RETURNING item, quantity
     ), locked AS MATERIALIZED (
         SELECT s.item, m.quantity FROM stock s JOIN mine m USING (item) ORDER BY s.item FOR UPDATE OF s
     )
-    UPDATE stock s SET available = available - l.quantity, sold = sold + l.quantity, version = version + 1
+    UPDATE stock s SET {0} = {0} - l.quantity, sold = sold + l.quantity, version = version + 1
     FROM locked l WHERE s.item = l.item
 """
+# Of those that nobody counts before they are sold, the row of the stock changes only now, and refuses to go below zero.
+_SELL_NOTED = SELL_FROM.format("available")
 _RELEASE_NOTED = """
     WITH mine AS MATERIALIZED (
         SELECT item, quantity, state FROM reservations
@@ -69,7 +73,8 @@ _MARK = """
     WITH mine AS MATERIALIZED (
         SELECT item, quantity, state FROM reservations
         WHERE order_id = $1 AND (state = 'held' AND ($2 = 'released' OR until > statement_timestamp())
-            OR state = 'sold' AND $2 = 'released') FOR UPDATE
+            OR state = 'sold' AND $2 = 'released')
+            AND (NOT $4 OR state = 'held' AND until <= statement_timestamp()) FOR UPDATE
     ), marked AS (
         UPDATE reservations r SET state = $2 FROM mine WHERE r.order_id = $1 AND r.item = mine.item
     ), locked AS MATERIALIZED (
@@ -156,8 +161,12 @@ class Reservations:
         tx: Session | None = None,
         *,
         counters: bool = True,
+        lapsed: bool = False,
     ) -> bool:
-        """Let reservations be this; say whether they are. With `counters` the rows of stock follow if they can."""
-        if await (tx or self.db).fetchval(_MARK, order, state, counters):
+        """Let reservations be this, all or (`lapsed`) those held for too long; say whether they are.
+
+        With `counters` the rows of stock follow if they can.
+        """
+        if await (tx or self.db).fetchval(_MARK, order, state, counters, lapsed):
             return True
         return state == "sold" and await self.sold(order, tx)

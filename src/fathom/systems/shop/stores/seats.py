@@ -63,12 +63,12 @@ class Seats:
         )  # fmt: skip
         return hold_of(hold)
 
-    async def look(self, concert: ConcertId, seats: Sequence[str]) -> int:
+    async def look(self, concert: ConcertId, seats: Sequence[str], tx: Session | None = None) -> int:
         """Return the highest token that these seats have seen; refuse if one is not there, sold, or kept for an order.
 
         For locks that lie elsewhere: by the time that one is taken, a seat may have been sold.
         """
-        rows = await self._db.fetch(_LOOK, concert, seats)
+        rows = await (tx or self._db).fetch(_LOOK, concert, seats)
         _check_free(rows, len(seats))
         return max(row["token"] for row in rows)
 
@@ -144,8 +144,12 @@ class Seats:
         return None if row is None else hold_of(row)
 
     async def renew(self, hold: Hold, hold_s: float) -> Hold:
-        """Keep seats longer, if they are still held with this token and nobody has checked out with them."""
+        """Keep seats longer, if they are still held with this token and nobody has checked out with them.
+
+        The seats are locked first: whoever checks out with them does the same, and has noted it when it is asked for.
+        """
         async with self._db.transaction() as tx:
+            await tx.fetch(_LOCK, hold.concert, hold.seats)
             if await self.ordered(hold.id, tx):
                 raise Refusal("conflict", "these seats are being ordered already")
             return await self._prolong(hold, hold_s, tx)
@@ -165,6 +169,18 @@ class Seats:
         await self._prolong(hold, hold_s, tx)
         if not await tx.execute("UPDATE holds SET order_id = $2 WHERE id = $1 AND order_id IS NULL", hold.id, order):
             raise Refusal("conflict", "these seats are being ordered already")
+
+    async def prolong(self, hold: Hold, hold_s: float, tx: Session) -> bool:
+        """Keep ordered seats for at least so long, if all are still held with this token; say whether they are."""
+        await tx.fetch(_LOCK, hold.concert, hold.seats)
+        return await tx.execute(
+            "WITH kept AS (UPDATE seats SET until = greatest(until, statement_timestamp() + $5 * interval '1 second')"
+            " WHERE concert = $1 AND seat = ANY($2::text[]) AND state = 'held' AND token = $3 AND hold = $4"
+            " AND until > statement_timestamp() RETURNING seat)"
+            " UPDATE holds SET until = greatest(until, statement_timestamp() + $5 * interval '1 second')"
+            " WHERE id = $4 AND (SELECT count(*) FROM kept) = cardinality($2::text[])",
+            hold.concert, hold.seats, hold.token, hold.id, hold_s,
+        ) == 1  # fmt: skip
 
     async def free(self, hold: Hold, tx: Session | None = None) -> None:
         """Let go of seats that are still held, or were sold, with this token."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fathom.errors import Refusal
 
 from ..api import ItemId, Level, OrderId, Wanted
-from .reservations import Reservations
+from .reservations import SELL_FROM, Reservations
 from .units import Units
 
 if TYPE_CHECKING:
@@ -26,20 +26,10 @@ _TAKE = """
         RETURNING item
     )
     INSERT INTO reservations (order_id, item, quantity, until)
-    SELECT $1, item, $3, statement_timestamp() + $4 * interval '1 second' FROM taken
+    SELECT $1, item, $3, now() + $4 * interval '1 second' FROM taken
 """
 _PUT_ASIDE = _TAKE.replace("available >= $3", "($5::bigint IS NULL OR version = $5)")
-# Reservations first and then rows of stock in the order of their items: as everything here takes them.
-_SELL = """
-    WITH mine AS (
-        UPDATE reservations SET state = 'sold' WHERE order_id = $1 AND state = 'held' AND until > statement_timestamp()
-        RETURNING item, quantity
-    ), locked AS MATERIALIZED (
-        SELECT s.item, m.quantity FROM stock s JOIN mine m USING (item) ORDER BY s.item FOR UPDATE OF s
-    )
-    UPDATE stock s SET held = held - l.quantity, sold = sold + l.quantity, version = version + 1
-    FROM locked l WHERE s.item = l.item
-"""
+_SELL = SELL_FROM.format("held")
 _RELEASE = """
     WITH mine AS MATERIALIZED (
         SELECT item, quantity, state FROM reservations
@@ -64,7 +54,7 @@ _TAKE_MANY = """
         WHERE s.item = t.item
     )
     INSERT INTO reservations (order_id, item, quantity, until)
-    SELECT w.order_id, w.item, w.quantity, statement_timestamp() + w.hold_s * interval '1 second'
+    SELECT w.order_id, w.item, w.quantity, now() + w.hold_s * interval '1 second'
     FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::float8[]) AS w (order_id, item, quantity, hold_s)
 """
 _SAVE = """

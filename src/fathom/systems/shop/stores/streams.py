@@ -133,6 +133,7 @@ class JobSubjects:
     def __init__(self, queue: Nats) -> None:
         self._queue = queue
         self._pulls: dict[tuple[str, float], Pull] = {}
+        self._declared: set[tuple[str, float]] = set()
 
     async def declare(self) -> None:
         """Have the stream."""
@@ -143,15 +144,17 @@ class JobSubjects:
 
     async def take(self, route: str, most: int, lease_s: float, wait_s: float) -> list[Given]:
         """Return jobs of a route; wait for one, but no longer than that. All who take have the same lease."""
-        pull = self._pulls.get((route, lease_s))
-        if pull is None:
-            pull = Pull(self._queue.client, STREAM, route, f"{STREAM}.{route}", lease_s, UNACKED_MAX)
+        place = route, lease_s
+        if place not in self._pulls:
+            self._pulls[place] = Pull(self._queue.client, STREAM, route, f"{STREAM}.{route}", lease_s, UNACKED_MAX)
+        pull = self._pulls[place]
+        if place not in self._declared:
             await pull.declare()
-            self._pulls[route, lease_s] = pull
+            self._declared.add(place)
         try:
             found = await pull.take(most, wait_s)
         except EngineDown:
-            self._pulls.clear()  # it may have been wiped: declared again with the next call
+            self._declared.clear()  # it may have been wiped; what others have taken is still theirs to acknowledge
             raise
         return [Given(JobId(int(message.body)), f"{route} {lease_s} {message.receipt}") for message in found]
 

@@ -67,14 +67,7 @@ class Tallies:
 
     async def forget(self) -> None:
         """Let every counter be made anew: those of a process before may be behind the reservations."""
-        cursor = "0"
-        while True:
-            cursor, keys = await self._cache.client("SCAN", cursor, "MATCH", "shop:left:*", "COUNT", 1_000)
-            if keys:
-                await self._cache.client("UNLINK", *keys)
-            cursor = cursor.decode() if isinstance(cursor, bytes) else str(cursor)
-            if cursor == "0":
-                return
+        await self._cache.client.unlink("shop:left:*")
 
     async def _make_anew(self, item: ItemId) -> None:
         left = await self._truth.client.fetchval(_LEFT, item)

@@ -23,7 +23,7 @@ _TAKE = """
         WHERE u.item = free.item AND u.unit = free.unit AND (SELECT count(*) FROM free) = $3
     )
     INSERT INTO reservations (order_id, item, quantity, until)
-    SELECT $1, $2, $3, statement_timestamp() + $4 * interval '1 second' WHERE (SELECT count(*) FROM free) = $3
+    SELECT $1, $2, $3, now() + $4 * interval '1 second' WHERE (SELECT count(*) FROM free) = $3
 """
 _GIVE_BACK = """
     WITH mine AS (

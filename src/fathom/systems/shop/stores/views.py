@@ -97,6 +97,14 @@ class Views:
             [amount for _, amount in change.tallies.values()],
         )
 
+    async def behind(self) -> int:
+        """Return how many events of the log were not read yet."""
+        return await self._db.fetchval(
+            "SELECT coalesce((SELECT max(seq) FROM events), 0)"
+            " - coalesce((SELECT seq FROM readers WHERE name = $1), 0)",
+            READER,
+        )
+
     async def summaries(self, user: UserId, below: int, limit: int) -> Summaries:
         """Return somebody's newest orders in short, with ids below this."""
         rows = await self._db.fetch(

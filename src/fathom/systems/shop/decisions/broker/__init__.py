@@ -88,7 +88,7 @@ class Broker(Decision):
 
     async def send_again(self, overdue_s: float) -> int:
         """Send what has been due for so long and was not handed out: its message was lost. Return how many."""
-        lost = await self.jobs.unfinished(overdue_s)
+        lost = await self.jobs.overdue(overdue_s)
         for sent in lost:
             await self.send(sent)
         return len(lost)

@@ -16,5 +16,8 @@ class SkipLocked(Broker):
         found = await self._waiting(route, wait_s, lambda: self.jobs.take(route, most, lease_s))
         return [Taken(job=job, tries=tries) for job, tries in found]
 
+    async def send_again(self, overdue_s: float) -> int:
+        return 0  # no message that could be lost; and what has waited longest keeps its place
+
     async def kept(self, route: str) -> int:
         return await self.jobs.count(route)

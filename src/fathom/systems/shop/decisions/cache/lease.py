@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 
 from fathom.design import knob
-from fathom.engines.engine import EngineError
+from fathom.engines.engine import EngineError, EngineUnknown
 
 from ...api import Item, ItemId
 from . import Cache
@@ -63,7 +63,15 @@ class Lease(Cache):
     async def write(self, item: Item, version: int) -> bool:
         mark = await self.copies.mark(item.id, MARK_S)
         try:
-            return await self.catalogue.change(item, version)
-        finally:
-            with suppress(EngineError):  # then there is no copy until the mark is over
-                await self.copies.unmark(item.id, mark)
+            changed = await self.catalogue.change(item, version)
+        except (EngineUnknown, asyncio.CancelledError):
+            raise  # it may yet be done: the mark ends by itself
+        except BaseException:
+            await self._unmark(item.id, mark)
+            raise
+        await self._unmark(item.id, mark)
+        return changed
+
+    async def _unmark(self, item: ItemId, mark: str) -> None:
+        with suppress(EngineError):  # then there is no copy until the mark is over
+            await self.copies.unmark(item, mark)

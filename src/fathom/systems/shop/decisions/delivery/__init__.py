@@ -44,8 +44,13 @@ class Delivery(Decision):
         return await self._take() if self._captured else await self.outbox.pass_on()
 
     async def waiting(self) -> int:
-        """Return how many events are told and not in the log."""
-        return await self.outbox.waiting()
+        """Return how many events are told and not in the log, or may be because somebody is passing them on."""
+        if not self._captured:
+            return await self.outbox.waiting()
+        async with self.outbox.db.transaction() as tx:
+            if not await self.outbox.alone(tx):
+                return 1
+            return await self.outbox.waiting(tx) + len((await self.changes.peek())[0])
 
     _captured = False  # whether the log of changes may have something for us
 
@@ -71,6 +76,8 @@ class Delivery(Decision):
             if await self.outbox.waiting(tx):
                 return passed  # of the same orders earlier versions may wait there
             await self.outbox.append(told, tx)
-        if behind:
-            await self.changes.took(behind)  # should it end here, all of it comes once more and is recognised
+        if behind:  # should it end here, all of it comes once more and is recognised
+            async with self.outbox.db.transaction() as tx:
+                await self.outbox.line_up(tx)  # a slot has one reader at a time
+                await self.changes.took(behind)
         return passed + len(told)

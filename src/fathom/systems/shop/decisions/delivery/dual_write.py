@@ -31,3 +31,6 @@ class DualWrite(Delivery):
 
     async def pass_on(self) -> int:
         return 0
+
+    async def waiting(self) -> int:
+        return await self.outbox.waiting()  # what was captured before is not passed on this way

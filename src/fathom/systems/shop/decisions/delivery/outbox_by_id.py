@@ -21,3 +21,6 @@ class OutboxById(Delivery):
 
     async def pass_on(self) -> int:
         return await self.outbox.pass_on_by_id()
+
+    async def waiting(self) -> int:
+        return await self.outbox.waiting()  # what was captured before is not passed on this way

@@ -20,7 +20,7 @@ from ...stores.keys import Keys
 __all__ = ["Asked", "Idempotency"]
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Asked(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """Who asked what under which key; without a key nothing is kept, and asked again it is done again."""
 
     user: UserId

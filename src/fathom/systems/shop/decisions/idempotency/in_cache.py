@@ -7,10 +7,13 @@ does when Redis forgets: keys are not where their effects are.
 
 from __future__ import annotations
 
+from weakref import WeakValueDictionary
+
 from fathom.design import knob
 from fathom.engines.database import Session
 
 from ... import laws
+from ...stores.keys import Place
 from ...stores.remembered import Remembered
 from . import Asked, Idempotency
 
@@ -24,11 +27,18 @@ class InCache(Idempotency):
 
     claim_s: float = knob(1.0, "seconds after which what is under way is believed to have been killed")
 
+    def __post_init__(self) -> None:
+        # Which call claimed a key here last, for as long as that call lives.
+        self._claims: WeakValueDictionary[Place, Asked] = WeakValueDictionary()
+
     async def find(self, asked: Asked) -> bytes | None:
         return await self.remembered.find(asked.place, asked.digest) if asked.key else None
 
     async def claim(self, asked: Asked, tx: Session, effect: int = 0) -> bytes | None:
-        if not asked.key or await self.remembered.claim(asked.place, asked.digest, self.claim_s):
+        if not asked.key:
+            return None
+        if await self.remembered.claim(asked.place, asked.digest, self.claim_s):
+            self._claims[asked.place] = asked
             return None
         return await self.remembered.find(asked.place, asked.digest)
 
@@ -40,5 +50,5 @@ class InCache(Idempotency):
             await self.remembered.keep(asked.place, asked.digest, answer)
 
     async def drop(self, asked: Asked) -> None:
-        if asked.key:
+        if self._claims.get(asked.place) is asked:  # of two calls with one key, the other one's may be there
             await self.remembered.drop(asked.place)

@@ -51,6 +51,10 @@ class Lock(Decision):
     async def bind(self, hold: Hold, order: OrderId, hold_s: float, tx: Session) -> None:
         """Keep the seats of a hold for an order, for so long; refuse with `conflict` if they may be another's."""
 
+    async def prolong(self, hold: Hold, hold_s: float, tx: Session) -> bool:
+        """Keep an order's seats for at least so long from now; say whether they are: not if they may be another's."""
+        return await self.seats.prolong(hold, hold_s, tx)
+
     async def sell(self, hold: Hold, order: OrderId, tx: Session) -> bool:
         """Let the seats of a hold be sold to an order; say whether they are: False if they were another's by then."""
         return await self.seats.sell(hold, order, tx)

@@ -25,7 +25,7 @@ class RedisFenced(Lock):
     async def hold(
         self, id: HoldId, user: UserId, concert: ConcertId, seats: Sequence[str], hold_s: float, tx: Session
     ) -> Hold:
-        floor = max(self._highest, await self.seats.look(concert, seats))
+        floor = max(self._highest, await self.seats.look(concert, seats, tx))
         hold = await self.locks.hold(new_hold(id, user, concert, seats), floor, hold_s)
         if hold is None:
             raise Refusal("conflict", "one of these seats is taken")
@@ -53,14 +53,14 @@ class RedisFenced(Lock):
             await self.locks.free(hold)
 
     async def bind(self, hold: Hold, order: OrderId, hold_s: float, tx: Session) -> None:
-        await self._still(hold, hold_s)
+        await self._still(hold, hold_s, tx)
         # Whatever happens from here on, however long it takes: the seats know better than the lock.
         await self.seats.claim(hold, order, hold_s, tx)
 
-    async def _still(self, hold: Hold, hold_s: float) -> None:
+    async def _still(self, hold: Hold, hold_s: float, tx: Session) -> None:
         """Refuse a hold whose locks are another's; keep them for so long if they are its own."""
         if await self.locks.renew(hold, hold_s) is None:
-            ordered = await self.seats.ordered(hold.id)
+            ordered = await self.seats.ordered(hold.id, tx)
             raise Refusal("conflict", f"these seats are {'being ordered already' if ordered else _LOST}")
 
     async def free(self, hold: Hold, tx: Session | None = None) -> None:

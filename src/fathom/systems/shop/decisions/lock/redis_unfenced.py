@@ -15,8 +15,11 @@ class RedisUnfenced(RedisFenced):
     breaks = laws.no_seat_is_sold_twice
 
     async def bind(self, hold: Hold, order: OrderId, hold_s: float, tx: Session) -> None:
-        await self._still(hold, hold_s)
+        await self._still(hold, hold_s, tx)
         await self.seats.note(hold, order, hold_s, tx)
+
+    async def prolong(self, hold: Hold, hold_s: float, tx: Session) -> bool:
+        return await self.locks.renew(hold, hold_s) is not None
 
     async def sell(self, hold: Hold, order: OrderId, tx: Session) -> bool:
         if not await self.locks.mine(hold):

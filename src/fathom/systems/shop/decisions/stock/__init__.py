@@ -60,6 +60,9 @@ class Stock(Decision):
         """Let what an order holds, or was sold, be on the shelf again; say whether anything was."""
         return await self.shelves.release(order, tx)
 
+    async def released(self, order: OrderId) -> None:
+        """Hear that a transaction in which an order's things were released has committed."""
+
     async def renew(self, order: OrderId, hold_s: float, tx: Session | None = None) -> bool:
         """Hold it for so long from now on, if it is still held; say whether it is."""
         return await self.shelves.renew(order, hold_s, tx)
@@ -75,6 +78,9 @@ class Stock(Decision):
     async def receive(self, item: ItemId, quantity: int, tx: Session) -> None:
         """Put what has come on the shelf."""
         await self.shelves.receive(item, quantity, tx)
+
+    async def received(self, item: ItemId, quantity: int) -> None:
+        """Hear that the transaction in which something was received has committed."""
 
     async def level(self, item: ItemId, tx: Session | None = None) -> Level | None:
         """Return how many there are; None: there is no such item."""

@@ -18,7 +18,7 @@ from . import Stock
 
 
 class Batching(Stock):
-    """Four statements for a batch of any size."""
+    """Five statements for a batch of any size, BEGIN and COMMIT among them."""
 
     most: int = knob(200, "baskets that are taken for at once")
 

@@ -41,3 +41,6 @@ class ReadThenWrite(Stock):
 
     async def release(self, order: OrderId, tx: Session | None = None) -> bool:
         return await self.shelves.mark(order, "released", tx)
+
+    async def lapse(self, order: OrderId, tx: Session | None = None) -> bool:
+        return await self.shelves.mark(order, "released", tx, lapsed=True)

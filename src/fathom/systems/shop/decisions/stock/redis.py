@@ -9,10 +9,11 @@ row of the stock, which changes only then, refuses to go below zero, and the buy
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 from fathom.engines.database import Session
-from fathom.engines.engine import EngineUnknown
+from fathom.engines.engine import EngineError, EngineUnknown
 
 from ...api import ItemId, Level, OrderId, Wanted
 from ...stores.shelves import not_enough
@@ -27,6 +28,9 @@ class InRedis(Stock):
 
     tallies: Tallies
 
+    def __post_init__(self) -> None:
+        self._releasing: dict[OrderId, Sequence[Wanted]] = {}
+
     async def reserve(self, order: OrderId, wanted: Sequence[Wanted], hold_s: float, tx: Session | None = None) -> None:
         if tx is not None:
             return  # it was done ahead of this transaction, in which what is taken in Redis could not be taken back
@@ -37,7 +41,7 @@ class InRedis(Stock):
             await self.shelves.note(order, wanted, hold_s)
         except EngineUnknown:
             raise  # if it is there, it lapses; if not, the counter is too low until it is made anew
-        except BaseException:
+        except Exception:  # who was given up is not among these: what they have sent may be carried out
             await self.tallies.give_back(wanted)
             raise
 
@@ -49,14 +53,17 @@ class InRedis(Stock):
         return await self.shelves.sell_noted(order, tx)
 
     async def release(self, order: OrderId, tx: Session | None = None) -> bool:
-        return await self._gone(await self.shelves.release_noted(order, tx))
+        return await self._gone(order, await self.shelves.release_noted(order, tx), tx)
+
+    async def released(self, order: OrderId) -> None:
+        await self._count_back(self._releasing.pop(order, ()))
 
     async def lapse(self, order: OrderId, tx: Session | None = None) -> bool:
-        return await self._gone(await self.shelves.release_noted(order, tx, lapsed=True))
+        return await self._gone(order, await self.shelves.release_noted(order, tx, lapsed=True), tx)
 
-    async def receive(self, item: ItemId, quantity: int, tx: Session) -> None:
-        await self.shelves.receive(item, quantity, tx)
-        await self.tallies.add(item, quantity)
+    async def received(self, item: ItemId, quantity: int) -> None:
+        with suppress(EngineError):  # then the counter is too low until it is made anew
+            await self.tallies.add(item, quantity)
 
     async def level(self, item: ItemId, tx: Session | None = None) -> Level | None:
         return await self.shelves.counted(item, tx)
@@ -65,7 +72,15 @@ class InRedis(Stock):
         await super().begin()
         await self.tallies.forget()
 
-    async def _gone(self, released: Sequence[Wanted]) -> bool:
-        if released:
-            await self.tallies.give_back(released)
+    async def _gone(self, order: OrderId, released: Sequence[Wanted], tx: Session | None) -> bool:
+        """Count back what was released: within a transaction not before it has committed."""
+        if tx is None:
+            await self._count_back(released)
+        else:  # also nothing: what was noted before may have been rolled back, and released otherwise since
+            self._releasing[order] = released
         return bool(released)
+
+    async def _count_back(self, released: Sequence[Wanted]) -> None:
+        if released:
+            with suppress(EngineError):  # then the counters are too low until they are made anew
+                await self.tallies.give_back(released)

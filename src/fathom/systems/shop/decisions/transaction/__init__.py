@@ -13,6 +13,7 @@ import msgspec
 
 from fathom.design import Decision
 from fathom.engines.database import Session
+from fathom.engines.engine import EngineError, EngineUnknown
 from fathom.errors import Refusal
 
 from ...api import Attempt, Hold, Order, OrderId, Wanted
@@ -142,8 +143,18 @@ class Transaction(Decision):
         hold = await self._hold_of(parts, it, tx)
         return await (parts.lock.sell(hold, it.id, tx) if hold else parts.stock.sell(it.id, tx))
 
+    async def _placed(self, parts: Parts, asked: Asked, answer: bytes, placed: Order) -> None:
+        """Tell of an order that is committed. Where that fails it is there all the same, and keeps what it has."""
+        try:
+            await parts.idempotency.kept(asked, answer)
+            await parts.delivery.told([placed])
+        except EngineError as failure:
+            raise EngineUnknown(
+                "an order was made, and not everybody could be told", why=failure.why, fix="look at the order"
+            ) from failure
+
     async def _release(self, parts: Parts, it: Order, tx: Session) -> None:
-        """Let go of what an order has."""
+        """Let go of what an order has; once `tx` has committed, the stock is to be told that it is released."""
         hold = await self._hold_of(parts, it, tx)
         if hold is not None:
             await parts.lock.free(hold, tx)

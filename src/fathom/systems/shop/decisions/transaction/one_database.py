@@ -23,8 +23,7 @@ class OneDatabase(Transaction):
                 await parts.stock.reserve(order.id, wanted_by(order), hold_s, tx)
             else:
                 await parts.lock.bind(hold, order.id, hold_s, tx)
-        await parts.idempotency.kept(asked, answer)
-        await parts.delivery.told([placed])
+        await self._placed(parts, asked, answer, placed)
         return answer
 
     async def settle(self, parts: Parts, order: OrderId, reference: str, said: Said) -> Order:
@@ -50,6 +49,7 @@ class OneDatabase(Transaction):
             changed = await self._cancel(it, because, tx)
             await parts.delivery.tell([changed], tx)
             await self._release(parts, it, tx)
+        await parts.stock.released(order)
         await parts.delivery.told([changed])
         return changed
 

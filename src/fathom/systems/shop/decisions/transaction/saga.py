@@ -62,8 +62,7 @@ class OrderSaga(Transaction):
             except Refusal:  # somebody took us for dead and took it back, perhaps before it was set aside
                 await self._let_go(parts, wish)
             raise
-        await parts.idempotency.kept(asked, answer)
-        await parts.delivery.told([placed])
+        await self._placed(parts, asked, answer, placed)
         return answer
 
     async def _set_aside(self, parts: Parts, wish: Placing) -> None:
@@ -149,6 +148,7 @@ class OrderSaga(Transaction):
         assert it is not None
         async with self.orders.changing() as tx:
             await self._release(parts, it, tx)
+        await parts.stock.released(saga.order)
         async with self.orders.changing() as tx:
             it, attempt = await self._open(saga.order, saga.reference, tx)
             changed = await self._too_late(it, attempt, tx)
@@ -183,6 +183,7 @@ class OrderSaga(Transaction):
     async def _released(self, parts: Parts, it: Order, saga: Saga) -> None:
         async with self.orders.changing() as tx:
             await self._release(parts, it, tx)
+        await parts.stock.released(it.id)
         await self.sagas.note(saga, ("did", "release"), ended="done")
 
     # After a crash ----------------------------------------------------------------------------------------------------

@@ -35,8 +35,7 @@ class TwoPhase(Transaction):
             else:
                 await parts.lock.bind(hold, order.id, hold_s, pair.stock)
             await pair.commit(order.id)
-        await parts.idempotency.kept(asked, answer)
-        await parts.delivery.told([placed])
+        await self._placed(parts, asked, answer, placed)
         return answer
 
     async def settle(self, parts: Parts, order: OrderId, reference: str, said: Said) -> Order:
@@ -65,6 +64,7 @@ class TwoPhase(Transaction):
             await parts.delivery.tell([changed], pair.orders)
             await self._release(parts, it, pair.stock)
             await pair.commit(order)
+        await parts.stock.released(order)
         await parts.delivery.told([changed])
         return changed
 

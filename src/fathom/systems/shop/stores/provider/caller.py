@@ -67,15 +67,15 @@ class Caller:
 
     async def _post(self, url: str, body: bytes) -> bool:
         """Post an event; return whether somebody said that it was heard (2xx)."""
-        parts = urlsplit(url)
-        secure = parts.scheme == "https"
-        port = parts.port or (443 if secure else 80)
-        head = (
-            f"POST {parts.path or '/'} HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n{SIGNATURE}: {sign(self._key, body, int(time.time()))}\r\n"
-            "connection: close\r\n\r\n"
-        )
         try:
+            parts = urlsplit(url)  # kept by an earlier version, it may be none
+            secure = parts.scheme == "https"
+            port = parts.port or (443 if secure else 80)
+            head = (
+                f"POST {parts.path or '/'} HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
+                f"content-length: {len(body)}\r\n{SIGNATURE}: {sign(self._key, body, int(time.time()))}\r\n"
+                "connection: close\r\n\r\n"
+            )
             async with asyncio.timeout(ANSWER_S):
                 context = ssl.create_default_context() if secure else None
                 reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=context)

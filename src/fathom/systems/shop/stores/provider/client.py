@@ -42,16 +42,18 @@ class ProviderClient:
         cls, url: str, *, connections: int = CONNECTIONS, deadline_s: float = 2.0
     ) -> AsyncIterator[ProviderClient]:
         """Connect to `http://:key@host:port` for the length of a block; no answer takes longer than `deadline_s`."""
-        parts = urlsplit(url)
-        if not parts.password or not parts.hostname:
-            raise FathomError(
-                "the provider's URL is wrong",
-                why="it has no key or no host in it",
-                fix="write it like http://:key@127.0.0.1:8080, as the provider says when it starts",
-            )
-        wire = Wire(f"http://{parts.hostname}:{parts.port or 80}", connections=connections, deadline_s=deadline_s)
+        try:
+            parts = urlsplit(url)
+            key, host, port = parts.password, parts.hostname, parts.port or 80
+        except ValueError as unfit:
+            raise _wrong(str(unfit)) from None
+        if parts.scheme != "http":
+            raise _wrong("it does not begin with http://, and nothing else is spoken here: the key would go in clear")
+        if not key or not host:
+            raise _wrong("it has no key or no host in it")
+        wire = Wire(f"http://{host}:{port}", connections=connections, deadline_s=deadline_s)
         async with wire.open():
-            yield cls(wire, parts.password)
+            yield cls(wire, key)
 
     async def charge(self, key: str, ask: Ask) -> Charge:
         """Charge, once however often it is asked for with this key."""
@@ -116,6 +118,14 @@ class ProviderClient:
     @property
     def _host(self) -> str:
         return urlsplit(self._wire.where).netloc
+
+
+def _wrong(why: str) -> FathomError:
+    return FathomError(
+        "the provider's URL is wrong",
+        why=why,
+        fix="write it like http://:key@127.0.0.1:8080, as the provider says when it starts",
+    )
 
 
 def _meaning(status: int, body: bytes) -> Exception:

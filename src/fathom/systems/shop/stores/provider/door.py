@@ -187,8 +187,12 @@ class Door:
 
     def _listen(self, asked: _Asked) -> tuple[int, bytes]:
         listener = _read(asked.body, Listener)
-        parts = urlsplit(listener.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or any(ch.isspace() for ch in listener.url):
+        try:
+            parts = urlsplit(listener.url)
+            fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            fits = False
+        if not fits or any(ch.isspace() for ch in listener.url):
             raise Refusal("invalid", "who is called back has an http:// or https:// URL")
         self._book.listen(listener)
         self._caller.look()

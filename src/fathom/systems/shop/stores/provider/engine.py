@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import secrets
 import signal
 import sys
@@ -18,7 +17,7 @@ import msgspec
 
 from fathom.engines.engine import Engine, Killable, Pausable, on_disk
 from fathom.engines.ports import Taken, when_free
-from fathom.errors import EXIT_BROKE, FathomError
+from fathom.errors import FathomError
 from fathom.web.listen import TAKEN
 
 from .client import ProviderClient
@@ -146,16 +145,12 @@ class OwnProvider(Provider, Killable, Pausable):
             cores=self._cores,
             stdin=msgspec.json.encode(self._spec),
         )
-        said = await child.first_line(START_S)
         try:
-            line = json.loads(said)
-        except ValueError:
-            raise child.fault(f"it said {said[:80]!r} instead of that it is ready") from None
-        if "error" in line:
-            await child.wait()
-            fault = FathomError(line["error"], why=line["why"], fix=line["fix"], code=line.get("exit", EXIT_BROKE))
-            raise Taken(fault) if fault.why.startswith(TAKEN) else fault
-        return line
+            return await child.said(START_S)
+        except FathomError as fault:
+            if fault.why.startswith(TAKEN):
+                raise Taken(fault) from None
+            raise
 
     @property
     def door(self) -> str:
