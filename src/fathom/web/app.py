@@ -126,6 +126,7 @@ class Stream(msgspec.Struct, frozen=True):
 
     `close` lets go of what was opened for it. It is awaited at the end however soon that comes, also where no piece
     was ever asked for and so nothing of the generator has run. `lasts_s`: who has not taken it by then is cut off.
+    `late`: nothing is sent before the first piece is there, and what fails until then is refused as anywhere.
     """
 
     pieces: AsyncGenerator[bytes]
@@ -134,6 +135,7 @@ class Stream(msgspec.Struct, frozen=True):
     media_type: bytes = b"text/event-stream"
     status: int = 200
     lasts_s: float | None = None
+    late: bool = False
 
 
 Answering = Callable[[Visit, bytes], Awaitable[Reply | Stream]]
@@ -419,17 +421,28 @@ class Door:
         said = {name for name, _ in stream.headers}
         headers = [(b"content-type", stream.media_type), *stream.headers, *visit.fields]
         headers += [field for field in SECURITY if field[0] not in said]
-        await send({"type": "http.response.start", "status": stream.status, "headers": headers})
+        begun = False
+
+        async def begin() -> None:
+            nonlocal begun
+            begun = True
+            await send({"type": "http.response.start", "status": stream.status, "headers": headers})
 
         async def pour() -> None:
             async for piece in stream.pieces:
+                if not begun:
+                    await begin()
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if not begun:
+                await begin()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         async def leaves() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
 
+        if not stream.late:
+            await begin()
         tasks = [asyncio.create_task(pour()), asyncio.create_task(leaves())]
         try:
             await asyncio.wait(tasks, timeout=stream.lasts_s, return_when=asyncio.FIRST_COMPLETED)
@@ -437,6 +450,8 @@ class Door:
             for task in tasks:
                 task.cancel()
             for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, Exception) and not begun:
+                    raise ended
                 if isinstance(ended, Exception):  # the answer has begun: all that can be said is that it ends here
                     log.warning("a stream ended: %s", ended, extra={"operation": visit.operation})
 
