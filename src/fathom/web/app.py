@@ -25,7 +25,6 @@ from fathom.web.metrics import MEDIA_TYPE as METRICS_TYPE
 from fathom.web.metrics import Metrics
 from fathom.web.problems import FieldProblem, Problem
 from fathom.web.reply import Reply
-from fathom.web.sockets import Met, same_origin, talk
 
 __all__ = [
     "SECURITY",
@@ -289,21 +288,15 @@ class Door:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (kind := scope["type"]) not in ("http", "websocket"):
-            if kind == "lifespan":
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
                 await self._litestar(scope, receive, send)
             return
-        scope.setdefault("method", "GET")  # which is what a websocket begins as
         began = time.perf_counter()
         visit = Visit(scope)
         status, took_s = 500, None
         stream: Stream | None = None
         try:
-            if kind == "websocket":
-                stream, status = await self._meet(visit, receive), 101
-                took_s = time.perf_counter() - began
-                await talk(visit, stream, receive, send)
-                return
             if (own := self._own.get(scope["path"])) is not None:
                 status = await self._answer_itself(visit, own, send)
                 return
@@ -333,30 +326,9 @@ class Door:
                 said = visit.dialect.problem(it)
                 await self._send(visit, msgspec.structs.replace(said, headers=[*said.headers, *fields]), send)
             else:
-                await problems.send_problem(send, it, [*visit.fields, *SECURITY[:-1], *fields], kind=kind)
+                await problems.send_problem(send, it, [*visit.fields, *SECURITY[:-1], *fields])
         finally:
             self._count(visit, status, time.perf_counter() - began if took_s is None else took_s)
-
-    def find_met(self, path: str, /) -> Met | None:
-        """Return what answers a websocket on a path: nothing, unless a door says so and that it `talks`."""
-        return None
-
-    async def _meet(self, visit: Visit, receive: Receive) -> Stream:
-        """Return what a websocket is to be told, if it may be let in."""
-        await receive()  # that it wants to be
-        self.admission.enter()
-        try:
-            self._limit_address(visit)
-            if not same_origin(visit.headers):
-                raise Refusal("forbidden", "a page of another site may not listen in somebody's name")
-            if (met := self.find_met(visit.scope["path"])) is None:
-                raise Refusal("not-found", "nobody talks at this address")
-            visit.operation = met.operation
-            self._begin(visit)
-            async with asyncio.timeout(self.limits.answer_s):
-                return await met.answer(visit)
-        finally:
-            self.admission.leave()
 
     async def _answer_itself(self, visit: Visit, own: Quick, send: Send) -> int:
         path = visit.scope["path"]
