@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
-from fathom.engines.broker import Broker, Message, StreamIsFull
+from fathom.engines.broker import Broker, StreamIsFull
+from fathom.engines.consumer import Message
 from fathom.engines.engine import EngineBusy, EngineDown, EngineUnknown
 from fathom.engines.keeper import Keeper
 from fathom.engines.ledger import charging, operation, work

@@ -1,4 +1,4 @@
-"""A JetStream client that counts what it publishes, charges handlers to who caused their message, and heals."""
+"""A JetStream client that counts what it publishes, and heals: streams, consumers and the connection."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import base64
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fathom.engines.consumer import NS, Consumer, Handler, Pending, durable
 from fathom.engines.engine import EngineBusy, EngineDown, EngineError, EngineUnknown, without_secrets
-from fathom.engines.ledger import HEADER, RESIDUAL, charge, charging, operation
+from fathom.engines.ledger import HEADER, charge, operation
 from fathom.errors import FathomError
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-__all__ = ["Broker", "Handler", "Message", "Pending", "StreamIsFull"]
+__all__ = ["Broker", "StreamIsFull"]
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +28,6 @@ CONNECT_S = 2.0
 BACKOFF_S = (0.01, 0.5)  # the first pause between attempts to connect, and the longest
 PING_S = 5  # a connection on which two of these go unanswered is given up
 IN_FLIGHT_MAX = 512  # publications that wait for their acknowledgement; beyond, the next one waits
-PULL_S = 30  # a request for messages holds that long, then it is renewed
-HEARTBEAT_S = 5  # while one holds and nothing comes, the server says that often that it is still there
-RETRY_S = (0.05, 5.0)  # until a message whose handler failed comes again: the first time, and at most
-NS = 1_000_000_000
 
 # JetStream's own numbers for its errors.
 STREAM_EXISTS, STREAM_NOT_FOUND, CONSUMER_NOT_FOUND, NO_MESSAGE = 10058, 10059, 10014, 10037
@@ -44,45 +40,6 @@ class _NotLetIn(EngineDown):
 
 class StreamIsFull(EngineBusy):
     """A stream has reached its bound and did not take the message. Offer it again when consumers have caught up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What a consumer has still to do."""
-
-    waiting: int  # messages that it has not been given
-    unacked: int  # messages that it has been given, and has not acknowledged
-
-    @property
-    def total(self) -> int:
-        return self.waiting + self.unacked
-
-
-class Message:
-    """A message in the hands of a handler."""
-
-    __slots__ = ("_broker", "_reply", "attempt", "body", "op", "sequence", "subject")
-
-    def __init__(self, broker: Broker, message: Msg) -> None:
-        parts = message.reply.split(".")  # $JS.ACK.[domain.account.]stream.consumer.attempt.sequence.….…
-        at = 4 if len(parts) < 11 else 6
-        self._broker, self._reply = broker, message.reply
-        self.subject: str = message.subject
-        self.body: bytes = message.data
-        self.attempt, self.sequence = int(parts[at]), int(parts[at + 1])
-        self.op: str = (message.headers or {}).get(HEADER, RESIDUAL)
-
-    @property
-    def receipt(self) -> str:
-        """Where to say what became of it."""
-        return self._reply
-
-    async def working(self) -> None:
-        """Say that the work goes on: the time to acknowledge starts anew."""
-        await self._broker._send(self._reply, b"+WPI")
-
-
-Handler = Callable[[Message], Awaitable[None]]
 
 
 class Broker:
@@ -115,6 +72,13 @@ class Broker:
     def up(self) -> bool:
         """Whether it is connected, and all that was declared is there."""
         return self._up.is_set()
+
+    @property
+    def client(self) -> Client:
+        """The connection, while there is one; EngineDown while there is none."""
+        if self._client is None or not self._client.is_connected:
+            raise self._down()
+        return self._client
 
     async def wait_up(self, within_s: float | None = None) -> None:
         """Return once it is up; EngineDown if it is not within that time."""
@@ -171,7 +135,7 @@ class Broker:
             pause_s, been_up = BACKOFF_S[0], True
             self._up.set()
             for consumer in self._consumers:
-                consumer._begin()
+                consumer.begin()
             for callback in self._callbacks:
                 callback()
             try:
@@ -206,7 +170,7 @@ class Broker:
                 self._inbox = client.new_inbox()
                 await client.subscribe(self._inbox + ".*", cb=self._on_answer)
                 for consumer in self._consumers:
-                    await consumer._listen(client)
+                    await consumer.listen(client)
             for subject, (what, configuration) in list(self._declared.items()):
                 await self._declare(subject, what, configuration)
         except EngineError:
@@ -282,11 +246,9 @@ class Broker:
             fix="send it again under the same id: a stream takes one id once within its window",
         )
 
-    async def _send(self, subject: str, body: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
+    async def send(self, subject: str, body: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
         """Send a message, if there is a connection to send it on."""
-        client = self._client
-        if client is None or not client.is_connected:
-            raise self._down()
+        client = self.client
         try:
             await client.publish(subject, body, reply, headers)
         except Exception as fault:
@@ -300,7 +262,7 @@ class Broker:
         token = str(self._count)
         future = self._asked[token] = asyncio.get_running_loop().create_future()
         try:
-            await self._send(subject, body, f"{self._inbox}.{token}", headers)
+            await self.send(subject, body, f"{self._inbox}.{token}", headers)
             async with asyncio.timeout(within_s):
                 message = await future
         except EngineError:
@@ -347,8 +309,23 @@ class Broker:
             "duplicate_window": int(dedupe_s * NS),
             "num_replicas": 1,
         }
-        await self._declare(f"$JS.API.STREAM.CREATE.{name}", f"stream {name}", configuration)
-        self._declared[f"$JS.API.STREAM.CREATE.{name}"] = (f"stream {name}", configuration)
+        await self.declare(f"$JS.API.STREAM.CREATE.{name}", f"stream {name}", configuration)
+
+    async def declare(self, subject: str, what: str, configuration: dict[str, Any]) -> None:
+        """Have a stream or a consumer made, or changed to be this; made again for as long as it is not forgotten."""
+        await self._declare(subject, what, configuration)
+        self._declared[subject] = what, configuration
+
+    def forget(self, subject: str) -> None:
+        """Do not declare it again."""
+        self._declared.pop(subject, None)
+
+    async def declare_again(self) -> None:
+        """Have all made that the server has lost."""
+        await asyncio.sleep(BACKOFF_S[0])  # JetStream may be starting: it gives no sign when it is up
+        with contextlib.suppress(EngineError):
+            for subject, (what, configuration) in list(self._declared.items()):
+                await self._declare(subject, what, configuration)
 
     async def _declare(self, subject: str, what: str, configuration: dict[str, Any]) -> None:
         answer = await self._ask(subject, json.dumps(configuration).encode(), self.deadline_s)
@@ -460,157 +437,17 @@ class Broker:
         bear a message twice. What a handler does is charged to the operation that published the message. When the block
         ends handlers get `end_s` to finish; messages of those that do not come again.
         """
-        configuration = {
-            "durable_name": name,
-            "deliver_policy": "all",
-            "ack_policy": "explicit",
-            "ack_wait": int(ack_wait_s * NS),
-            "max_deliver": -1,
-            "max_ack_pending": unacked_max,
-            "replay_policy": "instant",
-        }
-        if subject is not None:
-            configuration["filter_subject"] = subject
-        wish = {"stream_name": stream, "config": configuration, "action": ""}
-        api = f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{name}"
-        what = f"consumer {name} of {stream}"
-        await self._declare(api, what, wish)
+        wish = durable(stream, name, subject, ack_wait_s, unacked_max)
+        await self.declare(*wish)
         consumer = Consumer(self, stream, name, handler, concurrency)
-        self._declared[api] = (what, wish)
         self._consumers.add(consumer)
         try:
             if self._client is not None:
-                await consumer._listen(self._client)
+                await consumer.listen(self._client)
             if self.up:
-                consumer._begin()
+                consumer.begin()
             yield consumer
         finally:
             self._consumers.discard(consumer)
-            self._declared.pop(api, None)
-            await consumer._end(end_s)
-
-
-class Consumer:
-    """Takes messages from a stream, no more than can be handled, and hands them to the handler."""
-
-    def __init__(self, broker: Broker, stream: str, name: str, handler: Handler, concurrency: int) -> None:
-        self._broker, self.stream, self.name, self._handler = broker, stream, name, handler
-        self._concurrency = concurrency
-        self._asked = 0  # messages that the server may still send us
-        self._pulls = 0
-        self._inbox = ""
-        self._subscription: Any = None
-        self._running: set[asyncio.Task[None]] = set()
-        self._alarm: asyncio.TimerHandle | None = None
-        self._ended = False
-
-    async def pending(self) -> Pending:
-        """Return what it has still to do."""
-        return await self._broker.pending(self.stream, self.name)
-
-    async def _listen(self, client: Client) -> None:
-        self._inbox = client.new_inbox()
-        self._subscription = await client.subscribe(self._inbox + ".*", cb=self._on_message)
-
-    def _begin(self) -> None:
-        """Ask anew: the connection is new, or the server has forgotten what it was asked."""
-        self._asked = 0
-        self._pull()
-
-    def _pull(self) -> None:
-        """Ask for as many messages as there is room for; not for every single one."""
-        room = self._concurrency - len(self._running) - self._asked
-        if self._ended or room < 1 or (self._asked and room < self._concurrency // 2):
-            return
-        self._asked += room
-        self._pulls += 1
-        task = asyncio.create_task(self._request(room, f"{self._inbox}.{self._pulls}"))
-        _keep_until_done(task)
-
-    async def _request(self, n: int, reply: str) -> None:
-        wish = {"batch": n, "expires": PULL_S * NS, "idle_heartbeat": HEARTBEAT_S * NS}
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self.name}"
-        with contextlib.suppress(EngineError):  # then the connection is lost, and the next one begins anew
-            await self._broker._send(subject, json.dumps(wish).encode(), reply)
-        self._watch()
-
-    def _watch(self) -> None:
-        """Expect a sign of life: a message, or a heartbeat while a request holds."""
-        if self._alarm:
-            self._alarm.cancel()
-        if not self._ended:
-            self._alarm = asyncio.get_running_loop().call_later(2.5 * HEARTBEAT_S, self._begin)
-
-    async def _on_message(self, message: Msg) -> None:
-        self._watch()
-        status = message.headers.get("Status") if message.headers and not message.reply else None
-        if status is None and message.reply.startswith("$JS.ACK"):
-            self._asked = max(0, self._asked - 1)
-            task = asyncio.create_task(self._handle(Message(self._broker, message)))
-            self._running.add(task)
-            task.add_done_callback(self._done)
-            self._pull()
-        elif status in ("404", "408", "409"):  # a request has ended with so many messages not sent
-            left = (message.headers or {}).get("Nats-Pending-Messages")
-            self._asked = max(0, self._asked - int(left)) if left else 0
-            if status == "409" and "Deleted" in str((message.headers or {}).get("Description")):
-                await self._declare_again()
-            self._pull()
-        elif status == "503":
-            await self._declare_again()
-            self._begin()
-
-    async def _declare_again(self) -> None:
-        """The server has lost the consumer, and perhaps its stream."""
-        broker = self._broker
-        await asyncio.sleep(BACKOFF_S[0])  # JetStream may be starting: it gives no sign when it is up
-        with contextlib.suppress(EngineError):
-            for subject, (what, configuration) in list(broker._declared.items()):
-                await broker._declare(subject, what, configuration)
-
-    async def _handle(self, message: Message) -> None:
-        try:
-            with charging(message.op):
-                await self._handler(message)
-        except asyncio.CancelledError:
-            await self._answer(message, b"-NAK")
-            raise
-        except Exception as fault:
-            pause_s = min(RETRY_S[0] * 2 ** min(message.attempt - 1, 20), RETRY_S[1])
-            level = logging.INFO if isinstance(fault, EngineError) else logging.ERROR
-            log.log(level, "%s: message %d, attempt %d: %r", self.name, message.sequence, message.attempt, fault)
-            await self._answer(message, b'-NAK {"delay": %d}' % int(pause_s * NS))
-        else:
-            await self._answer(message, b"+ACK")
-
-    async def _answer(self, message: Message, body: bytes) -> None:
-        with contextlib.suppress(EngineError):  # unheard, the message comes again
-            await self._broker._send(message._reply, body)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        if self._broker.up:
-            self._pull()
-
-    async def _end(self, within_s: float) -> None:
-        self._ended = True
-        if self._alarm:
-            self._alarm.cancel()
-        with contextlib.suppress(Exception):
-            await self._subscription.unsubscribe()
-        if self._running:
-            await asyncio.wait(self._running, timeout=within_s)
-        late = set(self._running)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late)
-
-
-_tasks: set[asyncio.Task[None]] = set()
-
-
-def _keep_until_done(task: asyncio.Task[None]) -> None:
-    """Hold a task that nobody waits for: the loop itself would not keep it from being collected."""
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
+            self.forget(wish[0])
+            await consumer.end(end_s)

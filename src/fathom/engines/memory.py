@@ -15,8 +15,8 @@ KEPT_BYTES = 128 << 20
 def kept() -> bool:
     """Have buffers of some megabytes come from memory that was used before; tell whether this platform can.
 
-    Whoever moves large bodies spends a third of their CPU on pages that are given back and taken again (glibc gives
-    back whatever is larger than 128 KiB). At most KEPT_BYTES stay unused.
+    glibc gives back whatever is larger than 128 KiB, and whoever moves large bodies takes it again each time. At most
+    KEPT_BYTES stay unused.
     """
     if sys.platform != "linux":
         return False

@@ -7,11 +7,13 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from .broker import NS, Broker, Message
+from .consumer import DONE, NS, WORKING, Message, durable, later, status_of
 from .engine import EngineDown
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
+
+    from .broker import Broker
 
 __all__ = ["Pull"]
 
@@ -23,23 +25,11 @@ class Pull:
 
     def __init__(self, broker: Broker, stream: str, name: str, subject: str, lease_s: float, unacked_max: int) -> None:
         self._broker, self._stream, self._name = broker, stream, name
-        self._configuration = {
-            "durable_name": name,
-            "deliver_policy": "all",
-            "ack_policy": "explicit",
-            "ack_wait": int(lease_s * NS),
-            "max_deliver": -1,
-            "max_ack_pending": unacked_max,
-            "filter_subject": subject,
-        }
+        self._wish = durable(stream, name, subject, lease_s, unacked_max)
 
     async def declare(self) -> None:
         """Have the consumer made, or changed to be this; it is declared again whenever the server has lost it."""
-        api = f"$JS.API.CONSUMER.DURABLE.CREATE.{self._stream}.{self._name}"
-        what = f"consumer {self._name} of {self._stream}"
-        wish = {"stream_name": self._stream, "config": self._configuration, "action": ""}
-        await self._broker._declare(api, what, wish)
-        self._broker._declared[api] = what, wish
+        await self._broker.declare(*self._wish)
 
     async def take(self, most: int, wait_s: float) -> list[Message]:
         """Return what is there, at most so many; if nothing is, wait for one message, but no longer than that.
@@ -55,26 +45,24 @@ class Pull:
 
     async def _request(self, wish: dict[str, Any], most: int, within_s: float) -> list[Message]:
         """Ask once. The server ends with the last message that there is room for, or with a status."""
-        client = self._broker._client
-        if client is None or not client.is_connected:
-            raise self._broker._down()
+        client = self._broker.client
         found: list[Message] = []
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
         async def comes(message: Msg) -> None:
-            status = message.headers.get("Status") if message.headers and not message.reply else None
-            if status is None and message.reply.startswith("$JS.ACK"):
+            status = status_of(message)
+            if status is None:
                 found.append(Message(self._broker, message))
                 if len(found) == most and not ended.done():
                     ended.set_result("")
-            elif status not in (None, "100") and not ended.done():
+            elif status not in ("", "100") and not ended.done():
                 ended.set_result(status)
 
         inbox = client.new_inbox()
         subscription = await client.subscribe(inbox, cb=comes)
         try:
             subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}"
-            await self._broker._send(subject, json.dumps(wish).encode(), inbox)
+            await self._broker.send(subject, json.dumps(wish).encode(), inbox)
             async with asyncio.timeout(within_s):
                 said = await ended
         except TimeoutError:
@@ -92,12 +80,12 @@ class Pull:
 
     async def done(self, receipt: str) -> None:
         """Never hand this message out again."""
-        await self._broker._send(receipt, b"+ACK")
+        await self._broker.send(receipt, DONE)
 
     async def later(self, receipt: str, after_s: float) -> None:
         """Hand this message out again, not sooner than this."""
-        await self._broker._send(receipt, b'-NAK {"delay": %d}' % max(1, int(after_s * NS)))
+        await self._broker.send(receipt, later(after_s))
 
     async def working(self, receipt: str) -> None:
         """Say that the work goes on: its lease begins anew."""
-        await self._broker._send(receipt, b"+WPI")
+        await self._broker.send(receipt, WORKING)

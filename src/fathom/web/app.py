@@ -25,7 +25,6 @@ from fathom.web.metrics import MEDIA_TYPE as METRICS_TYPE
 from fathom.web.metrics import Metrics
 from fathom.web.problems import FieldProblem, Problem
 from fathom.web.reply import Reply
-from fathom.web.sockets import Met, same_origin, talk
 
 __all__ = [
     "SECURITY",
@@ -126,6 +125,7 @@ class Stream(msgspec.Struct, frozen=True):
 
     `close` lets go of what was opened for it. It is awaited at the end however soon that comes, also where no piece
     was ever asked for and so nothing of the generator has run. `lasts_s`: who has not taken it by then is cut off.
+    `late`: nothing is sent before the first piece is there, and what fails until then is refused as anywhere.
     """
 
     pieces: AsyncGenerator[bytes]
@@ -134,6 +134,7 @@ class Stream(msgspec.Struct, frozen=True):
     media_type: bytes = b"text/event-stream"
     status: int = 200
     lasts_s: float | None = None
+    late: bool = False
 
 
 Answering = Callable[[Visit, bytes], Awaitable[Reply | Stream]]
@@ -287,21 +288,15 @@ class Door:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (kind := scope["type"]) not in ("http", "websocket"):
-            if kind == "lifespan":
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
                 await self._litestar(scope, receive, send)
             return
-        scope.setdefault("method", "GET")  # which is what a websocket begins as
         began = time.perf_counter()
         visit = Visit(scope)
         status, took_s = 500, None
         stream: Stream | None = None
         try:
-            if kind == "websocket":
-                stream, status = await self._meet(visit, receive), 101
-                took_s = time.perf_counter() - began
-                await talk(visit, stream, receive, send)
-                return
             if (own := self._own.get(scope["path"])) is not None:
                 status = await self._answer_itself(visit, own, send)
                 return
@@ -331,30 +326,9 @@ class Door:
                 said = visit.dialect.problem(it)
                 await self._send(visit, msgspec.structs.replace(said, headers=[*said.headers, *fields]), send)
             else:
-                await problems.send_problem(send, it, [*visit.fields, *SECURITY[:-1], *fields], kind=kind)
+                await problems.send_problem(send, it, [*visit.fields, *SECURITY[:-1], *fields])
         finally:
             self._count(visit, status, time.perf_counter() - began if took_s is None else took_s)
-
-    def find_met(self, path: str, /) -> Met | None:
-        """Return what answers a websocket on a path: nothing, unless a door says so and that it `talks`."""
-        return None
-
-    async def _meet(self, visit: Visit, receive: Receive) -> Stream:
-        """Return what a websocket is to be told, if it may be let in."""
-        await receive()  # that it wants to be
-        self.admission.enter()
-        try:
-            self._limit_address(visit)
-            if not same_origin(visit.headers):
-                raise Refusal("forbidden", "a page of another site may not listen in somebody's name")
-            if (met := self.find_met(visit.scope["path"])) is None:
-                raise Refusal("not-found", "nobody talks at this address")
-            visit.operation = met.operation
-            self._begin(visit)
-            async with asyncio.timeout(self.limits.answer_s):
-                return await met.answer(visit)
-        finally:
-            self.admission.leave()
 
     async def _answer_itself(self, visit: Visit, own: Quick, send: Send) -> int:
         path = visit.scope["path"]
@@ -419,17 +393,28 @@ class Door:
         said = {name for name, _ in stream.headers}
         headers = [(b"content-type", stream.media_type), *stream.headers, *visit.fields]
         headers += [field for field in SECURITY if field[0] not in said]
-        await send({"type": "http.response.start", "status": stream.status, "headers": headers})
+        begun = False
+
+        async def begin() -> None:
+            nonlocal begun
+            begun = True
+            await send({"type": "http.response.start", "status": stream.status, "headers": headers})
 
         async def pour() -> None:
             async for piece in stream.pieces:
+                if not begun:
+                    await begin()
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if not begun:
+                await begin()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         async def leaves() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
 
+        if not stream.late:
+            await begin()
         tasks = [asyncio.create_task(pour()), asyncio.create_task(leaves())]
         try:
             await asyncio.wait(tasks, timeout=stream.lasts_s, return_when=asyncio.FIRST_COMPLETED)
@@ -437,6 +422,8 @@ class Door:
             for task in tasks:
                 task.cancel()
             for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, Exception) and not begun:
+                    raise ended
                 if isinstance(ended, Exception):  # the answer has begun: all that can be said is that it ends here
                     log.warning("a stream ended: %s", ended, extra={"operation": visit.operation})
 

@@ -26,6 +26,7 @@ __all__ = ["TAKEN", "TOKEN_HEADER", "Listen", "Tls", "cannot_listen", "guarded",
 TOKEN_HEADER = "fathom-token"  # the operator's; Authorization is for the system's own users
 TOKEN_CHARS_MIN = 16
 BACKLOG = 256
+CONNECTIONS_MAX = 1024  # of a door, websockets among them
 _PATH_BYTES_MAX = 107 if sys.platform == "linux" else 103  # sockaddr_un
 
 

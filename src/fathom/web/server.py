@@ -16,7 +16,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from fathom.errors import EXIT_BROKE, FathomError
 from fathom.web import problems
-from fathom.web.listen import BACKLOG, App, Listen, cannot_listen, guarded, tcp_socket
+from fathom.web.listen import BACKLOG, CONNECTIONS_MAX, App, Listen, cannot_listen, guarded, tcp_socket
 
 __all__ = ["listening"]
 
@@ -24,7 +24,6 @@ HEAD_BYTES_MAX = 16 * 1024
 HEAD_S = 10.0  # for a request's head to arrive, and for the first one to begin
 IDLE_S = 30.0  # how long a connection may wait for its next request
 BODY_S = 20.0  # for a request's body, beyond what the application itself allows
-CONNECTIONS_MAX = 1024
 PING_S = 15.0  # proxies end connections on which nothing is said for long; who does not answer within as much is gone
 MESSAGE_BYTES_MAX = 4 * 1024  # of a websocket, on which all that is heard is whether somebody is there
 _SWEEP_S = 0.5

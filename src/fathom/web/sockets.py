@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from fathom.web.app import Stream, Visit
+from fathom.errors import Refusal
+from fathom.web import problems
+from fathom.web.app import SECURITY, Door, Stream, Visit, _problem_of
 
-__all__ = ["HEARD_MAX", "NOT_ALLOWED", "Met", "same_origin", "talk"]
+__all__ = ["HEARD_MAX", "NOT_ALLOWED", "Met", "TalkingDoor", "same_origin"]
 
 log = logging.getLogger("fathom.web")
 
 HEARD_MAX = 100  # messages of somebody to whom nobody listens
 NOT_ALLOWED, BROKE = 1008, 1011
 Send = Callable[[Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
 
 
 class Met(NamedTuple):
@@ -32,7 +35,52 @@ class Met(NamedTuple):
     answer: Callable[[Visit], Awaitable[Stream]]
 
 
-async def talk(visit: Visit, stream: Stream, receive: Callable[[], Awaitable[Any]], send: Send) -> None:
+class TalkingDoor(Door):
+    """A door on which websockets are answered too: `met` says by what on a path, or that nobody talks there."""
+
+    talks = True
+
+    def __init__(self, *given: Any, met: Callable[[str], Met | None], **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._met = met
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await super().__call__(scope, receive, send)
+            return
+        scope.setdefault("method", "GET")  # which is what it begins as
+        began, visit = time.perf_counter(), Visit(scope)
+        status, took_s = 500, None
+        try:
+            stream, status = await self._meet(visit, receive), 101
+            took_s = time.perf_counter() - began
+            await _talk(visit, stream, receive, send)
+        except Exception as error:
+            it, fields = _problem_of(error, visit)
+            status = it.status
+            await problems.send_problem(send, it, [*visit.fields, *SECURITY[:-1], *fields], kind="websocket")
+        finally:
+            self._count(visit, status, time.perf_counter() - began if took_s is None else took_s)
+
+    async def _meet(self, visit: Visit, receive: Receive) -> Stream:
+        """Return what a websocket is to be told, if it may be let in."""
+        await receive()  # that it wants to be
+        self.admission.enter()
+        try:
+            self._limit_address(visit)
+            if not same_origin(visit.headers):
+                raise Refusal("forbidden", "a page of another site may not listen in somebody's name")
+            if (met := self._met(visit.scope["path"])) is None:
+                raise Refusal("not-found", "nobody talks at this address")
+            visit.operation = met.operation
+            self._begin(visit)
+            async with asyncio.timeout(self.limits.answer_s):
+                return await met.answer(visit)
+        finally:
+            self.admission.leave()
+
+
+async def _talk(visit: Visit, stream: Stream, receive: Receive, send: Send) -> None:
     """Let a websocket in, and tell it a stream, until that ends or the other side has left; then close both."""
     async with AsyncExitStack() as opened:
         if stream.close is not None:
@@ -43,7 +91,7 @@ async def talk(visit: Visit, stream: Stream, receive: Callable[[], Awaitable[Any
         await _until_either_ends(stream, receive, send)
 
 
-async def _until_either_ends(stream: Stream, receive: Callable[[], Awaitable[Any]], send: Send) -> None:
+async def _until_either_ends(stream: Stream, receive: Receive, send: Send) -> None:
     async def pour() -> int:
         async for piece in stream.pieces:
             await send({"type": "websocket.send", "text": piece.decode()})

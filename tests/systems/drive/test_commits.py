@@ -13,6 +13,7 @@ from fathom.blocks.packs import entries, pack
 from fathom.engines.ledger import charging, work
 from fathom.errors import Refusal
 from fathom.systems.drive.api import (
+    CHUNK_BYTES_MAX,
     CHUNKS_MAX,
     EDITS_MAX,
     ROOT,
@@ -333,6 +334,25 @@ async def test_who_listens_is_told_of_commits(world: World):
             assert await listener.next(0.0) == {}
 
 
+async def test_who_listens_is_told_also_of_a_commit_that_nobody_waits_for_any_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        waits = asyncio.Event()
+
+        async def changed(*given: object) -> None:
+            waits.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(drive._choices.metadata, "changed", changed)
+        async with drive.herald.listening([ann.space]) as listener:
+            commit = asyncio.create_task(ann.commit([Make(parent=ROOT, name="a")]))
+            await waits.wait()
+            commit.cancel()
+            assert await listener.next(1.0) == {ann.space: 1}
+
+
 async def test_reading_proves_each_chunk(world: World):
     """What comes from the object store is not passed on as it is: see the stories for what becomes of it."""
     async with world.open() as drive:
@@ -416,17 +436,19 @@ async def test_what_many_files_have_in_common_is_kept_once(world: World):
 
 @feature("DRIVE-79")
 async def test_a_file_of_ten_gigabytes_is_taken_and_one_of_too_many_chunks_is_refused_with_the_number(world: World):
-    large = piece(bytes(16))
-    drive = DriveModel(world.clock, quota=RULES.quota)
-    ann = await Somebody.joins(drive)
-    session = await ann.upload(bytes(16))
-    chunks = [large] * (10_000_000_000 // (256 * 1_024) + 1)
-    (node,) = await ann.do(Make(parent=ROOT, name="large", manifest=Manifest(cutting=CUTTING, chunks=chunks)),
-                           session=session)  # fmt: skip
-    assert node.content.size == 16 * 38_147, "that many chunks of the usual size are ten gigabytes"
-    whole = Manifest(cutting=CUTTING, chunks=[large] * (CHUNKS_MAX + 1))
-    (outcome,) = await ann.commit([Make(parent=ROOT, name="larger", manifest=whole)])
-    assert outcome.code in ("too-large", "invalid") and "65,536" in outcome.says, outcome
+    async with world.open(rules=replace(RULES, quota=1 << 30)) as drive:
+        ann = await Somebody.joins(drive)
+        data = bytes(CHUNK_BYTES_MAX)
+        session = await ann.upload(data)
+        chunk = piece(data)
+        whole = Manifest(cutting=CUTTING, chunks=[chunk] * 640)
+        (node,) = await ann.do(Make(parent=ROOT, name="large", manifest=whole), session=session)
+        assert node.content is not None and node.content.size >= 10_000_000_000
+        assert (await ann.manifest(node.id)) == whole and await ann.chunk(chunk.digest) == data
+        assert (await drive.space(ann.user, ann.space)).used == CHUNK_BYTES_MAX, "what is the same is kept once"
+        larger = Manifest(cutting=CUTTING, chunks=[chunk] * (CHUNKS_MAX + 1))
+        (outcome,) = await ann.commit([Make(parent=ROOT, name="larger", manifest=larger)])
+        assert outcome.code in ("too-large", "invalid") and "65,536" in outcome.says, outcome
 
 
 async def test_manifests_are_told_as_far_as_there_is_room_for_their_chunks(

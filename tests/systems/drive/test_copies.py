@@ -19,6 +19,7 @@ from fathom.history import History, Op
 from fathom.systems.drive import laws
 from fathom.systems.drive.api import ROOT, Drop, Make, Move, Purge, Put
 from fathom.systems.drive.decisions.metadata import Metadata
+from fathom.systems.drive.stores import copies
 from fathom.systems.drive.stores.copies import ANSWER_S, Copies
 from tests.features import feature
 
@@ -171,7 +172,9 @@ class Believing(Copies):
 
 
 @pytest.mark.parametrize("believes", [False, True])
-async def test_what_nobody_took_away_is_believed_by_nobody(world: World, believes: bool):
+async def test_what_nobody_took_away_is_believed_by_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch, believes: bool
+):
     """Who commits is killed before its word comes to Redis; a reader who does not look at the mark is caught."""
 
     def seed(stores: Any) -> None:
@@ -190,12 +193,24 @@ async def test_what_nobody_took_away_is_believed_by_nobody(world: World, believe
         await ann.node(node.id), await ann.listing(ROOT)
         assert bool(ann.broken()) is believes
         if not believes:
-            await asyncio.sleep(0.6)  # so long a mark may be behind before it is begun anew
+            monkeypatch.setattr(copies, "BEHIND_S", 0.0)  # so long a mark may be behind before it is begun anew
             await ann.node(node.id)
             before = work.snapshot().get("asked again", {}).get("statements", 0)
             with charging("asked again"):
                 assert (await ann.node(node.id)).name == "b"
             assert work.snapshot()["asked again"]["statements"] - before == 1, "there is a copy again"
+
+
+async def test_who_writes_much_and_reads_nothing_fills_no_redis(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(copies, "FIELDS_MAX", 20)
+    async with world.open(metadata="write-through") as drive:
+        ann = await Noted.joins(drive)
+        for n in range(9):
+            await ann.do(*(Make(parent=ROOT, name=f"{n} {at}") for at in range(5)))
+            assert await world.stores.cache.client("HLEN", f"drive:{{{ann.space}}}") <= 20
+        (node,) = await ann.do(Make(parent=ROOT, name="last"))
+        assert (await ann.node(node.id)).name == "last"
+        assert ann.broken() == []
 
 
 @feature("DRIVE-47")

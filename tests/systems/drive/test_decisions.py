@@ -19,7 +19,7 @@ from tests.features import feature
 DRIVE = find("drive")
 
 
-def built(question: str, approach: str, **knobs: int):
+def built(question: str, approach: str, **knobs: float):
     return DRIVE.decisions[question].build(Choice(approach, knobs), None)
 
 
@@ -46,6 +46,10 @@ async def test_what_a_space_tells_its_devices_is_what_was_chosen():
     assert [built("upload", name).packs() for name in ("one", "four", "sixteen")] == [1, 4, 16]
     assert [built("notify", name).how for name in ("poll", "long-poll", "push")] == ["poll", "long-poll", "push"]
     assert built("notify", "poll").every_s() == built("notify", "push").every_s() == 5.0
+    assert built("notify", "poll", poll_s=60.0).every_s() == 60.0
+    for never in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(FathomError, match="poll_s"):
+            built("notify", "poll", poll_s=never)
     await built("upload", "one").adopt(built("upload", "four"))
     await built("notify", "poll").adopt(built("notify", "push"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -13,19 +14,25 @@ from fathom.lab.machine import Placement
 from fathom.lab.plan import PACES, draw
 from fathom.lab.run import Ended, carry_out
 from fathom.systems import find
-from fathom.systems.drive.dives import metadata, notify, sharding
+from fathom.systems.drive.decisions.notify.poll import Poll
+from fathom.systems.drive.dives import metadata, notify, sharding, upload
 from tests.features import feature
 
 DRIVE = find("drive")
 
 
 async def dived(name: str, root: Path, **settings: str) -> Ended:
+    ended = await carried_out(name, root, **settings)
+    assert not [f.says for f in ended.findings if f.verdict == "failed" and f.how in ("prediction", "control")]
+    return ended
+
+
+async def carried_out(name: str, root: Path, **settings: str) -> Ended:
     plan = draw(DRIVE, name, placement=Placement.here(), settings=settings)
     async with Keeper.open() as keeper:
         ended = await carry_out(plan, Maker(keeper, DRIVE, plan.question), laws=laws_of(DRIVE.room("laws")), root=root)
     assert ended.state == "complete", ended.why
     assert (ended.folder / "record.md").is_file()
-    assert not [f.says for f in ended.findings if f.verdict == "failed" and f.how in ("prediction", "control")]
     return ended
 
 
@@ -80,6 +87,23 @@ async def test_who_is_told_hears_at_once_and_asks_least(tmp_path: Path, monkeypa
     assert found["push/6/heard_ms_most"] == found["long-poll/6/heard_ms_most"] == 0
     assert (found["poll/6/heard_ms_p50"] or 0) > 1_500 and found["poll/6/requests"] == 720
     assert (found["push/6/questions"] or 0) < (found["poll/6/questions"] or 0) / 3
+
+
+@pytest.mark.slow
+def test_a_device_asks_as_often_as_it_was_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(notify, "PEOPLE", 2)
+    assert notify.hour(Poll(poll_s=60.0), Random(7), saves=0)["requests"] == 60
+
+
+@pytest.mark.slow
+async def test_however_many_packs_are_under_way_the_same_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(upload, "CHUNK_BYTES", 1 << 10)
+    monkeypatch.setattr(upload, "TURNS", 1)
+    found = counted(await carried_out("upload", tmp_path, rtt_ms="0"))
+    asked = (upload.PACKS + 2) / (upload.PACKS * upload.CHUNKS << 10)  # a session, the packs, a commit
+    for approach in ("one", "four", "sixteen"):
+        assert found[f"{approach}/0/requests_a_gb"] == asked * (1 << 30)
+        assert (found[f"{approach}/0/beside_one"] or 0) > 0
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import pytest
 
 from fathom.blocks.reconcile import ROOT
 from fathom.sim.world import MS, World
+from fathom.systems.drive.client import disk
 from fathom.systems.drive.client.disk import TEMP, Disk
 from fathom.systems.drive.core.files import OURS, Changed, Files, Seen, Stat
 from fathom.systems.drive.simulation.files import Files as Simulated
@@ -158,6 +159,26 @@ async def test_what_gets_an_inode_anew_is_nobody_who_had_it(tmp_path: Path):
         pytest.skip("this disk does not remember when files came to be")
     assert len(ids) == 50 > len(inodes)
     assert (await tree.files.read(("file",), 0, 1))[0].id == id, "it is told by its path as by what is open"
+
+
+async def test_who_could_not_be_asked_when_it_came_to_be_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / TEMP).mkdir(parents=True)
+    files = Disk(tmp_path)
+    tree = Tree(files, tmp_path, None, None)
+    tree.write("file", b"1")
+    with monkeypatch.context() as patched:
+        patched.setattr(disk, "born_ns", lambda *asked: 0)  # as when a folder above has another name by now
+        assert "-" not in (await tree.seen())["file"].stat.id
+    monkeypatch.setattr(disk, "born_ns", lambda *asked: 7)
+    assert (await tree.seen())["file"].stat.id.endswith("-7")
+    monkeypatch.setattr(disk, "born_ns", lambda *asked: 8)
+    assert (await tree.seen())["file"].stat.id.endswith("-7"), "whose ctime is the same is not asked again"
+    (tmp_path / "file").unlink()
+    for _ in range(2):
+        await tree.seen()
+    assert not {inode for inode, (_, born_ns) in files._born.items() if born_ns == 7}, "who is gone is forgotten"
 
 
 async def test_a_folder_that_changed_while_it_was_looked_at_is_not_steady(tree: Tree):

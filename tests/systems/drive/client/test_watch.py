@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fathom.systems.drive.api import ROOT, Make
 from fathom.systems.drive.client.place import Away, Place
+from fathom.systems.drive.client.pool import Pool
 from fathom.systems.drive.client.rest import Rest
-from fathom.systems.drive.client.stay import Patience, settled, stay
+from fathom.systems.drive.client.stay import Patience, listen, settled, stay
 from fathom.systems.drive.client.sync import Report
 from fathom.systems.drive.client.watch import OVERFLOW, Watch, watching
 from fathom.systems.drive.core.files import OURS
-from fathom.systems.drive.doors import app
+from fathom.systems.drive.doors import app, live
 from fathom.web.listen import Listen
 from fathom.web.server import listening
 from tests.features import feature
@@ -185,6 +188,91 @@ async def test_a_client_waits_for_a_drive_that_is_away(tmp_path: Path):
                 while isinstance(await said.get(), Away):
                     pass
         assert len((await place.drive.tree(place.user, place.space)).nodes) == 1
+
+
+class Proxy:
+    """What lies between a device and its door, and makes of an upgrade to a websocket what it likes."""
+
+    talks = True
+
+    def __init__(self, door: Any, how: str) -> None:
+        self._door, self._how = door, how
+        self.upgrades = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "websocket":
+            await self._door(scope, receive, send)
+            return
+        self.upgrades.set()
+        match self._how:
+            case "never answers":
+                while (await receive())["type"] != "websocket.disconnect":
+                    pass
+            case "says something else":
+                await receive()
+                await send({"type": "websocket.accept"})
+                await send({"type": "websocket.send", "text": "hello"})
+                await receive()
+            case _:
+                await self._door(scope, receive, send)
+
+
+@asynccontextmanager
+async def listens_to(place: Place, watch: Watch, patience: Patience) -> AsyncIterator[None]:
+    """Have a device listen that knows of nothing but an empty space."""
+    known: Any = SimpleNamespace(about=SimpleNamespace(epoch="1", seq=0))
+    ear = asyncio.create_task(listen(place, known, watch, patience))
+    try:
+        yield
+    finally:
+        ear.cancel()
+        with suppress(asyncio.CancelledError):
+            await ear
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["never answers", "says something else", "has no room"])
+async def test_who_gets_no_websocket_hears_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str):
+    drive = model()
+    _, user, space = await joined(drive)
+    if how == "has no room":
+        monkeypatch.setattr(live, "OF_ONE", 0)  # not for a long poll either
+    proxy = Proxy(app(drive, limits=UNHURRIED), how)  # pyright: ignore[reportArgumentType]
+    async with (
+        listening(proxy, Listen(), drain_s=1) as url,
+        Rest(url, await drive.login("ann", "correct horse"), deadline_s=1.0) as rest,
+        asyncio.timeout(10),
+    ):
+        watch = Watch(tmp_path, None)
+        async with listens_to(Place(rest, user, space), watch, Patience(poll_s=0.05)):
+            await proxy.upgrades.wait()
+            await rest.commit(user, space, [Make(parent=ROOT, name="a")])
+            await watch.changed()
+
+
+async def test_a_fault_of_who_listens_is_no_deafness_for_good(tmp_path: Path):
+    drive = model()
+    place = await joined(drive)
+    asked = 0
+
+    class Faulty(OnlyDrive):
+        async def space(self, *given: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked == 1:
+                raise ValueError("a fault that nobody thought of")
+            return await drive.space(*given)
+
+    await drive.commit(place.user, place.space, [Make(parent=ROOT, name="a")])
+    watch = Watch(tmp_path, None)
+    async with listens_to(Place(Faulty(drive), *place[1:]), watch, Patience(poll_s=0.0)):  # type: ignore[arg-type]
+        assert await hears(watch)
+
+
+def test_a_door_may_have_an_address_of_the_sixth_version():
+    pool = Pool("http://[::1]:8080")
+    assert (pool.host, pool.where) == ("::1", "[::1]:8080")
+    assert b"Host: [::1]:8080" in pool.head("GET", "/", [], b"")
 
 
 class OnlyDrive:

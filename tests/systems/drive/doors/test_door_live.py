@@ -72,15 +72,32 @@ async def test_what_was_committed_elsewhere_is_told_when_somebody_looks(
 
 
 @feature("DRIVE-57")
-async def test_a_revoked_token_ends_it_and_silence_is_broken(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "CHECK_S", 0.02)
+async def test_silence_is_broken_long_before_anybody_is_looked_at_again(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live, "THUMP_S", 0.05)
     async with ann.hears() as events, asyncio.timeout(2):
         await anext(events)
-        assert await anext(events) == b":thump\n\n"
+        assert [await anext(events) for _ in range(2)] == [b":thump\n\n"] * 2
+
+
+async def test_who_logs_out_has_heard_the_last_at_once(ann: Person) -> None:
+    async with ann.hears() as events, asyncio.timeout(2):
+        await anext(events)
+        following = asyncio.ensure_future(anext(events, None))
+        await asyncio.sleep(0)
+        await ann.live.logout(ann.token)
+        assert await following is None
+
+
+async def test_a_token_that_was_made_worthless_elsewhere_ends_it_when_somebody_looks(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "CHECK_S", 0.02)
+    async with ann.hears() as events, asyncio.timeout(2):
+        await anext(events)
         await ann.drive.logout(ann.token)
-        async for piece in events:
-            assert piece == b":thump\n\n"
+        assert [piece async for piece in events] == []
 
 
 @feature("DRIVE-59", "DRIVE-56")

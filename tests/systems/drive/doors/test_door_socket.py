@@ -174,8 +174,7 @@ async def test_strangers_and_pages_of_other_sites_are_refused_in_the_same_words_
         assert page.answer is not None and page.answer.status_code == 101
 
 
-async def test_a_revoked_token_ends_it(ann: Person, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(live, "CHECK_S", 0.02)
+async def test_who_logs_out_has_heard_the_last_at_once(ann: Person):
     async with ann.hears() as it:
         await it.head()
         async with Rest(ann.url, ann.token) as rest:
@@ -265,6 +264,18 @@ async def test_a_long_poll_is_answered_when_there_is_something_or_its_time_is_ov
         await ann.makes()
         assert (await waiting).head == 1
         assert (await rest.moved(ann.space, Cursor("1", 1), 0)).head == 1, "nothing happened"
+
+
+async def test_who_logs_out_while_they_wait_is_refused_as_anybody_is(ann: Person, door: Unbuffered):
+    waits = door.dialect._tongues[0]._live._by_token  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+    async with Rest(ann.url, ann.token) as rest, asyncio.timeout(5):
+        waiting = asyncio.ensure_future(rest.moved(ann.space, Cursor("1", 0), 20))
+        while not waits:  # noqa: ASYNC110 - the door gives no sign
+            await asyncio.sleep(0.001)
+        await rest.logout(ann.token)
+        with pytest.raises(Refusal) as refused:
+            await waiting
+        assert refused.value.code == "unauthorised"
 
 
 @pytest.mark.slow

@@ -38,6 +38,7 @@ class Disk:
         self._device, self._inode = found.st_dev, found.st_ino
         self._grain_ns = grain_ns
         self._born: dict[tuple[int, int], tuple[int, int]] = {}  # inode → its ctime, and when it came to be
+        self._born_before = self._born  # as it was when the last scan began: who is not seen again is let go of
 
     def now_ns(self) -> int:
         return time.time_ns()
@@ -95,12 +96,16 @@ class Disk:
     def _born_ns(self, found: os.stat_result, at: str | int) -> int:
         """Return when an inode came to be what it is: programs that save by renaming get the same ones again and again.
 
-        Whose ctime is what it was is what it was, and is not asked again.
+        Whose ctime is what it was is what it was, and is not asked again; who could not be asked is, the next time.
         """
         inode = found.st_dev, found.st_ino
-        known = self._born.get(inode)
+        known = self._born.get(inode) or self._born_before.get(inode)
         if known is None or known[0] != found.st_ctime_ns:
-            known = self._born[inode] = found.st_ctime_ns, born_ns(at, found)
+            known = found.st_ctime_ns, born_ns(at, found)
+        if known[1]:
+            self._born[inode] = known
+        else:
+            self._born.pop(inode, None)
         return known[1]
 
     def _stat(self, path: Path) -> Stat | None:
@@ -118,6 +123,7 @@ class Disk:
 
     def _scan(self, enter: Callable[[Path, str], bool]) -> Scan:
         began_ns = time.time_ns()
+        self._born_before, self._born = self._born, {}
         seen: list[Seen] = []
         blind: dict[str, str] = {}
         folders: list[tuple[Path, str]] = [((), ROOT)]  # type: ignore[list-item]

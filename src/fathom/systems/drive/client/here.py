@@ -218,6 +218,8 @@ class Here:
         ids = [op.source if isinstance(op, Make) else self._remote_of(op.id) for op in ops]
         nodes = [self._known.remote[id] for id in ids if isinstance(id, int) and id in self._known.remote]
         files = [(NodeId(node.id), node.version) for node in nodes]
+        if not files:
+            return  # nobody may ask for nothing
         told = await under_way(self._place.drive.manifests(self._place.user, self._place.space, files))
         self._manifests.update({file: it for file, it in zip(files, told, strict=False) if it is not None})
 

@@ -117,7 +117,8 @@ class Pool:
 
     def __init__(self, url: str, *, connections: int = 8) -> None:
         self.host, self.port, self.tls = place(url)
-        self.where = f"{self.host}:{self.port}"
+        name = f"[{self.host}]" if ":" in self.host else self.host  # an IPv6 address
+        self.where = f"{name}:{self.port}"
         self._room = asyncio.Semaphore(connections)
         self._idle: list[Connection] = []
         self._closed = False

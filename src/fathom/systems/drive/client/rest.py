@@ -33,7 +33,7 @@ from ..api import (
     User,
     UserId,
 )
-from .pool import Answer, Lost, Pool, Unsent
+from .pool import Answer, Connection, Lost, Pool, Unsent
 from .talking import Talking
 
 __all__ = ["Rest"]
@@ -201,8 +201,9 @@ class Rest:
     async def live(self, space: SpaceId, known: Cursor | None = None) -> AsyncGenerator[Cursor]:
         """Give how far a space's journal is, on a websocket: each head that is not known, for as long as one asks.
 
-        A connection that breaks, or is silent, is made anew, and goes on from the head that was given last. Raises
-        Refusal where the space may not be listened to, or no longer.
+        A connection that breaks is made anew, and goes on from the head that was given last. Ends where no websocket
+        gets through, or there is no room for one now: ask in another way. Raises Refusal where the space may not be
+        listened to, or no longer.
         """
         backoff_s = BACKOFF_S_MIN
         while True:
@@ -211,11 +212,10 @@ class Rest:
                 async with contextlib.aclosing(self._heads(space, known)) as heads:
                     async for known in heads:
                         yield known
+            except _NoSocket:
+                return
             except (Unsent, Lost, TimeoutError, OSError):
                 pass
-            except Refusal as refusal:
-                if refusal.code not in ("unavailable", "too-many"):
-                    raise
             if asyncio.get_running_loop().time() - began_s > SILENT_S:
                 backoff_s = BACKOFF_S_MIN  # it was good for as long as one can expect
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
@@ -226,19 +226,37 @@ class Rest:
         async with asyncio.timeout(self._deadline_s):
             connection = await self._pool.connect()
         try:
-            async with asyncio.timeout(self._deadline_s):
-                path, fields = f"/api/spaces/{space}/live{query}", self._fields(self._token)
-                talking = Talking(connection, self._pool, path)
-                refused = await talking.upgrade(fields)
-            if refused is not None:
-                raise _refused(refused)
+            talking = await self._upgraded(connection, f"/api/spaces/{space}/live{query}")
             while True:
-                if (message := await talking.message(SILENT_S)) is None:
+                try:
+                    message = await talking.message(SILENT_S)
+                except TimeoutError:  # not even a ping: somebody between us lets nothing through
+                    raise _NoSocket from None
+                if message is None:
                     return
-                said = msgspec.json.decode(message, type=_Head)
+                try:
+                    said = msgspec.json.decode(message, type=_Head)
+                except msgspec.DecodeError:  # somebody between us talks there
+                    raise _NoSocket from None
                 yield Cursor(said.epoch, said.head)
         finally:
             connection.close()
+
+    async def _upgraded(self, connection: Connection, path: str) -> Talking:
+        """Return a websocket. Raises Refusal for who may not listen, and `_NoSocket` where there is none to be had."""
+        fields = self._fields(self._token)
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                talking = Talking(connection, self._pool, path)
+                refused = await talking.upgrade(fields)
+        except (Lost, OSError) as none:  # a timeout, too: many a proxy lets no upgrade through
+            raise _NoSocket from none
+        if refused is None:
+            return talking
+        why = _refused(refused)
+        if isinstance(why, Refusal) and why.code not in ("unavailable", "too-many"):
+            raise why
+        raise _NoSocket from why
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -290,6 +308,10 @@ class Rest:
         if token and not _TOKEN.fullmatch(token):  # no header has room for it
             raise Refusal("unauthorised", "this token is not, or no longer, valid")
         return [("Authorization", f"Bearer {token}")] if token else []
+
+
+class _NoSocket(Exception):
+    """The door can be reached, but not on a websocket, or not now."""
 
 
 class _Token(msgspec.Struct):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -11,13 +12,15 @@ import msgspec
 
 from fathom.errors import Refusal
 
-from ..api import Cursor
+from ..api import Cursor, Notify, Space
 from ..core.state import Known
 from .place import AWAY, Away, Place
 from .sync import Report, Syncer
 from .watch import Watch
 
 __all__ = ["Patience", "listen", "settled", "stay"]
+
+log = logging.getLogger("fathom.drive")
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +32,7 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     unheard_s: float = 5.0  # where nothing can be heard
     poll_s: float = 5.0  # the drive, where it does not tell, or not now
     waits_s: int = 25  # for the answer to a long poll: many a proxy gives up after thirty
+    deaf_s: float = 300.0  # where no websocket got through: then it is tried again
     again_s_min: float = 0.1
     again_s_max: float = 30.0
 
@@ -87,26 +91,36 @@ async def settled(watch: Watch, patience: Patience) -> None:
 
 
 async def listen(place: Place, known: Known, watch: Watch, patience: Patience) -> None:
-    """Hint whenever the drive knows more than is known here: it says so itself, or is asked."""
+    """Hint whenever the drive knows more than is known here: it says so itself, or is asked.
+
+    Where a websocket is meant and none gets through, it is asked by long polls; where these are refused too, it is
+    asked now and then.
+    """
     rest: Any = place.drive if hasattr(place.drive, "live") else None
+    loop = asyncio.get_running_loop()
+    deaf_until_s = 0.0
 
     def hears(head: Cursor) -> Cursor:
         if head != Cursor(known.about.epoch, known.about.seq):
             watch.hint()
         return head
 
+    def how(space: Space) -> Notify:
+        return "long-poll" if space.notify == "push" and loop.time() < deaf_until_s else space.notify
+
     while True:
         wait_s = patience.poll_s
         try:
             space = await place.drive.space(place.user, place.space)
             head = hears(Cursor(space.epoch, space.head))
-            if rest is None or space.notify == "poll":
-                wait_s = min(wait_s, space.poll_s)
-            elif space.notify == "push":
+            if rest is not None and how(space) == "poll":
+                wait_s = max(patience.again_s_min, space.poll_s)
+            elif rest is not None and how(space) == "push":
                 async with contextlib.aclosing(rest.live(place.space, head)) as heads:
                     async for moved in heads:
                         hears(moved)
-            while rest is not None and space.notify == "long-poll":
+                deaf_until_s, wait_s = loop.time() + patience.deaf_s, patience.again_s_min
+            while rest is not None and how(space) == "long-poll":
                 space = await rest.moved(place.space, head, patience.waits_s)
                 head = hears(Cursor(space.epoch, space.head))
         except (TimeoutError, ConnectionError):
@@ -114,4 +128,6 @@ async def listen(place: Place, known: Known, watch: Watch, patience: Patience) -
         except Refusal as refusal:
             if refusal.code not in AWAY:
                 watch.hint()  # whoever syncs hears the same, and says it
+        except Exception:  # a fault of ours: it is asked again, and not unheard for good
+            log.exception("the drive is not heard")
         await asyncio.sleep(wait_s)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidURI
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.uri import parse_uri
@@ -19,12 +20,19 @@ READ_BYTES = 16 * 1024
 
 
 class Talking:
-    """What is told on a connection that was upgraded to a websocket. Pings are answered whenever something is heard."""
+    """What is told on a connection that was upgraded to a websocket. Pings are answered whenever something is heard.
+
+    Raises `Lost` where none can be asked for at such an address.
+    """
 
     def __init__(self, connection: Connection, pool: Pool, path: str) -> None:
         self._connection, self._where = connection, pool.where
         scheme = "wss" if pool.tls else "ws"
-        self._protocol = ClientProtocol(parse_uri(f"{scheme}://{pool.where}{path}"), max_size=MESSAGE_BYTES_MAX)
+        try:
+            uri = parse_uri(f"{scheme}://{pool.where}{path}")
+        except InvalidURI as unfit:
+            raise Lost(f"no websocket can be asked for at {pool.where}: {unfit}") from None
+        self._protocol = ClientProtocol(uri, max_size=MESSAGE_BYTES_MAX)
         self._told: list[bytes] = []
         self._answered: Response | None = None
 

@@ -17,6 +17,7 @@ import msgspec
 
 from fathom.errors import Refusal
 from fathom.web.app import Stream
+from fathom.web.listen import CONNECTIONS_MAX
 
 from ..api import Cursor, Drive, Edit, Outcome, SessionId, Space, SpaceId, UserId
 from ..service.herald import Herald, Listener
@@ -24,9 +25,10 @@ from ..service.herald import Herald, Listener
 __all__ = ["AT_ONCE", "CHECK_S", "OF_ONE", "THUMP_S", "WAITS_S_MAX", "Live"]
 
 THUMP_S = 15.0  # proxies end connections on which nothing is said for long
+GRAIN_S = 0.001  # a timer may end so early, where a clock is no finer
 CHECK_S = 30.0  # for so long who was let in goes on to listen, though another door knows that they may not
 WAITS_S_MAX = 50.0  # for an answer to a long poll: proxies give up after a minute
-OF_ONE, AT_ONCE = 16, 2_000
+OF_ONE, AT_ONCE = 16, CONNECTIONS_MAX * 3 // 4  # the others are for requests, and for whoever asks how it is
 
 _encode = msgspec.json.Encoder().encode
 
@@ -94,7 +96,8 @@ class Live:
         """Return the space as soon as it is not at this cursor any more, or as it is after so many seconds."""
         ear = await self._begin(user, space, token)
         within_s = min(max(0.0, within_s), WAITS_S_MAX)
-        return Stream(self._answer(ear, space, token, known, within_s), ear.close, media_type=b"application/json")
+        answer = self._answer(ear, space, token, known, within_s)
+        return Stream(answer, ear.close, media_type=b"application/json", late=True)
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -145,31 +148,32 @@ class Live:
         now = _cursor(ear.found)
         if now != known:
             yield now
-        said_s = looked_s = loop.time()
+        look_s, thump_s = loop.time() + CHECK_S, loop.time() + THUMP_S
         while True:
-            moved = (await ear.listener.next(CHECK_S)).get(space)
+            within_s = max(0.0, min(look_s, thump_s) - loop.time())
+            moved = (await ear.listener.next(within_s)).get(space)
             if ear.listener.left:
                 return
-            if loop.time() - looked_s >= CHECK_S:
-                looked_s = loop.time()
+            if loop.time() + GRAIN_S >= look_s:
+                look_s = loop.time() + CHECK_S
                 try:
                     found = _cursor(await self._drive.space(await self._drive.whoami(token), space))
                 except Refusal as refusal:
                     if refusal.code in ("unauthorised", "not-found", "forbidden"):
                         return
-                    continue
+                    found = now
                 # Also what nobody told of here, and a journal that was set back.
                 if found.epoch != now.epoch or found.seq > max(now.seq, moved or 0):
                     now, moved = found, None
                     yield now
-                    said_s = loop.time()
+                    thump_s = loop.time() + THUMP_S
             if moved is not None and moved > now.seq:
                 now = Cursor(now.epoch, moved)
                 yield now
-                said_s = loop.time()
-            elif loop.time() - said_s >= THUMP_S:
+                thump_s = loop.time() + THUMP_S
+            elif loop.time() + GRAIN_S >= thump_s:
                 yield None
-                said_s = loop.time()
+                thump_s = loop.time() + THUMP_S
 
 
 def _cursor(space: Space) -> Cursor:

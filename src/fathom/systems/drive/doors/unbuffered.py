@@ -11,9 +11,9 @@ from litestar import Request, Response, Router
 
 from fathom.engines.engine import EngineBusy, EngineDown
 from fathom.web import openapi, problems
-from fathom.web.app import Door, Reply, Stream, Visit, _Close, _Gone, _Slow
+from fathom.web.app import Reply, Stream, Visit, _Close, _Gone, _Slow
 from fathom.web.problems import Problem
-from fathom.web.sockets import Met
+from fathom.web.sockets import Met, TalkingDoor
 
 from .body import IDLE_S, Body, Gone, Slow
 
@@ -77,10 +77,8 @@ def said(it: Problem, headers: Iterable[tuple[bytes, bytes]] = ()) -> Reply:
     return Reply(it.status, problems.encoded(it), list(headers), problems.MEDIA_TYPE.encode())
 
 
-class Unbuffered(Door):
+class Unbuffered(TalkingDoor):
     """The house's door, which holds most bodies whole, with a way past that."""
-
-    talks = True
 
     def __init__(
         self,
@@ -94,8 +92,7 @@ class Unbuffered(Door):
         **named: Any,
     ) -> None:
         router = Router("/", route_handlers=handlers, exception_handlers={TimeoutError: _unknown_answer})
-        super().__init__(title, version, [router], dialect=Tongues(tongues), **named)
-        self.find_met = met
+        super().__init__(title, version, [router], dialect=Tongues(tongues), met=met, **named)
         self.openapi["components"]["schemas"].update(shapes)
         self._own["/openapi.json"] = _fixed(Reply(200, msgspec.json.encode(self.openapi)))
         self._own["/docs"] = _fixed(openapi.page(self.openapi))

@@ -42,10 +42,10 @@ PACKS_MAX = 100  # looked at together
 class Collector:
     """Goes round all spaces now and then. `counts` says what it did, and what others told it.
 
-    purged: what was in the trash; forgotten: old versions. condemned, pardoned, swept, swept_bytes: chunks. packs:
-    objects deleted; compacted: written anew; given_up: begun and never committed; strays: objects without rows.
-    scrubbed: packs read through; quarantined, acquitted, healed:
-    chunks. revived: chunks that somebody was told are there while they were condemned.
+    purged: what was in the trash; forgotten: old versions; untold: changes that the journal tells no more. condemned,
+    pardoned, swept, swept_bytes: chunks. packs: objects deleted; compacted: written anew; given_up: begun and never
+    committed; strays: objects without rows. scrubbed: packs read through; quarantined, acquitted, healed: chunks.
+    revived: chunks that somebody was told are there while they were condemned.
     """
 
     def __init__(self, stores: Stores, rules: Rules, clock: Callable[[], int]) -> None:

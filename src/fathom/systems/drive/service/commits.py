@@ -95,8 +95,8 @@ class Commits(Base):
             head = written.journal[-1].seq
             manifests = {it.node.id: (it.node.version, it.manifest) for it in written.versions}  # the newest comes last
             changed = Changed(head, written.nodes, written.folders, manifests)
+            self._herald.changed(space, head)  # first: who asked may be gone before the copies are, and it is done
             await self._choices.metadata.changed(place, changed)  # before anybody is told that it is done
-            self._herald.changed(space, head)
         return outcomes
 
     async def _fill(self, tx: Tx, sheet: Sheet, space: SpaceId, edits: Sequence[Edit]) -> None:

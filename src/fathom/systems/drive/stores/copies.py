@@ -63,8 +63,9 @@ _CHANGE = """
     local puts = tonumber(ARGV[3])
     if mark and mark ~= ARGV[1] then return 0 end
     if not mark and puts == 0 then return 0 end
-    for at = 5 + 2 * puts, #ARGV do redis.call('HDEL', KEYS[1], ARGV[at]) end
-    for at = 5, 3 + 2 * puts, 2 do redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1]) end
+    if redis.call('HLEN', KEYS[1]) + puts > tonumber(ARGV[5]) then redis.call('DEL', KEYS[1]) end
+    for at = 6 + 2 * puts, #ARGV do redis.call('HDEL', KEYS[1], ARGV[at]) end
+    for at = 6, 4 + 2 * puts, 2 do redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1]) end
     redis.call('HSET', KEYS[1], 'mark', ARGV[2])
     redis.call('PEXPIRE', KEYS[1], ARGV[4])
     return 1
@@ -137,7 +138,7 @@ class Copies:
         """Take copies away, put others, and go on from a place's head to this one; what was to be put may be gone."""
         put = {field: value for field, value in (puts or {}).items() if len(value) <= VALUE_BYTES_MAX}
         flat = [part for pair in put.items() for part in pair]
-        args = (_mark(place.epoch, place.head), _mark(place.epoch, head), len(put), KEPT_MS, *flat)
+        args = (_mark(place.epoch, place.head), _mark(place.epoch, head), len(put), KEPT_MS, FIELDS_MAX, *flat)
         with suppress(CopiesShut):
             left = [field for field in gone if field not in put]
             await self._ask(lambda: self._change([_key(place.id)], [*args, *left]))

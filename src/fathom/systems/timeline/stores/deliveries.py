@@ -12,7 +12,8 @@ import msgspec
 from fathom.engines.nats import Nats
 
 if TYPE_CHECKING:
-    from fathom.engines.broker import Broker, Message
+    from fathom.engines.broker import Broker
+    from fathom.engines.consumer import Message
 
 __all__ = ["Deliveries", "Delivery"]
 
