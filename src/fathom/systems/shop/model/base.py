@@ -90,6 +90,10 @@ class Base:
         """Keep the seats of a hold for an order; refuse with `conflict` if they may be another's."""
         raise Refusal("not-found", "there is no such hold of yours")
 
+    def _lasts(self, hold: HoldId) -> bool:
+        """Say whether the seats of a hold are still held."""
+        return False
+
     def _sell_seats(self, hold: Hold, order: OrderId) -> bool:
         """Let the seats of a hold be sold; say whether they are."""
         return False

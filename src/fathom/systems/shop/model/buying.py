@@ -87,7 +87,7 @@ class Buying(Goods):
             if it.status != "pending":
                 raise Refusal("conflict", f"an order that is {it.status} cannot be paid")
             if it.total.amount:
-                if not it.hold and self._is_over(it):
+                if self._is_over(it):
                     raise Refusal("conflict", "what was set aside for this order is not any more: order again")
                 reference = f"{order}-{len(self.tried[order]) + 1}"
                 it = self._be(replace(it, status="payment-processing", because=""))
@@ -180,7 +180,7 @@ class Buying(Goods):
 
     def _is_over(self, it: Order) -> bool:
         """Whether what an order wants is set aside for it no longer."""
-        return it.until_ms <= self.clock()
+        return not self._lasts(it.hold) if it.hold else it.until_ms <= self.clock()
 
     def _went_on(self, user: UserId, order: OrderId, before: Status, after: Status) -> Order:
         checked_id(order, "order")
