@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fathom.blocks import dotted
 from fathom.blocks.dotted import (
     ACTORS_MAX,
     EMPTY,
@@ -247,6 +248,20 @@ def test_no_bytes_break_the_reader_of_tokens_or_of_states(raw: bytes):
         context_of(raw or b"x", b"cart")
     with contextlib.suppress(ValueError):
         assert Siblings.decode(raw).encode()
+
+
+@pytest.mark.parametrize(
+    "last_of",
+    [
+        {Actor("n", 1): 0},
+        {Actor("n", 1): dotted._COUNTER_MAX + 1},
+        {Actor(f"n{at}", 1): 1 for at in range(ACTORS_MAX + 1)},
+    ],
+)
+def test_a_token_of_numbers_that_nobody_uses_or_of_too_many_actors_is_refused(last_of: dict[Actor, int]):
+    body = dotted._body([(actor, last, ()) for actor, last in last_of.items()])
+    with pytest.raises(BadToken, match="too many actors"):
+        context_of(dotted._check(body, b"k", b"") + body, b"k")
 
 
 def test_no_token_is_an_empty_context():

@@ -413,6 +413,14 @@ def test_who_sees_to_a_tombstone_no_longer_does_not_remember_it(town: Town):
     assert not node.graves._seen
 
 
+def test_of_a_tombstone_the_first_owner_remembers_when_it_was_first_seen_and_no_other(town: Town):
+    for name in town.owners(b"l:a"):
+        node = town.node(name)
+        node.graves._seen[b"l:a"] = (1, 2)
+        node.graves.changed()
+    assert [bool(town.node(name).graves._seen) for name in town.owners(b"l:a")] == [True, False, False]
+
+
 def test_who_has_forgotten_does_not_do_without_one_who_leaves(town: Town):
     key = b"l:a"
     one, two, three = town.owners(key)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec import structs
 
 from fathom.systems.kv.core.calls import Failure, Get, Put, Reshape, Reshaped, Wrote
+from fathom.systems.kv.core.flows import Flow
 from fathom.systems.kv.core.records import digest_of
+from fathom.systems.kv.core.repair import Repair
 from fathom.systems.kv.simulation.cluster import KNOBS
 from tests.features import feature
 
@@ -102,6 +106,26 @@ def test_a_change_that_cannot_end_can_be_taken_back(town: Town):
     town.cluster.hosts["n5"].start()
     town.run(2_000)
     assert town.become(Reshape(placement="jump")).done
+
+
+def test_no_epoch_begins_before_whoever_gains_slots_has_all_that_each_of_the_others_had(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+):
+    pages, asked = Repair.pages, list[str]()
+
+    def not_of_the_first(repair: Repair, who: str, slots: tuple[int, ...], taken: Any) -> Flow:
+        asked.append(who)
+        return False if who == "n1" else (yield from pages(repair, who, slots, taken))
+
+    monkeypatch.setattr(Repair, "pages", not_of_the_first)
+    told: list[Any] = []
+    town.cluster.hosts["n1"].ask(Reshape(placement="jump"), told.append)
+    town.run(3_000)
+    assert asked.count("n1") > 1, "it did not tell all, and is asked again"
+    assert not told and town.cluster.topology.then_placement == "jump"
+    monkeypatch.undo()
+    town.run(3_000)
+    assert told and told[0].done and town.cluster.topology.placement == "jump"
 
 
 @feature("KV-35")
