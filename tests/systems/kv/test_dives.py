@@ -64,6 +64,7 @@ def test_every_question_has_a_dive():
     assert asked == set(KV.decisions)
 
 
+@pytest.mark.slow
 async def test_a_dive_that_wants_no_engines_is_told_when_it_uses_them_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
