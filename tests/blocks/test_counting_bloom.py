@@ -83,6 +83,22 @@ def test_what_cannot_have_been_added_is_not_taken_out():
     assert b"ann" in bloom
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_key_that_names_a_counter_twice_takes_it_out_once_and_nothing_of_its_neighbour(side: int):
+    """What only seems to be there, too: the halves of a byte are two counters, and neither lends to the other."""
+    places = {key: list(bits_of(key, 2, 71)) for key in (b"key %d" % n for n in range(2_000))}
+    twice, at = next((key, one) for key, (one, other) in places.items() if one == other and one & 1 == side)
+    once = next(key for key, both in places.items() if at in both and both[0] != both[1])
+    beside = next(key for key, both in places.items() if at ^ 1 in both and at not in both)
+    bloom = CountingBloom(71, 1, hashes=2)
+    for key in (once, beside):
+        bloom.add(key)
+    before = bloom.standing()
+    bloom.remove(twice)
+    assert [n for n, count in enumerate(bloom.standing()) if count != before[n]] == [at]
+    assert bloom.standing()[at] == 0
+
+
 @pytest.mark.parametrize(("keys", "bits", "hashes"), [(-1, 10, None), (1, 0, None), (1, 10, 0)])
 def test_what_makes_no_filter_is_refused(keys: int, bits: float, hashes: int | None):
     with pytest.raises(ValueError, match="no filter"):

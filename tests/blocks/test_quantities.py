@@ -116,6 +116,37 @@ def test_an_amount_is_read_as_it_is_written(value: float, name: str):
     assert same(quantity(f"{value!r} {name}"), UNITS[name].of(value))
 
 
+@given(st.integers(0, 10**12), st.sampled_from(["", ".5"]), st.sampled_from([",", "_", ""]))
+def test_thousands_may_be_parted(whole: int, rest: str, mark: str):
+    assert same(quantity(f"{whole:,}{rest} KB".replace(",", mark)), quantity(f"{whole}{rest} KB"))
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("1,5 KB", "write 1.5 KB"),
+        ("0,500 GB", "write 0.500 GB"),
+        ("1,2341/s", "write 1.2341/s"),
+        ("1234,567", "write 1234.567"),
+        ("1,000,5", "commas out"),
+        ("1,000_000", "write 1.000_000"),
+        ("1,,000", "commas out"),
+        ("1,", "write 1."),
+    ],
+)
+def test_a_comma_that_parts_no_thousands_is_refused(text: str, fix: str):
+    with pytest.raises(UnitError, match="parts no thousands") as refused:
+        quantity(text)
+    assert fix in refused.value.fix
+
+
+@pytest.mark.parametrize("text", ["B^0", "B^", "B^12", "B^999999999", "B^-1", "B^x", "B^²"])
+def test_a_power_is_one_digit(text: str):
+    assert same(unit("B^3").of(2), Quantity(2.0, {"B": Fraction(3)}))
+    with pytest.raises(UnitError, match="no power"):
+        unit(text)
+
+
 def test_a_b_at_once_behind_a_number_is_a_billion_unless_bytes_are_awaited():
     assert same(quantity("500B"), Quantity(5e11))
     assert same(quantity("500 B"), UNITS["B"].of(500.0))

@@ -63,5 +63,6 @@ def test_a_saga_ends_all_done_or_all_undone_last_first_whatever_kills_it_where(
     ],
 )
 def test_a_log_that_no_saga_writes_is_refused(log: list[Entry]) -> None:
-    with pytest.raises(ValueError, match="no saga"):
+    with pytest.raises(ValueError, match="no saga") as refused:
         following(STEPS, log)
+    assert str(refused.value).endswith(f" after {log[:-1]}")

@@ -79,7 +79,30 @@ def test_the_stretches_of_one_number_never_overlap(seed: int):
         assert all(end <= begin for (_, end), (begin, _) in pairwise(stretches))
 
 
-@pytest.mark.parametrize(("count", "lasts_ms"), [(0, 1), (1, 0)])
-def test_what_lends_nothing_is_refused(count: int, lasts_ms: int):
+@pytest.mark.parametrize("seed", range(3))
+def test_a_lender_that_starts_again_lends_nothing_that_is_still_held(seed: int):
+    """Killed at any step: before it wrote down what it lends, which then nobody has, or after."""
+    dice, written, held, now_ms = random.Random(seed), tuple[int, ...](), list[Lent](), 1_000
+    numbers = Workers(3, lasts_ms=50)
+    for _ in range(600):
+        now_ms += dice.choice((0, 10, 30, -3))
+        renewed = dice.choice(held[-3:]) if held and dice.random() < 0.1 else None
+        lent = numbers.renew(renewed, now_ms) if renewed else numbers.lend(now_ms)
+        if dice.random() < 0.1:
+            numbers = Workers(3, lasts_ms=50, until_ms=written)
+            continue
+        written = numbers.until_ms
+        if lent is not None:
+            if renewed:
+                held.remove(renewed)
+            held.append(lent)
+    assert len(held) > 10
+    for number in range(3):
+        stretches = sorted((each.from_ms, each.until_ms) for each in held if each.worker == number)
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(stretches)), f"seed {seed}"
+
+
+@pytest.mark.parametrize(("count", "lasts_ms", "until_ms"), [(0, 1, ()), (1, 0, ()), (2, 1, (5,))])
+def test_what_lends_nothing_is_refused(count: int, lasts_ms: int, until_ms: tuple[int, ...]):
     with pytest.raises(ValueError, match="to lend"):
-        Workers(count, lasts_ms=lasts_ms)
+        Workers(count, lasts_ms=lasts_ms, until_ms=until_ms)

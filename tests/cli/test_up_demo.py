@@ -117,12 +117,12 @@ async def test_a_demo_is_populated_used_broken_healed_and_switched(tmp_path: Pat
         assert await it.press("/harm", part="cache", what="kill", lasts="until healed") == 200
         down = await it.until(lambda s: part(s, "cache").state == "down")
         assert down.marks[-1].what == "kill cache"
-        still = await it.until(lambda s: s.at_s > down.at_s + 4 and answered(s))
+        still = await it.until(lambda s: s.at_s > down.at_s + 2 and answered(s))
         assert part(still, "cache").state == "down", "nobody starts it again behind one's back"
         assert await it.press("/heal", part="cache") == 200
         await it.until(lambda s: part(s, "cache").state == "up" and part(s, "cache").answer_ms is not None)
         # A law is held against what was seen meanwhile.
-        judged = await it.until(lambda s: s.judged_s is not None and s.judged_s > still.at_s + 3)
+        judged = await it.until(lambda s: s.judged_s is not None and s.judged_s > still.at_s + 1)
         assert not [lamp for lamp in judged.lamps if lamp.state == "broken"]
         # Only what is not the last copy may be wiped.
         assert await it.press("/harm", part="truth", what="wipe", lasts="2") == 409

@@ -46,6 +46,7 @@ class Told(list[str]):
 
 async def dive(name: str, root: Path, told: Told | None = None, **asked) -> Ended:
     plan = draw(TALLY, name, placement=Placement.here(), **{"mode": "quick", **asked})
+    plan = dataclasses.replace(plan, pace=dataclasses.replace(plan.pace, slice_s=0.1))
     return await carried_out(plan, root, tell=told if told is not None else Told())
 
 

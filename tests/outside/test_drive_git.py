@@ -155,11 +155,13 @@ async def drive(data: Path, kills: Counter[str]) -> AsyncIterator[str]:
         assert not task.done(), task
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        for process in serving:
-            process.kill()
-            process.wait()
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        finally:
+            for process in serving:
+                process.kill()
+                process.wait()
 
 
 @asynccontextmanager

@@ -43,7 +43,7 @@ class Bulkhead:
         self.places, self.queue_max, self.wait_s_max = places, queue_max, wait_s_max
         self._in: set[Hashable] = set()
         self._waiting: OrderedDict[Hashable, float] = OrderedDict()  # since when, the longest first
-        self._late: list[Hashable] = []
+        self._late: dict[Hashable, None] = {}  # they are out and were not told, in the order in which they came
 
     @property
     def inside(self) -> int:
@@ -59,10 +59,10 @@ class Bulkhead:
         """Let somebody in, let them wait, or refuse them.
 
         `spare`: how many places have to stay free for others; whoever matters less leaves more, and does not wait
-        (load shedding). It raises ValueError for one who is there already.
+        (load shedding). It raises ValueError for one who is there already, or waited for too long and was not told so.
         """
         self._look(now_s)
-        if who in self._in or who in self._waiting:
+        if who in self._in or who in self._waiting or who in self._late:  # else one `leave` would stand for two
             raise ValueError(f"{who!r} is there already")
         if len(self._in) + spare < self.places:  # so nobody waits: a place that gets free is taken at once
             self._in.add(who)
@@ -82,7 +82,7 @@ class Bulkhead:
             del self._waiting[who]
             return []
         if who in self._late:
-            self._late.remove(who)
+            del self._late[who]
             return []
         self._in.remove(who)
         if not self._waiting:
@@ -94,8 +94,8 @@ class Bulkhead:
     def overdue(self, now_s: float) -> list[Hashable]:
         """Return those that have waited for too long since this was asked last; they are out, and need not leave."""
         self._look(now_s)
-        late, self._late = self._late, []
-        return late
+        late, self._late = self._late, {}
+        return list(late)
 
     def due_s(self) -> float:
         """Return when the next one will have waited for too long; infinite where nobody will."""
@@ -103,4 +103,4 @@ class Bulkhead:
 
     def _look(self, now_s: float) -> None:
         while self._waiting and now_s - next(iter(self._waiting.values())) >= self.wait_s_max:
-            self._late.append(self._waiting.popitem(last=False)[0])
+            self._late[self._waiting.popitem(last=False)[0]] = None

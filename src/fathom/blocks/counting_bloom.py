@@ -7,7 +7,6 @@ down, keys that are there would be denied. With the best number of hashes that h
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 from fathom.blocks.bloom import bits_of, hashes_for
 
@@ -45,7 +44,7 @@ class CountingBloom:
 
         One that was not added and only seems to be there must not be taken out: others that are there would be denied.
         """
-        places = list(self._places(key))
+        places = self._places(key)
         if not all(self._count(at) for at in places):
             raise KeyError(key)
         for at in places:
@@ -53,7 +52,7 @@ class CountingBloom:
                 self._counters[at >> 1] -= 1 << ((at & 1) << 2)
 
     def __contains__(self, key: bytes) -> bool:
-        return all(self._count(at) for at in self._places(key))
+        return all(self._count(at) for at in bits_of(key, self.hashes, self._size))
 
     @property
     def bytes_held(self) -> int:
@@ -69,8 +68,9 @@ class CountingBloom:
         """How many counters have reached 15, and stay there."""
         return self.standing().count(FULL)
 
-    def _places(self, key: bytes) -> Iterator[int]:
-        return bits_of(key, self.hashes, self._size)
+    def _places(self, key: bytes) -> set[int]:
+        # Each once, though two hashes may name the same: what was counted once cannot be taken out twice.
+        return set(bits_of(key, self.hashes, self._size))
 
     def _count(self, at: int) -> int:
         return self._counters[at >> 1] >> ((at & 1) << 2) & FULL

@@ -121,10 +121,15 @@ def unit(text: str) -> Unit:
 
 
 def _atom(word: str, whole: str) -> Unit:
-    name, _, power = word.partition("^")
-    if name in UNITS and re.fullmatch(r"\d*", power):
-        atom = UNITS[name]
-        result = atom
+    name, caret, power = word.partition("^")
+    if name in UNITS:
+        if caret and not re.fullmatch("[1-9]", power):
+            raise UnitError(
+                f"'{word}' is no power of a unit",
+                why="a power is a digit from 1 to 9",
+                fix=f"write {name}^2, or divide by {name}: 1/{name}",
+            )
+        result = atom = UNITS[name]
         for _ in range(int(power or 1) - 1):
             result = result * atom
         return result
@@ -138,7 +143,10 @@ def _atom(word: str, whole: str) -> Unit:
 
 
 _NUMBER = re.compile(
-    r"\s*(?P<dollar>\$)?(?P<number>[-+]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[-+]?\d+)?)(?P<rest>.*)", re.I | re.S
+    r"\s*(?P<dollar>\$)?"
+    r"(?P<number>[-+]?(?:(?:[1-9]\d{0,2}(?:,\d{3})+(?![\d,_])|\d[\d_]*)(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?)"
+    r"(?P<rest>.*)",
+    re.I | re.S,
 )
 
 
@@ -160,6 +168,12 @@ def quantity(text: str, like: Unit | None = None) -> Quantity:
             fix="write for example 200M, 1.5 KB, 20/day, 10 ms, 5%",
         )
     value, rest = float(re.sub("[_,]", "", found["number"])), found["rest"]
+    if rest.startswith(","):
+        raise UnitError(
+            f"'{text}' has a comma that parts no thousands",
+            why="a comma stands before each three digits, as in 1,500; a fraction begins with a point",
+            fix=f"write {text.strip().replace(',', '.')}" if text.count(",") == 1 else "leave the commas out",
+        )
     if value in (float("inf"), -float("inf")):
         raise UnitError(f"'{text}' is beyond all numbers", why="it has over 308 digits", fix="check its exponent")
     wants_bytes = like is not None and like.powers.get("B") == 1

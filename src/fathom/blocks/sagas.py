@@ -36,12 +36,10 @@ def following(steps: Sequence[str], log: Sequence[Entry]) -> Next:
     Next(what='done', step='')
     """
     at, back = 0, False  # the step that is to be done, or undone
-    for word, step in log:
+    for number, (word, step) in enumerate(log):
         expected = steps[at] if 0 <= at < len(steps) else None
         if step != expected or (word == "undid") != back:
-            raise ValueError(
-                f"no saga of {', '.join(steps)} {word} {step} after {log[: list(log).index((word, step))]}"
-            )
+            raise ValueError(f"no saga of {', '.join(steps)} {word} {step} after {log[:number]}")
         if word == "did":
             at += 1
         elif word == "failed":

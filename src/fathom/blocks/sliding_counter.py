@@ -48,7 +48,8 @@ class SlidingCounter:
         weighed = self._before * max(0.0, 1 - gone) + self._taken
         if weighed + tokens > burst + burst * CLOSE:
             back_s = self._back_s(tokens) - now_s
-            return Taken(False, int(burst - weighed + 1e-6), back_s, self._full_s(now_s))
+            left = max(0, int(burst - weighed + 1e-6))  # where the clock stepped back, the window before weighs again
+            return Taken(False, left, back_s, self._full_s(now_s))
         self._taken += tokens
         return Taken(True, int(burst - weighed - tokens + 1e-6), 0.0, self._full_s(now_s))
 

@@ -8,6 +8,7 @@ its time lies in it, and the next one's stretch begins where this one ends.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 __all__ = ["Lent", "Workers"]
@@ -28,6 +29,9 @@ class Lent(NamedTuple):
 class Workers:
     """Lends numbers from 0 on, `count` of them, each for `lasts_ms`. Its own clock decides only who waits how long.
 
+    What it has lent it knows from `until_ms` alone: write that down after each `lend` and `renew`, before the borrower
+    is told, and give it to the one that takes over. One that begins anew lends stretches that are still held.
+
     >>> workers = Workers(1, lasts_ms=60_000)
     >>> ann = workers.lend(1_000)
     >>> ann, workers.lend(2_000)
@@ -38,15 +42,23 @@ class Workers:
     True
     >>> workers.lend(91_000)
     Lent(worker=0, from_ms=91000, until_ms=151000)
+    >>> Workers(1, lasts_ms=60_000, until_ms=workers.until_ms).lend(150_000) is None
+    True
     """
 
     __slots__ = ("_until_ms", "count", "lasts_ms")
 
-    def __init__(self, count: int, *, lasts_ms: int) -> None:
-        if not (count >= 1 and lasts_ms >= 1):
-            raise ValueError(f"there is a number to lend, for a time: not {count}, {lasts_ms} ms")
+    def __init__(self, count: int, *, lasts_ms: int, until_ms: Sequence[int] = ()) -> None:
+        if not (count >= 1 and lasts_ms >= 1 and len(until_ms) in (0, count)):
+            ends = f", with {len(until_ms)} ends" if until_ms else ""
+            raise ValueError(f"there is a number to lend, for a time: not {count}, {lasts_ms} ms{ends}")
         self.count, self.lasts_ms = count, lasts_ms
-        self._until_ms = [0] * count
+        self._until_ms = list(until_ms) or [0] * count
+
+    @property
+    def until_ms(self) -> tuple[int, ...]:
+        """Until when each number is lent, or was lent last: all that has to outlive the lender."""
+        return tuple(self._until_ms)
 
     def lend(self, now_ms: int) -> Lent | None:
         """Lend the number that was given back longest ago; None: all of them are lent."""

@@ -15,6 +15,7 @@ from fathom.history import laws_of
 from fathom.lab.machine import Placement
 from fathom.lab.plan import PACES, Plan, draw, on_engines
 from fathom.lab.run import Ended, carry_out
+from tests.conftest import on_any_machine
 from tests.features import feature
 
 from .test_decisions import KV
@@ -27,6 +28,7 @@ async def dived(name: str, root: Path, only: tuple[str, ...] = (), **settings: s
     plan = draw(KV, name, placement=Placement.here(), only=only, settings=settings)
     module = sys.modules[plan.dive.__module__]
     with pytest.MonkeyPatch.context() as patch:
+        on_any_machine(patch)
         if name in FEWER:
             assert FEWER[name] < module.WORLDS
             patch.setattr(module, "WORLDS", FEWER[name])
@@ -62,6 +64,7 @@ def test_every_question_has_a_dive():
     assert asked == set(KV.decisions)
 
 
+@pytest.mark.slow
 async def test_a_dive_that_wants_no_engines_is_told_when_it_uses_them_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -59,7 +59,7 @@ async def stores(tmp_path: Path) -> AsyncIterator[Any]:
 async def agree(kv: Client, seed: int, *, late: bool = False) -> None:
     buckets = (await kv.topology()).buckets
     twins = Twins(KvModel(now_ms, buckets), kv, seed, buckets, late=late)
-    for _ in range(120):
+    for _ in range(80):
         await twins.step()
     await twins.listed()
 
@@ -120,7 +120,7 @@ async def test_the_laws_hold_while_nodes_are_killed_and_wiped(stores: Any):
     wanted, book = Topology(cluster="", epoch=1, members=(), buckets=BUCKETS), Book()
     async with open(stores, begins=lambda clients, _: found(clients, wanted), deadline_ms=3_000, seed=3) as kv:
         people = [Person(f"p{n}", kv, book, Random(n)) for n in range(6)]
-        asking = asyncio.gather(*(person.asks(150, pause_s=0.1) for person in people))
+        asking = asyncio.gather(*(person.asks(100, pause_s=0.1) for person in people))
         for name, wiped in (("n1", False), ("n2", True), ("n3", False)):
             await asyncio.sleep(0.5)  # let there be something under way
             await getattr(stores, name).kill()
@@ -133,4 +133,4 @@ async def test_the_laws_hold_while_nodes_are_killed_and_wiped(stores: Any):
         assert kv.counts["not sent"] + kv.counts["not answered"]
     history = book.history()
     assert {name: list(law(history)) for name, law in laws_of(laws).items() if list(law(history))} == {}
-    assert sum(op.acknowledged for op in book.ops) > 500
+    assert sum(op.acknowledged for op in book.ops) > 300

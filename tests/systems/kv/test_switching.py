@@ -122,7 +122,7 @@ async def test_every_answer_takes_over_while_people_ask_and_answers_as_the_model
                         await choices.switch(decision, Choice(answer))
                     assert crowd.counted > 0 and str(choices.chosen[decision]) == answer
                     twins.late = answer == "one-and-one"
-                    for _ in range(40):
+                    for _ in range(20):
                         await twins.step()
 
 

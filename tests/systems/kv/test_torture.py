@@ -35,7 +35,7 @@ def forgets() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("forgets")
 async def test_what_was_acknowledged_is_there_though_nodes_were_broken_all_the_time(tmp_path: Path):
-    report = await torture(Plan(minutes=0.2, seed=5, people=6, knobs=KNOBS), record=tmp_path)
+    report = await torture(Plan(minutes=0.15, seed=5, people=6, knobs=KNOBS), record=tmp_path)
     assert not report.broken and not report.troubles, told(report)
     assert len({harm.what for harm in report.harms}) >= 2
     assert report.acknowledged > 200 and report.unknown > 0

@@ -27,6 +27,7 @@ from fathom.systems.shop.stores.provider.process import opened as provider
 from fathom.systems.shop.stores.truth import Truth
 from fathom.web.auth import Passwords
 from fathom.web.choices import Choices
+from tests.systems.emptying import emptied, shape
 
 __all__ = ["EUR", "HOME", "SHOP", "Clock", "Engines", "World", "basket", "engines", "world"]
 
@@ -34,13 +35,7 @@ SHOP = find("shop")
 MIGRATED = "shop_migrated"  # the database that the others are copies of
 # The machine does not lose power in these tests: what a killed PostgreSQL wrote, the kernel keeps.
 QUICK = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB", "deadlock_timeout": "20ms"}
-EMPTY = """
-    DO $$ BEGIN EXECUTE (
-        SELECT 'TRUNCATE ' || string_agg(quote_ident(relname), ', ') || ' RESTART IDENTITY' FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-            AND relname NOT IN ('migrations', 'transitions', 'stock_kept')
-    ); END $$; ALTER SEQUENCE seat_tokens RESTART
-"""
+KEEPS = ["migrations", "transitions", "stock_kept"]  # what migrating puts into it
 EUR = "EUR"
 HOME = Address(name="Ann", street="Main Street 1", city="Kiel", postcode="24103", country="DE")
 
@@ -65,6 +60,7 @@ class Engines:
     queue: Any
     count: itertools.count[int] = field(default_factory=itertools.count)
     empty: list[str] = field(default_factory=list)  # databases that a test has used, and that were emptied since
+    shape: tuple[int, ...] = ()
 
     async def database(self, template: str = MIGRATED, name: str = "") -> str:
         """Return the URL of a fresh database."""
@@ -73,12 +69,12 @@ class Engines:
         return self.truth.where.rsplit("/", 1)[0] + f"/{name}"
 
     async def put_back(self, url: str) -> None:
-        """Empty a database for the next test, which takes a tenth of the time that a new one does."""
-        await self._tell(EMPTY, url)
-        self.empty.append(url)
+        """Empty a database for the next test."""
+        if await emptied(url, self.shape, keeps=KEEPS):
+            self.empty.append(url)
 
-    async def _tell(self, statement: str, url: str | None = None) -> None:
-        connection = await asyncpg.connect(url or self.truth.where)
+    async def _tell(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.truth.where)
         try:
             await connection.execute(statement)
         finally:
@@ -155,6 +151,7 @@ async def engines() -> AsyncIterator[Engines]:
         first = Truth.at(await engines.database("template0", MIGRATED))
         async with first.connected():
             await Stores(first, cache, queue, Objects.at("file:///"), Provider.at("")).migrate()
+        engines.shape = await shape(first.where)
         yield engines
 
 

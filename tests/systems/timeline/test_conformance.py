@@ -326,7 +326,7 @@ async def twins(world: World, timeline: Any, seed: int) -> Twins:
 async def test_it_answers_as_the_model_does(world: World, approach: str, seed: int):
     async with world.open(approach, SMALL[approach], clock=world.clock, mint=world.clock.mint()) as timeline:
         them = await twins(world, timeline, seed)
-        for _ in range(240):
+        for _ in range(150):
             await them.step()
         await them.at_last()
 
@@ -351,7 +351,7 @@ async def test_it_answers_as_the_model_does_whoever_numbers_the_posts(world: Wor
         them.service_first = True
         for n in range(7):
             them.users.append((await them.ask("join", f"user{n}", "a password")).id)
-        for _ in range(200):
+        for _ in range(140):
             await them.step()
         await them.at_last()
         assert len(set(given)) > 25
@@ -390,7 +390,7 @@ async def test_it_answers_as_the_model_does_however_likes_are_counted(world: Wor
     async with world.open(approach, SMALL[approach], **how) as timeline:
         them = await twins(world, timeline, seed=9)
         them.late = counters == "asynchronous"
-        for _ in range(180):
+        for _ in range(100):
             await them.step()
         await them.at_last()
 
@@ -400,7 +400,7 @@ async def test_it_answers_as_the_model_does_whoever_makes_what_trends(world: Wor
     how = {"stampede": stampede, "clock": world.clock, "mint": world.clock.mint()}
     async with world.open("on-write", SMALL["on-write"], **how) as timeline:
         them = await twins(world, timeline, seed=12)
-        for n in range(200):
+        for n in range(120):
             await them.step()
             if n % 8 == 0:
                 world.clock.now_ms += 60_000

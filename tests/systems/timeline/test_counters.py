@@ -151,7 +151,7 @@ async def test_a_like_that_was_acknowledged_is_in_every_number_at_once(world: Wo
 async def test_numbers_that_are_added_up_are_as_late_as_was_promised_and_no_later(world: World):
     async with world.open(counters="asynchronous", turned={"within_s": 0.4}) as timeline:
         hot = await Hot.made(world, timeline, people=12)
-        await hot.live(2.0, random.Random(3))
+        await hot.live(1.2, random.Random(3))
         await hot.look()
         hot.crowd.given = {"counted_within_s": world.choices.counters.late_s}
         hot.crowd.check()
@@ -328,9 +328,9 @@ async def test_while_ways_to_count_take_over_from_each_other_no_like_is_lost(wor
     dice = random.Random(seed)
     async with world.open() as timeline:
         hot = await Hot.made(world, timeline, people=16)
-        going_on = asyncio.create_task(hot.live(3.5, dice))
+        going_on = asyncio.create_task(hot.live(2.4, dice))
         for counters in dice.sample([*RIGHT, *RIGHT], 8):
-            await asyncio.sleep(0.35)  # load in between
+            await asyncio.sleep(0.2)  # load in between
             await world.switch(counters, decision="counters")
         await going_on
         assert the_same(await hot.look()) == len(hot.liking)
@@ -446,9 +446,9 @@ async def test_a_service_that_is_killed_under_likes_loses_none(world: World, cou
         process.client() as timeline,
     ):
         hot = await Hot.made(world, timeline, people=12)
-        going_on = asyncio.create_task(hot.live(2.0, random.Random(7)))
+        going_on = asyncio.create_task(hot.live(1.4, random.Random(7)))
         for _ in range(2):
-            await asyncio.sleep(0.4)  # load in between
+            await asyncio.sleep(0.3)  # load in between
             await process.kill()
             await process.restart()
         await going_on
@@ -462,10 +462,10 @@ async def test_a_service_that_is_killed_under_likes_loses_none(world: World, cou
 async def test_no_like_is_lost_or_late_while_redis_is_gone_and_wiped(world: World, counters: str):
     async with world.open(counters=counters) as timeline:
         hot = await Hot.made(world, timeline, people=8)
-        going_on = asyncio.create_task(hot.live(1.6, random.Random(5)))
+        going_on = asyncio.create_task(hot.live(1.2, random.Random(5)))
         await asyncio.sleep(0.3)  # load before and after
         async with without(world.engines.cache, wiped=True):
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.3)
         await going_on
         await until(lambda: world.stores.memory.open)
         assert the_same(await hot.look()) == len(hot.liking)
@@ -477,7 +477,7 @@ async def test_no_like_is_lost_or_late_while_redis_is_gone_and_wiped(world: Worl
 async def test_the_numbers_agree_with_the_likers_after_the_truth_was_gone(world: World, counters: str):
     async with world.open(counters=counters) as timeline:
         hot = await Hot.made(world, timeline, people=8)
-        going_on = asyncio.create_task(hot.live(2.0, random.Random(6)))
+        going_on = asyncio.create_task(hot.live(1.4, random.Random(6)))
         await asyncio.sleep(0.4)  # load before and after
         async with without(world.engines.truth):
             await asyncio.sleep(0.3)

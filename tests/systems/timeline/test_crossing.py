@@ -87,12 +87,12 @@ async def test_crossing_up_and_down_all_the_time_under_load_breaks_no_law(world:
             "block": 1,
             "unblock": 2,
         }
-        await crowd.live(8.0, rates)
+        await crowd.live(5.0, rates)
         await crowd.look_around(people)
         crowd.check()
         # Who blocks cannot follow; and a machine that is too busy may say so.
         assert all("follow" in failed or "try again" in failed for failed in crowd.failed), crowd.failed
-        assert crossed.count("star") >= 5 and crossed.count(None) >= 5, crossed  # it was worth looking
+        assert crossed.count("star") >= 3 and crossed.count(None) >= 3, crossed  # it was worth looking
 
 
 async def test_a_process_that_dies_while_an_author_crosses_over_is_gone_on_with(world: World):

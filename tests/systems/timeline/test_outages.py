@@ -178,7 +178,7 @@ async def test_every_law_holds_while_all_engines_come_and_go(world: World, appro
             "home": 120, "page": 30, "post": 30, "follow": 30, "unfollow": 12, "delete": 8, "like": 15, "unlike": 6,
             "block": 2, "unblock": 3,
         }  # fmt: skip
-        going_on = asyncio.create_task(crowd.live(6.0, rates))
+        going_on = asyncio.create_task(crowd.live(4.5, rates))
         engines = world.engines
         for engine, wiped in (
             (engines.cache, False),
@@ -187,9 +187,9 @@ async def test_every_law_holds_while_all_engines_come_and_go(world: World, appro
             (engines.truth, False),
             (engines.queue, True),
         ):
-            await asyncio.sleep(0.4)  # some of the load in between
+            await asyncio.sleep(0.3)  # some of the load in between
             async with without(engine, wiped=wiped):
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.2)
         await going_on
         await until(lambda: world.stores.memory.open)
         await crowd.look_around(people)

@@ -152,7 +152,7 @@ async def test_at_random_nobody_sees_less_than_their_own_change_or_what_is_a_min
         said: dict[int, list[tuple[int, str]]] = {user: [(0, "")] for user in users}  # since when, what
         blocks: set[tuple[int, int]] = set()
         late = 0
-        for turn in range(600):
+        for turn in range(300):
             world.clock.now_ms += dice.choice([0, 1, 100, 3_000, 20_000])
             one, other = dice.sample(users, 2)
             match dice.choices(["describe", "block", "unblock", "users", "profile"], [10, 2, 4, 40, 20])[0]:
@@ -178,7 +178,7 @@ async def test_at_random_nobody_sees_less_than_their_own_change_or_what_is_a_min
                     else:
                         assert (other, one) not in blocks
                         late += self_or_late(world, said, one, user)
-        assert late > 20, "copies that are never late show nothing"
+        assert late > 10, "copies that are never late show nothing"
 
 
 def self_or_late(world: World, said: dict[int, list[tuple[int, str]]], viewer: int, user: User) -> bool:

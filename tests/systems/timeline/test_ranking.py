@@ -171,7 +171,7 @@ async def test_a_ranked_home_has_the_posts_of_the_model_in_another_order_and_eac
             users.append((await both("join", f"user{n}", "a password")).id)
         posts: list[int] = []
         moved = 0
-        for turn in range(240):
+        for turn in range(128):
             one, other = dice.sample(users, 2)
             known = dice.choice(posts[-20:]) if posts else 7
             verb = dice.choices(
@@ -193,7 +193,7 @@ async def test_a_ranked_home_has_the_posts_of_the_model_in_another_order_and_eac
                 assert sorted(ours[:12]) == sorted(theirs[:12])
                 assert ours[12:] == theirs[12:]
                 moved += ours != theirs
-        assert moved > 5, "an order that is never another shows nothing"
+        assert moved > 3, "an order that is never another shows nothing"
 
 
 @pytest.mark.feature("SOCIAL-24")

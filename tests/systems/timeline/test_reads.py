@@ -124,7 +124,7 @@ async def test_a_feed_keeps_its_newest_and_older_ones_are_read_from_the_truth(wo
 async def test_who_follows_a_hundred_thousand_misses_nothing_and_reads_no_more_rows(
     world: World, approach: str
 ) -> None:
-    followed, posts = 100_000, 2_000
+    followed, posts = 100_000, 1_000
     async with world.open(approach) as timeline:
         (ann,) = await world.town(timeline, "ann")
         authors = await world.stores.accounts.bulk([f"author{n}" for n in range(followed)])

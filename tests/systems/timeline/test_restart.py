@@ -77,9 +77,9 @@ async def test_a_service_killed_again_and_again_under_load_breaks_no_law(world: 
             "home": 100, "page": 20, "post": 30, "follow": 25, "unfollow": 10, "delete": 6, "like": 10, "unlike": 4,
             "block": 1, "unblock": 2,
         }  # fmt: skip
-        going_on = asyncio.create_task(crowd.live(9.0, rates))
+        going_on = asyncio.create_task(crowd.live(6.0, rates))
         for n in range(4):
-            await asyncio.sleep(0.7)  # load in between
+            await asyncio.sleep(0.5)  # load in between
             if n == 2:  # and once the queue forgets everything meanwhile
                 await process.kill()
                 async with without(world.engines.queue, wiped=True):

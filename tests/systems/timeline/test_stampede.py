@@ -130,9 +130,9 @@ async def test_without_protection_a_crowd_makes_it_at_once_and_the_law_sees_it(w
 @pytest.mark.quiet
 @pytest.mark.parametrize("stampede", RIGHT)
 async def test_nobody_is_given_what_is_older_than_was_promised(world: World, stampede: str):
-    async with world.open(stampede=stampede, turned={"fresh_s": 0.3}) as timeline:
+    async with world.open(stampede=stampede, turned={"fresh_s": 0.2}) as timeline:
         square = await Square.made(world, timeline)
-        answers = await square.keep_looking(1.5)
+        answers = await square.keep_looking(1.2)
         made = {answer.made_ms for answer in answers}
         assert len(made) >= 4, "it went out of date again and again"
         assert len(made) <= 40 < len(answers) / 4, "and was made by few of very many"
@@ -297,9 +297,9 @@ async def test_without_redis_it_comes_from_the_truth_and_few_ask_for_it_at_once(
     async with world.open(stampede=stampede, turned={"fresh_s": 0.2}) as timeline:
         square = await Square.made(world, timeline)
         async with without(world.engines.cache, wiped=True):
-            answers = await square.keep_looking(0.8)
+            answers = await square.keep_looking(0.6)
             assert len({answer.made_ms for answer in answers}) >= 2
-        answers += await square.keep_looking(0.5)
+        answers += await square.keep_looking(0.3)
         square.crowd.check()
 
 

@@ -1,4 +1,4 @@
-"""A timeline on real engines: started once, and for each test a fresh database, an empty Redis and an empty queue."""
+"""A timeline on real engines: started once, and for each test an empty database, an empty Redis and an empty queue."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from fathom.systems.timeline import service
 from fathom.systems.timeline.stores import Stores
 from fathom.web.auth import Passwords
 from fathom.web.choices import Choices
+from tests.systems.emptying import emptied, shape
 
 __all__ = [
     "APPROACHES",
@@ -61,6 +62,7 @@ COUNTERS = ("row-lock", "sharded", "asynchronous", "on-read", "read-then-write")
 STAMPEDE = ("none", "jitter", "single-flight", "lease", "early-refresh")
 
 MIGRATED = "migrated"  # the database that the others are copies of
+FILL = "INSERT INTO trust DEFAULT VALUES; INSERT INTO counting DEFAULT VALUES"  # what migrating puts into it
 # The machine does not lose power in these tests: what a killed PostgreSQL wrote, the kernel keeps. (What is on the disk
 # by when is shown in tests/outside.)
 QUICK = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
@@ -95,12 +97,21 @@ class Engines:
     cache: Any
     queue: Any
     count: itertools.count[int] = field(default_factory=itertools.count)
+    empty: list[str] = field(default_factory=list)  # databases that a test has used, and that were emptied since
+    shape: tuple[int, ...] = ()
 
     async def database(self, template: str = MIGRATED, name: str = "") -> str:
         """Return the URL of a fresh database."""
         name = name or f"timeline_{next(self.count)}"
         await self._tell(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.truth.where.rsplit("/", 1)[0] + f"/{name}"
+
+    async def put_back(self, url: str) -> None:
+        """Empty a database for the next test."""
+        if await emptied(url, self.shape, keeps=["migrations"], fill=FILL):
+            self.empty.append(url)
+        else:
+            await self.drop(url)
 
     async def drop(self, url: str) -> None:
         await self._tell(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
@@ -177,12 +188,13 @@ async def engines() -> AsyncIterator[Engines]:
         first = Postgres.at(await engines.database("template0", MIGRATED))
         async with first.connected():
             await Stores(first, cache, queue, Objects.at("file:///")).migrate()
+        engines.shape = await shape(first.where)
         yield engines
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(engines: Engines) -> AsyncIterator[World]:
-    url = await engines.database()
+    url = engines.empty.pop() if engines.empty else await engines.database()
     async with AsyncExitStack() as stack:
         truth = Postgres.at(url)
         cache, queue = Redis.at(engines.cache.where), Nats.at(engines.queue.where)
@@ -194,4 +206,4 @@ async def world(engines: Engines) -> AsyncIterator[World]:
             await queue.client.purge("timeline")
         yield World(engines, Stores(truth, cache, queue, files), Clock())
     with suppress(OSError, asyncpg.PostgresError):  # the test may have left it without its engine
-        await engines.drop(url)
+        await engines.put_back(url)

@@ -28,7 +28,7 @@ class Burst(Dive[Tally]):
 
     watch = count.p90, say.rows, say.cpu_s
     goals = count.p90 < ms(100), shows.p90 < ms(500)
-    faults = Pause("service", from_s=0.6, until_s=1.0)
+    faults = Pause("service", from_s=0.4, until_s=0.6)
 
     async def prepare(self, stores, approach, words, times=1):
         self.words_said = [f"word-{n}" for n in range(max(words) * times)]
