@@ -8,6 +8,7 @@ import time
 import pytest
 
 from fathom.engines.engine import EngineDown
+from fathom.lab import demand
 from fathom.lab.demand import Meter, _apart, _grown, _spent, own_share
 
 
@@ -51,9 +52,19 @@ async def test_a_meter_reads_counts_clocks_and_counters():
         pass
     used = await meter.stop()
     assert used.counts == {"get": {"commands": 3}, "put": {"rows": 2}}
-    assert 0.03 <= used.cpu_s["service"] < 0.06 and set(used.cpu_s) == {"service", "cache", "generator"}
+    assert 0.029 <= used.cpu_s["service"] < 0.06 and set(used.cpu_s) == {"service", "cache", "generator"}
     assert used.engine == {"cache": {"cmd": 1}} and used.state == {"cache.bytes": 1_002.0}
     assert used.gone == 0 and used.covers_s >= 0.03 and used.foreign_s >= 0
+
+
+async def test_what_the_kernel_did_is_not_what_other_programs_did(monkeypatch: pytest.MonkeyPatch):
+    looks = iter([{1: 5.0, 2: 7.0, 3: 1.0}, {1: 5.25, 2: 7.5, 3: 1.0, 4: 0.125}])
+    monkeypatch.setattr(demand, "everybody", lambda: next(looks))
+    monkeypatch.setattr(demand, "of_the_kernel", lambda pid: pid == 2)
+    meter = Meter(Body())
+    await meter.start()
+    used = await meter.stop()
+    assert (used.foreign_s, used.kernel_s) == (0.375, 0.5), "a program that came meanwhile counts from nothing"
 
 
 async def test_an_engine_that_is_down_has_no_counters_rather_than_zeros():

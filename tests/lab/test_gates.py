@@ -51,6 +51,12 @@ def test_a_machine_that_was_not_ours_trips(change, name):
     assert gate.value > gate.limit and gate.says
 
 
+def test_the_kernel_is_no_neighbour_and_is_accounted_for():
+    wrote = dataclasses.replace(CALM, kernel_s=0.4, busy=Busy(4.42, 0.0, {0: 3.02, 1: 1.4}))
+    assert not tripped(gates.machine(wrote, HERE))
+    assert tripped(gates.machine(dataclasses.replace(wrote, kernel_s=2.4), HERE)) == {"ledger"}
+
+
 def test_what_others_use_at_rest_is_allowed_for():
     noisy = dataclasses.replace(CALM, foreign_s=0.4, busy=Busy(4.4, 0.0, {0: 2.95, 1: 1.45}))
     assert "others" not in tripped(gates.machine(noisy, HERE, idle_s=0.15))

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,13 @@ def test_the_clock_of_another_process_is_exact():
         assert machine.everybody()[process.pid] == pytest.approx(read_s, abs=0.002)
         process.communicate("\n")
     assert machine.cpu_s(process.pid) is None
+
+
+@linux
+def test_threads_of_the_kernel_are_known_by_their_flag_and_no_program_is_one():
+    assert not machine.of_the_kernel(os.getpid()) and not machine.of_the_kernel(2**22 + 1)
+    if Path("/proc/2/comm").read_text().strip() == "kthreadd":  # in a container nobody sees them
+        assert machine.of_the_kernel(2)
 
 
 @linux

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fathom.engines.engine import EngineError
 from fathom.lab.body import Body
 from fathom.lab.dive import SERVICE
-from fathom.lab.machine import Busy, busy, cpu_s, everybody, pressure_s
+from fathom.lab.machine import Busy, busy, cpu_s, everybody, of_the_kernel, pressure_s
 from fathom.lab.runs import NOT_THE_SYSTEM
 
 __all__ = ["Meter", "Used", "counters_of", "own_share"]
@@ -33,9 +33,10 @@ class Used:
     engine: dict[str, dict[str, int]]  # field of Stores → the engine's own counters
     state: dict[str, float]  # "cache.used_memory": what it holds now
     busy: Busy | None
-    foreign_s: float  # CPU seconds of processes that are not ours
+    foreign_s: float  # CPU seconds of programs that are not ours
     pressure_s: dict[str, float]
     gone: int  # processes whose last CPU nobody saw
+    kernel_s: float = 0.0  # CPU seconds of the kernel's own threads: of who syncs much, they write much
 
     @property
     def system_s(self) -> float:
@@ -101,6 +102,7 @@ class Meter:
         looks = {field: {name: n * last.looks for name, n in own.items()} for field, own in self._own.items()}
         flows, state = _apart(self._first.engine, last.engine, looks)
         spent, gone = _spent(self._cpu, clocks)
+        foreign_s, kernel_s = self._others(everyone, clocks)
         if gone:
             state["processes.gone"] = float(gone)  # nobody saw what they used at last
         return Used(
@@ -110,7 +112,8 @@ class Meter:
             engine=flows,
             state=state,
             busy=after.since(self._busy) if after and self._busy else None,
-            foreign_s=self._foreign(everyone, clocks),
+            foreign_s=foreign_s,
+            kernel_s=kernel_s,
             pressure_s={name: seconds - self._pressure.get(name, 0.0) for name, seconds in pressure.items()},
             gone=gone,
         )
@@ -127,9 +130,17 @@ class Meter:
         clocks["generator"] = {os.getpid(): time.process_time()}
         return clocks
 
-    def _foreign(self, everyone: Mapping[int, float], clocks: Mapping[str, Mapping[int, float]]) -> float:
+    def _others(self, everyone: Mapping[int, float], clocks: Mapping[str, Mapping[int, float]]) -> tuple[float, float]:
+        """Return the CPU seconds of all who are not ours: of programs, and of the kernel's own threads."""
         ours = {pid for group in (*clocks.values(), *self._cpu.values()) for pid in group}
-        return sum(seconds - self._everybody.get(pid, 0.0) for pid, seconds in everyone.items() if pid not in ours)
+        programs_s = kernel_s = 0.0
+        for pid, seconds in everyone.items():
+            if pid not in ours and (spent := seconds - self._everybody.get(pid, 0.0)) > 0:
+                if of_the_kernel(pid):
+                    kernel_s += spent
+                else:
+                    programs_s += spent
+        return programs_s, kernel_s
 
     async def _counted(self) -> _Counted:
         """Read our counts and the engines' own, of the same moment.

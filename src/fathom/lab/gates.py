@@ -21,7 +21,7 @@ STEAL_COUNTING = 0.05  # a process clock stands still then: 10 % stolen were not
 STEAL_TICKS = 2  # it is told in ticks; one or two more or less are how they fall
 OTHERS = 0.05  # of our own CPU time that others may use beside us
 OTHERS_COUNTING = 0.75  # of a core: a hog on the system's core raised CPU per operation by 8 %; slices show as much
-OTHERS_S = 0.015  # or so much per second beyond what they use when nothing is asked: the kernel's own threads
+OTHERS_S = 0.015  # or so much per second beyond what they use when nothing is asked
 IDLE = 0.125  # of all cores: so much may others use before anything is asked, or they would be the measure of calm
 BRIEF_S = 0.02  # what passes by in a moment is no neighbour
 STALL = 0.10  # of the time in which everybody waited for disk or memory
@@ -56,7 +56,7 @@ def machine(
         limit = (STEAL_COUNTING if counting else STEAL) + STEAL_TICKS * TICK_S / all_s
         gates.append(_below("steal", used.busy.steal_s / all_s, limit, "the host gave our cores to others"))
         whole = sum(used.busy.cores.get(core, 0.0) for core in placement.generator | placement.system)
-        unseen = whole - used.all_s - used.foreign_s
+        unseen = whole - used.all_s - used.foreign_s - used.kernel_s
         # Busy time is sampled at ticks, so it is off as a count of them is: three times its standard deviation.
         noise = 2 * TICK_S + 3 * math.sqrt(TICK_S * whole * max(0.0, 1 - whole / max(used.covers_s * cores, 1e-9)))
         limit = max(OTHERS * whole, share * used.covers_s) + noise

@@ -28,10 +28,12 @@ __all__ = [
     "cpu_s",
     "describe",
     "everybody",
+    "of_the_kernel",
     "pressure_s",
     "sync",
 ]
 
+PF_KTHREAD = 0x0020_0000  # include/linux/sched.h: this one belongs to the kernel
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -126,6 +128,15 @@ def everybody() -> dict[int, float]:
     except OSError:
         return {}
     return {pid: seconds for pid in pids if (seconds := cpu_s(pid)) is not None}
+
+
+def of_the_kernel(pid: int) -> bool:
+    """Say whether a process is a thread of the kernel: no program, and at work for whoever writes or sends."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return bool(int(stat.rpartition(b")")[2].split()[6]) & PF_KTHREAD)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -388,6 +388,28 @@ async def test_who_gave_up_may_still_be_counted_the_old_way_so_nothing_is_moved_
 
 
 @pytest.mark.feature("SOCIAL-12")
+@pytest.mark.parametrize("counters", ["row-lock", "sharded"])
+async def test_what_waits_to_be_added_up_is_shown_where_another_way_to_count_takes_over(world: World, counters: str):
+    async with world.open(counters="asynchronous", turned={"within_s": 60.0}) as timeline:
+        hot = await Hot.made(world, timeline, people=2)
+        await hot.all_like()
+        go_on, add_up = asyncio.Event(), world.stores.likes.add_up
+
+        async def held(*asked: Any) -> Any:
+            await go_on.wait()
+            return await add_up(*asked)
+
+        world.stores.likes.add_up = held  # type: ignore[method-assign]
+        await world.switch(counters, decision="counters")
+        assert await timeline.unlike(hot.people[0], hot.post.id) == 1, "no number has heard of the two"
+        assert (await timeline.read(hot.author, hot.post.id)).likes == 1
+        assert hot.shown(await timeline.home(hot.fan, Page())) == 1
+        go_on.set()
+        hot.liking.remove(hot.people[0])
+        assert the_same(await hot.look()) == 1
+        assert world.stores.likes.reading == ("kept" if counters == "row-lock" else "summed")
+
+
 async def test_what_was_counted_on_read_is_counted_anew_in_pieces_and_shown_right_meanwhile(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):

@@ -258,21 +258,24 @@ class Likes:
         boxed = zip(row["seqs"] or (), row["posts"] or (), strict=True)
         return Added(row["taken"], [Entry(seq, "tally", 0, post, now_ms) for seq, post in boxed])
 
-    async def begin(self, shows: Reading, *, keeps: bool, before: Reading = "kept") -> None:
+    async def begin(
+        self, shows: Reading, *, keeps: bool, exact: bool, before: Reading = "kept", before_late: bool = False
+    ) -> None:
         """Let an approach begin that shows numbers from one place, and keeps them right or does not.
 
         From here on they are read from where they are right whoever's changes come, until `settle`: also those that the
-        approach which served `before` still makes.
+        approach which served `before` still makes, and those that wait to be added up, where numbers are to be `exact`.
+        A like that waits and is taken back where numbers are exact would else leave less than none.
         """
         row = await self._db.fetchrow(
             "UPDATE counting SET kept = kept AND $1, turn = turn + 1 RETURNING kept, turn,"
-            " EXISTS (SELECT FROM like_shards) AS sharded",
+            " EXISTS (SELECT FROM like_shards) AS sharded, EXISTS (SELECT FROM like_changes) AS waits",
             keeps,
         )
         assert row is not None
         self.turn = row["turn"]
         sharded = row["sharded"] or before == "summed"
-        if keeps and not row["kept"]:
+        if keeps and (not row["kept"] or (exact and (row["waits"] or before_late))):
             self.reading = "counted"
         else:
             self.reading = "summed" if sharded and shows == "kept" else shows

@@ -59,7 +59,7 @@ class Counters(Decision):
 
     async def begin(self) -> None:
         """Get ready to serve: what an approach before this one left elsewhere is found until it was moved."""
-        await self.likes.begin(self.shows, keeps=self.keeps)
+        await self.likes.begin(self.shows, keeps=self.keeps, exact=not self.late_s)
 
     async def adopt(self, previous: Any) -> None:
         """Take over from another approach under load.
@@ -67,7 +67,9 @@ class Counters(Decision):
         Nothing is moved yet. From here on numbers are read from where they are right with either; the service moves
         what lies elsewhere when the last call of the old one has ended, and then they are read from where we look.
         """
-        await self.likes.begin(self.shows, keeps=self.keeps, before=previous.shows)
+        await self.likes.begin(
+            self.shows, keeps=self.keeps, exact=not self.late_s, before=previous.shows, before_late=previous.late_s > 0
+        )
 
     async def told(self, liked: Liked, user: UserId, post: PostId) -> Liked:
         """Return what became of a change with what Redis is to be told, also if it was told to do it before."""
