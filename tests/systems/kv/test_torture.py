@@ -43,6 +43,7 @@ async def test_what_was_acknowledged_is_there_though_nodes_were_broken_all_the_t
     assert "longest write gap" in told(report)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.usefixtures("forgets")
 async def test_a_schedule_of_the_simulator_is_played_on_processes():

@@ -99,7 +99,10 @@ async def _die_at_each(story: Story, steps: list[str], *when: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("transaction", "steps"), [("saga", 12), ("two-phase", 12), ("one-database", 8)])
+@pytest.mark.parametrize(
+    ("transaction", "steps"),
+    [("saga", 12), ("one-database", 8), pytest.param("two-phase", 12, marks=pytest.mark.long)],
+)
 @feature("SHOP-18", "SHOP-19", "SHOP-21", "SHOP-22")
 async def test_killed_after_each_change_in_turn_it_sells_each_unit_once_and_answers_everybody(
     world: World, transaction: str, steps: int

@@ -89,7 +89,7 @@ pairs = st.lists(st.tuples(st.sampled_from(NAMES), texts), max_size=4)
 
 @pytest.mark.slow
 @settings(
-    max_examples=1_500, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=600, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )  # fmt: skip
 @given(data=st.data())
 def test_any_request_gets_an_answer_and_an_error_says_error(data: st.DataObject) -> None:
