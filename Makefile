@@ -4,7 +4,7 @@
 
 PYTHON ?=
 TESTS ?=
-WORKERS ?= 4
+WORKERS ?= 3
 export PYTHON
 # Tests start hundreds of processes: where none may keep what it compiled, half of their CPU goes into compiling.
 unexport PYTHONDONTWRITEBYTECODE
