@@ -61,15 +61,6 @@ def test_the_engines_own_counters_agree_or_the_segment_is_named(tmp_path, found)
     assert wrong.verdict == "failed" and wrong.value == 1 and wrong.detail["different"] == ["census-0007"]
 
 
-def test_what_scripts_run_inside_an_engine_is_held_against_nothing_that_was_sent(tmp_path):
-    run = write_run(tmp_path, World(wrong_count=True, blocks=0, faults=False))
-    file = run.folder / "segments.jsonl"
-    one = next(line for line in file.read_text().splitlines() if '"id":"census-0007"' in line)
-    altered(file, one, one.replace('"engine":{"cache":{', '"engine":{"cache":{"cmd.evalsha":1,'))
-    found = {f.id: f for f in compute(Run(run.folder))}
-    assert found["cross-check/hybrid/cache.commands"].verdict == "held"
-
-
 def test_cpu_of_one_operation_is_told_from_the_others_and_from_idling(tmp_path):
     quiet = of(tmp_path, cpu_noise=0.0, blocks=0, faults=False)
     for approach, cost in World().costs.items():

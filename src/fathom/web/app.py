@@ -39,6 +39,7 @@ __all__ = [
     "Stream",
     "Visit",
     "api",
+    "problem_of",
 ]
 
 log = logging.getLogger("fathom.web")
@@ -320,7 +321,7 @@ class Door:
         except _Gone:
             status = 499  # nobody is there to be answered
         except Exception as error:
-            it, fields = _problem_of(error, visit)
+            it, fields = problem_of(error, visit)
             status = it.status
             if visit.dialect is not None:
                 said = visit.dialect.problem(it)
@@ -604,11 +605,11 @@ def _fixed(reply: Reply) -> Quick:
     return answer
 
 
-def _problem_of(error: BaseException, visit: Visit) -> tuple[Problem, list[tuple[bytes, bytes]]]:
+def problem_of(error: BaseException, visit: Visit) -> tuple[Problem, list[tuple[bytes, bytes]]]:
     """Return what the caller may know of an error, and log what the caller may not."""
     rid = visit.trace.request_id
     if isinstance(error, _Close):
-        it, headers = _problem_of(error.why, visit)
+        it, headers = problem_of(error.why, visit)
         return it, [*headers, (b"connection", b"close")]
     if isinstance(error, Refusal):
         return problems.of_refusal(error, rid)
@@ -634,7 +635,7 @@ def _problem_of(error: BaseException, visit: Visit) -> tuple[Problem, list[tuple
 
 
 def _litestar_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    it, headers = _problem_of(error, Visit.of(request))
+    it, headers = problem_of(error, Visit.of(request))
     return Response(
         problems.encoded(it),
         status_code=it.status,

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from fathom.errors import Refusal
 from fathom.web import problems
-from fathom.web.app import SECURITY, Door, Stream, Visit, _problem_of
+from fathom.web.app import SECURITY, Door, Stream, Visit, problem_of
 
 __all__ = ["HEARD_MAX", "NOT_ALLOWED", "Met", "TalkingDoor", "same_origin"]
 
@@ -56,7 +56,7 @@ class TalkingDoor(Door):
             took_s = time.perf_counter() - began
             await _talk(visit, stream, receive, send)
         except Exception as error:
-            it, fields = _problem_of(error, visit)
+            it, fields = problem_of(error, visit)
             status = it.status
             await problems.send_problem(send, it, [*visit.fields, *SECURITY[:-1], *fields], kind="websocket")
         finally:

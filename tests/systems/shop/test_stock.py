@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from fathom.engines.engine import EngineDown
+from fathom.engines.ledger import work
 from fathom.errors import FathomError, Refusal
 from fathom.systems.shop.api import Item, ItemId, Level, Money, OrderId, Wanted
 from fathom.systems.shop.decisions.stock import Stock
@@ -263,3 +265,26 @@ async def test_an_order_that_is_committed_keeps_what_it_has_although_nobody_coul
             await shop.checkout(ann, basket((thing.id, 1)))
         assert [order.status for order in (await shop.orders(ann)).orders] == ["pending"]
         assert (await shop.level(thing.id)).held == 1
+
+
+def commands() -> int:
+    return sum(of.get("commands", 0) for of in work.snapshot().values())
+
+
+async def test_what_scripts_call_in_redis_is_counted_as_redis_counts_it(world: World):
+    stock, (one, two) = await stock_of(world, "redis", 3, 1)
+    assert await taken(stock, 6, (one, 1), (two, 1))  # the counters are made, and the scripts known
+    tallies, client = world.stores.tallies, world.stores.cache.client
+    await tallies.give_back([Wanted(one, 1), Wanted(two, 1)])
+    await tallies.add(one, 1)
+    await client("CONFIG", "RESETSTAT")
+    before = commands()
+    for order, wanted in ((7, (1, 1)), (7, (1, 1)), (8, (1, 5)), (9, (9, 1))):
+        await tallies.take(OrderId(order), [Wanted(one, wanted[0]), Wanted(two, wanted[1])], HOLD_S)
+    await tallies.give_back([Wanted(one, 1), Wanted(ItemId(12), 1)])
+    await tallies.add(one, 1)
+    await tallies.add(ItemId(12), 1)
+    ours = commands() - before
+    stats = (await client("INFO", "commandstats")).decode()
+    calls = {name: int(n) for name, n in re.findall(r"cmdstat_([a-z|]+):calls=(\d+)", stats)}
+    assert ours == sum(n for name, n in calls.items() if not name.startswith(("info", "config"))), calls

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from fathom.engines.ledger import charge
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis, Script
 
@@ -14,7 +15,7 @@ __all__ = ["Tallies"]
 
 # An order that was counted before is not counted again: its own key remembers it for as long as it holds anything.
 _TAKE = """
-    if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+    if redis.call('EXISTS', KEYS[1]) == 1 then return 1 end
     for at = 2, #KEYS do
         local left = redis.call('GET', KEYS[at])
         if not left then return -at end
@@ -26,10 +27,14 @@ _TAKE = """
 """
 # A counter that is missing is made anew from reservations, which know of what is given back.
 _GIVE_BACK = """
+    local there = 0
     for at = 1, #KEYS do
-        if redis.call('EXISTS', KEYS[at]) == 1 then redis.call('INCRBY', KEYS[at], ARGV[at]) end
+        if redis.call('EXISTS', KEYS[at]) == 1 then
+            redis.call('INCRBY', KEYS[at], ARGV[at])
+            there = there + 1
+        end
     end
-    return 0
+    return there
 """
 _ADD = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('INCRBY', KEYS[1], ARGV[1]) end return -1"
 _LEFT = """
@@ -52,18 +57,23 @@ class Tallies:
         for _ in range(len(wanted) + 1):
             args = [math.ceil(hold_s) + REMEMBERED_S, *(want.quantity for want in wanted)]
             said = int(await self._script(_TAKE)(keys, args))
+            # The script's own: Redis carries them out, and counts them. Done, counted before, or how far it looked.
+            charge("commands", {0: 2 + 2 * len(wanted), 1: 1}.get(said, abs(said)))
             if said >= 0:
-                return None if said == 0 else wanted[said - 2].item
+                return None if said in (0, 1) else wanted[said - 2].item
             await self._make_anew(wanted[-said - 2].item)
         return wanted[0].item
 
     async def give_back(self, wanted: Sequence[Wanted]) -> None:
         """Count back what an order wanted."""
-        await self._script(_GIVE_BACK)([_item(want.item) for want in wanted], [want.quantity for want in wanted])
+        keys = [_item(want.item) for want in wanted]
+        there = int(await self._script(_GIVE_BACK)(keys, [want.quantity for want in wanted]))
+        charge("commands", len(wanted) + there)  # the script's own
 
     async def add(self, item: ItemId, quantity: int) -> None:
         """Count what has come."""
-        await self._script(_ADD)([_item(item)], [quantity])
+        left = int(await self._script(_ADD)([_item(item)], [quantity]))
+        charge("commands", 1 + (left >= 0))  # the script's own
 
     async def forget(self) -> None:
         """Let every counter be made anew: those of a process before may be behind the reservations."""
