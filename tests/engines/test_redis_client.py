@@ -240,6 +240,37 @@ async def test_a_script_is_sent_whole_only_when_redis_does_not_know_it(redis):
     assert (counts["cmd.evalsha"], counts["cmd.eval"]) == (3, 2)
 
 
+async def test_what_a_script_calls_is_charged_to_whoever_runs_it(redis):
+    async with redis.connected() as client:
+        add = client.script("for at = 1, #KEYS do redis.call('INCRBY', KEYS[at], ARGV[at]) end")
+        await add.load()
+        before = (await redis.counters()).get("cmd.incrby", 0)
+        with charging("adding up"):
+            assert await add(["a", "b", "c"], [1, 2, 3]) is None
+            (answer,) = await client.many([add.command(["a"], [4])])
+            assert add.said(answer) is None
+        await client("INCR", "a")
+        counts = await redis.counters()
+    assert counts["cmd.incrby"] - before == 4
+    assert work.snapshot()["adding up"]["commands"] == 2 + 4, "two that were sent, and four that these called"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"), [("return", None), ("return false", None), ("return {1, {ok = 'yes'}}", [1, b"yes"])]
+)
+async def test_a_script_may_say_anything(redis, source, said):
+    async with redis.connected() as client:
+        assert await client.script(source)() == said
+
+
+async def test_an_error_of_a_script_is_its_own(redis):
+    async with redis.connected() as client:
+        await client("SET", "a", "word")
+        with pytest.raises(RedisError, match="not an integer"):
+            await client.script("return redis.call('INCR', KEYS[1])")(["a"])
+        assert await client.script("return redis.pcall('INCR', KEYS[1])['err'] ~= nil")(["a"]) == 1
+
+
 @pytest.mark.parametrize("command", [("SUBSCRIBE", "a"), (b"multi",), ("blpop", "a", 0), ("SELECT", 1)])
 async def test_what_does_not_fit_a_shared_connection_is_refused(redis, command):
     async with redis.connected() as client:

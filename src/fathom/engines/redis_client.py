@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import hiredis
 
 from fathom.engines.engine import EngineBusy, EngineDown, EngineUnknown
-from fathom.engines.ledger import RESIDUAL, operation, work
+from fathom.engines.ledger import RESIDUAL, charge, operation, work
 from fathom.errors import FathomError
 
 __all__ = [
@@ -414,6 +414,7 @@ class RedisClient:
         self._turn = asyncio.Lock()  # who waits for room waits in line
         self._waiting = 0
         self._fit: set[Part] = set()
+        self._scripts: dict[str, Script] = {}
         self._on_up: list[Callable[[], object]] = []
         self._on_down: list[Callable[[], object]] = []
 
@@ -621,8 +622,10 @@ class RedisClient:
             self._fit.add(name)
 
     def script(self, source: str) -> Script:
-        """Return a callable for a Lua script, sent whole only when Redis does not know it yet."""
-        return Script(self, source)
+        """Return a callable for a Lua script, always the same, sent whole only when Redis does not know it yet."""
+        if source not in self._scripts:
+            self._scripts[source] = Script(self, source)
+        return self._scripts[source]
 
     # Staying connected
 
@@ -698,25 +701,48 @@ class RedisClient:
             asyncio.get_running_loop().call_soon(callback)
 
 
+# Redis counts what a script calls. So that it is charged to somebody, a script says how many commands these were.
+_COUNTED = """
+local did = 0
+local redis = setmetatable({call = function(...) did = did + 1 return redis.call(...) end}, {__index = redis})
+local function script(KEYS, ARGV)
+%s
+end
+local said = script(KEYS, ARGV)
+if said == nil then said = false end
+return {did, said}
+"""
+
+
 class Script:
-    """A Lua script that Redis keeps by its digest. `await script(keys=[…], args=[…])`."""
+    """A Lua script that Redis keeps by its digest. `await script(keys=[…], args=[…])`.
+
+    The commands that it calls are charged to whoever runs it.
+    """
 
     def __init__(self, client: RedisClient, source: str) -> None:
-        self.source = source
-        self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        self.source = _COUNTED % source
+        self.digest = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
         self._client = client
 
     async def __call__(self, keys: Sequence[Part] = (), args: Sequence[Part] = ()) -> Any:
         try:
-            return await self._client("EVALSHA", self.digest, len(keys), *keys, *args)
+            return self.said(await self._client(*self.command(keys, args)))
         except RedisError as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise
-            return await self._client("EVAL", self.source, len(keys), *keys, *args)  # also makes Redis keep it
+            # Sent whole it is also kept.
+            return self.said(await self._client("EVAL", self.source, len(keys), *keys, *args))
 
     def command(self, keys: Sequence[Part] = (), args: Sequence[Part] = ()) -> Command:
         """Return the EVALSHA for a pipeline; Redis must know the script by then (`await script.load()`)."""
         return ("EVALSHA", self.digest, len(keys), *keys, *args)
+
+    def said(self, answer: Any) -> Any:
+        """Return what a script said in a pipeline, and charge what it called."""
+        did, said = answer
+        charge("commands", did)
+        return said
 
     async def load(self) -> None:
         await self._client("SCRIPT", "LOAD", self.source)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fathom.engines.ledger import charge
 from fathom.engines.postgres import Postgres
-from fathom.engines.redis import Redis, Script
+from fathom.engines.redis import Redis
 
 from ..api import ItemId, OrderId, Wanted
 
@@ -15,7 +14,7 @@ __all__ = ["Tallies"]
 
 # An order that was counted before is not counted again: its own key remembers it for as long as it holds anything.
 _TAKE = """
-    if redis.call('EXISTS', KEYS[1]) == 1 then return 1 end
+    if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
     for at = 2, #KEYS do
         local left = redis.call('GET', KEYS[at])
         if not left then return -at end
@@ -27,16 +26,11 @@ _TAKE = """
 """
 # A counter that is missing is made anew from reservations, which know of what is given back.
 _GIVE_BACK = """
-    local there = 0
     for at = 1, #KEYS do
-        if redis.call('EXISTS', KEYS[at]) == 1 then
-            redis.call('INCRBY', KEYS[at], ARGV[at])
-            there = there + 1
-        end
+        if redis.call('EXISTS', KEYS[at]) == 1 then redis.call('INCRBY', KEYS[at], ARGV[at]) end
     end
-    return there
 """
-_ADD = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('INCRBY', KEYS[1], ARGV[1]) end return -1"
+_ADD = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('INCRBY', KEYS[1], ARGV[1]) end"
 _LEFT = """
     SELECT s.received - coalesce(sum(r.quantity), 0)::bigint FROM stock s
     LEFT JOIN reservations r ON r.item = s.item AND r.state <> 'released' WHERE s.item = $1 GROUP BY s.item
@@ -49,31 +43,26 @@ class Tallies:
 
     def __init__(self, cache: Redis, truth: Postgres) -> None:
         self._cache, self._truth = cache, truth
-        self._scripts: dict[str, Script] = {}
 
     async def take(self, order: OrderId, wanted: Sequence[Wanted], hold_s: float) -> ItemId | None:
         """Count down what an order wants, all of it or nothing; return what there is not enough of."""
         keys = [_order(order), *(_item(want.item) for want in wanted)]
         for _ in range(len(wanted) + 1):
             args = [math.ceil(hold_s) + REMEMBERED_S, *(want.quantity for want in wanted)]
-            said = int(await self._script(_TAKE)(keys, args))
-            # The script's own: Redis carries them out, and counts them. Done, counted before, or how far it looked.
-            charge("commands", {0: 2 + 2 * len(wanted), 1: 1}.get(said, abs(said)))
+            said = int(await self._cache.client.script(_TAKE)(keys, args))
             if said >= 0:
-                return None if said in (0, 1) else wanted[said - 2].item
+                return None if said == 0 else wanted[said - 2].item
             await self._make_anew(wanted[-said - 2].item)
         return wanted[0].item
 
     async def give_back(self, wanted: Sequence[Wanted]) -> None:
         """Count back what an order wanted."""
         keys = [_item(want.item) for want in wanted]
-        there = int(await self._script(_GIVE_BACK)(keys, [want.quantity for want in wanted]))
-        charge("commands", len(wanted) + there)  # the script's own
+        await self._cache.client.script(_GIVE_BACK)(keys, [want.quantity for want in wanted])
 
     async def add(self, item: ItemId, quantity: int) -> None:
         """Count what has come."""
-        left = int(await self._script(_ADD)([_item(item)], [quantity]))
-        charge("commands", 1 + (left >= 0))  # the script's own
+        await self._cache.client.script(_ADD)([_item(item)], [quantity])
 
     async def forget(self) -> None:
         """Let every counter be made anew: those of a process before may be behind the reservations."""
@@ -82,12 +71,6 @@ class Tallies:
     async def _make_anew(self, item: ItemId) -> None:
         left = await self._truth.client.fetchval(_LEFT, item)
         await self._cache.client("SET", _item(item), max(0, left or 0), "NX")
-
-    def _script(self, source: str) -> Script:
-        """Return a script of the connection that there is."""
-        if source not in self._scripts:
-            self._scripts[source] = self._cache.client.script(source)
-        return self._scripts[source]
 
 
 def _item(item: int) -> str:

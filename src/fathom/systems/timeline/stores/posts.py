@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 import msgspec
 
 from fathom.blocks.ids import Ids
-from fathom.engines.ledger import RESIDUAL, charge, charging
+from fathom.engines.ledger import RESIDUAL, charging
 from fathom.engines.postgres import Postgres
 from fathom.errors import Refusal
 
@@ -224,7 +224,7 @@ class Posts:
         self._truth, self._memory, self._likes = truth, memory, likes
         self.era = 1  # of the copies; raised to forget all of them at once
         self._filling: dict[PostId, asyncio.Future[dict[PostId, bytes]]] = {}
-        self._keep_newer: Any = None
+        self._loaded = False  # Redis knows the script
 
     @property
     def _db(self) -> Database:
@@ -429,17 +429,18 @@ class Posts:
         if post not in found:
             await self.copy_gone(post)
             return
-        if self._keep_newer is None:
-            self._keep_newer = self._memory.client.script(_KEEP_NEWER)
+        keep_newer = self._memory.client.script(_KEEP_NEWER)
+        if not self._loaded:
+            self._loaded = True
             with charging(RESIDUAL):
-                await self._memory.tell([("SCRIPT", "LOAD", _KEEP_NEWER)])
-        copy = self._keep_newer.command(keys=[self._key(post)], args=[_copy(*found[post]), _life_s(post)])
-        (newer,) = await self._memory.tell([copy])
-        charge("commands", 1 + newer)  # the script's own: Redis carries them out, and counts them
+                await self._memory.tell([("SCRIPT", "LOAD", keep_newer.source)])
+        copy = keep_newer.command(keys=[self._key(post)], args=[_copy(*found[post]), _life_s(post)])
+        (answer,) = await self._memory.tell([copy])
+        keep_newer.said(answer)
 
     def forget_scripts(self) -> None:
         """Redis was restarted and may have forgotten our script."""
-        self._keep_newer = None
+        self._loaded = False
 
     async def json(self, ids: Sequence[PostId]) -> Known:
         """Return the JSON of these posts, from their copies or, where there are none, from the truth."""
