@@ -99,6 +99,32 @@ async def test_an_acknowledged_object_and_every_folder_above_it_were_synced(
         assert synced == [f"{top}/a/b"]
 
 
+async def test_the_system_lets_go_of_a_large_object_once_it_is_on_disk_and_keeps_a_small_one(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+):
+    did: list[str] = []
+    fsync, advise = os.fsync, os.posix_fadvise
+    large = os.urandom(bucket_module.LARGE_BYTES)
+
+    def synced(fd: int) -> None:
+        did.append("synced")
+        fsync(fd)
+
+    def advised(fd: int, start: int, length: int, advice: int) -> None:
+        did.append("left" if advice == os.POSIX_FADV_DONTNEED else "kept")
+        advise(fd, start, length, advice)
+
+    async with Objects.start(keeper) as engine, engine.connected() as bucket:
+        monkeypatch.setattr(os, "fsync", synced)
+        monkeypatch.setattr(os, "posix_fadvise", advised)
+        await bucket.put("large", large)
+        assert did[:2] == ["synced", "left"], "what is not on disk cannot be let go of"
+        did.clear()
+        await bucket.put("small", b"hello")
+        assert "left" not in did
+        assert await bucket.get("large") == large
+
+
 async def test_what_a_killed_writer_left_is_no_object_and_goes_with_the_next_start(keeper: Keeper, spaced: Path):
     async with Objects.start(keeper, folder=spaced) as engine, engine.connected() as bucket:
         await bucket.put("a/b", b"")

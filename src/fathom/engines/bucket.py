@@ -27,6 +27,7 @@ __all__ = ["Bucket", "folder_of"]
 IN_FLIGHT_MAX = 64  # requests at a time; beyond, the next one waits
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a system says that has no room for more of a file
 THREADS = 8  # for fsync, which has no other form
+LARGE_BYTES = 1 << 20  # from which on the system's memory is not kept for an object that was only written
 KEY = re.compile(r"(?!.*//)[A-Za-z0-9!_.*'()-]([A-Za-z0-9!_.*'()/-]{0,898}[A-Za-z0-9!_.*'()-])?")
 OPTIONS = ("endpoint", "region", "access_key_id", "secret_access_key", "session_token", "virtual_hosted_style_request")
 UNFINISHED = re.compile(r".*#\d+")  # what obstore calls a file that is being written; it leaves them out of lists
@@ -237,6 +238,8 @@ class Bucket:
                 file.write(body)
                 file.flush()
                 os.fsync(file.fileno())
+                if len(body) >= LARGE_BYTES:
+                    _leave(file.fileno())
             unfinished.replace(path)
         except OSError:
             with contextlib.suppress(OSError):
@@ -269,6 +272,16 @@ class Bucket:
 def _unlink(path: Path) -> None:
     path.unlink()
     _sync(path.parent)
+
+
+def _leave(file: int) -> None:
+    """Have the system forget a file that is on disk: the next one is written to the same memory.
+
+    Large objects are written once and read seldom, and for each of them the system would look for new memory, and
+    forget for it what others read: on a machine with much memory that costs more than to write.
+    """
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _sync(folder: Path) -> None:
