@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 __all__ = ["BYTES_MAX", "FOOT_BYTES", "Entry", "damaged", "digest_of", "digest_of_all", "entries", "foot", "pack"]
 
+Bytes = bytes | bytearray | memoryview
 BYTES_MAX = (1 << 32) - 1
 _HEAD = b"fathom pack 1\n\0\0"
 _ENTRY = struct.Struct("<32sII")  # digest, offset, length
@@ -38,7 +39,7 @@ class Foot(NamedTuple):
     digest: bytes
 
 
-def digest_of(data: bytes | memoryview) -> bytes:
+def digest_of(data: Bytes) -> bytes:
     """Return what a chunk is named by."""
     return sha256(data).digest()
 
@@ -55,7 +56,7 @@ def digest_of_all(chunks: Iterable[tuple[bytes, int]]) -> bytes:
     return whole.digest()
 
 
-def pack(chunks: Iterable[bytes | memoryview], digests: Iterable[bytes] | None = None) -> bytes:
+def pack(chunks: Iterable[Bytes], digests: Iterable[bytes] | None = None) -> bytes:
     """Return the pack of some chunks, in their order; of equal ones the first alone is in it. ValueError if too large.
 
     `digests` of the chunks may be told by who knows them already: whoever opens the pack proves them anyway.
@@ -65,7 +66,7 @@ def pack(chunks: Iterable[bytes | memoryview], digests: Iterable[bytes] | None =
     [(16, 9), (25, 4)]
     """
     found: dict[bytes, Entry] = {}
-    parts: list[bytes | memoryview] = [_HEAD]
+    parts: list[Bytes] = [_HEAD]
     at = len(_HEAD)
     named = ((digest_of(data), data) for data in chunks) if digests is None else zip(digests, chunks, strict=True)
     for digest, data in named:
@@ -80,7 +81,7 @@ def pack(chunks: Iterable[bytes | memoryview], digests: Iterable[bytes] | None =
     return b"".join((*parts, index, _FOOT.pack(size, len(found), at, _proof(index, size), _HEAD)))
 
 
-def foot(end: bytes | memoryview) -> Foot:
+def foot(end: Bytes) -> Foot:
     """Return what the last bytes of a pack say: at least FOOT_BYTES of them. ValueError if they are no pack's end."""
     if len(end) < FOOT_BYTES:
         raise ValueError(f"the end of a pack has {FOOT_BYTES} bytes, and here are {len(end)}")
@@ -91,7 +92,7 @@ def foot(end: bytes | memoryview) -> Foot:
     return Foot(size, offset, length, digest)
 
 
-def entries(data: bytes | memoryview, at: Foot | None = None) -> list[Entry]:
+def entries(data: Bytes, at: Foot | None = None) -> list[Entry]:
     """Return the index of a whole pack; or, with the foot, that of the bytes where it says that the index lies.
 
     ValueError if it is damaged: a pack whose index is, is looked through chunk by chunk by those who know its chunks.
@@ -106,7 +107,7 @@ def entries(data: bytes | memoryview, at: Foot | None = None) -> list[Entry]:
     return [Entry(*it) for it in _ENTRY.iter_unpack(data)]
 
 
-def damaged(data: bytes | memoryview) -> Iterator[Entry]:
+def damaged(data: Bytes) -> Iterator[Entry]:
     """Give the chunks of a whole pack whose bytes are not what they were. ValueError if the index is damaged."""
     view = memoryview(data)
     for entry in entries(view):
@@ -114,5 +115,5 @@ def damaged(data: bytes | memoryview) -> Iterator[Entry]:
             yield entry
 
 
-def _proof(index: bytes | memoryview, size: int) -> bytes:
+def _proof(index: Bytes, size: int) -> bytes:
     return sha256(size.to_bytes(8, "little") + bytes(index)).digest()

@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from fathom.errors import EXIT_BROKE, FathomError
 from fathom.web import problems
+from fathom.web.filling import Filling
 from fathom.web.listen import BACKLOG, CONNECTIONS_MAX, App, Listen, cannot_listen, guarded, tcp_socket
 
 __all__ = ["listening"]
@@ -118,6 +120,7 @@ class _Watched(HttpToolsProtocol):
         self.waits_since = None
         super().on_headers_complete()
         self.scope["fathom.write"] = partial(self._write, self.cycle)  # pyright: ignore[reportGeneralTypeIssues]
+        self.scope["fathom.fill"] = partial(self._fill, self.cycle)  # pyright: ignore[reportGeneralTypeIssues]
 
     def _write(self, cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
         """Write a whole answer at once, its header lines ready made; return False where only `send` can do it.
@@ -141,6 +144,30 @@ class _Watched(HttpToolsProtocol):
             self.transport.close()
         cycle.on_response()
         return True
+
+    def _fill(self, cycle: RequestResponseCycle, room: memoryview) -> Filling | None:
+        """Receive the rest of a body, which has as many bytes as there is room for; None where only `receive` can."""
+        if cycle is not self.cycle or cycle.body or cycle.disconnected or not room or self.transport.is_closing():
+            return None
+
+        def took(whole: bool) -> None:
+            if not whole:
+                cycle.keep_alive = False
+                return
+            cycle.more_body = False
+            self.parser = _parser(self)  # the old one waits for bytes that went past it
+            self._goes_to(self)
+            cycle.message_event.set()
+
+        filling = Filling(room, self, took)
+        self._goes_to(filling)
+        return filling
+
+    def _goes_to(self, protocol: asyncio.BaseProtocol) -> None:
+        """Have what comes from now on go to another: a transport that reads does not look up to whom."""
+        self.flow.pause_reading()
+        self.transport.set_protocol(protocol)
+        self.flow.resume_reading()
 
     def _size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -174,6 +201,13 @@ class _Watched(HttpToolsProtocol):
             cycle.disconnected = True  # what the application may still say has nobody to go to
             cycle.message_event.set()
         self.transport.close()
+
+
+def _parser(protocol: HttpToolsProtocol) -> httptools.HttpRequestParser:
+    """Return a parser as uvicorn makes one."""
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
 
 
 class _Refused(Exception):

@@ -51,7 +51,7 @@ class Connection:
         """Whether the other side has not closed it, as far as is known."""
         return self.good and not self._reader.at_eof() and not self._writer.is_closing()
 
-    async def send(self, head: bytes, body: bytes) -> Head:
+    async def send(self, head: bytes, body: bytes | bytearray) -> Head:
         """Send a request; return the head of its answer."""
         self._writer.write(head)
         if body:
@@ -124,7 +124,13 @@ class Pool:
         self._closed = False
 
     async def ask(
-        self, method: str, path: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"", *, within_s: float
+        self,
+        method: str,
+        path: str,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes | bytearray = b"",
+        *,
+        within_s: float,
     ) -> Answer:
         """Send a request and return its answer. Raises `Unsent`, `Lost`, or TimeoutError, after which it is unknown."""
         head = self.head(method, path, headers, body)
@@ -149,7 +155,7 @@ class Pool:
                 raise Unsent(f"no connection to {self.where} within {within_s:g} s") from None
             raise TimeoutError(f"{self.where} did not answer within {within_s:g} s") from None
 
-    def head(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
+    def head(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | bytearray) -> bytes:
         """Return the head of a request."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self.where}", *(f"{name}: {value}" for name, value in headers)]
         if body or method in ("POST", "PUT", "PATCH"):

@@ -106,7 +106,7 @@ class Unbuffered(TalkingDoor):
         visit.dialect, visit.operation = spoken.tongue, spoken.operation
         visit.scope["fathom.body_s"] = BODY_S
         self._begin(visit)
-        body = Body(receive, visit.headers)
+        body = Body(receive, visit.headers, visit.scope.get("fathom.fill"))
         try:
             answer = await spoken.answer(visit, body)
         except Gone:

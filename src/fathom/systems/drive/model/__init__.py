@@ -218,14 +218,14 @@ class DriveModel(Programs):
         self._leases[session] = Lease(user, space, wanted, needed, self._clock() + SESSION_MS)
         return self._session(session)
 
-    async def give(self, user: UserId, session: SessionId, pack: bytes) -> list[Digest]:
+    async def give(self, user: UserId, session: SessionId, pack: bytes | bytearray) -> list[Digest]:
         lease = self._lease(user, session)
         found = checked_pack(pack)
         for entry in found:
             if lease.chunks.get(Digest(entry.digest.hex())) != entry.length:
                 raise Refusal("invalid", f"chunk {entry.digest.hex()} was not asked for")
         for _, offset, length in found:
-            data = pack[offset : offset + length]
+            data = bytes(pack[offset : offset + length])
             digest = Digest(digest_of(data).hex())
             self._places[lease.space].chunks.setdefault(digest, data)
         for other in self._leases.values():
