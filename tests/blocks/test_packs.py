@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom.blocks.packs import FOOT_BYTES, damaged, digest_of, entries, foot, pack
+from fathom.blocks.packs import FOOT_BYTES, damaged, digest_of, entries, foot, laid_out, pack
 
 HEAD_BYTES = 16
 contents = st.lists(st.binary(max_size=60), max_size=12)
@@ -58,6 +58,16 @@ def test_a_pack_within_something_else_is_not_taken_for_a_whole_one():
     at = foot(pack([b"green tea"]))
     with pytest.raises(ValueError, match="index of this pack is damaged"):
         entries(pack([b"green milk"])[at.offset : at.offset + at.length], at)
+
+
+@given(contents)
+def test_what_is_read_into_its_room_is_the_same_pack(chunks: list[bytes]):
+    different = list(dict.fromkeys(chunks))
+    made, rooms = laid_out((digest_of(data), len(data)) for data in different)
+    for room, data in zip(rooms, different, strict=True):
+        room[:] = data
+    assert made == pack(different)
+    assert [entry.digest for entry in entries(made)] == [digest_of(data) for data in different]
 
 
 def test_what_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch):

@@ -8,11 +8,23 @@ chunk is named by the SHA-256 of its bytes, which is what proves it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
+from itertools import accumulate
 from typing import NamedTuple
 
-__all__ = ["BYTES_MAX", "FOOT_BYTES", "Entry", "damaged", "digest_of", "digest_of_all", "entries", "foot", "pack"]
+__all__ = [
+    "BYTES_MAX",
+    "FOOT_BYTES",
+    "Entry",
+    "damaged",
+    "digest_of",
+    "digest_of_all",
+    "entries",
+    "foot",
+    "laid_out",
+    "pack",
+]
 
 Bytes = bytes | bytearray | memoryview
 BYTES_MAX = (1 << 32) - 1
@@ -65,20 +77,40 @@ def pack(chunks: Iterable[Bytes], digests: Iterable[bytes] | None = None) -> byt
     >>> [(entry.offset, entry.length) for entry in entries(made)]
     [(16, 9), (25, 4)]
     """
-    found: dict[bytes, Entry] = {}
-    parts: list[Bytes] = [_HEAD]
-    at = len(_HEAD)
+    found: dict[bytes, Bytes] = {}
     named = ((digest_of(data), data) for data in chunks) if digests is None else zip(digests, chunks, strict=True)
     for digest, data in named:
-        if digest not in found:
-            found[digest] = Entry(digest, at, len(data))
-            parts.append(data)
-            at += len(data)
-    index = b"".join(_ENTRY.pack(*entry) for entry in found.values())
-    size = at + len(index) + FOOT_BYTES
+        found.setdefault(digest, data)
+    _, end = _frame([(digest, len(data)) for digest, data in found.items()])
+    return b"".join((_HEAD, *found.values(), end))
+
+
+def laid_out(chunks: Iterable[tuple[bytes, int]]) -> tuple[bytearray, list[memoryview]]:
+    """Return the pack of different chunks with these digests and sizes, and the room of each: they are yet to be read.
+
+    Who reads them to where they are to lie need not copy them there.
+
+    >>> made, (tea, milk) = laid_out([(digest_of(b"green tea"), 9), (digest_of(b"milk"), 4)])
+    >>> tea[:], milk[:] = b"green tea", b"milk"
+    >>> made == pack([b"green tea", b"milk"])
+    True
+    """
+    found, end = _frame(list(chunks))
+    made = bytearray(found[-1].offset + found[-1].length if found else len(_HEAD)) + end
+    made[: len(_HEAD)] = _HEAD
+    view = memoryview(made)
+    return made, [view[it.offset : it.offset + it.length] for it in found]
+
+
+def _frame(chunks: Sequence[tuple[bytes, int]]) -> tuple[list[Entry], bytes]:
+    """Return where chunks lie in a pack, and what comes behind them. ValueError if that is too large."""
+    ends = list(accumulate((size for _, size in chunks), initial=len(_HEAD)))
+    found = [Entry(digest, at, size) for (digest, size), at in zip(chunks, ends, strict=False)]
+    index = b"".join(_ENTRY.pack(*entry) for entry in found) if ends[-1] <= BYTES_MAX else b""
+    size = ends[-1] + len(index) + FOOT_BYTES
     if size > BYTES_MAX:
         raise ValueError(f"a pack has at most {BYTES_MAX:,} bytes, and this one would have {size:,}")
-    return b"".join((*parts, index, _FOOT.pack(size, len(found), at, _proof(index, size), _HEAD)))
+    return found, index + _FOOT.pack(size, len(found), ends[-1], _proof(index, size), _HEAD)
 
 
 def foot(end: Bytes) -> Foot:

@@ -13,7 +13,7 @@ from fathom.blocks.reconcile import ROOT
 from fathom.sim.world import MS, World
 from fathom.systems.drive.client import disk
 from fathom.systems.drive.client.disk import TEMP, Disk
-from fathom.systems.drive.core.files import OURS, Changed, Files, Seen, Stat
+from fathom.systems.drive.core.files import OURS, Changed, Files, Piece, Seen, Stat
 from fathom.systems.drive.simulation.files import Files as Simulated
 from fathom.systems.drive.simulation.medium import Medium
 
@@ -85,6 +85,23 @@ async def test_a_file_comes_whole_and_has_the_time_that_it_was_given(tree: Tree)
     assert await tree.files.read(("a",), 0, 100) == (stat, b"123456")
     assert await tree.files.read(("a",), 4, 1) == (stat, b"5")
     assert (await tree.seen())["a"] == Seen(ROOT, "a", stat)  # type: ignore[arg-type]
+
+
+async def test_pieces_are_read_into_their_room_and_one_that_is_not_there_hinders_no_other(tree: Tree):
+    one, two = await tree.placed("one", b"123456"), await tree.placed("two", b"abc")
+    await tree.files.make_folder(("folder",), ROOT)  # type: ignore[arg-type]
+    whole = memoryview(bytearray(14))
+    pieces = [
+        Piece(("one",), 4, whole[0:2]),
+        Piece(("one",), 0, whole[2:3]),
+        Piece(("gone",), 0, whole[3:5]),
+        Piece(("folder",), 0, whole[5:6]),
+        Piece(("two",), 1, whole[6:10]),
+        Piece(("two",), 0, whole[10:13]),
+        Piece(("two",), 3, whole[13:13]),
+    ]
+    assert await tree.files.fill(pieces) == [one, one, None, None, None, two, two]
+    assert (bytes(whole[0:3]), bytes(whole[10:13])) == (b"561", b"abc")
 
 
 async def test_nobodys_place_is_taken(tree: Tree):

@@ -8,13 +8,15 @@ import os
 import stat as modes
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from io import FileIO
+from itertools import groupby
 from pathlib import Path as File
 from typing import Any, TypeVar
 
 from fathom.blocks.reconcile import ROOT
 
-from ..core.files import OURS, Changed, Path, Scan, Seen, Stat
+from ..core.files import OURS, Changed, Path, Piece, Scan, Seen, Stat
 from .calls import born_ns, flush_all, rename_new
 
 __all__ = ["MARKER", "TEMP", "Disk", "flush_folder"]
@@ -51,6 +53,9 @@ class Disk:
 
     async def read(self, path: Path, offset: int, length: int) -> tuple[Stat, bytes]:
         return await asyncio.to_thread(self._read, path, offset, length)
+
+    async def fill(self, pieces: Sequence[Piece]) -> list[Stat | None]:
+        return await asyncio.to_thread(self._fill, pieces)
 
     async def write(self, temp: str, offset: int, data: bytes) -> None:
         await asyncio.to_thread(self._write, temp, offset, data)
@@ -154,11 +159,7 @@ class Disk:
         return Scan(seen, blind, held)
 
     def _read(self, path: Path, offset: int, length: int) -> tuple[Stat, bytes]:
-        flags = os.O_RDONLY | _BINARY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        opened = os.open(self._at(path), flags)
-        try:
-            if not modes.S_ISREG(os.fstat(opened).st_mode):
-                raise Changed("it is no file any more")
+        with self._reading(path) as opened:
             os.lseek(opened, offset, os.SEEK_SET)
             parts: list[bytes] = []
             left = length
@@ -166,6 +167,29 @@ class Disk:
                 parts.append(data)
                 left -= len(data)
             return self._stat_of(os.fstat(opened), opened), b"".join(parts)
+
+    def _fill(self, pieces: Sequence[Piece]) -> list[Stat | None]:
+        found: list[Stat | None] = []
+        for path, of_one in groupby(pieces, lambda piece: piece.path):
+            wanted = list(of_one)
+            try:
+                with self._reading(path) as opened, open(opened, "rb", buffering=0, closefd=False) as file:
+                    whole = [_into(file, piece) for piece in wanted]
+                    stat = self._stat_of(os.fstat(opened), opened)
+            except (OSError, Changed):
+                whole, stat = [False] * len(wanted), None
+            found += [stat if is_whole else None for is_whole in whole]
+        return found
+
+    @contextlib.contextmanager
+    def _reading(self, path: Path) -> Iterator[int]:
+        """Open a file, and nothing else that may have its name by now."""
+        flags = os.O_RDONLY | _BINARY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        opened = os.open(self._at(path), flags)
+        try:
+            if not modes.S_ISREG(os.fstat(opened).st_mode):
+                raise Changed("it is no file any more")
+            yield opened
         finally:
             os.close(opened)
 
@@ -297,6 +321,15 @@ def _started(mode: int, executable: bool) -> int:
     """Return the bits of a file that everybody who may read it may start, or nobody."""
     mode = modes.S_IMODE(mode) & ~0o111
     return mode | (mode & 0o444) >> 2 if executable else mode
+
+
+def _into(file: FileIO, piece: Piece) -> bool:
+    """Read a piece into its room; tell whether there is as much of it."""
+    file.seek(piece.offset)
+    room = piece.room
+    while room and (count := file.readinto(room)):
+        room = room[count:]
+    return not room
 
 
 def _flush(opened: int) -> None:

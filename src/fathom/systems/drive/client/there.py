@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+import contextlib
+from collections.abc import Callable, Iterable
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from fathom.blocks.packs import pack
+from fathom.blocks.packs import laid_out, pack
 from fathom.blocks.reconcile import ROOT, Drop, Make, Move, Op, Put, Tie
 from fathom.errors import Refusal
 
@@ -15,7 +16,7 @@ from .. import api
 from ..api import CHUNKS_MAX, PACKS_MAX, Chunk, Edit, Manifest, NodeId, SessionId
 from ..api import ROOT as TOP
 from ..core.contents import is_executable
-from ..core.files import Changed, Files, Stat
+from ..core.files import Changed, Files, Piece, Stat
 from ..core.state import Asked, Hashed, Known
 from .look import Local
 from .place import Knobs, Place, Tell, several, under_way
@@ -179,20 +180,21 @@ class There:
                 renewed_s = clock()
                 await under_way(drive.renew(user, session.id))
                 self._tell("renewed", session.id)
-            found = [(chunk, data) async for chunk, data in self._pieces(parts, local)]
+            # What they are was found out when they were read first; whoever takes them proves it.
+            whole, rooms = laid_out((bytes.fromhex(chunk.digest), chunk.size) for _, _, chunk in parts)
+            found = await self._read(parts, rooms, local)
             try:
-                await send(found)
+                await send(found, whole if len(found) == len(parts) else None)
             except Refusal as refusal:
                 if refusal.code != "invalid":
                     raise
                 await send([it for it in found if sha256(it[1]).hexdigest() == it[0].digest])
             gone.update({chunk.digest for _, _, chunk in parts} - sent)
 
-        async def send(found: list[tuple[Chunk, memoryview]]) -> None:
+        async def send(found: list[tuple[Chunk, memoryview]], body: Any = None) -> None:
             if not found:
                 return
-            # What they are was found out when they were read first; whoever takes them proves it.
-            body = pack((data for _, data in found), (bytes.fromhex(chunk.digest) for chunk, _ in found))
+            body = body or pack((data for _, data in found), (bytes.fromhex(chunk.digest) for chunk, _ in found))
             await under_way(drive.give(user, session.id, body))
             sent.update(chunk.digest for chunk, _ in found)
             self._tell("given", str(sum(chunk.size for chunk, _ in found)))
@@ -210,20 +212,19 @@ class There:
                 kept.append(wish)
         return kept, session.id
 
-    async def _pieces(
-        self, parts: list[tuple[Wish, int, Chunk]], local: Local
-    ) -> AsyncIterator[tuple[Chunk, memoryview]]:
-        """Read chunks, in one go those that lie side by side; none of a file that is not what it was."""
-        for run in _runs(parts):
-            (wish, begin, _), (_, last, chunk) = run[0], run[-1]
-            try:
-                stat, data = await self._files.read(local.path(wish.local), begin, last + chunk.size - begin)
-            except (OSError, Changed):
-                continue
-            if stat == local.seen[wish.local].stat:
-                view = memoryview(data)
-                for _, at, chunk in run:
-                    yield chunk, view[at - begin : at - begin + chunk.size]
+    async def _read(
+        self, parts: list[tuple[Wish, int, Chunk]], rooms: list[memoryview], local: Local
+    ) -> list[tuple[Chunk, memoryview]]:
+        """Read each chunk into its room; return them without those of files that are not what they were."""
+        there: list[tuple[Wish, Chunk, memoryview]] = []
+        pieces: list[Piece] = []
+        for (wish, at, chunk), room in zip(parts, rooms, strict=True):
+            with contextlib.suppress(Changed):
+                pieces.append(Piece(local.path(wish.local), at, room))
+                there.append((wish, chunk, room))
+        stats = await self._files.fill(pieces)
+        same = (stat == local.seen[wish.local].stat for (wish, _, _), stat in zip(there, stats, strict=True))
+        return [(chunk, room) for (_, chunk, room), is_same in zip(there, same, strict=True) if is_same]
 
     async def _ask(self, asked: list[Asked], *, again: bool = False) -> int:
         """Commit; then remember what was done, and that it is no question any more."""
@@ -279,18 +280,6 @@ class There:
                 known.untie(node.id)
             case _:
                 pass
-
-
-def _runs(parts: list[tuple[Wish, int, Chunk]]) -> Iterator[list[tuple[Wish, int, Chunk]]]:
-    """Give the chunks of one file that follow one another together."""
-    run: list[tuple[Wish, int, Chunk]] = []
-    for part in parts:
-        if run and not (part[0] is run[-1][0] and part[1] == run[-1][1] + run[-1][2].size):
-            yield run
-            run = []
-        run.append(part)
-    if run:
-        yield run
 
 
 def _id(id: object) -> NodeId:

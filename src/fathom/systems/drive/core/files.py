@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-__all__ = ["OURS", "Changed", "Files", "Path", "Scan", "Seen", "Stat"]
+__all__ = ["OURS", "Changed", "Files", "Path", "Piece", "Scan", "Seen", "Stat"]
 
 OURS = ".fathom-drive"  # the client's own folder, in the synced one; never synced
 
@@ -54,6 +54,14 @@ class Scan(NamedTuple):
     steady: bool
 
 
+class Piece(NamedTuple):
+    """A piece of a file, and the room that it is to be read into: as much as that has bytes."""
+
+    path: Path
+    offset: int
+    room: memoryview
+
+
 class Files(Protocol):
     """A folder tree. Whatever writes says what it expects to find, and raises `Changed` if something else is there.
 
@@ -76,6 +84,13 @@ class Files(Protocol):
 
     async def read(self, path: Path, offset: int, length: int) -> tuple[Stat, bytes]:
         """Read a piece of a file; return what was known of the file after that."""
+        ...
+
+    async def fill(self, pieces: Sequence[Piece]) -> list[Stat | None]:
+        """Read pieces of files; return what was known of each file after that, nothing of one that is not so long.
+
+        As many `read`s, but asked for at once: to hand each of them to a thread costs more than to read a small file.
+        """
         ...
 
     async def write(self, temp: str, offset: int, data: bytes) -> None:

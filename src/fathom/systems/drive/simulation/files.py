@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import groupby
 from typing import Protocol
 
 from fathom.blocks.reconcile import ROOT
 
-from ..core.files import Changed, Path, Scan, Seen, Stat
+from ..core.files import Changed, Path, Piece, Scan, Seen, Stat
 from .medium import STAMP_NS, Inode, Medium
 
 __all__ = ["Files", "Life"]
@@ -75,6 +77,19 @@ class Files:
         if inode.entries is not None:
             raise Changed("it is no file any more")
         return inode.stat(), inode.data[offset : offset + length]
+
+    async def fill(self, pieces: Sequence[Piece]) -> list[Stat | None]:
+        found: list[Stat | None] = []
+        for path, of_one in groupby(pieces, lambda piece: piece.path):
+            try:
+                stat, data = await self.read(path, 0, sys.maxsize)
+            except (OSError, Changed):
+                stat, data = None, b""
+            for _, offset, room in of_one:
+                part = data[offset : offset + len(room)]
+                room[: len(part)] = part
+                found.append(stat if len(part) == len(room) else None)
+        return found
 
     async def write(self, temp: str, offset: int, data: bytes) -> None:
         await self._life.point("write")
