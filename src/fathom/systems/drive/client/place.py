@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -12,7 +13,7 @@ from fathom.errors import Refusal
 
 from ..api import PACK_BYTES_MAX, Drive, SpaceId, UserId
 
-__all__ = ["AWAY", "Away", "Knobs", "Place", "Tell", "several", "under_way"]
+__all__ = ["AWAY", "Away", "Knobs", "Place", "Tell", "one_ahead", "several", "under_way"]
 
 T = TypeVar("T")
 Tell = Callable[[str, str], None]  # what was done, and to what: for progress, and for simulations that count
@@ -63,6 +64,26 @@ async def under_way(answer: Awaitable[T]) -> T:
         if refusal.code in AWAY:
             raise Away(refusal.says, refusal.retry_s) from refusal
         raise
+
+
+async def one_ahead(source: AsyncGenerator[T]) -> AsyncGenerator[T]:
+    """Give what a source gives, and have it get the next meanwhile; whoever ends this ends that, too."""
+
+    async def following() -> list[T]:
+        async for it in source:
+            return [it]
+        return []
+
+    coming = asyncio.create_task(following())
+    try:
+        while found := await coming:
+            coming = asyncio.create_task(following())
+            yield found[0]
+    finally:
+        coming.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await coming
+        await source.aclose()
 
 
 async def several(many: int, works: Iterable[Callable[[], Awaitable[None]]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from ..core.contents import is_executable
 from ..core.files import Changed, Files, Piece, Stat
 from ..core.state import Asked, Hashed, Known
 from .look import Local
-from .place import Knobs, Place, Tell, several, under_way
+from .place import Knobs, Place, Tell, one_ahead, several, under_way
 
 __all__ = ["There"]
 
@@ -48,8 +48,9 @@ class There:
         self.hindered = {}
         wishes = [wish for op in ops if (wish := self._wish(op, local)) is not None]
         done = 0
-        for batch in self._batches(wishes):
-            done += await self._batch(batch, local)
+        async with contextlib.aclosing(one_ahead(self._ready(wishes, local))) as ready:
+            async for batch, session in ready:
+                done += await self._commit(batch, session)
         return done
 
     async def again(self) -> int:
@@ -124,24 +125,30 @@ class There:
 
     # One commit ------------------------------------------------------------------------------------------------------
 
-    async def _batch(self, batch: list[Wish], local: Local) -> int:
-        chunks = {chunk.digest: chunk for wish in batch if wish.hashed for chunk in wish.hashed.chunks}
-        session = ""
-        if chunks:
+    async def _ready(self, wishes: list[Wish], local: Local) -> AsyncGenerator[tuple[list[Wish], str]]:
+        """Give batches that can be committed, each with its session; the next is given while one is committed."""
+        batches = list(self._batches(wishes))[::-1]
+        while batches:
+            batch, session = batches.pop(), ""
+            chunks = {chunk.digest: chunk for wish in batch if wish.hashed for chunk in wish.hashed.chunks}
             try:
-                batch, session = await self._given(batch, list(chunks.values()), local)
+                if chunks:
+                    batch, session = await self._given(batch, list(chunks.values()), local)
             except Refusal as refusal:
                 if refusal.code not in ("too-large", "not-found"):
                     raise
-                if len(batch) == 1 or refusal.code == "not-found":
-                    for wish in batch:
-                        self.hindered[local.name(wish.local)] = refusal.says
-                    self._tell("hindered", refusal.says)
-                    return 0
-                half = len(batch) // 2
-                return await self._batch(batch[:half], local) + await self._batch(batch[half:], local)
-        if not batch:
-            return 0
+                if len(batch) > 1 and refusal.code == "too-large":
+                    half = len(batch) // 2
+                    batches += [batch[half:], batch[:half]]
+                    continue
+                for wish in batch:
+                    self.hindered[local.name(wish.local)] = refusal.says
+                self._tell("hindered", refusal.says)
+                continue
+            if batch:
+                yield batch, session
+
+    async def _commit(self, batch: list[Wish], session: str) -> int:
         asked = [
             Asked(edit=wish.edit, number=n, local=wish.local, content=wish.content, session=session)
             for n, wish in enumerate(batch)
