@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from fathom.engines.broker import Broker
 from fathom.engines.keeper import Keeper
+from fathom.engines.nats import Nats, OwnNats
 
 
 @pytest.fixture
@@ -31,3 +34,19 @@ def spaced(tmp_path: Path) -> Path:
 def core() -> int:
     """A core that this process may use."""
     return min(os.sched_getaffinity(0))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def nats() -> AsyncIterator[OwnNats]:
+    """A NATS for all tests of a file."""
+    async with Keeper.open() as keeper, Nats.start(keeper) as nats:
+        yield nats
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def broker(nats: OwnNats) -> AsyncIterator[Broker]:
+    """The client of an empty NATS with a stream."""
+    await nats.restart(wiped=True)
+    async with nats.connected(deadline_s=5.0) as broker:
+        await broker.stream("work", ["work.>"])
+        yield broker

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
-import pytest_asyncio
 
 from fathom.engines.broker import Broker, StreamIsFull
 from fathom.engines.consumer import Message
 from fathom.engines.engine import EngineBusy, EngineDown, EngineUnknown
-from fathom.engines.keeper import Keeper
 from fathom.engines.ledger import charging, operation, work
 from fathom.engines.nats import Nats, OwnNats
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def nats() -> AsyncIterator[OwnNats]:
-    async with Keeper.open() as keeper, Nats.start(keeper) as nats:
-        yield nats
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def broker(nats: OwnNats) -> AsyncIterator[Broker]:
-    await nats.restart(wiped=True)
-    async with nats.connected(deadline_s=5.0) as broker:
-        await broker.stream("work", ["work.>"])
-        yield broker
 
 
 async def until(condition: Callable[[], bool]) -> None:

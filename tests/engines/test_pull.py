@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from fathom.engines.broker import Broker
 from fathom.engines.consumer import Message
 from fathom.engines.engine import EngineDown
-from fathom.engines.keeper import Keeper
-from fathom.engines.nats import Nats, OwnNats
+from fathom.engines.nats import OwnNats
 from fathom.engines.pull import Pull
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def nats() -> AsyncIterator[OwnNats]:
-    async with Keeper.open() as keeper, Nats.start(keeper) as nats:
-        yield nats
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def broker(nats: OwnNats) -> AsyncIterator[Broker]:
-    await nats.restart(wiped=True)
-    async with nats.connected(deadline_s=5.0) as broker:
-        await broker.stream("work", ["work.>"])
-        yield broker
 
 
 async def pull(broker: Broker, *bodies: bytes, lease_s: float = 30.0) -> Pull:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fathom.engines.engine import EngineBusy
+from fathom.engines.ledger import charging, work
 from fathom.systems.timeline.api import Page
 from fathom.systems.timeline.stores import standby as standby_room
 
@@ -130,3 +131,21 @@ async def test_an_old_post_that_is_liked_does_not_hide_what_lies_between(
             await timeline.like(ann, posts[0].id)
         assert bodies(await standby.home(ann, Page(limit=3))) == ["post 5", "post 4", "post 3"]
         assert await standby.home(ann, Page(limit=4)) is None
+
+
+async def test_who_follows_too_many_is_left_to_the_truth_before_all_of_them_were_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(standby_room, "FOLLOWEES_MAX", 2)
+    async with world.open("on-write") as timeline:
+        ann, *followed = await world.town(timeline, "ann", *(f"star{n}" for n in range(10)))
+        for star in followed:
+            await timeline.follow(ann, star)
+        await timeline.post(followed[0], "hello")
+        standby = world.stores.standby
+        standby.begin()
+        await until(lambda: standby._ready)
+        before = work.snapshot().get("many", {}).get("rows", 0)
+        with charging("many"):
+            assert await standby.home(ann, Page()) is None
+        assert work.snapshot()["many"]["rows"] - before == 3

@@ -10,7 +10,7 @@ beside itself is how much of that is chance. Absolute times are the machine's, a
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -24,6 +24,7 @@ from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
 from fathom.lab.dive import Dive, sweep
+from fathom.lab.machine import cpu_s
 from fathom.web.listen import Listen
 from fathom.web.served import Served
 
@@ -138,7 +139,4 @@ class Shore:
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("http_requests_total{"))
 
     def _cpu_s(self) -> float:
-        service_s = 0.0
-        with suppress(OSError, AttributeError):
-            service_s = time.clock_gettime((~self._served.pid << 3) | 2)
-        return time.process_time() + service_s
+        return time.process_time() + (cpu_s(self._served.pid) or 0.0)

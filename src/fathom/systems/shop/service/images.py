@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import msgspec
 
@@ -117,23 +117,15 @@ class Images(Base):
     async def _work(self, route: str) -> None:
         while True:
             broker: Broker = self._choices.broker
-            try:
+            taken: list[Taken] | None = None
+            with _going_on(f"no job of {route} can be taken"):
                 taken = await broker.take(route, TAKEN_AT_ONCE, self._rules.lease_s, WAIT_S)
-            except EngineError as fault:
-                log.warning("no job can be taken: %s (%s)", fault.what, fault.why)
+            if taken is None:
                 await asyncio.sleep(WAIT_S)  # an engine that is not there cannot tell when it is
                 continue
-            except Exception:
-                log.exception("no job can be taken")
-                await asyncio.sleep(WAIT_S)
-                continue
             for job in taken:  # where this fails, its lease ends and it is handed out again
-                try:
+                with _going_on(f"job {job.job} is done later"):
                     await self._do(broker, job)
-                except EngineError as fault:
-                    log.info("job %d is done later: %s (%s)", job.job, fault.what, fault.why)
-                except Exception:
-                    log.exception("job %d failed", job.job)
 
     async def _do(self, broker: Broker, taken: Taken) -> None:
         """Do a job; if that fails, have it done later, or never."""
@@ -161,12 +153,8 @@ class Images(Base):
         async def beat() -> None:
             while True:
                 await asyncio.sleep(self._rules.lease_s / 3)
-                try:
+                with _going_on(f"the lease of job {taken.job} is renewed later"):
                     await broker.renew(taken, self._rules.lease_s)
-                except EngineError as fault:
-                    log.info("the lease of job %d is renewed later: %s (%s)", taken.job, fault.what, fault.why)
-                except Exception:
-                    log.exception("the lease of job %d cannot be renewed", taken.job)
 
         beating = asyncio.create_task(beat(), name=f"the lease of job {taken.job}")
         try:
@@ -205,12 +193,19 @@ class Images(Base):
     async def _look_after_jobs(self) -> None:
         while True:
             await asyncio.sleep(self._rules.lease_s)
-            try:
+            with _going_on("what got lost is sent later"):
                 await self._choices.broker.send_again(2 * self._rules.lease_s)
-            except EngineError as fault:
-                log.info("what got lost is sent later: %s (%s)", fault.what, fault.why)
-            except Exception:
-                log.exception("what got lost cannot be sent")
+
+
+@contextmanager
+def _going_on(without: str) -> Iterator[None]:
+    """Go on behind a block that fails, and say why: engines come back, and no worker may end with one of them."""
+    try:
+        yield
+    except EngineError as fault:
+        log.info("%s: %s (%s)", without, fault.what, fault.why)
+    except Exception:
+        log.exception("%s", without)
 
 
 def _raw_key(item: ItemId, name: str, digest: bytes) -> str:

@@ -289,9 +289,10 @@ class Graph:
         fans = [row[0] for row in rows if row[0] is not None]
         return fans, next(row[1] for row in rows if row[0] is None)
 
-    async def followees(self, reader: UserId) -> list[UserId]:
-        """Return whom a reader follows and does not mute."""
-        rows = await self._db.fetch(f"SELECT followee FROM follows WHERE follower = $1 AND {_HEARD}", reader)
+    async def followees(self, reader: UserId, most: int | None = None) -> list[UserId]:
+        """Return whom a reader follows and does not mute, at most so many."""
+        query = f"SELECT followee FROM follows WHERE follower = $1 AND {_HEARD} LIMIT $2"
+        rows = await self._db.fetch(query, reader, most)
         return [row[0] for row in rows]
 
     async def blockers(self, user: UserId, most: int) -> list[UserId]:

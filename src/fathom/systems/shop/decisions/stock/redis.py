@@ -20,6 +20,8 @@ from ...stores.shelves import not_enough
 from ...stores.tallies import Tallies
 from . import Stock
 
+RELEASING_MAX = 10_000  # transactions that are about to commit; of those that never do nobody hears
+
 
 class InRedis(Stock):
     """A script in Redis and a statement in PostgreSQL for a basket of any size."""
@@ -78,6 +80,8 @@ class InRedis(Stock):
             await self._count_back(released)
         else:  # also nothing: what was noted before may have been rolled back, and released otherwise since
             self._releasing[order] = released
+            if len(self._releasing) > RELEASING_MAX:  # should it commit after all, the counters are too low
+                del self._releasing[next(iter(self._releasing))]
         return bool(released)
 
     async def _count_back(self, released: Sequence[Wanted]) -> None:
