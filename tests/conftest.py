@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime
 import functools
+import importlib
 import json
 import os
 import platform
@@ -162,7 +163,25 @@ def pytest_runtest_call() -> Generator[None]:
     return (yield)
 
 
+def _everything(config: pytest.Config) -> bool:
+    """Return whether this run is about all tests, and runs them."""
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.getoption("collectonly")
+
+
+def _read_ahead(worker: int, workers: int) -> None:
+    """Read a share of the test files before all of them are collected.
+
+    Reading one for the first time takes most of a collection, and what was made of it is kept. Workers who all begin
+    with the first file do that work as often as there are workers.
+    """
+    for file in sorted((CHECKOUT / "tests").rglob("test_*.py"))[worker::workers]:
+        with contextlib.suppress(Exception, pytest.skip.Exception):  # its collection tells why it cannot be read
+            importlib.import_module(".".join(file.relative_to(CHECKOUT).with_suffix("").parts))
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
+    if (given := getattr(session.config, "workerinput", None)) and _everything(session.config):
+        _read_ahead(int(given["workerid"].removeprefix("gw")), given["workercount"])
     plugins = session.config.pluginmanager
     terminal = None if hasattr(session.config, "workerinput") else plugins.get_plugin("terminalreporter")
     plugins.register(Watch(session.config.stash[OUTCOMES], terminal), "fathom-watch")
@@ -176,9 +195,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     first: Path | None = config.getoption("first")
     if first and first.exists():
         outcomes.hear(json.loads(first.read_text()))
-    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.getoption("collectonly")
     ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    if not everything or not ended or session.shouldstop or session.shouldfail or outcomes.lost:
+    if not _everything(config) or not ended or session.shouldstop or session.shouldfail or outcomes.lost:
         return
     if not outcomes.left_out:
         write_report(
