@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime
 import functools
+import gc
 import importlib
 import json
 import os
@@ -185,6 +186,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     plugins = session.config.pluginmanager
     terminal = None if hasattr(session.config, "workerinput") else plugins.get_plugin("terminalreporter")
     plugins.register(Watch(session.config.stash[OUTCOMES], terminal), "fathom-watch")
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking again and again through thousands of tests, which all stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -162,12 +162,12 @@ async def test_an_empty_schedule_has_empty_samples():
 
 
 async def test_the_garbage_collector_is_left_as_it_was():
-    before = gc.get_threshold()
+    before, aside = gc.get_threshold(), gc.get_freeze_count() > 0
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await drive(Schedule(["a"], [0], [0], 1), lambda index, done: None, drain_s=60)
     assert gc.get_threshold() == before
-    assert gc.get_freeze_count() == 0
+    assert (gc.get_freeze_count() > 0) == aside
 
 
 async def test_samples_are_read_back_as_they_were_and_with_nothing_but_the_standard_library(tmp_path):

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from fathom.errors import FathomError
 from fathom.history import Outcome
+from fathom.lab.garbage import set_aside
 from fathom.lab.histogram import Histogram
 
 __all__ = ["CENSORED", "COLUMNS", "OUTCOMES", "Done", "Fire", "Samples", "Schedule", "drive"]
@@ -322,10 +323,9 @@ class _Run:
 def _undisturbed() -> Iterator[None]:
     """Keep the garbage collector from stopping a measurement: what exists is set aside, and it comes seldom."""
     before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 1_000)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
+    with set_aside():
+        gc.set_threshold(200_000, 50, 1_000)
+        try:
+            yield
+        finally:
+            gc.set_threshold(*before)

@@ -29,6 +29,7 @@ from fathom.lab.census import Census
 from fathom.lab.dive import Dive, Turn
 from fathom.lab.duel import Duel, Ground, operating_point
 from fathom.lab.flip import near_the_flip
+from fathom.lab.garbage import set_aside
 from fathom.lab.hiccups import Hiccups
 from fathom.lab.holdout import hold_out
 from fathom.lab.plan import Plan, on_engines
@@ -301,10 +302,9 @@ class _NoEngines:
 def _no_garbage():
     """Keep the collector out of what is timed; between segments the bench collects."""
     gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()
+    with set_aside():
+        gc.disable()
+        try:
+            yield
+        finally:
+            gc.enable()
