@@ -19,17 +19,18 @@ _WITHIN = (
     f"SELECT n.key, {NODE_COLUMNS} FROM nodes n WHERE n.space = $1 AND n.parent = $2 AND n.key > $3 AND NOT n.gone"
     " ORDER BY n.key LIMIT $4"
 )
+# LATERAL with LIMIT or OFFSET: each is looked up by an index, whatever the planner takes the number of nodes for.
+_ONE = f"LATERAL (SELECT {NODE_COLUMNS} FROM nodes n WHERE n.space = $1 AND n.id = {{id}} LIMIT 1) AS n"
 _PATH = f"""
     WITH RECURSIVE way AS (
         SELECT 0 AS depth, 0::bigint AS id
         UNION ALL
-        SELECT way.depth + 1, n.id FROM way JOIN nodes n
-            ON n.space = $1 AND n.parent = way.id AND n.key = ($2::text[])[way.depth + 1] AND NOT n.gone
+        SELECT way.depth + 1, n.id FROM way, LATERAL (
+            SELECT id FROM nodes
+            WHERE space = $1 AND parent = way.id AND key = ($2::text[])[way.depth + 1] AND NOT gone LIMIT 1) AS n
     )
-    SELECT {NODE_COLUMNS} FROM way JOIN nodes n ON n.space = $1 AND n.id = way.id ORDER BY way.depth
+    SELECT n.* FROM way, {_ONE.format(id="way.id")} ORDER BY way.depth
 """
-# LATERAL with LIMIT or OFFSET: each is looked up by an index, whatever the planner takes the number of nodes for.
-_ONE = f"LATERAL (SELECT {NODE_COLUMNS} FROM nodes n WHERE n.space = $1 AND n.id = {{id}} LIMIT 1) AS n"
 _WITH_ABOVE = f"""
     WITH RECURSIVE up AS (
         SELECT n.id, n.parent FROM unnest($2::bigint[]) AS asked, {_ONE.format(id="asked")}
