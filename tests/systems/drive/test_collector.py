@@ -11,7 +11,7 @@ import pytest
 from fathom.engines.engine import EngineDown
 from fathom.engines.ledger import charging, work
 from fathom.errors import Refusal
-from fathom.systems.drive.api import ROOT, Drop, Make, NodeId, Purge, Put, Restore, SpaceId
+from fathom.systems.drive.api import ROOT, Drop, Make, NodeId, Purge, Put, Restore, SpaceId, UserId
 from fathom.systems.drive.service.collector import Collector
 from fathom.systems.drive.stores.sessions import Lease
 from tests.features import feature
@@ -370,3 +370,91 @@ async def test_a_space_that_cannot_be_collected_is_no_harm_to_others(world: Worl
         with pytest.raises(ValueError, match="this one"):
             await drive.collector.round()
         assert await world.sql("SELECT state FROM chunks WHERE space = $1", bob.space) == "condemned"
+
+
+async def test_it_goes_round_by_itself_until_the_block_ends_whatever_fails_meanwhile(world: World):
+    collector = Collector(world.stores, replace(RULES, every_s=0.0), world.clock)
+    faults = [ValueError("a mistake"), EngineDown("the truth is away", why="it was killed", fix="wait")]
+    rounds = asyncio.Event()
+
+    async def fails_twice() -> None:
+        if faults:
+            raise faults.pop()
+        rounds.set()
+
+    collector.round = fails_twice  # type: ignore[method-assign]
+    async with collector.working():
+        await asyncio.wait_for(rounds.wait(), 5.0)
+    assert "collector" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_the_first_look_is_thorough_and_then_one_of_so_many(world: World):
+    async with world.open(rules=replace(RULES, thorough_every=4)) as drive:
+        await Somebody.joins(drive)
+        looked: list[tuple[str, int]] = []
+        number = 0
+        strays, gone_since = world.stores.packs.strays, world.stores.nodes.gone_since
+
+        async def lists() -> Any:
+            looked.append(("all objects", number))
+            return await strays()
+
+        async def asks(*args: Any) -> Any:
+            looked.append(("the trash", number))
+            return await gone_since(*args)
+
+        world.stores.packs.strays, world.stores.nodes.gone_since = lists, asks  # type: ignore[method-assign]
+        for _ in range(9):
+            await drive.collector.round()
+            number += 1
+        assert looked == [(what, number) for number in (0, 4, 8) for what in ("the trash", "all objects")]
+
+
+async def test_an_object_without_a_row_goes_also_if_nobody_looked_when_the_grace_was_over(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        await world.stores.files.client.put(f"spaces/{ann.space}/packs/0123", b"nobody's")
+        await drive.collector.remove_strays()
+        world.clock.now_ms += RULES.grace_ms - 1
+        await drive.collector.remove_strays()
+        assert len(await world.objects()) == 1
+        world.clock.now_ms += 2
+        await drive.collector.remove_strays()
+        assert await world.objects() == []
+
+
+async def test_what_is_damaged_is_noticed_when_the_rest_of_its_pack_is_written_anew(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        dead = [bytes([n]) * 1_000 for n in range(4)]
+        session = await ann.upload(*dead, BYTES, b"sound")
+        _, gone = await ann.do(
+            Make(parent=ROOT, name="kept", manifest=manifest(BYTES, b"sound")),
+            Make(parent=ROOT, name="gone", manifest=manifest(*dead)),
+            session=session,
+        )
+        await ann.do(Drop(node=gone.id, version=1), Purge(node=gone.id))
+        await drive.collector.collect(ann.space)
+        (key,) = await world.objects()
+        body = await world.stores.files.client.get(key)
+        assert body is not None
+        await world.stores.files.client.put(key, body.replace(BYTES[:4], b"4ort"))
+        world.clock.now_ms += RULES.grace_ms
+        await drive.collector.collect(ann.space)
+        assert (drive.collector.counts["compacted"], drive.collector.counts["quarantined"]) == (1, 1)
+        assert await ann.chunk(piece(b"sound").digest) == b"sound"
+        session = await ann.begin([piece(BYTES), piece(b"sound")])
+        assert session.needed == [piece(BYTES).digest]
+        await ann.give(session, BYTES)
+        assert await ann.chunk(piece(BYTES).digest) == BYTES
+        await drive.collector.collect(ann.space)
+        assert key not in await world.objects(), "nothing lies in it any more"
+        await sound(drive)
+
+
+async def test_of_numbers_that_nobody_can_have_no_chunk_is_asked(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        for user, space in ((ann.user, SpaceId(1 << 70)), (UserId(1 << 70), ann.space)):
+            with pytest.raises(Refusal, match="no such space"):
+                await drive.chunk(user, space, piece(BYTES).digest)
