@@ -172,7 +172,7 @@ def many(place: Path, count: int) -> None:
 
 def borg(place: Path, tree: Path) -> Callable[[], Turn]:
     repository = place / "borg"
-    subprocess.run(["borg", "init", "-e", "none", repository], check=True, capture_output=True, env=_env(place))
+    subprocess.run(["borg", "init", "-e", "none", repository], check=True, capture_output=True, env=environment(place))
 
     def bring() -> Turn:
         name = f"{repository}::{time.monotonic_ns()}"
@@ -185,7 +185,7 @@ def borg(place: Path, tree: Path) -> Callable[[], Turn]:
 
 def restic(place: Path, tree: Path) -> Callable[[], Turn]:
     repository = place / "restic"
-    subprocess.run(["restic", "init", "-r", repository], check=True, capture_output=True, env=_env(place))
+    subprocess.run(["restic", "init", "-r", repository], check=True, capture_output=True, env=environment(place))
 
     def bring() -> Turn:
         command = ["restic", "backup", "--compression", "off", "--json", "-r", repository, tree]
@@ -256,7 +256,7 @@ def _join(url: str) -> None:
     urllib.request.urlopen(asked).close()
 
 
-def _env(place: Path) -> dict[str, str]:
+def environment(place: Path) -> dict[str, str]:
     ours = {"RESTIC_PASSWORD": PASSWORD, "FATHOM_DRIVE_PASSWORD": PASSWORD, "BORG_BASE_DIR": str(place)}
     return {**os.environ, **ours, "RESTIC_CACHE_DIR": str(place / "cache"), "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes"}
 
@@ -265,7 +265,7 @@ def _run(command: list[Any], place: Path) -> tuple[float, float, str]:
     """Run a command; return its seconds, its CPU seconds, and what it said."""
     began = time.monotonic()
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_env(place), cwd=place
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(place), cwd=place
     ) as process:
         assert process.stdout is not None
         out = process.stdout.read()
