@@ -23,7 +23,7 @@ import uvloop
 
 from fathom.engines.keeper import Keeper
 from fathom.engines.redis import Redis
-from fathom.engines.redis_client import Address
+from fathom.engines.redis_connection import Address
 
 TASKS = 32
 Client = Callable[..., Awaitable[Any]]

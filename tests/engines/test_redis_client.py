@@ -13,7 +13,8 @@ import uvloop
 from fathom.engines.keeper import Keeper
 from fathom.engines.ledger import RESIDUAL, charging, work
 from fathom.engines.redis import OwnRedis, Redis, RedisBusy, RedisClient, RedisDown, RedisError, RedisLost, RedisTimeout
-from fathom.engines.redis_client import SLICE_COMMANDS, Address
+from fathom.engines.redis_client import SLICE_COMMANDS
+from fathom.engines.redis_connection import Address
 from fathom.errors import FathomError
 
 

@@ -19,7 +19,8 @@ from fathom.errors import FathomError
 
 from .engine import Engine, Killable, Pausable, on_disk
 from .ports import Taken, free_port, when_free
-from .redis_client import Address, RedisBusy, RedisClient, RedisDown, RedisError, RedisLost, RedisTimeout, Script
+from .redis_client import RedisClient, Script
+from .redis_connection import Address, RedisBusy, RedisDown, RedisError, RedisLost, RedisTimeout
 
 if TYPE_CHECKING:
     from .keeper import Child, Keeper

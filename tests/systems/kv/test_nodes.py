@@ -14,7 +14,7 @@ import pytest
 
 from fathom.engines.engine import EngineError
 from fathom.engines.keeper import Keeper
-from fathom.engines.redis_client import RedisError
+from fathom.engines.redis_connection import RedisError
 from fathom.errors import FathomError
 from fathom.systems.kv.service.founding import found, of_nodes
 from fathom.systems.kv.stores.nodes import Node, OwnNode

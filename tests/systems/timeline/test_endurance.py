@@ -12,7 +12,7 @@ import pytest
 
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
-from fathom.engines.redis_client import RedisError
+from fathom.engines.redis_connection import RedisError
 from fathom.engines.schema import steps
 from fathom.errors import FathomError, Refusal
 from fathom.systems.timeline.api import Page, UserId

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from fathom.engines.engine import EngineError
 from fathom.engines.redis import Redis
-from fathom.engines.redis_client import RedisError
+from fathom.engines.redis_connection import RedisError
 
 from ..api import Manifest, Node, NodeId, SpaceId
 from .spaces import Place

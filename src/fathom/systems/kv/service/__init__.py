@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 
-from fathom.engines import redis_client
 from fathom.engines.engine import EngineError
-from fathom.engines.redis_client import RedisClient, RedisError
+from fathom.engines.redis_client import RedisClient
+from fathom.engines.redis_connection import Address, RedisError
 from fathom.errors import EXIT_BROKE, FathomError, Refusal
 
 from ..client import Client, connected
@@ -78,7 +78,7 @@ async def open(
         if choices is not None:
             decided = _decided(choices)
             await cluster.turns(decided.knobs, decided.tuning, all_of_them=False)
-    places = [redis_client.Address.parse(node.where) for node in stores.nodes]
+    places = [Address.parse(node.where) for node in stores.nodes]
     seeds = [f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}" for place in places]
     tls = ssl.create_default_context(cafile=places[0].ca) if places[0].tls else None
     async with connected(seeds, token=places[0].password, tls=tls, **how) as client:

@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from fathom.engines.redis_client import RedisClient, RedisError
+from fathom.engines.redis_client import RedisClient
+from fathom.engines.redis_connection import RedisError
 from fathom.errors import FathomError
 
 from ..core.reshape import VNODES_MAX

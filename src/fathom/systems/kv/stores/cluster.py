@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import msgspec
 
 from fathom.engines.engine import EngineError
-from fathom.engines.redis_client import RedisClient, RedisError
+from fathom.engines.redis_client import RedisClient
+from fathom.engines.redis_connection import RedisError
 from fathom.engines.rocks_tuning import Tuning
 from fathom.errors import EXIT_BROKE, FathomError
 

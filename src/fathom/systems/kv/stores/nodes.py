@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 from fathom.engines.engine import Engine, Killable, Pausable, on_disk
 from fathom.engines.link import Link
 from fathom.engines.ports import Taken, free_port, when_free
-from fathom.engines.redis_client import Address, RedisClient
+from fathom.engines.redis_client import RedisClient
+from fathom.engines.redis_connection import Address
 from fathom.errors import FathomError
 from fathom.web.listen import TAKEN
 

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from fathom.engines.engine import EngineError
-from fathom.engines.redis_client import RedisClient, RedisError
+from fathom.engines.redis_client import RedisClient
+from fathom.engines.redis_connection import RedisError
 from fathom.errors import FathomError, nearest
 
 from ..core.topology import Bucket, Member, Placement, Topology

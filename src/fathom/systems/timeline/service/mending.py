@@ -10,7 +10,7 @@ from typing import Any
 
 from fathom.engines.engine import EngineError
 from fathom.engines.ledger import RESIDUAL, charging, operation
-from fathom.engines.redis_client import RedisError
+from fathom.engines.redis_connection import RedisError
 from fathom.errors import FathomError
 
 from ..api import Post, PostId

@@ -30,7 +30,7 @@ from .chores import Chores
 from .memory import Memory
 
 if TYPE_CHECKING:
-    from fathom.engines.redis_client import Command
+    from fathom.engines.redis_connection import Command
 
 __all__ = ["Feed", "Feeds", "Marks"]
 

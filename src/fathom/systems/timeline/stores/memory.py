@@ -12,7 +12,8 @@ from typing import Any
 from fathom.engines.engine import EngineError
 from fathom.engines.ledger import RESIDUAL, charging
 from fathom.engines.redis import Redis
-from fathom.engines.redis_client import Command, RedisClient, RedisError, RedisTimeout
+from fathom.engines.redis_client import RedisClient
+from fathom.engines.redis_connection import Command, RedisError, RedisTimeout
 
 __all__ = ["Memory", "MemoryShut"]
 

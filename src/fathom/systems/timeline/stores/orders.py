@@ -16,7 +16,7 @@ from .memory import Memory
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
-    from fathom.engines.redis_client import Command
+    from fathom.engines.redis_connection import Command
 
 __all__ = ["ORDERS_MAX", "REACTIONS_MAX", "Order", "Orders"]
 

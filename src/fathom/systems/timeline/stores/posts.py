@@ -25,7 +25,7 @@ from .rows import VISIBLE, apart, between, order, post_columns, post_of
 
 if TYPE_CHECKING:
     from fathom.engines.database import Database
-    from fathom.engines.redis_client import Command
+    from fathom.engines.redis_connection import Command
 
 __all__ = ["GONE", "Deleted", "Draft", "Known", "Posts", "Wrote"]
 
