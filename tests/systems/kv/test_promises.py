@@ -13,6 +13,7 @@ from fathom.blocks.machine import Message
 from fathom.blocks.slots import slot_of
 from fathom.systems.kv.core import messages as m
 from fathom.systems.kv.core.calls import Change, Failure, Found, Get, Put, Wrote
+from fathom.systems.kv.core.flows import Ask, Pause
 from fathom.systems.kv.core.records import Last
 from fathom.systems.kv.core.replica import place, spot
 from fathom.systems.kv.simulation.cluster import KNOBS
@@ -358,6 +359,45 @@ def test_a_hint_too_old_to_be_brought_does_not_keep_those_behind_it_from_their_o
     with pytest.raises(StopIteration) as ended:
         next(node.hints._bring("n2", at, raw))
     assert ended.value.value, "the next one is not for now"
+
+
+def test_hints_are_brought_one_after_the_other_until_their_owner_falls_silent(town: Town):
+    node = town.node("n1")
+    for key in (b"l:a", b"l:b", b"l:c"):
+        node.hints.keep("n2", key, Last(1, "n1", b"v"), node.wall_ms)
+    bringing = node.hints._deliver()
+    assert isinstance(next(bringing), Pause)
+    first = next(bringing)
+    assert isinstance(first, Ask)
+    taken = {who: m.Merged(1) for who in first.to}
+    second = bringing.send(taken)
+    assert isinstance(second, Ask), "it was taken"
+    assert isinstance(bringing.send({}), Pause), "no answer: the third would only wait as long"
+    assert node.hints.held == {"n2": 2}
+
+
+def test_a_rotten_hint_makes_room_for_another_one_of_its_owner(town: Town):
+    host, node = town.cluster.hosts["n1"], town.node("n1")
+    node.knobs = structs.replace(KNOBS, hints_max=1)
+    town.cluster.network.cut("n1", "n2")
+    node.hints.keep("n2", b"l:a", Last(1, "n1", b"v"), node.wall_ms)
+    town.ask("n1", Get(key=b"l:z"))  # so that the node is stepped
+    town.run(50)
+    (at,) = host.disk.keys("hints")
+    assert host.disk.corrupt("hints", at)
+    assert node.hints.of(b"l:a") is None
+    assert node.hints.held == {} and node.hints.keep("n2", b"l:b", Last(1, "n1", b"v"), node.wall_ms)
+
+
+def test_a_page_for_a_peer_ends_at_so_many_records(town: Town):
+    node, most, slot = town.node("n1"), 300, slot_of(b"l:{a}")
+    node.knobs = structs.replace(KNOBS, fetch_records=most)
+    for at in range(most + 1):
+        node.replica.take(b"l:{a}%03d" % at, Last(1, "n1", b"v"))
+    (page,) = hears(town, "n1", "n2", m.Fetch(1, (slot,), b""))
+    assert (len(page.records), page.slot) == (most, slot)
+    (last,) = hears(town, "n1", "n2", m.Fetch(2, (slot,), page.after))
+    assert (len(last.records), last.slot) == (1, -1)
 
 
 def test_hints_are_bounded_for_each_owner_and_one_of_a_key_says_all(town: Town):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom.systems.kv.core.topology import Bucket, Member, Owners, Topology
+from fathom.systems.kv.core.topology import Bucket, Member, Owners, Placement, Topology
 from tests.features import feature
 
 OLD, NEW = ("a", "b", "c"), ("b", "c", "d")
@@ -42,3 +42,11 @@ def test_a_key_is_of_the_bucket_with_the_longest_prefix_of_it():
     buckets = (Bucket(), Bucket(prefix=b"cart:", semantics="siblings"), Bucket(prefix=b"cart:old:", semantics="lww"))
     topology = Topology(cluster="c", epoch=1, members=(Member(node="a"),), buckets=buckets)
     assert [topology.bucket(key).semantics for key in (b"x", b"cart:1", b"cart:old:1")] == ["cas", "siblings", "lww"]
+
+
+def test_how_many_places_a_node_has_matters_to_one_placement_alone():
+    def placed(placement: Placement, vnodes: int) -> object:
+        return Topology(cluster="c", epoch=1, members=(), placement=placement, vnodes=vnodes).placed_as
+
+    assert placed("vnodes", 8) != placed("vnodes", 16) != placed("jump", 16)
+    assert placed("jump", 8) == placed("jump", 16)
