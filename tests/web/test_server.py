@@ -95,6 +95,17 @@ async def test_many_small_requests_at_once_are_not_a_large_head(door: Opened):
             assert (await busy.answer()).status == 200
 
 
+async def test_a_body_is_no_part_of_the_head_that_comes_after_it(door: Opened, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(server, "HEAD_BYTES_MAX", 1_000)
+    async with talk(door.where) as kept:
+        post = b"POST /nope HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4000\r\n\r\n"
+        for part in (post, b"x" * 4_000, b"GET /health HTTP/1.1\r\n", b"host: localhost\r\n\r\n"):
+            kept.send(part)
+            await asyncio.sleep(0.02)  # so that each comes by itself
+        assert (await kept.answer()).status == 415
+        assert (await kept.answer()).status == 200
+
+
 @pytest.mark.parametrize(
     "sent",
     [

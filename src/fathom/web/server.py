@@ -122,6 +122,10 @@ class _Watched(HttpToolsProtocol):
         self.scope["fathom.write"] = partial(self._write, self.cycle)  # pyright: ignore[reportGeneralTypeIssues]
         self.scope["fathom.fill"] = partial(self._fill, self.cycle)  # pyright: ignore[reportGeneralTypeIssues]
 
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.head_bytes = 0  # a body is part of no head
+
     def _write(self, cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
         """Write a whole answer at once, its header lines ready made; return False where only `send` can do it.
 
