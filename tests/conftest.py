@@ -192,6 +192,7 @@ def pytest_collection_finish() -> None:
     """Keep the garbage collector from looking again and again through thousands of tests, which all stay to the end."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

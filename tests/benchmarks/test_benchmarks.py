@@ -24,8 +24,14 @@ def test_what_it_asks_is_on_the_page_and_what_it_found_or_that_nobody_has_looked
     assert f"`benchmarks.{name}`" in asks and f"`benchmarks.{name}`" in found
 
 
+def with_peers(name: str) -> object:
+    """A benchmark as a parameter: one beside programs that no one here wrote needs their packages."""
+    needs_them = "shutil.which(" in (ROOT / "benchmarks" / f"{name}.py").read_text()
+    return pytest.param(name, marks=[pytest.mark.outside] if needs_them else [])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", [with_peers(name) for name in BENCHMARKS])
 def test_it_runs_small_and_says_something(name: str):
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-m", f"benchmarks.{name}", "--small"],

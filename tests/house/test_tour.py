@@ -18,9 +18,10 @@ TRIES = 3  # a neighbour on the machine may void a dive, which then says so
 
 
 def page_of_the_tour(page: Path) -> object:
-    """A page as a parameter: one that measures runs alone."""
-    measures = any(command.words[0] in ("dive", "trust") for command in typed(page))
-    return pytest.param(page, id=page.stem, marks=[pytest.mark.quiet, pytest.mark.timeout(900)] if measures else [])
+    """A page as a parameter: one that measures runs alone; what only asks the lab is asked in short elsewhere."""
+    types = {command.words[0] for command in typed(page)}
+    marks = [pytest.mark.quiet, pytest.mark.timeout(900)] if types & {"dive", "trust"} else []
+    return pytest.param(page, id=page.stem, marks=[*marks, pytest.mark.long] if types == {"trust"} else marks)
 
 
 @pytest.mark.slow

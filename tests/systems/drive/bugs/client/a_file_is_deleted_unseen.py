@@ -8,7 +8,7 @@ from fathom.systems.drive.client.here import Here
 from fathom.systems.drive.simulation.files import Files
 
 breaks = "nobody deleted it, and it is gone"
-shown = 38
+shown = 6
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from fathom.systems.drive.client.here import Here
 from fathom.systems.drive.simulation.files import Files
 
 breaks = "took from the disk what the drive does not have"
-shown = 3
+shown = 6
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

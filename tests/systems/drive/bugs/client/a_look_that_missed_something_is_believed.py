@@ -7,7 +7,7 @@ import pytest
 from fathom.systems.drive.simulation.files import Files
 
 breaks = "the drive was told to drop what nobody deleted"
-shown = 179
+shown = 97
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from fathom.systems.drive.client.there import There
 
 breaks = "a conflict where nobody wrote at the same time"
-shown = 12
+shown = 24
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:

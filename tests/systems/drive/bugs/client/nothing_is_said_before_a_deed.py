@@ -7,7 +7,7 @@ import pytest
 from fathom.systems.drive.client.here import Here
 
 breaks = "a conflict where nobody wrote at the same time"
-shown = 0
+shown = 12
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:
