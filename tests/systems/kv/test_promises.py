@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from fathom.blocks.ballots import NEVER, Accept, Accepted, Ballot, Prepare, Refused
+from fathom.blocks.ballots import NEVER, Accept, Accepted, Ballot, Prepare, Refused, Register
 from fathom.blocks.clocks import stamp_of
 from fathom.blocks.machine import Message
 from fathom.blocks.slots import slot_of
 from fathom.systems.kv.core import messages as m
 from fathom.systems.kv.core.calls import Change, Failure, Found, Get, Put, Wrote
+from fathom.systems.kv.core.coordinator import Asked
 from fathom.systems.kv.core.flows import Ask, Pause
 from fathom.systems.kv.core.records import Last
 from fathom.systems.kv.core.replica import place, spot
@@ -359,6 +360,38 @@ def test_a_hint_too_old_to_be_brought_does_not_keep_those_behind_it_from_their_o
     with pytest.raises(StopIteration) as ended:
         next(node.hints._bring("n2", at, raw))
     assert ended.value.value, "the next one is not for now"
+
+
+def test_what_was_torn_is_healed_by_the_word_of_all_others_with_their_promises_or_not_at_all(town: Town):
+    key = b"r:a"
+    node = town.node(town.owners(key)[0])
+    promised = Ballot(9, "n9")
+
+    def healed(*replies: m.Found) -> bool:
+        healing = node.rebuild._torn([key])
+        asked = next(healing)
+        assert isinstance(asked, Ask) and len(asked.to) == 2
+        with pytest.raises(StopIteration) as ended:
+            healing.send(dict(zip(asked.to, replies, strict=False)))
+        return ended.value.value
+
+    whole, unsure = m.Found(1, Register(promised), True), m.Found(1, None, False)
+    assert not healed(whole), "one has not answered"
+    assert not healed(whole, unsure), "one does not know"
+    assert healed(whole, m.Found(1, None, True))
+    assert node.replica.get(key) == Register(promised)
+
+
+def test_a_dot_is_told_to_nobody_before_it_is_durable_where_it_was_given(town: Town):
+    key, begun = b"s:a", list[Any]()
+    name = town.owners(key)[0]
+    assert isinstance(town.ask(name, Put(key=key, value=b"first")), Wrote)
+    node = town.node(name)
+    node.flows.begin = begun.append  # type: ignore[method-assign]
+    asked = Asked(1, "somebody", node.now.mono_ms + 1_000)
+    node.coordinator._begin(asked, Put(key=key, value=b"v"), forward=False)
+    telling = next(begun[0])
+    assert isinstance(telling, Ask) and telling.after == node.so_far > node._synced
 
 
 def test_hints_are_brought_one_after_the_other_until_their_owner_falls_silent(town: Town):
