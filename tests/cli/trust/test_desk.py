@@ -57,7 +57,7 @@ async def test_clerks_serve_in_the_order_of_coming_and_no_more_than_there_are():
         left.append(name)
 
     async with asyncio.TaskGroup() as group:
-        for name, held_s in (("first", 0.06), ("second", 0.02), ("third", 0.02), ("fourth", 0.05)):
+        for name, held_s in (("first", 0.3), ("second", 0.1), ("third", 0.1), ("fourth", 0.25)):
             group.create_task(hold(name, held_s))
             await asyncio.sleep(0)
     clerks.close()

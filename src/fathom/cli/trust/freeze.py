@@ -119,22 +119,23 @@ async def frozen(served: Served, lasts_s: float, frozen_s: float, seed: int) -> 
     planned_ns = schedule.intended_ns.copy()
     async with Wire(served.where).open() as wire, asyncio.TaskGroup() as group:
         closed = group.create_task(_closed(served, lasts_s))
-        freeze = group.create_task(_freeze(served, lasts_s / 3, frozen_s, time.perf_counter_ns()))
+        freeze = group.create_task(_freeze(served, lasts_s / 3, frozen_s))
         samples = await drive(
             schedule,
             lambda index, done: wire.fire(ASK, done),
             drain_s=5,
             judge=lambda what: Outcome.OK if type(what) is Answer and what.status == 200 else Outcome.UNKNOWN,
         )
-    return Frozen(samples, planned_ns, freeze.result(), closed.result(), lasts_s)
+        began_ns = time.perf_counter_ns() - samples.ended_ns  # the zero of their times, which nobody else knows
+    return Frozen(samples, planned_ns, freeze.result() - began_ns, closed.result(), lasts_s)
 
 
-async def _freeze(served: Served, after_s: float, lasts_s: float, start_ns: int) -> int:
-    """Stop it for a while; return when it was let go, on the generator's clock."""
+async def _freeze(served: Served, after_s: float, lasts_s: float) -> int:
+    """Stop it for a while; return when it was let go, on this process's clock."""
     await asyncio.sleep(after_s)
     await served.pause()
     await asyncio.sleep(lasts_s)
-    until_ns = time.perf_counter_ns() - start_ns
+    until_ns = time.perf_counter_ns()
     await served.resume()
     return until_ns
 
