@@ -127,6 +127,13 @@ def test_a_dive_exits_as_its_worst_statement(found, code):
     assert exit_of(plan_of(World(faults=False)), listed) == code
 
 
+def test_a_control_that_does_not_recover_costs_the_dive_nothing():
+    plan = plan_of(World(faults=False))
+    kept = verdict("trial/kept/0", "trial", "does not recover", approach="kept")
+    found = [verdict("prediction/1", "prediction", "held"), kept]
+    assert "kept" not in plan.names and exit_of(plan, found) == 0
+
+
 def told(how: str, said: str, **fields) -> Finding:
     finding = verdict(f"{how}/{fields}", how, said)
     for name, value in fields.items():
@@ -225,5 +232,6 @@ def test_without_a_prediction_the_decision_is_what_was_asked_for():
 
 
 def test_a_statement_is_whatever_could_have_failed(tmp_path):
-    kinds = {said.kind for said in statements(conclude(write_run(tmp_path)))}
+    run = write_run(tmp_path)
+    kinds = {said.kind for said in statements(run.plan, conclude(run))}
     assert kinds == {"law", "closed form", "cross-check", "flip check"}

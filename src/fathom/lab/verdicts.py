@@ -188,12 +188,17 @@ class Statement(NamedTuple):
 _DEMANDS = ("prediction", "law", "closed form", "cross-check", "flip check", "control")
 
 
-def statements(found: Sequence[Finding]) -> list[Statement]:
-    """Return all that can hold, fail, or not be told; a trial that did not recover is among the failed."""
+def statements(plan: Plan, found: Sequence[Finding]) -> list[Statement]:
+    """Return all that can hold, fail, or not be told; a trial that did not recover is among the failed.
+
+    Of a control, which is kept to be wrong, only that it was caught is demanded: how it does else is nobody's loss.
+    """
     said = [
         Statement(f.verdict or CANT_TELL, f.how, f) for f in found if f.how in _DEMANDS and f.verdict != "not tried"
     ]
-    said += [Statement(FAILED, "trial", f) for f in found if f.how == "trial" and f.verdict == "does not recover"]
+    for f in found:
+        if f.how == "trial" and f.verdict == "does not recover" and f.approach in plan.names:
+            said.append(Statement(FAILED, "trial", f))
     return said
 
 
@@ -248,7 +253,7 @@ def exit_of(plan: Plan, found: Sequence[Finding]) -> int:
     broke = {f.approach for f in found if f.how == "law" and f.verdict == FAILED}
     if broke >= set(plan.names):
         return EXIT_VOID
-    verdicts = [said.verdict for said in [*statements(found), *untold(plan, found)]]
+    verdicts = [said.verdict for said in [*statements(plan, found), *untold(plan, found)]]
     verdicts += [FAILED for f in found if f.how == "decision" and f.verdict == "none"]
     verdicts += [CANT_TELL for name in plan.names if _untried(found, name)]
     if not plan.predictions:  # nothing was foretold: then the decision is what was asked for

@@ -190,7 +190,7 @@ def _cell(finding: Finding | None) -> Text:
 def _verdicts(facts: Facts) -> Iterator[Item]:
     for decision in facts.of("decision"):
         yield ["→", *decision_line(facts, decision)]
-    for said in statements(facts.found):
+    for said in statements(facts.plan, facts.found):
         line = _said(facts, said.kind, said.finding)
         if line:
             yield [Mark(said.verdict, said.finding), *line]
