@@ -96,9 +96,10 @@ def laid_out(chunks: Iterable[tuple[bytes, int]]) -> tuple[bytearray, list[memor
     True
     """
     found, end = _frame(list(chunks))
-    made = bytearray(found[-1].offset + found[-1].length if found else len(_HEAD)) + end
-    made[: len(_HEAD)] = _HEAD
+    behind = found[-1].offset + found[-1].length if found else len(_HEAD)
+    made = bytearray(behind + len(end))
     view = memoryview(made)
+    view[: len(_HEAD)], view[behind:] = _HEAD, end
     return made, [view[it.offset : it.offset + it.length] for it in found]
 
 

@@ -65,6 +65,7 @@ RARE = (
     "client: copied",
     "client: cut",
     "client: hindered",
+    "client: left for later",
     "client: refused",
     "client: resumed",
     "client: the folder did not hold still",

@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Hashable
-from hashlib import sha256
 
-from msgspec.structs import replace
-
-from fathom.blocks.chunking import Cutting
 from fathom.blocks.names import elsewhere, key, refused
 from fathom.blocks.reconcile import ROOT, Node
 from fathom.errors import EXIT_BROKE, FathomError
 
-from ..api import Chunk, Digest
-from ..core.contents import is_executable, word
+from ..core.contents import is_executable
 from ..core.files import Changed, Files, Path, Scan, Seen, Stat
 from ..core.ignore import IGNORE, Rules
 from ..core.state import Hashed, Known
-from ..model.checks import content_of
-from .place import Knobs, Tell, several
+from .hashing import Asked, Hashing
+from .place import Knobs, Tell
 
-__all__ = ["Local", "cut", "look", "read_rules", "said", "settled"]
+__all__ = ["Local", "look", "read_ahead", "read_rules", "said", "settled"]
 
 COARSE_NS = 1_000_000  # a file system that stamps no finer than this may stamp every two seconds
 COARSE_GRAIN_NS = 2_000_000_000
@@ -37,6 +32,7 @@ class Local:
         self.skipped: dict[str, str] = {}  # path → why it is not synced
         self.notes: dict[str, str] = {}  # path → what somebody should know of it
         self.busy: set[str] = set()  # ids of files that changed while they were read
+        self.later: dict[str, tuple[Path, Stat]] = {}  # new files that are to be read yet: they are not in the tree
         self.steady = self.doubled = False
 
     def path(self, id: object) -> Path:
@@ -90,8 +86,12 @@ async def read_rules(files: Files) -> Rules:
     return Rules(text.decode(errors="replace").splitlines())
 
 
-async def look(files: Files, known: Known, knobs: Knobs, tell: Tell) -> Local:
-    """Return the folder as it is. Raises FathomError if something else lies in its place."""
+async def look(files: Files, known: Known, knobs: Knobs, tell: Tell, most: int | None = None) -> Local:
+    """Return the folder as it is. Raises FathomError if something else lies in its place.
+
+    With `most` so many bytes of new files are read, and the others left for later, where nothing can come of that:
+    neither is anything gone whose place one of them might take, nor has the drive anything that might want its name.
+    """
     await _ours(files, known)
     rules = await read_rules(files)
     wanted = _wanted(known)
@@ -104,7 +104,12 @@ async def look(files: Files, known: Known, knobs: Knobs, tell: Tell) -> Local:
     local = Local()
     local.steady = scan.steady
     hashing = _gather(local, scan, known, rules, wanted)
-    await _contents(local, hashing, files, known, knobs, tell)
+    anew = _unsettled(local, hashing, known, knobs)
+    if most is not None and local.steady and not wanted and all(tie.local in local.tree for tie in known.ties):
+        anew = _for_now(local, hashing, anew, known, most)
+        if local.later:
+            tell("left for later", str(len(local.later)))
+    await _contents(local, anew, files, known, knobs, tell)
     _blind(local, scan, known)
     for id in [id for id in known.files if id not in local.seen]:
         known.forget(id)
@@ -175,8 +180,8 @@ def _left_out(seen: Seen) -> str:
     return refused(seen.name)
 
 
-async def _contents(local: Local, hashing: list[str], files: Files, known: Known, knobs: Knobs, tell: Tell) -> None:
-    """Find out what files hold; one that cannot be read holds what was last agreed, or is left out."""
+def _unsettled(local: Local, hashing: list[str], known: Known, knobs: Knobs) -> list[str]:
+    """Return those files that have to be read; the others hold what they held."""
     anew: list[str] = []
     for id in hashing:
         hashed = known.files.get(id)
@@ -184,85 +189,65 @@ async def _contents(local: Local, hashing: list[str], files: Files, known: Known
             local.tree[id] = local.tree[id]._replace(content=hashed.content)
         else:
             anew.append(id)
+    return anew
 
-    async def one(id: str) -> None:
-        seen, path, why = local.seen[id], local.path(id), ""
-        tie = known.ties.of_local.get(id)
-        program = seen.stat.executable if files.executables else tie is not None and is_executable(tie.content)
-        try:
-            hashed = await _hashed(files, path, seen.stat, known.files.get(id), known.about.cutting, program, knobs)
-        except OSError as fault:
-            hashed, why = None, fault.strerror or repr(fault)
+
+def _for_now(local: Local, hashing: list[str], anew: list[str], known: Known, most: int) -> list[str]:
+    """Leave new files for later once so many bytes of them can be sent; return those that are to be read now."""
+    new = {id: local.seen[id].stat.size for id in hashing if id not in known.ties.of_local}
+    size = sum(new.values()) - sum(new.get(id, 0) for id in anew)
+    now: list[str] = []
+    for id in anew:
+        if id in new and size >= most:
+            local.later[id] = local.path(id), local.seen[id].stat
+            local.remove(id)
+        else:
+            size += new.get(id, 0)
+            now.append(id)
+    return now
+
+
+async def read_ahead(local: Local, files: Files, known: Known, knobs: Knobs, enough: asyncio.Event) -> None:
+    """Find out what files hold that were left for later, so that the next look knows; begin none once it is enough."""
+
+    def took(asked: Asked, hashed: Hashed | None, why: str) -> None:
+        if hashed is not None:  # else the next look says why
+            known.hashed(asked.id, hashed)
+
+    asked = [
+        Asked(id, path, stat, known.files.get(id), stat.executable and files.executables)
+        for id, (path, stat) in local.later.items()
+    ]
+    await Hashing(files, known.about.cutting, knobs).all(asked, took, enough)
+
+
+async def _contents(local: Local, anew: list[str], files: Files, known: Known, knobs: Knobs, tell: Tell) -> None:
+    """Find out what files hold; one that cannot be read holds what was last agreed, or is left out."""
+
+    def asked(id: str) -> Asked:
+        stat, tie = local.seen[id].stat, known.ties.of_local.get(id)
+        program = stat.executable if files.executables else tie is not None and is_executable(tie.content)
+        return Asked(id, local.path(id), stat, known.files.get(id), program)
+
+    def took(asked: Asked, hashed: Hashed | None, why: str) -> None:
+        id, tie = asked.id, known.ties.of_local.get(asked.id)
         if hashed is not None:
             if hashed != known.files.get(id):
                 known.hashed(id, hashed)
             local.tree[id] = local.tree[id]._replace(content=hashed.content)
-            tell("hashed", "/".join(path))
+            tell("hashed", "/".join(asked.path))
             return
         if why:
-            local.skipped[said(path)] = why
+            local.skipped[said(asked.path)] = why
         else:
             local.busy.add(id)
-            tell("busy", "/".join(path))
+            tell("busy", "/".join(asked.path))
         if tie is None:
             local.remove(id)
         else:
             local.tree[id] = local.tree[id]._replace(content=tie.content)
 
-    await several(knobs.hashes, [lambda id=id: one(id) for id in anew])
-
-
-async def _hashed(
-    files: Files, path: Path, stat: Stat, before: Hashed | None, cutting: str, program: bool, knobs: Knobs
-) -> Hashed | None:
-    """Read a file; None if it changed meanwhile.
-
-    One that was cut in another way is cut so again: if it still holds the same it is not another file for that.
-    """
-    if before is not None and before.cutting != cutting:
-        hashed = await _cut(files, path, stat, before.cutting, program, knobs)
-        if hashed is None or hashed.chunks == before.chunks:
-            return hashed
-    return await _cut(files, path, stat, cutting, program, knobs)
-
-
-async def _cut(files: Files, path: Path, stat: Stat, cutting: str, program: bool, knobs: Knobs) -> Hashed | None:
-    at_ns, way = files.now_ns(), Cutting.of(cutting)
-    chunks: list[Chunk] = []
-    rest, offset = b"", 0
-    while True:
-        try:
-            now, data = await files.read(path, offset, knobs.piece_bytes)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        offset += len(data)
-        if now != stat or (not data and offset < stat.size):
-            return None
-        last = offset >= stat.size
-        rest = rest + data if rest else data
-        small = len(rest) < 1 << 18
-        end = _take(way, rest, last, chunks) if small else await asyncio.to_thread(_take, way, rest, last, chunks)
-        rest = rest[end:]
-        if last:
-            break
-    content = word(replace(content_of(chunks), executable=program))
-    return Hashed(stat.size, stat.mtime_ns, stat.ctime_ns, at_ns, content, cutting, chunks)
-
-
-def _take(way: Cutting, data: bytes, last: bool, chunks: list[Chunk]) -> int:
-    """Add the chunks of some data that are sure; return where they end."""
-    view, begin = memoryview(data), 0
-    for end in way.ends(data, last=last):
-        chunks.append(Chunk(Digest(sha256(view[begin:end]).hexdigest()), end - begin))
-        begin = end
-    return begin
-
-
-def cut(way: Cutting, data: bytes) -> str:
-    """Return the digest of a file that holds this."""
-    chunks: list[Chunk] = []
-    _take(way, data, True, chunks)
-    return content_of(chunks).digest
+    await Hashing(files, known.about.cutting, knobs).all([asked(id) for id in anew], took)
 
 
 def _blind(local: Local, scan: Scan, known: Known) -> None:

@@ -20,7 +20,7 @@ from ..core.files import Files
 from ..core.state import Known
 from .fetch import fetch
 from .here import Here, resumed
-from .look import Local, look
+from .look import Local, look, read_ahead
 from .place import Knobs, Place, Tell
 from .there import There
 
@@ -64,25 +64,27 @@ class Syncer:
         if not self._begun:
             await self._files.clear()
             self._begun = True
-        report = Report()
+        report, most = Report(), self._knobs.look_bytes
         for _ in range(self._knobs.rounds):
-            done = await self._round(report)
+            done, later = await self._round(report, most)
             report.done += done
             if report.rest:
                 return report
-            if not done:
+            if not done and not later:
                 break
+            most *= 2 if later else 1  # so that no folder is so large that it takes many looks
         return report
 
-    async def _round(self, report: Report) -> int:
+    async def _round(self, report: Report, most: int) -> tuple[int, bool]:
+        """Do what a look at the folder asks for; return how much was done, and whether files were left for later."""
         known = self._known
         await fetch(self._place, known, self._tell)
         done = await self._there.again()
         if known.asked:
-            return done  # the drive is not the one that was asked: begin with what it is now
+            return done, False  # the drive is not the one that was asked: begin with what it is now
         if done:
             await fetch(self._place, known, self._tell)
-        local = await self._look()
+        local = await self._look(most)
         if known.coming:
             self._tell("resumed", str(len(known.coming)))
             resumed(local, known)
@@ -95,7 +97,7 @@ class Syncer:
             ours_now, ties = eased(local.tree, theirs_now, known.ties)
             ops = plan(ours_now, theirs_now, ties, aside_of(known.about.device))
             if not ops:
-                report.rest = not (done or local.busy or hindered)
+                report.rest = not (done or local.busy or local.later or hindered)
                 break
             too_many(ops, known, self._knobs, self._allowed)
             self._say(ops, local)
@@ -103,20 +105,33 @@ class Syncer:
             ours = [op for op in ops if getattr(op, "side", "local") == "local"]
             step = await here.do(ours)
             if theirs:
-                step += await self._there.do(theirs, local)
+                step += await self._send(theirs, local)
                 await fetch(self._place, known, self._tell)
             hindered |= here.hindered | self._there.hindered
             done += step
             if here.lost or not step:
                 break
         report.hindered = hindered
+        return done, bool(local.later)
+
+    async def _send(self, ops: Sequence[Op], local: Local) -> int:
+        """Do steps on the drive's side, and read meanwhile what the next look will ask for."""
+        sent = asyncio.Event()
+        ahead = asyncio.create_task(read_ahead(local, self._files, self._known, self._knobs, sent))
+        try:
+            done = await self._there.do(ops, local)
+        except BaseException:
+            ahead.cancel()
+            raise
+        sent.set()
+        await ahead
         return done
 
-    async def _look(self) -> Local:
+    async def _look(self, most: int) -> Local:
         """Look at the folder; what is gone is believed only where nothing can have moved past the look."""
         looks = 0
         while True:
-            local, looks = await look(self._files, self._known, self._knobs, self._tell), looks + 1
+            local, looks = await look(self._files, self._known, self._knobs, self._tell, most), looks + 1
             if local.steady or not (local.doubled or any(tie.local not in local.tree for tie in self._known.ties)):
                 return local
             self._tell("the folder did not hold still", "")

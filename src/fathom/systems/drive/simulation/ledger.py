@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fathom.blocks.chunking import Cutting
 
-from ..client.look import cut
+from ..client.hashing import cut
 from ..core.files import Path
 from .door import CUTTING, Server
 from .medium import Medium

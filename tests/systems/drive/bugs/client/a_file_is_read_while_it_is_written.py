@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fathom.systems.drive.client import look
+from fathom.systems.drive.client import hashing
 from fathom.systems.drive.client.there import There
 
 breaks = "the drive has what nobody ever wrote"
@@ -13,11 +13,12 @@ shown = 1
 
 
 def seed(patch: pytest.MonkeyPatch) -> None:
-    cut, take = look._cut, look._take
+    all_of, take = hashing.Hashing.all, hashing._take
     read_once: dict[str, bytes] = {}
 
-    async def careless(files: Any, path: Any, stat: Any, cutting: str, program: bool, knobs: Any) -> Any:
-        return await cut(Same(files, stat), path, stat, cutting, program, knobs)
+    async def careless(self: Any, asked: Any, took: Any, enough: Any = None) -> None:
+        self._files = Same(self._files, {it.path: it.stat for it in asked})
+        await all_of(self, asked, took, enough)
 
     def taken(way: Any, data: bytes, last: bool, chunks: Any) -> int:
         known = len(chunks)
@@ -36,20 +37,24 @@ def seed(patch: pytest.MonkeyPatch) -> None:
                 found.append((chunk, room))
         return found
 
-    patch.setattr(look, "_cut", careless)
-    patch.setattr(look, "_take", taken)
+    patch.setattr(hashing.Hashing, "all", careless)
+    patch.setattr(hashing, "_take", taken)
     patch.setattr(There, "_read", read)
 
 
 class Same:
     """Files that never seem to change."""
 
-    def __init__(self, files: Any, stat: Any) -> None:
-        self._files, self._stat = files, stat
+    def __init__(self, files: Any, stats: Any) -> None:
+        self._files, self._stats = files, stats
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._files, name)
 
     async def read(self, path: Any, offset: int, length: int) -> Any:
         _, data = await self._files.read(path, offset, length)
-        return self._stat, data
+        return self._stats[path], data
+
+    async def read_all(self, paths: Any, most: int) -> Any:
+        found = zip(paths, await self._files.read_all(paths, most), strict=True)
+        return [got if isinstance(got, Exception) else (self._stats[path], got[1]) for path, got in found]

@@ -1,0 +1,150 @@
+"""How it is found out what files hold: each is read once, cut into chunks, and named by them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from hashlib import sha256
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from fathom.blocks.chunking import Cutting
+
+from ..api import Chunk, Digest
+from ..core.contents import word
+from ..core.files import Changed, Files, Path, Stat
+from ..core.state import Hashed
+from ..model.checks import content_of
+from .place import Knobs, several
+
+__all__ = ["Asked", "Hashing", "cut"]
+
+
+class Asked(NamedTuple):
+    """A file as it was seen, and what it held before, if that is known."""
+
+    id: str
+    path: Path
+    stat: Stat
+    before: Hashed | None
+    program: bool
+
+
+Took = Callable[[Asked, "Hashed | None", str], None]
+"""Takes what a file holds, or None: it changed meanwhile, or cannot be read, and why."""
+
+
+class Hashing:
+    """Reads files that are to be cut in one way, small ones together: a thread costs more than to read one of them."""
+
+    def __init__(self, files: Files, cutting: str, knobs: Knobs) -> None:
+        self._files, self._cutting, self._knobs = files, cutting, knobs
+
+    async def all(self, asked: Sequence[Asked], took: Took, enough: asyncio.Event | None = None) -> None:
+        """Say of each file what it holds as soon as it is known; begin none any more once it is enough."""
+
+        async def one(together: list[Asked]) -> None:
+            if enough is not None and enough.is_set():
+                return
+            if len(together) > 1:
+                await self._together(together, took)
+            else:
+                await self._alone(together[0], took)
+
+        await several(self._knobs.hashes, [partial(one, together) for together in self._grouped(asked)])
+
+    def _grouped(self, asked: Sequence[Asked]) -> Iterator[list[Asked]]:
+        group: list[Asked] = []
+        size = 0
+        for it in asked:
+            if it.before is not None and it.before.cutting != self._cutting:
+                yield [it]
+                continue
+            if group and size + it.stat.size > self._knobs.piece_bytes:
+                yield group
+                group, size = [], 0
+            group.append(it)
+            size += it.stat.size
+        if group:
+            yield group
+
+    async def _together(self, asked: list[Asked], took: Took) -> None:
+        at_ns, way = self._files.now_ns(), Cutting.of(self._cutting)
+        found = await self._files.read_all([it.path for it in asked], self._knobs.piece_bytes)
+        read: list[tuple[Asked, bytes]] = []
+        for it, got in zip(asked, found, strict=True):
+            if isinstance(got, Exception):
+                took(it, None, _why(got))
+            elif got[0] != it.stat or len(got[1]) != it.stat.size:
+                took(it, None, "")
+            else:
+                read.append((it, got[1]))
+        all_chunks = await asyncio.to_thread(lambda: [_chunks(way, data) for _, data in read])
+        for (it, _), chunks in zip(read, all_chunks, strict=True):
+            took(it, _hashed(it, self._cutting, at_ns, chunks), "")
+
+    async def _alone(self, it: Asked, took: Took) -> None:
+        """Read a file piece by piece.
+
+        One that was cut in another way is cut so again: if it still holds the same it is not another file for that.
+        """
+        try:
+            hashed = None
+            if it.before is not None and it.before.cutting != self._cutting:
+                hashed = await self._cut(it, it.before.cutting)
+                if hashed is None or hashed.chunks == it.before.chunks:
+                    took(it, hashed, "")
+                    return
+            took(it, await self._cut(it, self._cutting), "")
+        except (OSError, Changed) as fault:
+            took(it, None, _why(fault))
+
+    async def _cut(self, it: Asked, cutting: str) -> Hashed | None:
+        at_ns, way = self._files.now_ns(), Cutting.of(cutting)
+        chunks: list[Chunk] = []
+        rest, offset = b"", 0
+        while True:
+            now, data = await self._files.read(it.path, offset, self._knobs.piece_bytes)
+            offset += len(data)
+            if now != it.stat or (not data and offset < it.stat.size):
+                return None
+            last = offset >= it.stat.size
+            rest = rest + data if rest else data
+            end = await asyncio.to_thread(_take, way, rest, last, chunks)
+            rest = rest[end:]
+            if last:
+                return _hashed(it, cutting, at_ns, chunks)
+
+
+def _hashed(it: Asked, cutting: str, at_ns: int, chunks: list[Chunk]) -> Hashed:
+    content = word(replace(content_of(chunks), executable=it.program))
+    return Hashed(it.stat.size, it.stat.mtime_ns, it.stat.ctime_ns, at_ns, content, cutting, chunks)
+
+
+def _why(fault: Exception) -> str:
+    """Say why a file cannot be read; nothing: there is another one, or none, by now."""
+    if isinstance(fault, (FileNotFoundError, NotADirectoryError, Changed)):
+        return ""
+    return getattr(fault, "strerror", None) or repr(fault)
+
+
+def _take(way: Cutting, data: bytes, last: bool, chunks: list[Chunk]) -> int:
+    """Add the chunks of some data that are sure; return where they end."""
+    view, begin = memoryview(data), 0
+    for end in way.ends(data, last=last):
+        chunks.append(Chunk(Digest(sha256(view[begin:end]).hexdigest()), end - begin))
+        begin = end
+    return begin
+
+
+def _chunks(way: Cutting, data: bytes) -> list[Chunk]:
+    chunks: list[Chunk] = []
+    _take(way, data, True, chunks)
+    return chunks
+
+
+def cut(way: Cutting, data: bytes) -> str:
+    """Return the digest of a file that holds this."""
+    return content_of(_chunks(way, data)).digest

@@ -1,0 +1,130 @@
+"""What is new and much is sent while the rest of it is read, and only where nothing can come of that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fathom.errors import Refusal
+from fathom.systems.drive.client.place import Knobs
+
+from .between import Between
+from .device import all_one, device, joined, model, remote_paths
+
+OLD_S = 0.05  # until a folder is older than the grain of stamps, which nothing tells: in a younger one nothing is left
+FEW = Knobs(look_bytes=1_000, grain_ns=1_000)
+
+
+async def test_the_first_files_are_sent_before_the_last_are_read_and_each_is_read_once(tmp_path: Path):
+    drive = model()
+    read, then = Counter[str](), list[int]()
+
+    async def read_all(call: Callable[..., Awaitable[Any]], paths: Any, most: int) -> Any:
+        read.update("/".join(path) for path in paths)
+        return await call(paths, most)
+
+    async def begin(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        then.append(read.total())
+        return await call(*args)
+
+    place = (await joined(drive))._replace(drive=Between(drive, begin=begin))  # pyright: ignore[reportArgumentType]
+    knobs = Knobs(look_bytes=1_000, grain_ns=1_000, piece_bytes=900, edits=1)
+
+    def reading(disk: Any) -> Any:
+        return Between(disk, read_all=read_all)
+
+    async with device("laptop", tmp_path / "laptop", place, knobs=knobs, files=reading) as laptop:
+        for n in range(40):
+            laptop.write(f"{n:02}", f"{n:02}" * 200)
+        await asyncio.sleep(OLD_S)
+        await laptop.syncer.sync()
+        assert len(await remote_paths(place)) == 40
+        assert then[0] <= 20, "of 40 files"
+        assert set(read.values()) == {1}
+
+
+async def test_what_may_be_what_became_of_a_file_is_not_left_for_later(tmp_path: Path):
+    """Who saves by renaming makes a new file and takes the old one away: seen apart, it would be a deletion."""
+    place = await joined(model())
+    async with device("laptop", tmp_path / "laptop", place, knobs=FEW) as laptop:
+        laptop.write("letter", "dear ann")
+        await laptop.sync()
+        (node,) = (await place.drive.tree(place.user, place.space)).nodes
+        for n in range(9):
+            laptop.write(f"{n}", f"{n}" * 900)
+        laptop.write("new", "dear ann, dear bob")
+        (laptop.root / "new").rename(laptop.root / "letter")
+        await asyncio.sleep(OLD_S)
+        await laptop.sync()
+        nodes = {each.name: each.id for each in (await place.drive.tree(place.user, place.space)).nodes}
+        assert len(nodes) == 10 and nodes["letter"] == node.id
+        assert not laptop.did["left for later"] and not laptop.did["drop"]
+
+
+async def test_what_the_drive_has_as_well_is_not_left_for_later(tmp_path: Path):
+    place = await joined(model())
+    async with (
+        device("laptop", tmp_path / "laptop", place, knobs=FEW) as laptop,
+        device("phone", tmp_path / "phone", place, knobs=FEW) as phone,
+    ):
+        for each in (laptop, phone):
+            for n in range(9):
+                each.write(f"{n}", f"{n}" * 900)
+        await asyncio.sleep(OLD_S)
+        await laptop.sync()
+        assert laptop.did["left for later"] and not phone.did["left for later"]
+        found = await all_one(laptop, phone)
+        assert len(found) == 9 and not phone.did["left for later"]
+
+
+async def test_what_the_drive_refuses_keeps_nothing_else_from_coming(tmp_path: Path):
+    drive = model()
+
+    async def begin(call: Callable[..., Awaitable[Any]], user: Any, space: Any, chunks: Any) -> Any:
+        if any(chunk.size == 1_024 for chunk in chunks):  # the largest there is, and only large files have one
+            raise Refusal("too-large", "there is no room")
+        return await call(user, space, chunks)
+
+    place = (await joined(drive))._replace(drive=Between(drive, begin=begin))  # pyright: ignore[reportArgumentType]
+    async with device("laptop", tmp_path / "laptop", place, knobs=FEW) as laptop:
+        for n in range(12):
+            laptop.write(f"{n:02}", bytes(1_500) if n < 8 else f"{n}" * 50)
+        await asyncio.sleep(OLD_S)
+        report = await laptop.syncer.sync()
+        assert sorted(report.hindered) == [f"{n:02}" for n in range(8)]
+        assert laptop.did["left for later"]
+        assert sorted(await remote_paths(place)) == ["08", "09", "10", "11"]
+
+
+@pytest.mark.parametrize("others", [0, 3])
+async def test_a_file_whose_place_a_folder_took_before_it_was_read_is_looked_at_again(tmp_path: Path, others: int):
+    place = await joined(model())
+
+    def swap(root: Path) -> None:
+        if (root / "a").is_file():
+            (root / "a").unlink()
+            (root / "a").mkdir()
+
+    async def read(call: Callable[..., Awaitable[Any]], path: Any, *args: Any) -> Any:
+        if path == ("a",):
+            swap(tmp_path / "laptop")
+        return await call(path, *args)
+
+    async def read_all(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        swap(tmp_path / "laptop")
+        return await call(*args)
+
+    def swapping(disk: Any) -> Any:
+        return Between(disk, read=read, read_all=read_all)
+
+    async with device("laptop", tmp_path / "laptop", place, knobs=FEW, files=swapping) as laptop:
+        for name in ("a", "b", "c", "d")[: others + 1]:
+            laptop.write(name, "1" * 30)
+        report = await laptop.sync()
+        assert report.rest and laptop.did["busy"]
+        assert (await remote_paths(place)) == {"a": None, **dict.fromkeys("bcd"[:others], "1" * 30)}
