@@ -14,14 +14,18 @@ from tests.house.source import CHECKOUT
 from tests.house.tour import Typed, matches, typed
 
 PAGES = sorted((CHECKOUT / "docs" / "tour").glob("[0-9]*.md"))
+AT_LENGTH = (
+    "01-a-first-dive",  # page 03 dives for the same, with one answer instead of three
+    "05-why-your-load-test-lies",  # the lab asks the same in short, in tests/cli/trust
+)
 TRIES = 3  # a neighbour on the machine may void a dive, which then says so
 
 
 def page_of_the_tour(page: Path) -> object:
-    """A page as a parameter: one that measures runs alone; what only asks the lab is asked in short elsewhere."""
+    """A page as a parameter: one that measures runs alone, and one that does so for a minute before a release."""
     types = {command.words[0] for command in typed(page)}
     marks = [pytest.mark.quiet, pytest.mark.timeout(900)] if types & {"dive", "trust"} else []
-    return pytest.param(page, id=page.stem, marks=[*marks, pytest.mark.long] if types == {"trust"} else marks)
+    return pytest.param(page, id=page.stem, marks=[*marks, pytest.mark.long] if page.stem in AT_LENGTH else marks)
 
 
 @pytest.mark.slow
