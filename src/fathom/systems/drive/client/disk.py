@@ -54,9 +54,6 @@ class Disk:
     async def read(self, path: Path, offset: int, length: int) -> tuple[Stat, bytes]:
         return await asyncio.to_thread(self._read, path, offset, length)
 
-    async def read_all(self, paths: Sequence[Path], most: int) -> list[tuple[Stat, bytes] | OSError | Changed]:
-        return await asyncio.to_thread(self._read_all, paths, most)
-
     async def fill(self, pieces: Sequence[Piece]) -> list[Stat | None]:
         return await asyncio.to_thread(self._fill, pieces)
 
@@ -170,15 +167,6 @@ class Disk:
                 parts.append(data)
                 left -= len(data)
             return self._stat_of(os.fstat(opened), opened), b"".join(parts)
-
-    def _read_all(self, paths: Sequence[Path], most: int) -> list[tuple[Stat, bytes] | OSError | Changed]:
-        found: list[tuple[Stat, bytes] | OSError | Changed] = []
-        for path in paths:
-            try:
-                found.append(self._read(path, 0, most))
-            except (OSError, Changed) as fault:
-                found.append(fault)
-        return found
 
     def _fill(self, pieces: Sequence[Piece]) -> list[Stat | None]:
         found: list[Stat | None] = []

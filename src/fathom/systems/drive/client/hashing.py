@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
+from itertools import accumulate, compress, pairwise
+from operator import not_
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -14,7 +17,7 @@ from fathom.blocks.chunking import Cutting
 
 from ..api import Chunk, Digest
 from ..core.contents import word
-from ..core.files import Changed, Files, Path, Stat
+from ..core.files import Changed, Files, Path, Piece, Stat
 from ..core.state import Hashed
 from ..model.checks import content_of
 from .place import Knobs, several
@@ -41,6 +44,7 @@ class Hashing:
 
     def __init__(self, files: Files, cutting: str, knobs: Knobs) -> None:
         self._files, self._cutting, self._knobs = files, cutting, knobs
+        self._rooms: list[bytearray] = []
 
     async def all(self, asked: Sequence[Asked], took: Took, enough: asyncio.Event | None = None) -> None:
         """Say of each file what it holds as soon as it is known; begin none any more once it is enough."""
@@ -72,18 +76,16 @@ class Hashing:
 
     async def _together(self, asked: list[Asked], took: Took) -> None:
         at_ns, way = self._files.now_ns(), Cutting.of(self._cutting)
-        found = await self._files.read_all([it.path for it in asked], self._knobs.piece_bytes)
-        read: list[tuple[Asked, bytes]] = []
-        for it, got in zip(asked, found, strict=True):
-            if isinstance(got, Exception):
-                took(it, None, _why(got))
-            elif got[0] != it.stat or len(got[1]) != it.stat.size:
-                took(it, None, "")
-            else:
-                read.append((it, got[1]))
-        all_chunks = await asyncio.to_thread(lambda: [_chunks(way, data) for _, data in read])
-        for (it, _), chunks in zip(read, all_chunks, strict=True):
+        with self._room(sum(it.stat.size for it in asked)) as room:
+            ends = list(accumulate((it.stat.size for it in asked), initial=0))
+            parts = [room[begin:end] for begin, end in pairwise(ends)]
+            stats = await self._files.fill([Piece(it.path, 0, part) for it, part in zip(asked, parts, strict=True)])
+            same = [stat == it.stat for it, stat in zip(asked, stats, strict=True)]
+            cut = await asyncio.to_thread(lambda: [_chunks(way, part) for part in compress(parts, same)])
+        for it, chunks in zip(compress(asked, same), cut, strict=True):
             took(it, _hashed(it, self._cutting, at_ns, chunks), "")
+        for it in compress(asked, map(not_, same)):
+            await self._alone(it, took)  # it is another one by now, or cannot be read
 
     async def _alone(self, it: Asked, took: Took) -> None:
         """Read a file piece by piece.
@@ -104,18 +106,34 @@ class Hashing:
     async def _cut(self, it: Asked, cutting: str) -> Hashed | None:
         at_ns, way = self._files.now_ns(), Cutting.of(cutting)
         chunks: list[Chunk] = []
-        rest, offset = b"", 0
-        while True:
-            now, data = await self._files.read(it.path, offset, self._knobs.piece_bytes)
-            offset += len(data)
-            if now != it.stat or (not data and offset < it.stat.size):
-                return None
-            last = offset >= it.stat.size
-            rest = rest + data if rest else data
-            end = await asyncio.to_thread(_take, way, rest, last, chunks)
-            rest = rest[end:]
-            if last:
-                return _hashed(it, cutting, at_ns, chunks)
+        size, at_once = it.stat.size, self._knobs.piece_bytes
+        with self._room(min(size, at_once + way.most)) as room:
+            offset = rest = 0  # bytes read; of them those at the room's beginning that are in no chunk yet
+            while True:
+                end = rest + min(at_once, size - offset)
+                (now,) = await self._files.fill([Piece(it.path, offset, room[rest:end])])
+                if now is None:
+                    await self._files.read(it.path, 0, 1)  # which says why, if it cannot be read
+                if now != it.stat:
+                    return None
+                offset += end - rest
+                last = offset == size
+                cut = await asyncio.to_thread(_take, way, room[:end], last, chunks)
+                rest = end - cut
+                if last:
+                    return _hashed(it, cutting, at_ns, chunks)
+                room[:rest] = bytes(room[cut:end])
+
+    @contextmanager
+    def _room(self, size: int) -> Iterator[memoryview]:
+        """Lend room for so many bytes: one that was lent before, as memory that is new costs more than to fill it."""
+        room = self._rooms.pop() if self._rooms else bytearray()
+        if len(room) < size:
+            room = bytearray(size)
+        try:
+            yield memoryview(room)[:size]
+        finally:
+            self._rooms.append(room)
 
 
 def _hashed(it: Asked, cutting: str, at_ns: int, chunks: list[Chunk]) -> Hashed:
@@ -130,7 +148,7 @@ def _why(fault: Exception) -> str:
     return getattr(fault, "strerror", None) or repr(fault)
 
 
-def _take(way: Cutting, data: bytes, last: bool, chunks: list[Chunk]) -> int:
+def _take(way: Cutting, data: bytes | memoryview, last: bool, chunks: list[Chunk]) -> int:
     """Add the chunks of some data that are sure; return where they end."""
     view, begin = memoryview(data), 0
     for end in way.ends(data, last=last):
@@ -139,7 +157,7 @@ def _take(way: Cutting, data: bytes, last: bool, chunks: list[Chunk]) -> int:
     return begin
 
 
-def _chunks(way: Cutting, data: bytes) -> list[Chunk]:
+def _chunks(way: Cutting, data: bytes | memoryview) -> list[Chunk]:
     chunks: list[Chunk] = []
     _take(way, data, True, chunks)
     return chunks

@@ -86,17 +86,10 @@ class Files(Protocol):
         """Read a piece of a file; return what was known of the file after that."""
         ...
 
-    async def read_all(self, paths: Sequence[Path], most: int) -> list[tuple[Stat, bytes] | OSError | Changed]:
-        """Read the first bytes of files; return for each what `read` returns, or why it could not be read.
-
-        As many `read`s, but asked for at once: to hand each of them to a thread costs more than to read a small file.
-        """
-        ...
-
     async def fill(self, pieces: Sequence[Piece]) -> list[Stat | None]:
         """Read pieces of files; return what was known of each file after that, nothing of one that is not so long.
 
-        Asked for at once as `read_all` is.
+        As many `read`s, but asked for at once: to hand each of them to a thread costs more than to read a small file.
         """
         ...
 

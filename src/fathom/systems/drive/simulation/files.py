@@ -78,15 +78,6 @@ class Files:
             raise Changed("it is no file any more")
         return inode.stat(), inode.data[offset : offset + length]
 
-    async def read_all(self, paths: Sequence[Path], most: int) -> list[tuple[Stat, bytes] | OSError | Changed]:
-        found: list[tuple[Stat, bytes] | OSError | Changed] = []
-        for path in paths:
-            try:
-                found.append(await self.read(path, 0, most))
-            except (OSError, Changed) as fault:
-                found.append(fault)
-        return found
-
     async def fill(self, pieces: Sequence[Piece]) -> list[Stat | None]:
         found: list[Stat | None] = []
         for path, of_one in groupby(pieces, lambda piece: piece.path):

@@ -55,6 +55,6 @@ class Same:
         _, data = await self._files.read(path, offset, length)
         return self._stats[path], data
 
-    async def read_all(self, paths: Any, most: int) -> Any:
-        found = zip(paths, await self._files.read_all(paths, most), strict=True)
-        return [got if isinstance(got, Exception) else (self._stats[path], got[1]) for path, got in found]
+    async def fill(self, pieces: Any) -> Any:
+        await self._files.fill(pieces)
+        return [self._stats[piece.path] for piece in pieces]
