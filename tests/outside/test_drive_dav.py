@@ -69,10 +69,14 @@ async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 
 async def run(*words: str | Path, cwd: Path, **env: str) -> tuple[int, str]:
-    """Run a program; return its exit status and all it said."""
+    """Run a program; return its exit status and all it said.
+
+    What make was told of TESTS, which are ours, it tells all below it; litmus takes that for a choice of its own.
+    """
+    ours = {name: value for name, value in os.environ.items() if name != "TESTS"}
     running = await asyncio.create_subprocess_exec(
         *map(str, words), cwd=cwd, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT, env={**os.environ, "NO_PROXY": "localhost,127.0.0.1", **env},
+        stderr=asyncio.subprocess.STDOUT, env={**ours, "NO_PROXY": "localhost,127.0.0.1", **env},
     )  # fmt: skip
     try:
         async with asyncio.timeout(WITHIN_S):
