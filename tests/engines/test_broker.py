@@ -181,6 +181,15 @@ async def test_a_full_stream_refuses_and_drops_nothing(broker: Broker):
     assert [body async for body in broker.everything("small")] == [b"0", b"1", b"2"]
 
 
+async def test_a_stream_with_a_limit_of_age_drops_the_oldest_where_it_has_no_room(broker: Broker):
+    await broker.stream("log", ["log"], work=False, kept_s=3_600.0, messages_max=3)
+    for n in range(5):
+        await broker.publish("log", b"%d" % n)
+    assert [body async for body in broker.everything("log")] == [b"2", b"3", b"4"]
+    answer = await broker._ask("$JS.API.STREAM.INFO.log", b"", 5.0)
+    assert answer["config"]["max_age"] == 3_600 * 10**9
+
+
 async def test_a_subject_without_a_stream_takes_nothing(broker: Broker):
     with pytest.raises(EngineDown, match="nothing in NATS listens"):
         await broker.publish("nowhere", b"")
@@ -222,6 +231,24 @@ async def test_a_wrong_password_is_said_so_at_once(nats: OwnNats):
         async with Nats.at(wrong).connected(deadline_s=30.0):
             pass
     assert wrong.split(":")[2].split("@")[0] not in str(caught.value)
+
+
+async def test_who_is_patient_is_connected_to_a_server_that_comes_later(nats: OwnNats):
+    await nats.kill()
+    with pytest.raises(EngineDown):
+        async with nats.connected(deadline_s=0.05):
+            pass
+    async with nats.connected(deadline_s=0.05, patient=True) as broker:
+        with pytest.raises(EngineDown, match="cannot be reached"):
+            await broker.publish("work.a", b"")
+        await nats.restart()
+        await broker.wait_up(20.0)
+        broker.deadline_s = 5.0
+        await broker.stream("later", ["later"])
+    wrong = nats.where.replace("://fathom:", "://fathom:wrong")
+    with pytest.raises(EngineDown, match="does not let us in"):
+        async with Nats.at(wrong).connected(deadline_s=30.0, patient=True):
+            pass
 
 
 async def test_it_comes_back_when_its_library_falls_over_a_reset_connection(

@@ -65,6 +65,7 @@ class Broker:
         self._why = "it was not connected yet"
         self._reason = ""  # what nats-py said last
         self._keeping: asyncio.Task[None] | None = None
+        self._opened = False
 
     # The connection ---------------------------------------------------------------------------------------------------
 
@@ -92,16 +93,20 @@ class Broker:
         """Have a function called whenever the connection has come back."""
         self._callbacks.append(callback)
 
-    async def open(self) -> None:
-        """Connect, or say why that cannot be done; from then on keep connected."""
+    async def open(self, *, patient: bool = False) -> None:
+        """Connect, or say why that cannot be done; from then on keep connected.
+
+        Who is `patient` goes on without a server that cannot be reached now, and is connected when it can.
+        """
         self._keeping = asyncio.create_task(self._keep(), name="broker")
         up = asyncio.ensure_future(self._up.wait())
         try:
             await asyncio.wait({up, self._keeping}, timeout=self.deadline_s, return_when=asyncio.FIRST_COMPLETED)
             if self._keeping.done():
                 self._keeping.result()
-            if not self.up:
+            if not self.up and not patient:
                 raise self._down()
+            self._opened = True
         except BaseException:
             await self.close()
             raise
@@ -117,14 +122,13 @@ class Broker:
     async def _keep(self) -> None:
         """Connect, wait until the connection is lost, and so on."""
         pause_s = BACKOFF_S[0]
-        been_up = False
         while True:
             try:
                 await self._connect()
             except (EngineError, OSError) as fault:
                 self._why = (fault.why if isinstance(fault, FathomError) else str(fault)) or "no answer"
                 await self._disconnect()
-                if isinstance(fault, _NotLetIn) and not been_up:
+                if isinstance(fault, _NotLetIn) and not self._opened:
                     raise
                 await asyncio.sleep(pause_s)  # a server that is not there gives no sign when it is
                 pause_s = min(2 * pause_s, BACKOFF_S[1])
@@ -132,7 +136,7 @@ class Broker:
             except BaseException:
                 await self._disconnect()
                 raise
-            pause_s, been_up = BACKOFF_S[0], True
+            pause_s, self._opened = BACKOFF_S[0], True
             self._up.set()
             for consumer in self._consumers:
                 consumer.begin()
@@ -287,6 +291,7 @@ class Broker:
         subjects: Sequence[str],
         *,
         work: bool = True,
+        kept_s: float | None = None,
         bytes_max: int = 256 << 20,
         messages_max: int = 1_000_000,
         message_bytes_max: int = 1 << 20,
@@ -295,14 +300,16 @@ class Broker:
         """Declare a stream on disk: made if it is not there, changed if it is different.
 
         A `work` stream forgets a message once a consumer has acknowledged it. One that is full refuses new messages
-        (StreamIsFull) and never drops old ones. A message id is taken once within `dedupe_s`.
+        (StreamIsFull) and never drops old ones; unless it is said how long they are `kept_s`: then the oldest go when
+        they are that old, or stand in the way of new ones. A message id is taken once within `dedupe_s`.
         """
         configuration = {
             "name": name,
             "subjects": list(subjects),
             "retention": "workqueue" if work else "limits",
             "storage": "file",
-            "discard": "new",
+            "discard": "new" if kept_s is None else "old",
+            "max_age": int((kept_s or 0.0) * NS),
             "max_bytes": bytes_max,
             "max_msgs": messages_max,
             "max_msg_size": message_bytes_max,

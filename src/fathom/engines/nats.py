@@ -65,10 +65,10 @@ class Nats(Engine):
         return OwnNats._start(keeper, name, place, cores, (sync, memory_bytes, file_bytes))
 
     @asynccontextmanager
-    async def connected(self, *, deadline_s: float = 5.0) -> AsyncIterator[Broker]:
-        """Connect a Broker for the length of a block."""
+    async def connected(self, *, deadline_s: float = 5.0, patient: bool = False) -> AsyncIterator[Broker]:
+        """Connect a Broker for the length of a block; a `patient` one also where there is nothing to connect to yet."""
         broker = Broker(self.where, deadline_s=deadline_s)
-        await broker.open()
+        await broker.open(patient=patient)
         try:
             with self._lends(broker):
                 yield broker
