@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fathom.systems.drive.api import ROOT, Make
+from fathom.systems.drive.api import ROOT, Cursor, Make
 from fathom.systems.drive.client.place import Away, Place
 from fathom.systems.drive.client.pool import Pool
 from fathom.systems.drive.client.rest import Rest
@@ -128,6 +128,57 @@ async def test_what_is_written_is_elsewhere_soon_because_the_disk_and_the_drive_
                 print(f"{took_s:.3f} s")
             phone.write("f/b", "back")
             await comes(laptop.root / "f/b", "back")
+
+
+async def test_what_is_heard_of_the_drive_and_known_by_now_is_no_reason_to_look(tmp_path: Path):
+    own, others = Cursor("1", 2), Cursor("1", 3)
+    for heard, is_reason in (
+        ([own], False),
+        ([Cursor("1", 1), own], False),
+        ([own, others], True),
+        ([Cursor("2", 1)], True),
+        ([None, own], True),
+        ([own, None], True),
+        ([None], True),
+    ):
+        watch = Watch(tmp_path, None)
+        for head in heard:
+            watch.hint(head)
+        watch.known(own)
+        assert await hears(watch, 0.01) is is_reason, heard
+        watch.hint(own)
+        watch.known(own)
+        assert not await hears(watch, 0.01), "what was heard before has been looked after"
+
+
+@pytest.mark.slow
+@listens
+@feature("DRIVE-65")
+async def test_a_device_is_told_of_what_others_do_and_not_sent_to_look_by_what_it_did_itself(tmp_path: Path):
+    drive = model()
+    own = await joined(drive)
+    never = Patience(poll_s=1_000, rescan_s=1_000, unheard_s=1_000)
+    async with listening(app(drive, limits=UNHURRIED), Listen(), drain_s=1) as url:  # pyright: ignore[reportArgumentType]
+        token = await drive.login("ann", "correct horse")
+        async with (
+            Rest(url, token) as here,
+            Rest(url, token) as there,
+            device("laptop", tmp_path / "laptop", Place(here, *own[1:])) as laptop,
+            device("phone", tmp_path / "phone", Place(there, *own[1:])) as phone,
+            watching(laptop.root) as watch,
+            watching(phone.root) as other,
+            staying(laptop, watch, never) as said,
+            staying(phone, other, never),
+        ):
+            await said.get()
+            for n in range(5):
+                laptop.write("a", f"{n}")
+                await comes(phone.root / "a", f"{n}")
+            phone.write("b", "back")
+            await comes(laptop.root / "b", "back")
+        found = [said.get_nowait() for _ in range(said.qsize())]
+        idle = [it for it in found if isinstance(it, Report) and it.rest and not it.done]
+        assert found and not idle, "each look has found something"
 
 
 @pytest.mark.slow

@@ -54,7 +54,8 @@ async def stay(
             try:
                 report = await syncer.sync()
                 told(report)
-                quiet = report.rest
+                if quiet := report.rest:
+                    watch.known(Cursor(known.about.epoch, known.about.seq))
                 wait_s = again_s
             except Away as away:
                 told(away)
@@ -102,7 +103,7 @@ async def listen(place: Place, known: Known, watch: Watch, patience: Patience) -
 
     def hears(head: Cursor) -> Cursor:
         if head != Cursor(known.about.epoch, known.about.seq):
-            watch.hint()
+            watch.hint(head)
         return head
 
     def how(space: Space) -> Notify:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from ..api import Cursor
 from ..core.files import OURS
 
 __all__ = ["Watch", "watching"]
@@ -29,18 +30,31 @@ class Watch:
         self._root, self._inotify, self.why = root, inotify, why
         self._changed, self._folders = asyncio.Event(), False
         self.here = False  # whether it was heard here, where somebody may be still at it
+        self._moved: Cursor | None = None  # where the drive is, if that is all that was heard
 
     async def changed(self) -> None:
         """Return when something may have changed."""
         await self._changed.wait()
         self._changed.clear()
+        self._moved = None
         if self._folders:  # before the next look: what is made in a new folder later is heard of, what was is seen
             self._folders = False
             await asyncio.to_thread(self.listen)
 
-    def hint(self) -> None:
-        """Say that something may have changed, as by what the drive tells."""
+    def hint(self, moved: Cursor | None = None) -> None:
+        """Say that something may have changed; `moved`, if all that is known is that the drive is at this head now."""
+        alone = self._moved is not None or not self._changed.is_set()
+        self._moved = moved if alone else None
         self._changed.set()
+
+    def known(self, cursor: Cursor) -> None:
+        """Take back what was heard if it is only that the drive has moved to where it is known to be.
+
+        A drive tells all who listen of a change before it is acknowledged, and whoever made it is one of them.
+        """
+        if self._moved is not None and self._moved.epoch == cursor.epoch and self._moved.seq <= cursor.seq:
+            self._moved = None
+            self._changed.clear()
 
     def listen(self) -> None:
         """Listen to all folders that there are; who is listened to already is not twice."""
@@ -70,7 +84,7 @@ class Watch:
                 continue
             if mask & (OVERFLOW | IS_FOLDER):  # what was lost may have been folders
                 self._folders = True
-            self.here = True
+            self.here, self._moved = True, None
             self._changed.set()
 
 

@@ -169,7 +169,7 @@ class Device:
             self.saved_s.append(loop.time())
             await asked.saves(self._user, self._space.id, head)
 
-    def hint(self) -> None:
+    def hint(self, moved: Cursor) -> None:
         """There is something new: fetch it."""
         now_s = asyncio.get_running_loop().time()
         self.heard_ms += [1_000 * (now_s - saved_s) for saved_s in self.saved_s[self.about.seq :]]
