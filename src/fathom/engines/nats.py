@@ -143,6 +143,8 @@ class Nats(Engine):
 class OwnNats(Nats, Killable, Pausable):
     """A NATS that we started, and can end, stop and start again."""
 
+    has_door = False  # whether people are told where it is, and come to it themselves
+
     def __init__(
         self, keeper: Keeper, name: str, place: Path, cores: set[int] | None, knobs: tuple[str, int, int]
     ) -> None:
@@ -170,6 +172,10 @@ class OwnNats(Nats, Killable, Pausable):
                     await engine._child.resume()
                     await engine._child.stop(signal.SIGTERM, STOP_S)
                 await engine.kill()
+
+    @property
+    def door(self) -> str | None:
+        return self.where if self.has_door else None
 
     async def _begin(self) -> None:
         """Start it on a free port: on the one it had, if it had one."""

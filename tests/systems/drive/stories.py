@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from fathom.engines.engine import EngineError
 from fathom.errors import Refusal
 from fathom.systems.drive.api import ROOT, Cursor, Drop, Make, Node, Purge, Put
 from fathom.systems.drive.service import Rules
@@ -178,6 +180,21 @@ async def the_journal_has_no_gap(world: World, seed: Seed) -> None:
         assert [node.seq for node in changes.nodes] == list(range(1, 65))
         assert tree_of(changes.nodes) == {node.id: node for node in (await ann.tree()).nodes}
         await sound(drive)
+
+
+async def what_is_told_has_no_gap(world: World, seed: Seed) -> None:
+    """The stream of events dies while somebody commits, and whoever reads it when it is back misses nothing."""
+    async with world.telling() as stream, world.open(seed=seed) as drive:
+        assert drive.relay is not None
+        ann = await Somebody.joins(drive)
+        await ann.do(Make(parent=ROOT, name="before"))
+        await drive.relay.round()
+        async with stream.away():
+            await ann.do(*(Make(parent=ROOT, name=f"{n}") for n in range(5)))
+            with suppress(EngineError):
+                await drive.relay.round()
+        await drive.relay.round()
+        assert [it.seq for it in await stream.all()] == list(range(1, 7))
 
 
 async def no_more_begins_than_there_is_room_for(world: World, seed: Seed) -> None:

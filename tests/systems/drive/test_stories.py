@@ -25,6 +25,7 @@ STORIES = [
     stories.a_slow_gift_is_not_taken_for_dead,
     stories.a_gift_that_came_too_late_is_refused,
     stories.the_journal_has_no_gap,
+    stories.what_is_told_has_no_gap,
     stories.no_more_begins_than_there_is_room_for,
     stories.what_is_damaged_heals_when_it_comes_again,
     stories.what_is_left_of_a_pack_is_written_anew,

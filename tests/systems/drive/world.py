@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest_asyncio
 
 from fathom.blocks.packs import digest_of, pack
 from fathom.design import Choice
 from fathom.engines.keeper import Keeper
+from fathom.engines.nats import Nats
 from fathom.engines.objects import Objects
 from fathom.engines.postgres import Postgres
 from fathom.engines.redis import Redis
@@ -23,9 +25,11 @@ from fathom.systems.drive.api import PACKS, POLL_S, Chunk, Digest, Manifest, Spa
 from fathom.systems.drive.model import CUTTING
 from fathom.systems.drive.service import Rules
 from fathom.systems.drive.stores import Stores
+from fathom.systems.drive.stores.events import STREAM, Event, Events
+from fathom.systems.drive.stores.queue import Queue
 from fathom.web.auth import Passwords
 
-__all__ = ["RULES", "Clock", "Engines", "Somebody", "World", "engines", "manifest", "piece", "world"]
+__all__ = ["RULES", "Clock", "Engines", "Somebody", "Stream", "World", "engines", "manifest", "piece", "world"]
 
 DRIVE = find("drive")
 MIGRATED = "drive_migrated"  # the database that the others are copies of
@@ -89,8 +93,16 @@ class Engines:
     keeper: Keeper
     truth: Any
     cache: Any
+    stack: AsyncExitStack  # what is started for some tests only
     count: itertools.count[int] = field(default_factory=itertools.count)
     empty: list[str] = field(default_factory=list)  # databases that a test has used, and that were emptied since
+    queue: Any = None
+
+    async def nats(self) -> Any:
+        """Return the NATS of those tests that have a stream of events: the first of them starts it."""
+        if self.queue is None:
+            self.queue = await self.stack.enter_async_context(Nats.start(self.keeper))
+        return self.queue
 
     async def database(self, template: str = MIGRATED, name: str = "") -> str:
         """Return the URL of a fresh database."""
@@ -140,6 +152,20 @@ class World:
         async with service.open(self.stores, choices, **more) as opened:
             yield opened
 
+    @asynccontextmanager
+    async def telling(self) -> AsyncIterator[Stream]:
+        """Have an empty stream for the length of a block: services that are opened in it tell events."""
+        own = await self.engines.nats()
+        before, queue = self.stores, Queue.at(own.where)
+        async with queue.connected() as broker:
+            await Events(queue).declare()
+            await broker.purge(STREAM)
+            self.stores = replace(before, queue=queue)
+            try:
+                yield Stream(own, broker)
+            finally:
+                self.stores = before
+
     def beside(self, drive: service.Service) -> service.Service:
         """Return a second service on the same data, which shares nothing with the first but these."""
         passwords, stores = drive._passwords, replace(self.stores)
@@ -148,7 +174,8 @@ class World:
     @property
     def urls(self) -> dict[str, str]:
         """Where its engines are, for a service in a process of its own."""
-        return {name: getattr(self.stores, name).where for name in ("truth", "files", "cache")}
+        names = ("truth", "files", "cache", "queue")
+        return {name: engine.where for name in names if (engine := getattr(self.stores, name)) is not None}
 
     async def objects(self) -> list[str]:
         """Return the keys of all objects."""
@@ -156,6 +183,27 @@ class World:
 
     async def sql(self, query: str, *given: Any) -> Any:
         return await self.stores.truth.client.fetchval(query, *given)
+
+
+class Stream:
+    """The stream of events, and the NATS that has it."""
+
+    def __init__(self, own: Any, broker: Any) -> None:
+        self.own, self.broker, self.where = own, broker, own.where
+
+    async def all(self) -> list[Event]:
+        """Return all that was told."""
+        return [msgspec.json.decode(body, type=Event) async for body in self.broker.everything(STREAM)]
+
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Have NATS die, and come back with what it had on its disk when the block ends."""
+        await self.own.kill()
+        try:
+            yield
+        finally:
+            await self.own.restart()
+            await self.broker.wait_up(20.0)
 
 
 class Somebody:
@@ -209,8 +257,9 @@ async def engines() -> AsyncIterator[Engines]:
         Keeper.open() as keeper,
         Postgres.start(keeper, settings=QUICK) as truth,
         Redis.start(keeper, sync="no") as cache,
+        AsyncExitStack() as stack,
     ):
-        engines = Engines(keeper, truth, cache)
+        engines = Engines(keeper, truth, cache, stack)
         first = Postgres.at(await engines.database("template0", MIGRATED))
         async with first.connected():
             await Stores(first, Objects.at("file:///"), cache).migrate()

@@ -17,10 +17,11 @@ from .commits import Commits
 from .herald import Herald, Listener
 from .programs import Programs
 from .reading import Reading
+from .relay import Relay
 from .rules import Rules
 from .uploads import Uploads
 
-__all__ = ["Collector", "Herald", "Listener", "Rules", "Service", "open"]
+__all__ = ["Collector", "Herald", "Listener", "Relay", "Rules", "Service", "open"]
 
 
 def now_ms() -> int:
@@ -61,4 +62,6 @@ async def open(
         if mint is None:
             service._ids.pass_over(await stores.accounts.last_id())
         await stack.enter_async_context(service.collector.working())
+        if service.relay is not None:
+            await stack.enter_async_context(service.relay.working())
         yield service

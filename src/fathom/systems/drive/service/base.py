@@ -18,6 +18,7 @@ from ..stores import Stores
 from ..stores.spaces import Place
 from .collector import Collector
 from .herald import Herald
+from .relay import Relay
 from .rules import Rules
 
 __all__ = ["Base", "asking", "changing", "unavailable"]
@@ -81,6 +82,7 @@ class Base:
         self._guesses = Limiter(GUESSES)
         self._herald = Herald()
         self._collector = Collector(stores, rules, clock)
+        self._relay = None if stores.queue is None else Relay(stores)
 
     @property
     def herald(self) -> Herald:
@@ -91,6 +93,11 @@ class Base:
     def collector(self) -> Collector:
         """Who lets go of what nothing needs, for who wants to have it done, audited or counted now."""
         return self._collector
+
+    @property
+    def relay(self) -> Relay | None:
+        """Who tells the stream of events, in a drive that has one."""
+        return self._relay
 
     def _next(self) -> int:
         """Return a number for an account or a space."""

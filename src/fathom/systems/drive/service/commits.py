@@ -92,10 +92,12 @@ class Commits(Base):
                 if opened is not None and not any(outcome.code for outcome in outcomes):
                     await stores.sessions.end(tx, opened)
         if written.journal:
-            head = written.journal[-1].seq
+            head = written.journal[-1].node.seq
             manifests = {it.node.id: (it.node.version, it.manifest) for it in written.versions}  # the newest comes last
             changed = Changed(head, written.nodes, written.folders, manifests)
             self._herald.changed(space, head)  # first: who asked may be gone before the copies are, and it is done
+            if self._relay is not None:
+                self._relay.changed(space)
             await self._choices.metadata.changed(place, changed)  # before anybody is told that it is done
         return outcomes
 
@@ -150,7 +152,7 @@ class Commits(Base):
         if written.journal:
             await stores.journal.append(tx, space, written.journal)
         if written.journal or written.purged:
-            head = written.journal[-1].seq if written.journal else place.head
+            head = written.journal[-1].node.seq if written.journal else place.head
             await stores.spaces.went_on(tx, space, head, written.last_id)
         if written.done:
             await stores.journal.remember(tx, space, written.done, now_ms)

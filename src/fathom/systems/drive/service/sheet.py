@@ -32,7 +32,8 @@ from ..api import (
 from ..model import changed, resolved, taken
 from ..model.checks import DEPTH_MAX, checked_name
 from ..stores.chunks import Usable
-from ..stores.journal import Done, digest_of
+from ..stores.events import Kind
+from ..stores.journal import Change, Done, digest_of
 from ..stores.versions import Version
 
 __all__ = ["Sheet", "Stamp", "Written"]
@@ -52,7 +53,7 @@ class Written(NamedTuple):
 
     replaced: list[NodeId]  # rows that are no longer right
     nodes: list[Node]  # and those that are now
-    journal: list[Node]
+    journal: list[Change]
     versions: list[Version]
     purged: list[NodeId]
     done: list[tuple[Edit, Outcome]]
@@ -77,7 +78,7 @@ class Sheet:
         self._holders: dict[Digest, set[NodeId]] = {}
         self._touched: set[NodeId] = set()
         self._purged: list[NodeId] = []
-        self._journal: list[Node] = []
+        self._journal: list[Change] = []
         self._fresh: dict[tuple[NodeId, int], Version] = {}
         self._remembered: list[tuple[Edit, Outcome]] = []
         self._folders: set[NodeId] = set()
@@ -239,7 +240,7 @@ class Sheet:
         node = replace(node, seq=self._seq, at_ms=self._stamp.at_ms, device=self._stamp.device)
         self._place(node)
         self._touched.add(node.id)
-        self._journal.append(node)
+        self._journal.append(Change(node, _kind(before, node)))
         if manifest is not None:
             self._fresh[node.id, node.version] = Version(node, manifest)
             for chunk in manifest.chunks:
@@ -300,3 +301,17 @@ class Sheet:
             if usable.size != chunk.size:
                 raise Refusal("invalid", f"chunk {chunk.digest} has another size")
         return said
+
+
+def _kind(before: Node | None, node: Node) -> Kind:
+    """Return what became of a file or folder."""
+    is_file = node.content is not None
+    if before is None:
+        return "file.created" if is_file else "folder.created"
+    if node.gone:
+        return "file.deleted" if is_file else "folder.deleted"
+    if before.gone:
+        return "file.restored" if is_file else "folder.restored"
+    if node.version != before.version:
+        return "file.modified"
+    return "file.moved" if is_file else "folder.moved"

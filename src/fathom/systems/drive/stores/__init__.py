@@ -1,4 +1,7 @@
-"""What the drive stands on: the truth in PostgreSQL, packs of chunks as objects, and copies of metadata in Redis."""
+"""What the drive stands on: the truth in PostgreSQL, packs of chunks as objects, and copies of metadata in Redis.
+
+And, where somebody wants to hear of what happens, a stream of events in NATS: no drive needs it to serve.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,13 @@ from fathom.errors import FathomError
 from .accounts import Accounts
 from .chunks import Chunks
 from .copies import Copies
+from .events import Events
 from .journal import Journal
+from .marks import Marks
 from .nodes import Nodes
 from .packs import Packs
 from .properties import Properties
+from .queue import Queue
 from .sessions import Sessions
 from .shards import Shards
 from .spaces import Spaces
@@ -42,6 +48,7 @@ class Stores:
     truth: Postgres
     files: Objects
     cache: Redis
+    queue: Queue | None = None
 
     @cached_property
     def shards(self) -> Shards:
@@ -66,6 +73,16 @@ class Stores:
     @cached_property
     def journal(self) -> Journal:
         return Journal(self.shards)
+
+    @cached_property
+    def marks(self) -> Marks:
+        return Marks(self.shards)
+
+    @cached_property
+    def events(self) -> Events:
+        """The stream of events, in a drive that has one."""
+        assert self.queue is not None
+        return Events(self.queue)
 
     @cached_property
     def copies(self) -> Copies:

@@ -9,12 +9,13 @@ import msgspec
 
 from ..api import Edit, Node, Outcome, SpaceId
 from .accounts import hashed
+from .events import Kind
 from .shards import Shards
 
 if TYPE_CHECKING:
     from fathom.engines.database import Session
 
-__all__ = ["Done", "Journal", "digest_of"]
+__all__ = ["Change", "Done", "Journal", "digest_of"]
 
 _FORGET = """
     WITH oldest AS (
@@ -45,6 +46,13 @@ class Done(NamedTuple):
     outcome: Outcome
 
 
+class Change(NamedTuple):
+    """What the journal says: a node as it is after a change, and what became of it."""
+
+    node: Node
+    kind: Kind
+
+
 def digest_of(edit: Edit) -> bytes:
     """Return what tells an edit from another one with the same key."""
     return hashed(_encode(edit).decode())
@@ -57,23 +65,27 @@ class Journal:
         self._shards = shards
 
     async def after(self, space: SpaceId, seq: int, head: int, limit: int) -> list[Node]:
+        """Return what was changed after a number, by no change above the head that the caller knows."""
+        return [change.node for change in await self.changes(space, seq, head, limit)]
+
+    async def changes(self, space: SpaceId, seq: int, head: int, limit: int) -> list[Change]:
         """Return the changes after a number, none above the head that the caller knows."""
         db = await self._shards.of(space)
         rows = await db.fetch(
-            "SELECT node FROM journal WHERE space = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4",
+            "SELECT node, kind FROM journal WHERE space = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4",
             space,
             seq,
             head,
             limit,
         )
-        return [_node(row["node"]) for row in rows]
+        return [Change(_node(row["node"]), row["kind"]) for row in rows]
 
-    async def append(self, tx: Session, space: SpaceId, nodes: Sequence[Node]) -> None:
+    async def append(self, tx: Session, space: SpaceId, changes: Sequence[Change]) -> None:
         """Add changes, whose numbers the caller has drawn under the lock of the space."""
         await tx.copy(
             "journal",
-            ("space", "seq", "node", "at_ms"),
-            [(space, node.seq, _encode(node).decode(), node.at_ms) for node in nodes],
+            ("space", "seq", "node", "kind", "at_ms"),
+            [(space, node.seq, _encode(node).decode(), kind, node.at_ms) for node, kind in changes],
         )
 
     async def done(self, tx: Session | None, space: SpaceId, keys: Iterable[str]) -> dict[str, Done]:

@@ -171,6 +171,9 @@ class Spaces:
         return [SpaceId(row["id"]) for row in found]
 
     async def set_back(self) -> None:
-        """Give every space another epoch, after a backup was restored: cursors of before are worth nothing."""
+        """Give every space another epoch, after a backup was restored: cursors of before are worth nothing.
+
+        Nor are marks: the stream of events may have been told more than there is now, and that under the same numbers.
+        """
         for db in self._shards.all():
-            await db.execute("UPDATE spaces SET epoch = $1 || '-' || id", secrets.token_urlsafe(EPOCH_BYTES))
+            await db.execute("UPDATE spaces SET epoch = $1 || '-' || id, told = -1", secrets.token_urlsafe(EPOCH_BYTES))
