@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fathom.cli.choosing import own_nodes
+from fathom.cli.choosing import also_wanted, own_engines, own_nodes
 from fathom.cli.commands.up import _spare
 from fathom.cli.place import Place
 from fathom.cli.upkeep.up import up
 from fathom.design import System
 from fathom.errors import FathomError
+from fathom.systems import find
 from fathom.web.serve import engines_of
 
 API = '''"""Tells where its nodes are."""
@@ -67,6 +68,22 @@ def test_what_may_be_missing_is_started_only_when_it_is_asked_for(town: System):
     for nodes in (0, 2, 6):
         with pytest.raises(FathomError, match=f"cannot have {nodes} nodes"):
             _spare(town, nodes)
+
+
+def test_an_engine_that_a_system_can_do_without_is_there_where_it_is_wanted():
+    drive = find("drive")
+    assert "queue" not in engines_of(drive) and list(engines_of(drive, spare=True)) == ["queue"]
+    assert also_wanted(drive, []) == [] and also_wanted(drive, ["queue", "queue"]) == ["queue"]
+    with pytest.raises(FathomError, match="no engine 'quue'") as told:
+        also_wanted(drive, ["quue"])
+    assert "queue" in told.value.fix
+    mine = ["nats=nats://10.0.0.1:4222"]
+    with pytest.raises(FathomError, match="does not use nats") as told:
+        own_engines(drive, mine)
+    assert "--with queue" in told.value.fix
+    assert own_engines(drive, mine, ["queue"])["nats"] == "nats://10.0.0.1:4222"
+    with pytest.raises(FathomError, match="cannot have 1 nodes"):
+        _spare(drive, 1)
 
 
 def test_one_of_several_is_named_by_its_field(town: System):

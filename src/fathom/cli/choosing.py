@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from fathom.design import Choice, System
 from fathom.errors import FathomError, nearest
 
-__all__ = ["chosen", "own_engines", "own_nodes", "pairs"]
+__all__ = ["also_wanted", "chosen", "own_engines", "own_nodes", "pairs"]
 
 
 def pairs(words: Iterable[str], form: str) -> dict[str, str]:
@@ -55,20 +55,42 @@ def own_nodes(system: System, given: Iterable[str]) -> tuple[dict[str, str], lis
     return found, others
 
 
-def own_engines(system: System, given: Iterable[str]) -> dict[str, str]:
-    """Return kind → URL of the user's own engines, from `--engine` and fathom.toml, checked against the system."""
+def also_wanted(system: System, names: Iterable[str]) -> list[str]:
+    """Return which engines are to be there of those that the system can do without, by their fields."""
+    from fathom.web.serve import engines_of
+
+    spare, wanted = engines_of(system, spare=True), list(dict.fromkeys(names))
+    for name in wanted:
+        if name not in spare:
+            raise FathomError(
+                f"{system.name} has no engine '{name}' that it can do without",
+                why=f"it can do without {', '.join(spare)}" if spare else "it needs all that it has",
+                fix=nearest(name, spare, f"leave out --with {name}"),
+            )
+    return wanted
+
+
+def own_engines(system: System, given: Iterable[str], also: Iterable[str] = ()) -> dict[str, str]:
+    """Return kind → URL of the user's own engines, from `--engine` and fathom.toml, checked against the system.
+
+    `also` are the fields of engines that it can do without, and is to have.
+    """
     from fathom.engines.settings import engine_urls
-    from fathom.lab.dive import engines_of
+    from fathom.web.serve import engines_of
 
     words = list(given)
     urls = engine_urls(words)
-    kinds = {kind.kind for kind in engines_of(system).values()}
+    spare = engines_of(system, spare=True)
+    kinds = {kind.kind for kind in engines_of(system).values()} | {spare[field].kind for field in also}
     for word in words:
         kind = word.partition("=")[0]
         if kind not in kinds:
+            unused = [field for field, it in spare.items() if it.kind == kind]
             raise FathomError(
                 f"{system.name} does not use {kind}",
                 why=f"it stands on {', '.join(sorted(kinds)) or 'no engine'}",
-                fix=nearest(kind, kinds, f"leave out --engine {kind}=…"),
+                fix=f"fathom up {system.name} --with {unused[0]} does"
+                if unused
+                else nearest(kind, kinds, f"leave out --engine {kind}=…"),
             )
     return {kind: url for kind, url in urls.items() if kind in kinds}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fathom.cli import options, voice
-from fathom.cli.choosing import chosen, own_engines, own_nodes
+from fathom.cli.choosing import also_wanted, chosen, own_engines, own_nodes
 from fathom.cli.place import Place, of_demo, of_system
 from fathom.design import Choice, System
 from fathom.errors import FathomError
@@ -34,6 +34,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--demo", is_flag=True, help="Populate it, let people use it, and show it live; its data is not kept.")
 @click.option("--page-port", type=int, default=8081, show_default=True, help="The port of the demo's live page.")
 @click.option("--nodes", type=int, help="How many nodes, of a system that can have more of them or fewer.")
+@click.option("--with", "also", metavar="FIELD", multiple=True, help="An engine that it can do without; may repeat.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Decides who does what in a demo.")
 @options.data
 @options.engines
@@ -47,6 +48,7 @@ def command(
     demo: bool,
     page_port: int,
     nodes: int | None,
+    also: tuple[str, ...],
     seed: int,
     as_json: bool,
     **door: str | int | Path | None,
@@ -67,8 +69,9 @@ def command(
     place = of_system(found, data)
     serving = chosen(found, choices, knobs, place.remembered(found))
     named, others = own_nodes(found, engines)
-    urls = own_engines(found, others) | named
-    spare = _spare(found, nodes)
+    wanted = also_wanted(found, also)
+    urls = own_engines(found, others, wanted) | named
+    spare = [*_spare(found, nodes), *wanted]
     listen = _door(**door) if found.has("doors") else None  # pyright: ignore[reportArgumentType]
     with place.taken(found):
         try:
@@ -125,8 +128,9 @@ def _spare(system: System, nodes: int | None) -> list[str]:
 
     if nodes is None:
         return []
-    spare = engines_of(system, spare=True)
-    least = sum(kind in spare.values() for kind in engines_of(system).values())
+    needed = engines_of(system)
+    spare = {field: kind for field, kind in engines_of(system, spare=True).items() if kind in needed.values()}
+    least = sum(kind in spare.values() for kind in needed.values())
     if not spare or not least <= nodes <= least + len(spare):
         raise FathomError(
             f"{system.name} cannot have {nodes} nodes",
