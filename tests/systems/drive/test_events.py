@@ -19,7 +19,6 @@ import pytest
 from fathom.engines.broker import StreamIsFull
 from fathom.engines.engine import EngineError
 from fathom.engines.ledger import RESIDUAL, charging, work
-from fathom.engines.nats import Nats
 from fathom.systems import find
 from fathom.systems.drive.api import ROOT, Drop, Make, Move, Purge, Put, Restore
 from fathom.systems.drive.service import Relay, relay
@@ -103,6 +102,7 @@ async def test_each_kind_of_change_is_told_in_the_order_of_the_journal_and_nobod
 async def test_nothing_is_missing_where_many_commit_at_once(world: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(relay, "SPACES", 2)
     monkeypatch.setattr(relay, "BATCH", 3)
+    monkeypatch.setattr(relay, "WORDS_MAX", 3)
     async with world.telling() as stream, world.open() as drive:
         people = [await Somebody.joins(drive, name) for name in ("ann", "bob", "cleo", "dora", "eve")]
         other = world.beside(drive)  # whose commits this relay hears nothing of
@@ -168,13 +168,13 @@ async def test_while_nats_is_gone_all_is_committed_and_when_it_is_back_all_is_to
             with pytest.raises(EngineError):
                 await told(drive)
             assert len(stream.broker._asked) <= relay.SPACES, "nothing is heaped up meanwhile"
-        await told(drive)
-        events = await stream.all()
+        async with reading(stream) as following:
+            events = [msgspec.json.decode((await following()).data, type=Event) for _ in range(75)]
         heads = [(await drive.space(one.user, one.space)).head for one in people]
         assert sum(heads) == 75
         for one, head in zip(people, heads, strict=True):
             assert numbers(events, one.space) == list(range(1, head + 1))
-        assert len(events) == 75, "what was sent again had its id, and was held once"
+        assert len(await stream.all()) == 75, "what was sent again had its id, and was held once"
 
 
 @feature("DRIVE-80")
@@ -210,7 +210,8 @@ async def test_a_drive_begins_while_nats_is_gone_and_tells_all_when_it_comes(wor
 
 @feature("DRIVE-80")
 async def test_a_nats_that_has_no_room_keeps_no_commit_waiting(world: World):
-    async with Nats.start(world.engines.keeper, name="small", file_bytes=1 << 20) as own:
+    async with Queue.start(world.engines.keeper, name="small", file_bytes=1 << 20) as own:
+        assert own.door == own.where, "people come to it themselves"
         queue = Queue.at(own.where)
         async with queue.connected():
             world.stores = replace(world.stores, queue=queue)
@@ -234,6 +235,27 @@ async def test_a_stream_that_is_lost_is_made_again_and_goes_on_from_the_mark(wor
             await told(drive)  # that it is gone is found out by trying
         await told(drive)
         assert [it.seq for it in await stream.all()] == [2], "the gap tells whoever follows"
+
+
+async def test_what_left_no_word_is_told_when_all_marks_are_looked_at(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(relay, "LOOK_S", 0.05)
+    async with world.telling() as stream, world.open() as drive, reading(stream) as following:
+        ann = await Somebody.joins(drive)
+        other = Somebody(world.beside(drive), ann.user, ann.space)  # whose commits this relay hears nothing of
+        for n in range(1, 4):
+            await other.do(Make(parent=ROOT, name=f"{n}"))
+            assert msgspec.json.decode((await following()).data)["seq"] == n
+
+
+async def test_more_spaces_than_there_are_words_for_are_told_without_being_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(relay, "WORDS_MAX", 1)
+    async with world.telling() as stream, world.open() as drive, reading(stream) as following:
+        people = [await Somebody.joins(drive, name) for name in ("ann", "bob", "cleo", "dora")]
+        await asyncio.gather(*(one.do(Make(parent=ROOT, name="a")) for one in people))
+        events = [msgspec.json.decode((await following()).data, type=Event) for _ in people]
+        assert {it.space for it in events} == {one.space for one in people}
 
 
 @asynccontextmanager
@@ -366,6 +388,28 @@ async def test_after_a_backup_was_restored_nothing_is_taken_for_what_was_told_be
             ("folder.created", after, 4),
         ], "at once, though the stream has just taken a fourth"
         assert [it.epoch for it in events[:5]] == [before] * 5 and before != after
+
+
+async def test_a_journal_that_is_set_back_while_it_is_told_is_told_anew(world: World):
+    async with world.telling() as stream:
+
+        def seed(stores: Any) -> None:
+            publish = stores.events.publish
+
+            async def late(event: Event) -> None:
+                await publish(event)
+                if event.kind != "space.resync":
+                    await stores.spaces.set_back()
+
+            stores.events.publish = late
+
+        async with world.open(seed=seed) as drive:
+            ann = await Somebody.joins(drive)
+            await ann.do(Make(parent=ROOT, name="a"))
+            await told(drive)
+            await told(drive)
+            events, epoch = await stream.all(), (await drive.space(ann.user, ann.space)).epoch
+        assert [(it.kind, it.epoch == epoch) for it in events] == [("folder.created", False), ("space.resync", True)]
 
 
 async def test_data_of_before_there_was_a_stream_open_and_are_told_from_there_on(world: World):
