@@ -423,6 +423,19 @@ async def test_a_journal_that_is_set_back_while_it_is_told_is_told_anew(world: W
         assert [(it.kind, it.epoch == epoch) for it in events] == [("folder.created", False), ("space.resync", True)]
 
 
+async def test_a_mark_never_moves_back(world: World):
+    async with world.open() as drive:
+        ann = await Somebody.joins(drive)
+        await ann.do(*(Make(parent=ROOT, name=f"{n}") for n in range(3)))
+        marks = world.stores.marks
+        (mark,) = await marks.all_behind(FIRST, 10)
+        for seq in (2, 1):
+            await marks.move(mark, seq)
+        assert [it.told for it in await marks.behind([ann.space])] == [2]
+        await marks.move(mark, 3)
+        assert await marks.behind([ann.space]) == []
+
+
 async def test_data_of_before_there_was_a_stream_open_and_are_told_from_there_on(world: World):
     async with world.open() as drive:
         ann = await Somebody.joins(drive)
