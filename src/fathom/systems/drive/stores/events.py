@@ -58,8 +58,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def id(self) -> str:
         """Return what it is known by when it comes twice."""
-        place = f"{self.epoch}:{self.space}:{self.seq}"
-        return f"{place}:resync" if self.kind == "space.resync" else place
+        return f"{self.epoch}:{self.space}:{self.seq}"
 
     @property
     def subject(self) -> str:
