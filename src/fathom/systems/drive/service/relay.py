@@ -17,7 +17,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import islice
 
 from fathom.engines.engine import EngineError
@@ -46,7 +46,7 @@ class Relay:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._words: dict[SpaceId, None] = {}  # spaces that have changed, in the order of their turns
-        self._lost = True  # whether spaces may have changed of which there is no word
+        self._look_s = 0.0  # when all marks are to be looked at again: at once, where words may have been lost
         self._news = asyncio.Event()
         self._turn = asyncio.Lock()
         self._declared = False
@@ -57,7 +57,7 @@ class Relay:
         if len(self._words) < WORDS_MAX:
             self._words[space] = None
         else:
-            self._lost = True
+            self._look_s = 0.0
         self._news.set()
 
     @asynccontextmanager
@@ -73,7 +73,7 @@ class Relay:
 
     async def round(self) -> None:
         """Look at all marks, and tell all that is committed."""
-        self._lost = True
+        self._look_s = 0.0
         await self._go_on()
 
     async def _work(self) -> None:
@@ -91,29 +91,28 @@ class Relay:
                 continue
             except Exception:
                 log.exception("the relay failed")
-            try:
-                async with asyncio.timeout(LOOK_S):
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._look_s):
                     await self._news.wait()
-            except TimeoutError:
-                self._lost = True
 
     async def _go_on(self) -> None:
         """Tell what is left, where it is known, or else by looking at all marks."""
+        now = asyncio.get_running_loop().time
         async with self._turn:
             try:
                 if not self._declared:
                     await self._stores.events.declare()
                     self._declared = True
-                while self._lost or self._words:
-                    await (self._look() if self._lost else self._follow())
+                while (due := now() >= self._look_s) or self._words:
+                    await (self._look() if due else self._follow())
             except EngineError:
-                self._lost = True
+                self._look_s = 0.0
                 self._declared = False  # NATS may be there again without its stream
                 raise
 
     async def _look(self) -> None:
         """Give a turn to each space that has something to tell."""
-        self._lost = False
+        self._look_s = asyncio.get_running_loop().time() + LOOK_S
         self._words.clear()
         after = FIRST
         while marks := await self._stores.marks.all_behind(after, SPACES):
