@@ -81,7 +81,7 @@ async def _spent(served: Served, people: list[str], devices: int, seconds: float
             places.append(Place(cast(Drive, drive), user, space.id))
             heard.append(asyncio.Event())
             known: Any = SimpleNamespace(about=SimpleNamespace(epoch=space.epoch, seq=space.head))
-            watch: Any = SimpleNamespace(hint=heard[-1].set)
+            watch: Any = SimpleNamespace(hint=lambda moved, heard=heard[-1]: heard.set())
             lives.append(asyncio.create_task(listen(places[-1], known, watch, patience)))
         await asyncio.sleep(min(WARM_S, seconds))
         before, began_s = cpu_s(served.pid), time.monotonic()

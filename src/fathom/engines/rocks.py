@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from fathom.blocks.machine import Batch, Corrupt, DiskFull
 from fathom.engines.engine import EngineBusy, EngineDown, EngineError, on_disk
 from fathom.engines.group_commit import GroupCommit
 from fathom.engines.rocks_folder import DB, FORMAT, Folder, Mark, Space, finish, free_bytes, make_empty
-from fathom.engines.rocks_tuning import Tuning, tallies
+from fathom.engines.rocks_tuning import Tuning, of_tables, tallies
 from fathom.errors import nearest
 
 if TYPE_CHECKING:
@@ -268,6 +269,13 @@ class Rocks:
         ):
             found[ours] = sum(family.keys.property_int_value(theirs) or 0 for family in self._families.values())
         return found
+
+    async def tables(self) -> dict[str, int]:
+        """Return the `entries` of all files, and the `filter_bytes` that are kept for them: each file is asked."""
+        found = Counter[str]()
+        for family in self._families.values():
+            found.update(of_tables(family.keys.property_value("rocksdb.aggregated-table-properties") or ""))
+        return dict(found)
 
     @property
     def version(self) -> str:

@@ -13,7 +13,16 @@ from fathom.errors import nearest
 if TYPE_CHECKING:
     from rocksdict import Cache, Options
 
-__all__ = ["COUNTERS", "Compaction", "Compression", "Tuning", "space_amplification", "tallies", "write_amplification"]
+__all__ = [
+    "COUNTERS",
+    "Compaction",
+    "Compression",
+    "Tuning",
+    "of_tables",
+    "space_amplification",
+    "tallies",
+    "write_amplification",
+]
 
 Compaction = Literal["leveled", "universal"]
 Compression = Literal["tiered", "lz4", "none"]
@@ -115,6 +124,8 @@ COUNTERS = {  # ours → RocksDB's
     "cache_misses": "rocksdb.block.cache.miss",
     "stall_us": "rocksdb.stall.micros",  # writes that RocksDB held up because merging was behind
 }
+TABLES = {"entries": "# entries", "filter_bytes": "filter block size"}
+_TABLES = re.compile(r"(?:^|; )(# entries|filter block size)=(\d+)")
 _TICKER = re.compile(r"^(rocksdb\.\S+) COUNT : (\d+)$", re.MULTILINE)
 
 
@@ -126,6 +137,16 @@ def tallies(statistics: str) -> dict[str, int]:
     """
     found = {name: int(count) for name, count in _TICKER.findall(statistics)}
     return {ours: found[theirs] for ours, theirs in COUNTERS.items() if theirs in found}
+
+
+def of_tables(properties: str) -> dict[str, int]:
+    """Return what RocksDB says of all files of a family together: how many entries, and bytes of filters.
+
+    >>> of_tables("# data blocks=16; # entries=1000; filter block size=1305; # entries for filter=1000")
+    {'entries': 1000, 'filter_bytes': 1305}
+    """
+    found = {name: int(count) for name, count in _TABLES.findall(properties)}
+    return {ours: found.get(theirs, 0) for ours, theirs in TABLES.items()}
 
 
 def write_amplification(counters: Mapping[str, int]) -> float:

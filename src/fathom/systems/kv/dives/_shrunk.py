@@ -60,6 +60,9 @@ class Shrunk:
     async def counters(self) -> dict[str, int]:
         return await self._store.counters()
 
+    async def tables(self) -> dict[str, int]:
+        return await self._store.tables()
+
     async def reads(self, numbers: Iterable[int]) -> dict[str, int]:
         """Ask for keys by number, odd ones are not there; return what RocksDB counted meanwhile."""
         before = await self.counters()

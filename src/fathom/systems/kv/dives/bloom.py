@@ -24,7 +24,7 @@ class Bloom(Dive[Any]):
     engines = False
     trial_s = 2.0
     bits: int = sweep(2, 5, 10, 16)
-    counts = "passed", "blocks_absent", "blocks_there", "bytes_a_key"
+    counts = "passed", "blocks_absent", "blocks_there", "filter_bytes_a_key"
 
     async def trial(self, approach: Filter, turn) -> dict[str, float]:
         if "bits" in approach.knobs():
@@ -35,13 +35,13 @@ class Bloom(Dive[Any]):
             numbers = [2 * turn.dice.randrange(KEYS) for _ in range(ASKED)]
             absent = await store.reads([number + 1 for number in numbers])
             there = await store.reads(numbers)
-            files = await store.counters()
+            files = await store.tables()
             asked = absent["bloom_positives"] + absent["bloom_negatives"]
             return {
                 "passed": absent["bloom_positives"] / asked if asked else 1.0,
                 "blocks_absent": absent["cache_misses"] / ASKED,
                 "blocks_there": there["cache_misses"] / ASKED,
-                "bytes_a_key": files["file_bytes"] / files["keys"],
+                "filter_bytes_a_key": files["filter_bytes"] / files["entries"],
             }
 
     def predict(self, found):
@@ -57,4 +57,4 @@ class Bloom(Dive[Any]):
         yield "with 10 bits less than a fiftieth of that", ten.blocks_absent < none.blocks_absent / 50
         yield "what is there is read from about one block either way", ten.blocks_there < 1.1
         yield "6 bits more save less than a block in 50 keys", ten.blocks_absent - sixteen.blocks_absent < 0.02
-        yield "and the filter of 10 bits is less than 2 bytes a key", ten.bytes_a_key - none.bytes_a_key < 2
+        yield "and the filter of 10 bits is less than 2 bytes a key", ten.filter_bytes_a_key < 2
