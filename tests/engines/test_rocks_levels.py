@@ -145,6 +145,23 @@ async def test_ten_bits_per_key_let_one_percent_of_the_absent_keys_pass(tmp_path
     assert 0.003 < passed[10] < 0.02 < passed[4] < 0.3
 
 
+async def test_merged_whole_each_key_lies_once_and_one_file_is_asked_for_it(tmp_path: Path):
+    async with opened(tmp_path / "n1") as store:
+        await written(store)  # some keys twice
+        newest = {b"%08d" % (2 * number): b"new" for number in range(0, KEYS, 7)}
+        store.apply([("data", key, value) for key, value in newest.items()])
+        expected = dict(store.scan("data", b"", None, WRITES))
+        await store.merge()
+        tables, before = await store.tables(), await store.counters()
+        assert tables["entries"] == len(expected) and tables["filter_bytes"] > len(expected)
+        assert dict(store.scan("data", b"", None, WRITES)) == expected and expected.items() >= newest.items()
+        absent = [key[:-1] + b"x" for key in expected]
+        assert not any(store.get("data", key) for key in absent)
+        after = await store.counters()
+    asked = sum(after[name] - before[name] for name in ("bloom_positives", "bloom_negatives"))
+    assert asked <= len(absent)
+
+
 @feature("KV-36")
 async def test_compressed_blocks_take_less_room(tmp_path: Path):
     sizes = {}

@@ -270,6 +270,12 @@ class Rocks:
             found[ours] = sum(family.keys.property_int_value(theirs) or 0 for family in self._families.values())
         return found
 
+    async def merge(self) -> None:
+        """Merge all files, so that no key lies in more than one: each then costs what it costs at best."""
+        with _told("its files cannot be merged", self._folder.path):
+            for family in list(self._families.values()):
+                await asyncio.to_thread(family.keys.compact_range, None, None)
+
     async def tables(self) -> dict[str, int]:
         """Return the `entries` of all files, and the `filter_bytes` that are kept for them: each file is asked."""
         found = Counter[str]()

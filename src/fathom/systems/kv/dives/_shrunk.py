@@ -57,6 +57,10 @@ class Shrunk:
                 still = still + 1 if done == before and not now["merge_debt_bytes"] else 0
                 before = done
 
+    async def merge(self) -> None:
+        """Merge all files: how many lie above each other when merging comes to rest is chance, and differs by run."""
+        await self._store.merge()
+
     async def counters(self) -> dict[str, int]:
         return await self._store.counters()
 
