@@ -120,6 +120,8 @@ _FANS_AND_MODE = f"""
 _WHO_FOLLOWS = f"""
     SELECT follower FROM follows WHERE followee = $1 AND {_HEARD} AND follower = ANY($2::bigint[])
 """
+_FOLLOWEES = f"SELECT followee FROM follows WHERE follower = $1 AND {_HEARD}"
+_FEW_FOLLOWEES = f"SELECT CASE WHEN following <= $2 THEN ARRAY({_FOLLOWEES}) END FROM counts WHERE user_id = $1"
 _STILL_AT_HOME = f"""
     SELECT p.id FROM posts p WHERE p.id = ANY($2::bigint[]) AND p.deleted_ms IS NULL AND (p.author = $1
         OR EXISTS (SELECT FROM follows WHERE follower = $1 AND followee = p.author AND {_HEARD}))
@@ -289,11 +291,13 @@ class Graph:
         fans = [row[0] for row in rows if row[0] is not None]
         return fans, next(row[1] for row in rows if row[0] is None)
 
-    async def followees(self, reader: UserId, most: int | None = None) -> list[UserId]:
-        """Return whom a reader follows and does not mute, at most so many."""
-        query = f"SELECT followee FROM follows WHERE follower = $1 AND {_HEARD} LIMIT $2"
-        rows = await self._db.fetch(query, reader, most)
-        return [row[0] for row in rows]
+    async def followees(self, reader: UserId) -> list[UserId]:
+        """Return whom a reader follows and does not mute."""
+        return [row[0] for row in await self._db.fetch(_FOLLOWEES, reader)]
+
+    async def few_followees(self, reader: UserId, most: int) -> list[UserId] | None:
+        """Return the same; None, without looking at one of them: the reader follows more than so many."""
+        return await self._db.fetchval(_FEW_FOLLOWEES, reader, most)
 
     async def blockers(self, user: UserId, most: int) -> list[UserId]:
         """Return who blocks somebody, at most so many."""

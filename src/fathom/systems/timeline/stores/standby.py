@@ -21,7 +21,7 @@ log = logging.getLogger("fathom.timeline.standby")
 NEWEST = 2_000  # posts that are kept
 SCANNED_MAX = 1_000  # of them are looked at for one page; whose page needs more is better asked of the truth
 READERS_MAX = 20_000  # whose followees are kept
-FOLLOWEES_MAX = 2_000  # who follows more is better asked of the truth, too, which reads no more of them than it shows
+FOLLOWEES_MAX = 2_000  # who follows more is better asked of the truth, too, which returns no more than it shows
 LINGER_S = 20.0  # after Redis is open again: feeds that were lost are being made
 
 
@@ -144,7 +144,7 @@ class Standby:
         if followees is None:
             epoch = self._epoch
             followees = await self._read_followees(reader)
-            if epoch != self._epoch or len(followees) > FOLLOWEES_MAX:
+            if epoch != self._epoch or followees is None:
                 return None
         known, ids, above = self._known, self._ids, page.since_id or 0
         at = len(ids) if page.max_id is None else bisect_left(ids, page.max_id)
@@ -160,10 +160,13 @@ class Standby:
                     return found
         return found if at <= SCANNED_MAX and self._floor <= above else None
 
-    async def _read_followees(self, reader: UserId) -> frozenset[UserId]:
+    async def _read_followees(self, reader: UserId) -> frozenset[UserId] | None:
         epoch, changed = self._epoch, self._changed.get(reader, 0)
-        followees = frozenset(await self._graph.followees(reader, FOLLOWEES_MAX + 1))
-        if epoch == self._epoch and self._changed.get(reader, 0) == changed and len(followees) <= FOLLOWEES_MAX:
+        few = await self._graph.few_followees(reader, FOLLOWEES_MAX)
+        if few is None:
+            return None
+        followees = frozenset(few)
+        if epoch == self._epoch and self._changed.get(reader, 0) == changed:
             if len(self._followees) >= READERS_MAX:
                 self._followees.clear()
             self._followees[reader] = followees
