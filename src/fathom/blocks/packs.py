@@ -2,7 +2,7 @@
 
 A pack is a head, the chunks one after the other, an index of them, and a foot of fixed length that says where the index
 lies and proves it. So who lost every other record of a pack reads its end, then its index, and then any chunk alone. A
-chunk is named by the SHA-256 of its bytes, which is what proves it.
+chunk is named by the BLAKE3 of its bytes, or by their SHA-256, which is what proves it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from hashlib import sha256
 from itertools import accumulate
 from typing import NamedTuple
 
+from blake3 import blake3
+
 __all__ = [
     "BYTES_MAX",
     "FOOT_BYTES",
@@ -22,6 +24,7 @@ __all__ = [
     "digest_of_all",
     "entries",
     "foot",
+    "is_named",
     "laid_out",
     "pack",
 ]
@@ -52,17 +55,26 @@ class Foot(NamedTuple):
 
 
 def digest_of(data: Bytes) -> bytes:
-    """Return what a chunk is named by."""
-    return sha256(data).digest()
+    """Return what a chunk is named by: BLAKE3, which takes less than half of the time of SHA-256."""
+    return blake3(data).digest()
+
+
+def is_named(data: Bytes, digest: bytes) -> bool:
+    """Tell whether a chunk is named so: by `digest_of`, or by SHA-256, which every language has.
+
+    >>> is_named(b"tea", digest_of(b"tea")), is_named(b"tea", sha256(b"tea").digest()), is_named(b"tea", bytes(32))
+    (True, True, False)
+    """
+    return digest_of(data) == digest or sha256(data).digest() == digest
 
 
 def digest_of_all(chunks: Iterable[tuple[bytes, int]]) -> bytes:
     """Return what a file is named by whose chunks have these digests and sizes, in their order.
 
-    >>> digest_of_all([]) == sha256(b"").digest()
+    >>> digest_of_all([]) == digest_of(b"")
     True
     """
-    whole = sha256()
+    whole = blake3()
     for digest, size in chunks:
         whole.update(digest + size.to_bytes(8, "big"))
     return whole.digest()
@@ -144,7 +156,7 @@ def damaged(data: Bytes) -> Iterator[Entry]:
     """Give the chunks of a whole pack whose bytes are not what they were. ValueError if the index is damaged."""
     view = memoryview(data)
     for entry in entries(view):
-        if digest_of(view[entry.offset : entry.offset + entry.length]) != entry.digest:
+        if not is_named(view[entry.offset : entry.offset + entry.length], entry.digest):
             yield entry
 
 

@@ -56,7 +56,7 @@ UserId = NewType("UserId", int)
 SpaceId = NewType("SpaceId", int)
 NodeId = NewType("NodeId", int)  # of one space; never given twice
 SessionId = NewType("SessionId", str)  # nobody can guess it
-Digest = NewType("Digest", str)  # a SHA-256 in lower-case hexadecimal
+Digest = NewType("Digest", str)  # a BLAKE3, or SHA-256, in lower-case hexadecimal
 
 ROOT = NodeId(0)  # the folder in which all others of a space are; it is not listed, moved or dropped
 
@@ -108,7 +108,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A piece of a file: its SHA-256, and how many bytes it has."""
+    """A piece of a file: its BLAKE3, or SHA-256, and how many bytes it has."""
 
     digest: Digest
     size: int
@@ -124,7 +124,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Content(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """What a file holds: equal for equal bytes that were cut alike. `digest` is made of those of its chunks.
 
-    `digest`: SHA-256 over each chunk's digest (32 bytes) and size (8 bytes, big-endian), one after the other.
+    `digest`: BLAKE3 over each chunk's digest (32 bytes) and size (8 bytes, big-endian), one after the other.
     `executable`: whoever may read it may also start it, as POSIX systems say it of programs.
     """
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from hashlib import sha256
 from itertools import accumulate, compress, pairwise
 from operator import not_
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from fathom.blocks.chunking import Cutting
+from fathom.blocks.packs import digest_of
 
 from ..api import Chunk, Digest
 from ..core.contents import word
@@ -152,7 +152,7 @@ def _take(way: Cutting, data: bytes | memoryview, last: bool, chunks: list[Chunk
     """Add the chunks of some data that are sure; return where they end."""
     view, begin = memoryview(data), 0
     for end in way.ends(data, last=last):
-        chunks.append(Chunk(Digest(sha256(view[begin:end]).hexdigest()), end - begin))
+        chunks.append(Chunk(Digest(digest_of(view[begin:end]).hex()), end - begin))
         begin = end
     return begin
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Coroutine, Iterable, Sequence
-from hashlib import sha256
 from typing import Any
 
 from msgspec.structs import replace
 
+from fathom.blocks.packs import is_named
 from fathom.blocks.reconcile import ROOT, Agree, Aside, Cut, Drop, Make, Move, Op, Put, Tie
 from fathom.errors import Refusal
 
@@ -22,6 +22,8 @@ from .look import Local, settled
 from .place import Knobs, Place, Tell, several, under_way
 
 __all__ = ["Here", "resumed"]
+
+QUICK_BYTES = 1 << 18  # that are hashed sooner than a thread is asked to
 
 
 class Here:
@@ -310,7 +312,7 @@ class Here:
         data = await self._lies_here(chunk)
         if data is None:
             data = await under_way(self._place.drive.chunk(self._place.user, self._place.space, chunk.digest))
-            if len(data) != chunk.size or await _digest(data) != chunk.digest:
+            if not await _holds(data, chunk):
                 raise Changed(f"chunk {chunk.digest} is not what its digest says")
             self._tell("fetched", chunk.digest)
         await self._files.write(temp, offset, data)
@@ -326,16 +328,18 @@ class Here:
                 _, data = await self._files.read(self._local.path(id), at, chunk.size)
             except (OSError, Changed):
                 continue
-            if len(data) == chunk.size and await _digest(data) == chunk.digest:
+            if await _holds(data, chunk):
                 self._tell("copied", chunk.digest)
                 return data
         return None
 
 
-async def _digest(data: bytes) -> str:
-    if len(data) < 1 << 18:
-        return sha256(data).hexdigest()
-    return (await asyncio.to_thread(sha256, data)).hexdigest()
+async def _holds(data: bytes, chunk: Chunk) -> bool:
+    """Tell whether these are a chunk's bytes."""
+    if len(data) != chunk.size:
+        return False
+    digest = bytes.fromhex(chunk.digest)
+    return is_named(data, digest) if len(data) < QUICK_BYTES else await asyncio.to_thread(is_named, data, digest)
 
 
 def resumed(local: Local, known: Known) -> None:

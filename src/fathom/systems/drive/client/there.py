@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterable
-from hashlib import sha256
 from typing import Any, NamedTuple
 
-from fathom.blocks.packs import laid_out, pack
+from fathom.blocks.packs import is_named, laid_out, pack
 from fathom.blocks.reconcile import ROOT, Drop, Make, Move, Op, Put, Tie
 from fathom.errors import Refusal
 
@@ -195,7 +194,7 @@ class There:
             except Refusal as refusal:
                 if refusal.code != "invalid":
                     raise
-                await send([it for it in found if sha256(it[1]).hexdigest() == it[0].digest])
+                await send([it for it in found if is_named(it[1], bytes.fromhex(it[0].digest))])
             gone.update({chunk.digest for _, _, chunk in parts} - sent)
 
         async def send(found: list[tuple[Chunk, memoryview]], body: Any = None) -> None:

@@ -47,7 +47,7 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which chunks are to be used, each as [SHA-256 in hexadecimal, bytes]."""
+    """Which chunks are to be used, each as [BLAKE3, or SHA-256, in hexadecimal, bytes]."""
 
     chunks: list[Chunk]
 

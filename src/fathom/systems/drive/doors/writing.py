@@ -6,11 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
-from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 from fathom.blocks.chunking import Cutting
-from fathom.blocks.packs import pack
+from fathom.blocks.packs import digest_of, pack
 from fathom.errors import Refusal
 
 from ..api import CHUNK_BYTES_MAX, CHUNKS_MAX, Chunk, Digest, Drive, Manifest, Session, SessionId, SpaceId, UserId
@@ -148,7 +147,7 @@ class Upload:
             data = held[start:end]
             if self._whole is not None:
                 self._whole.update(data)
-            found.append((Digest(sha256(data).hexdigest()), data))
+            found.append((Digest(digest_of(data).hex()), data))
             start = end
         return found
 

@@ -64,7 +64,7 @@ def content_of(chunks: Iterable[Chunk]) -> Content:
     """Return what a file of these chunks holds.
 
     >>> content_of([]).digest[:8]
-    'e3b0c442'
+    'af1349b9'
     """
     told = [(bytes.fromhex(chunk.digest), chunk.size) for chunk in chunks]
     return Content(Digest(digest_of_all(told).hex()), sum(size for _, size in told))
@@ -98,7 +98,7 @@ def checked_path(path: Sequence[str]) -> Sequence[str]:
 
 def checked_digest(digest: str) -> Digest:
     if not _DIGEST.fullmatch(digest):
-        raise Refusal("invalid", "a digest is a SHA-256: 64 hexadecimal digits in lower case")
+        raise Refusal("invalid", "a digest is a BLAKE3, or a SHA-256: 64 hexadecimal digits in lower case")
     return Digest(digest)
 
 

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from fathom.blocks.packs import digest_of, entries
+from fathom.blocks.packs import entries, is_named
 from fathom.blocks.packs import pack as packed
 from fathom.engines.engine import EngineError
 from fathom.engines.ledger import RESIDUAL, charging
@@ -233,7 +233,7 @@ class Collector:
 
         def verified() -> dict[bytes, memoryview]:
             parts = {it.digest: body[it.start : it.start + it.size] for it in lie}
-            return {digest: part for digest, part in parts.items() if digest_of(part) == digest}
+            return {digest: part for digest, part in parts.items() if is_named(part, digest)}
 
         whole = await asyncio.to_thread(verified)
         return whole, [it for it in lie if it.digest not in whole]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from fathom.blocks.packs import FOOT_BYTES, Entry, digest_of, entries
+from fathom.blocks.packs import FOOT_BYTES, Entry, entries, is_named
 from fathom.blocks.packs import pack as packed
 from fathom.engines.engine import EngineError
 from fathom.errors import Refusal
@@ -146,7 +146,7 @@ class Uploads(Base):
 
 async def _is(data: bytes, digest: bytes) -> bool:
     """Tell whether these are the bytes that a chunk is named by."""
-    return (digest_of(data) if len(data) < QUICK_BYTES else await asyncio.to_thread(digest_of, data)) == digest
+    return is_named(data, digest) if len(data) < QUICK_BYTES else await asyncio.to_thread(is_named, data, digest)
 
 
 def _tight(pack: bytes | bytearray, found: Sequence[Entry], fresh: Sequence[Entry]) -> bytes | bytearray:

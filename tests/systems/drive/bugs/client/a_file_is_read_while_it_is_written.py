@@ -1,10 +1,10 @@
 """A file is read piece by piece with no look at whether it changed meanwhile (smashbox: slow writes)."""
 
-from hashlib import sha256
 from typing import Any
 
 import pytest
 
+from fathom.blocks.packs import digest_of
 from fathom.systems.drive.client import hashing
 from fathom.systems.drive.client.there import There
 
@@ -25,7 +25,7 @@ def seed(patch: pytest.MonkeyPatch) -> None:
         end, at = take(way, data, last, chunks), 0
         for chunk in chunks[known:]:
             piece = bytes(data[at : at + chunk.size])
-            read_once[sha256(piece).hexdigest()] = piece
+            read_once[digest_of(piece).hex()] = piece
             at += chunk.size
         return end
 
