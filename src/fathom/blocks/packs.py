@@ -8,7 +8,7 @@ chunk is named by the BLAKE3 of its bytes, or by their SHA-256, which is what pr
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import accumulate
 from typing import NamedTuple
@@ -97,10 +97,12 @@ def pack(chunks: Iterable[Bytes], digests: Iterable[bytes] | None = None) -> byt
     return b"".join((_HEAD, *found.values(), end))
 
 
-def laid_out(chunks: Iterable[tuple[bytes, int]]) -> tuple[bytearray, list[memoryview]]:
+def laid_out(
+    chunks: Iterable[tuple[bytes, int]], room: Callable[[int], bytearray | memoryview] = bytearray
+) -> tuple[memoryview, list[memoryview]]:
     """Return the pack of different chunks with these digests and sizes, and the room of each: they are yet to be read.
 
-    Who reads them to where they are to lie need not copy them there.
+    Who reads them to where they are to lie need not copy them there. `room` is asked for so many bytes to lie in.
 
     >>> made, (tea, milk) = laid_out([(digest_of(b"green tea"), 9), (digest_of(b"milk"), 4)])
     >>> tea[:], milk[:] = b"green tea", b"milk"
@@ -109,10 +111,9 @@ def laid_out(chunks: Iterable[tuple[bytes, int]]) -> tuple[bytearray, list[memor
     """
     found, end = _frame(list(chunks))
     behind = found[-1].offset + found[-1].length if found else len(_HEAD)
-    made = bytearray(behind + len(end))
-    view = memoryview(made)
+    view = memoryview(room(behind + len(end)))
     view[: len(_HEAD)], view[behind:] = _HEAD, end
-    return made, [view[it.offset : it.offset + it.length] for it in found]
+    return view, [view[it.offset : it.offset + it.length] for it in found]
 
 
 def _frame(chunks: Sequence[tuple[bytes, int]]) -> tuple[list[Entry], bytes]:

@@ -62,7 +62,7 @@ class Bucket:
         if self._threads:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def put(self, key: str, body: bytes | bytearray, *, within_s: float | None = None) -> None:
+    async def put(self, key: str, body: bytes | bytearray | memoryview, *, within_s: float | None = None) -> None:
         """Store an object, in place of the one under that key if there is one. It is on disk when this returns."""
         import obstore
 
@@ -228,7 +228,7 @@ class Bucket:
                 fix="do it again: the same object under the same key harms nothing",
             ) from fault
 
-    def _write(self, path: Path, body: bytes | bytearray, number: int) -> None:
+    def _write(self, path: Path, body: bytes | bytearray | memoryview, number: int) -> None:
         """Write a file so that after a crash it is there wholly or, until this returns, perhaps not at all."""
         unfinished = path.with_name(f"{path.name}#{os.getpid()}{number:09d}")
         assert self._folder is not None

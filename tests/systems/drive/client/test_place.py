@@ -1,57 +1,89 @@
-"""What is given one ahead is given in order, and ends with whoever takes it."""
+"""What is done ahead is given in order, and ends with whoever takes it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from functools import partial
 
 import pytest
 
-from fathom.systems.drive.client.place import one_ahead
+from fathom.systems.drive.client.place import in_turn
 
 
-class Source:
-    """Counts to three; says what it has given, and that it was ended."""
+class Works:
+    """Five works that end when they are told to; who began, and who was ended before that."""
 
-    def __init__(self, fails: bool = False) -> None:
-        self.given: list[int] = []
-        self.ended, self._fails = False, fails
+    def __init__(self) -> None:
+        self.ends = [asyncio.get_running_loop().create_future() for _ in range(5)]
+        self.begun: list[int] = []
+        self.ended: list[int] = []
 
-    async def numbers(self) -> AsyncGenerator[int]:
+    async def one(self, n: int) -> int:
+        self.begun.append(n)
         try:
-            for n in range(3):
-                await asyncio.sleep(0)
-                if n == 2 and self._fails:
-                    raise TimeoutError("no third")
-                self.given.append(n)
-                yield n
-        finally:
-            self.ended = True
+            await self.ends[n]
+        except asyncio.CancelledError:
+            self.ended.append(n)
+            raise
+        return n
+
+    def in_turn(self, ahead: int):
+        return in_turn(ahead, [partial(self.one, n) for n in range(len(self.ends))])
 
 
-async def test_the_next_is_got_while_one_is_used():
-    source, taken = Source(), list[int]()
-    async for n in one_ahead(source.numbers()):
+async def turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2, 9])
+async def test_so_many_are_under_way_while_one_is_used(ahead: int):
+    works, taken = Works(), list[int]()
+    for end in works.ends:
+        end.set_result(None)
+    async for n in works.in_turn(ahead):
         taken.append(n)
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert source.given == list(range(min(n + 2, 3)))
-    assert taken == [0, 1, 2] and source.ended
+        await turns()
+        assert works.begun == list(range(min(n + 1 + ahead, 5)))
+    assert taken == [0, 1, 2, 3, 4] and not works.ended
 
 
-async def test_what_hinders_the_next_is_told_after_the_one_before():
-    taken: list[int] = []
-    with pytest.raises(TimeoutError, match="no third"):
-        async for n in one_ahead(Source(fails=True).numbers()):
+async def test_what_ends_first_is_not_given_first():
+    works, taken = Works(), list[int]()
+
+    async def take() -> None:
+        async for n in works.in_turn(2):
             taken.append(n)
-    assert taken == [0, 1]
+
+    taking = asyncio.create_task(take())
+    for n in (2, 1):
+        await turns()
+        works.ends[n].set_result(None)
+    await turns()
+    assert not taken and works.begun == [0, 1, 2]
+    for n in (0, 3, 4):
+        works.ends[n].set_result(None)
+    await taking
+    assert taken == [0, 1, 2, 3, 4]
+
+
+async def test_what_hinders_one_is_told_after_those_before_it_and_ends_those_behind_it():
+    works, taken = Works(), list[int]()
+    works.ends[1].set_exception(TimeoutError("no second"))
+    works.ends[0].set_result(None)
+    with pytest.raises(TimeoutError, match="no second"):
+        async for n in works.in_turn(2):
+            taken.append(n)
+            await turns()
+    assert taken == [0] and works.begun == [0, 1, 2] and works.ended == [2]
 
 
 async def test_who_ends_it_ends_what_it_has_under_way():
-    source = Source()
+    works = Works()
+    works.ends[0].set_result(None)
     with pytest.raises(KeyError):
-        async with contextlib.aclosing(one_ahead(source.numbers())) as numbers:
-            async for _ in numbers:
+        async with contextlib.aclosing(works.in_turn(2)) as found:
+            async for _ in found:
                 raise KeyError
-    assert source.ended and source.given == [0]
+    assert works.begun == [0, 1, 2] and works.ended == [1, 2]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -13,7 +14,7 @@ from fathom.errors import Refusal
 
 from ..api import PACK_BYTES_MAX, Drive, SpaceId, UserId
 
-__all__ = ["AWAY", "Away", "Knobs", "Place", "Tell", "one_ahead", "several", "under_way"]
+__all__ = ["AWAY", "Away", "Knobs", "Place", "Tell", "in_turn", "several", "under_way"]
 
 T = TypeVar("T")
 Tell = Callable[[str, str], None]  # what was done, and to what: for progress, and for simulations that count
@@ -35,6 +36,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     batch_bytes: int = 256 << 20  # of files of one commit
     pack_bytes: int = PACK_BYTES_MAX - (1 << 20)
     piece_bytes: int = 4 << 20  # that are read at once
+    ahead: int = 1  # commits whose files are given while one is committed
     packs: int = 0  # given at once; 0: as many as the drive says
     fetches: int = 8  # files fetched at once
     chunks: int = 4  # of one of them
@@ -67,24 +69,25 @@ async def under_way(answer: Awaitable[T]) -> T:
         raise
 
 
-async def one_ahead(source: AsyncGenerator[T]) -> AsyncGenerator[T]:
-    """Give what a source gives, and have it get the next meanwhile; whoever ends this ends that, too."""
+async def in_turn(ahead: int, works: Iterable[Callable[[], Awaitable[T]]]) -> AsyncGenerator[T]:
+    """Do works, and give in their order what they come to; so many are under way while one of them is used.
 
-    async def following() -> list[T]:
-        async for it in source:
-            return [it]
-        return []
-
-    coming = asyncio.create_task(following())
+    What fails is told when its turn comes; whoever ends this ends all that are under way.
+    """
+    coming, waiting = deque[asyncio.Future[T]](), iter(works)
     try:
-        while found := await coming:
-            coming = asyncio.create_task(following())
-            yield found[0]
+        while True:
+            more = islice(waiting, ahead + 1 - len(coming))
+            coming.extend(asyncio.ensure_future(work()) for work in more)
+            if not coming:
+                return
+            found = await coming[0]
+            coming.popleft()
+            yield found
     finally:
-        coming.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await coming
-        await source.aclose()
+        for each in coming:
+            each.cancel()
+        await asyncio.gather(*coming, return_exceptions=True)
 
 
 async def several(many: int, works: Iterable[Callable[[], Awaitable[None]]]) -> None:

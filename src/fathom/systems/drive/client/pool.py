@@ -51,7 +51,7 @@ class Connection:
         """Whether the other side has not closed it, as far as is known."""
         return self.good and not self._reader.at_eof() and not self._writer.is_closing()
 
-    async def send(self, head: bytes, body: bytes | bytearray) -> Head:
+    async def send(self, head: bytes, body: bytes | bytearray | memoryview) -> Head:
         """Send a request; return the head of its answer."""
         self._writer.write(head)
         if body:
@@ -128,7 +128,7 @@ class Pool:
         method: str,
         path: str,
         headers: Iterable[tuple[str, str]] = (),
-        body: bytes | bytearray = b"",
+        body: bytes | bytearray | memoryview = b"",
         *,
         within_s: float,
     ) -> Answer:
@@ -155,7 +155,9 @@ class Pool:
                 raise Unsent(f"no connection to {self.where} within {within_s:g} s") from None
             raise TimeoutError(f"{self.where} did not answer within {within_s:g} s") from None
 
-    def head(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | bytearray) -> bytes:
+    def head(
+        self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | bytearray | memoryview
+    ) -> bytes:
         """Return the head of a request."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self.where}", *(f"{name}: {value}" for name, value in headers)]
         if body or method in ("POST", "PUT", "PATCH"):

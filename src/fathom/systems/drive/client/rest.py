@@ -142,7 +142,7 @@ class Rest:
     async def begin(self, user: UserId, space: SpaceId, chunks: list[Chunk]) -> Session:
         return await self._ask(Session, "POST", f"spaces/{space}/sessions", {"chunks": chunks})
 
-    async def give(self, user: UserId, session: SessionId, pack: bytes | bytearray) -> list[Digest]:
+    async def give(self, user: UserId, session: SessionId, pack: bytes | bytearray | memoryview) -> list[Digest]:
         path = f"sessions/{quote(session, safe='')}/packs"
         answer = await self._asked("POST", path, pack, form=OCTETS)
         return _read(answer, _Needed).needed
@@ -281,7 +281,7 @@ class Rest:
         self,
         method: str,
         path: str,
-        body: bytes | bytearray = b"",
+        body: bytes | bytearray | memoryview = b"",
         *,
         form: str = JSON,
         token: str | None = None,

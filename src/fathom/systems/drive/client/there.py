@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
+from fathom.blocks.buffers import Buffers
 from fathom.blocks.packs import is_named, laid_out, pack
 from fathom.blocks.reconcile import ROOT, Drop, Make, Move, Op, Put, Tie
 from fathom.errors import Refusal
@@ -18,7 +20,7 @@ from ..core.contents import is_executable
 from ..core.files import Changed, Files, Piece, Stat
 from ..core.state import Asked, Hashed, Known
 from .look import Local
-from .place import Knobs, Place, Tell, one_ahead, several, under_way
+from .place import Knobs, Place, Tell, in_turn, several, under_way
 
 __all__ = ["There"]
 
@@ -30,6 +32,14 @@ class Wish(NamedTuple):
     local: str = ""
     content: str | None = None
     hashed: Hashed | None = None
+
+
+class Giving:
+    """What packs that are given at once share: so many places, and the memory that they lie in."""
+
+    def __init__(self, at_once: int, pack_bytes: int) -> None:
+        self.places = asyncio.Semaphore(at_once)
+        self.buffers = Buffers(pack_bytes + (1 << 20), keep=at_once)
 
 
 class There:
@@ -47,9 +57,12 @@ class There:
         self.hindered = {}
         wishes = [wish for op in ops if (wish := self._wish(op, local)) is not None]
         done = 0
-        async with contextlib.aclosing(one_ahead(self._ready(wishes, local))) as ready:
-            async for batch, session in ready:
-                done += await self._commit(batch, session)
+        giving = Giving(await self._at_once(wishes), self._knobs.pack_bytes)
+        works = [partial(self._ready, batch, local, giving) for batch in self._batches(wishes)]
+        async with contextlib.aclosing(in_turn(self._knobs.ahead, works)) as ready:
+            async for batches in ready:
+                for batch, session in batches:
+                    done += await self._commit(batch, session)
         return done
 
     async def again(self) -> int:
@@ -124,28 +137,31 @@ class There:
 
     # One commit ------------------------------------------------------------------------------------------------------
 
-    async def _ready(self, wishes: list[Wish], local: Local) -> AsyncGenerator[tuple[list[Wish], str]]:
-        """Give batches that can be committed, each with its session; the next is given while one is committed."""
-        batches = list(self._batches(wishes))[::-1]
-        while batches:
-            batch, session = batches.pop(), ""
-            chunks = {chunk.digest: chunk for wish in batch if wish.hashed for chunk in wish.hashed.chunks}
-            try:
-                if chunks:
-                    batch, session = await self._given(batch, list(chunks.values()), local)
-            except Refusal as refusal:
-                if refusal.code not in ("too-large", "not-found"):
-                    raise
-                if len(batch) > 1 and refusal.code == "too-large":
-                    half = len(batch) // 2
-                    batches += [batch[half:], batch[:half]]
-                    continue
-                for wish in batch:
-                    self.hindered[local.name(wish.local)] = refusal.says
-                self._tell("hindered", refusal.says)
-                continue
-            if batch:
-                yield batch, session
+    async def _at_once(self, wishes: Iterable[Wish]) -> int:
+        """Return how many packs may be given at once."""
+        if self._knobs.packs or sum(wish.hashed.size for wish in wishes if wish.hashed) <= self._knobs.pack_bytes:
+            return self._knobs.packs or 1
+        return min(PACKS_MAX, (await under_way(self._place.drive.space(self._place.user, self._place.space))).packs)
+
+    async def _ready(self, batch: list[Wish], local: Local, giving: Giving) -> list[tuple[list[Wish], str]]:
+        """Give what a batch needs; return the batches that can be committed, each with its session."""
+        chunks = {chunk.digest: chunk for wish in batch if wish.hashed for chunk in wish.hashed.chunks}
+        if not chunks:
+            return [(batch, "")]
+        try:
+            kept, session = await self._given(batch, list(chunks.values()), local, giving)
+        except Refusal as refusal:
+            if refusal.code not in ("too-large", "not-found"):
+                raise
+            if len(batch) > 1 and refusal.code == "too-large":
+                half = len(batch) // 2
+                first = await self._ready(batch[:half], local, giving)
+                return first + await self._ready(batch[half:], local, giving)
+            for wish in batch:
+                self.hindered[local.name(wish.local)] = refusal.says
+            self._tell("hindered", refusal.says)
+            return []
+        return [(kept, session)] if kept else []
 
     async def _commit(self, batch: list[Wish], session: str) -> int:
         asked = [
@@ -157,7 +173,9 @@ class There:
         await self._known.keep()
         return await self._ask(asked)
 
-    async def _given(self, batch: list[Wish], chunks: list[Chunk], local: Local) -> tuple[list[Wish], str]:
+    async def _given(
+        self, batch: list[Wish], chunks: list[Chunk], local: Local, giving: Giving
+    ) -> tuple[list[Wish], str]:
         """Give the drive all chunks that it needs; return the wishes whose files still had them."""
         drive, user = self._place.drive, self._place.user
         session = await under_way(drive.begin(user, self._place.space, chunks))
@@ -181,17 +199,24 @@ class There:
         renewed_s = clock()
 
         async def give(parts: list[tuple[Wish, int, Chunk]]) -> None:
+            async with giving.places:
+                await give_now(parts)
+
+        async def give_now(parts: list[tuple[Wish, int, Chunk]]) -> None:
             nonlocal renewed_s
             if clock() - renewed_s > self._knobs.renew_s:
                 renewed_s = clock()
                 await under_way(drive.renew(user, session.id))
                 self._tell("renewed", session.id)
             # What they are was found out when they were read first; whoever takes them proves it.
-            whole, rooms = laid_out((bytes.fromhex(chunk.digest), chunk.size) for _, _, chunk in parts)
-            found = await self._read(parts, rooms, local)
+            named = [(bytes.fromhex(chunk.digest), chunk.size) for _, _, chunk in parts]
+            found: list[tuple[Chunk, memoryview]] = []
             try:
-                await send(found, whole if len(found) == len(parts) else None)
-            except Refusal as refusal:
+                with contextlib.ExitStack() as held:
+                    whole, rooms = laid_out(named, lambda size: held.enter_context(giving.buffers.lent(size)))
+                    found = await self._read(parts, rooms, local)
+                    await send(found, whole if len(found) == len(parts) else None)
+            except Refusal as refusal:  # those buffers are lent to nobody else
                 if refusal.code != "invalid":
                     raise
                 await send([it for it in found if is_named(it[1], bytes.fromhex(it[0].digest))])
@@ -205,11 +230,7 @@ class There:
             sent.update(chunk.digest for chunk, _ in found)
             self._tell("given", str(sum(chunk.size for chunk, _ in found)))
 
-        works = [lambda parts=parts: give(parts) for parts in packs if parts]
-        at_once = self._knobs.packs or 1
-        if len(works) > 1 and not self._knobs.packs:
-            at_once = min(PACKS_MAX, (await under_way(drive.space(user, self._place.space))).packs)
-        await several(at_once, works)
+        await several(len(packs), [partial(give, parts) for parts in packs if parts])
         kept: list[Wish] = []
         for wish in batch:
             if wish.hashed and any(chunk.digest in gone for chunk in wish.hashed.chunks):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import sqlite3
@@ -62,6 +63,8 @@ def sync(
     for folders alone, `/a/b` by the path, `!` takes back). FATHOM_DRIVE_TOKEN is taken before a password.
     """
     kept()
+    gc.freeze()  # what is imported need not be looked at again and again, and most of what is known of files stays
+    gc.set_threshold(100_000, 50, 100)
     with asyncio.Runner(loop_factory=fastest()) as runner:
         runner.run(_sync(folder, url, user, device, join, once, allow_deletions, as_json))
 

@@ -74,21 +74,23 @@ class Body:
         """Return it all."""
         return b"".join([piece async for piece in self.pieces(bytes_max)])
 
-    async def in_place(self, bytes_max: int) -> bytes | bytearray:
-        """Return it all; what is large was received where it lies."""
+    async def in_place(
+        self, bytes_max: int, room: Callable[[int], bytearray | memoryview] = bytearray
+    ) -> bytes | bytearray | memoryview:
+        """Return it all; what is large was received where it lies, for which `room` is asked."""
         if self._fill is None or self.expected is None or self.expected < LARGE_BYTES:
             return await self.all(bytes_max)
         pieces = self.pieces(bytes_max)
         first = await anext(pieces)  # before there is room for all: who says much and sends nothing takes none
-        found = bytearray(self.expected)
+        found = room(self.expected)
         found[: len(first)] = first
-        with memoryview(found) as room:
-            if (filling := self._fill(room[len(first) :])) is not None:
+        with memoryview(found) as view:
+            if (filling := self._fill(view[len(first) :])) is not None:
                 await self._filled(filling)
             else:
                 at = len(first)
                 async for piece in pieces:
-                    room[at : at + len(piece)] = piece
+                    view[at : at + len(piece)] = piece
                     at += len(piece)
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote
 
@@ -10,12 +11,13 @@ from litestar import get, head, post, put
 from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 
+from fathom.blocks.buffers import Buffers
 from fathom.errors import Refusal
 from fathom.web.app import Gate, Reply, Stream, Visit
 from fathom.web.problems import Problem
 from fathom.web.sockets import Met
 
-from ..api import PACK_BYTES_MAX, PACKS_MAX, Cursor, Digest, Drive, Node, Session, SessionId, Space, UserId
+from ..api import PACK_BYTES_MAX, PACKS, PACKS_MAX, Cursor, Digest, Drive, Node, Session, SessionId, Space, UserId
 from .body import Body
 from .conditions import Unmet, tag_of
 from .live import Live
@@ -56,6 +58,7 @@ class Contents:
         self._drive, self._gate, self._live = drive, gate, live
         self._depth = len(under.strip("/").split("/"))
         self.reading, self.saving = Reading(drive), Saving(drive)
+        self._buffers = Buffers(PACK_BYTES_MAX, keep=PACKS)
         self._packs, self._forms = Room(PACKS_MAX + 4, PACKS_MAX), Room(8, 4)
         at = f"{under}/spaces/{{space}}"
         self._paths = Paths(
@@ -96,8 +99,12 @@ class Contents:
         user, (_, session, _) = await self._enter(visit, 3)
         _check_form(visit, b"application/octet-stream")
         async with self._packs.taken(user):
-            pack: Any = await body.in_place(PACK_BYTES_MAX)  # a bytearray serves as well as bytes
-            needed = await within(ANSWER_S, self._drive.give(user, SessionId(unquote(session)), pack))
+            with ExitStack() as held:
+                # A buffer serves as well as bytes, and is not used any more when the drive has answered.
+                pack: Any = await body.in_place(
+                    PACK_BYTES_MAX, lambda size: held.enter_context(self._buffers.lent(size))
+                )
+                needed = await within(ANSWER_S, self._drive.give(user, SessionId(unquote(session)), pack))
         return Reply(200, _encode(Needed(needed=needed)))
 
     async def extend(self, visit: Visit, body: Body) -> Reply:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import msgspec
 
 from fathom.blocks.names import key
-from fathom.blocks.packs import digest_of
 from fathom.errors import Refusal
 
 from ..api import (
@@ -218,16 +217,15 @@ class DriveModel(Programs):
         self._leases[session] = Lease(user, space, wanted, needed, self._clock() + SESSION_MS)
         return self._session(session)
 
-    async def give(self, user: UserId, session: SessionId, pack: bytes | bytearray) -> list[Digest]:
+    async def give(self, user: UserId, session: SessionId, pack: bytes | bytearray | memoryview) -> list[Digest]:
         lease = self._lease(user, session)
         found = checked_pack(pack)
         for entry in found:
             if lease.chunks.get(Digest(entry.digest.hex())) != entry.length:
                 raise Refusal("invalid", f"chunk {entry.digest.hex()} was not asked for")
-        for _, offset, length in found:
+        for digest, offset, length in found:
             data = bytes(pack[offset : offset + length])
-            digest = Digest(digest_of(data).hex())
-            self._places[lease.space].chunks.setdefault(digest, data)
+            self._places[lease.space].chunks.setdefault(Digest(digest.hex()), data)
         for other in self._leases.values():
             if other.space == lease.space:
                 for entry in found:

@@ -150,7 +150,7 @@ def other_epoch() -> Refusal:
     return Refusal("conflict", "the journal of this space was set back since: read the whole tree")
 
 
-def checked_pack(pack: bytes | bytearray) -> list[Entry]:
+def checked_pack(pack: bytes | bytearray | memoryview) -> list[Entry]:
     """Return where the chunks of a pack lie, each proven to be what its digest says."""
     if len(pack) > PACK_BYTES_MAX:
         raise Refusal("too-large", f"a pack has at most {PACK_BYTES_MAX:,} bytes, and this one has {len(pack):,}")

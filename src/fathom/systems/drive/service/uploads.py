@@ -61,7 +61,7 @@ class Uploads(Base):
         ]
         return Session(id=id, needed=needed, expires_ms=expires_ms)
 
-    async def give(self, user: UserId, session: SessionId, pack: bytes | bytearray) -> list[Digest]:
+    async def give(self, user: UserId, session: SessionId, pack: bytes | bytearray | memoryview) -> list[Digest]:
         stores = self._stores
         with asking():
             opened = await stores.sessions.of(user, session, self._clock())
@@ -149,7 +149,9 @@ async def _is(data: bytes, digest: bytes) -> bool:
     return is_named(data, digest) if len(data) < QUICK_BYTES else await asyncio.to_thread(is_named, data, digest)
 
 
-def _tight(pack: bytes | bytearray, found: Sequence[Entry], fresh: Sequence[Entry]) -> bytes | bytearray:
+def _tight(
+    pack: bytes | bytearray | memoryview, found: Sequence[Entry], fresh: Sequence[Entry]
+) -> bytes | bytearray | memoryview:
     """Return a pack of these chunks and nothing else: what somebody put between them has no room here."""
     length = HEAD_BYTES + sum(it.length + INDEX_BYTES for it in found) + FOOT_BYTES
     if len(fresh) == len(found) == len({it.digest for it in found}) and length == len(pack):

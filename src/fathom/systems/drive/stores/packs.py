@@ -67,7 +67,7 @@ class Packs:
     def key(space: SpaceId, id: str) -> str:
         return f"spaces/{space}/packs/{id}"
 
-    async def write(self, space: SpaceId, body: bytes | bytearray, held: int, now_ms: int) -> str:
+    async def write(self, space: SpaceId, body: bytes | bytearray | memoryview, held: int, now_ms: int) -> str:
         """Have a pack that holds so many bytes of chunks on disk; return its id. It goes again unless it is kept."""
         id = secrets.token_hex(ID_BYTES)
         await (await self._shards.of(space)).execute(_INTENT, id, space, len(body), held, now_ms)

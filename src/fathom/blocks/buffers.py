@@ -1,0 +1,58 @@
+"""A free list of buffers: memory is lent again, as to have the system give new memory costs more than to fill it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from mmap import mmap
+
+__all__ = ["Buffers"]
+
+
+class Buffers:
+    """Lends buffers of one size, and keeps at most so many; none for longer than `idle_s` after the last was lent.
+
+    Whoever needs more than that size has one made. The system gives memory only where something is written: a large
+    buffer of which little is used costs little. It is used from one event loop's thread.
+
+    >>> buffers = Buffers(1_000, keep=2)
+    >>> with buffers.lent(600) as room:
+    ...     room[:3] = b"tea"
+    ...     len(room), buffers.kept
+    (600, 0)
+    >>> buffers.kept
+    1
+    """
+
+    def __init__(self, size: int, *, keep: int, idle_s: float = 10.0) -> None:
+        self._size, self._keep, self._idle_s = size, keep, idle_s
+        self._free: list[mmap] = []
+        self._ending: asyncio.TimerHandle | None = None
+
+    @property
+    def kept(self) -> int:
+        """How many are not lent to anybody."""
+        return len(self._free)
+
+    @contextmanager
+    def lent(self, size: int) -> Iterator[memoryview]:
+        """Lend a buffer for the length of a block, with anything in it.
+
+        It is lent to nobody else after an exception: whoever was waited for in vain may still write to it, or read.
+        """
+        large = size > self._size
+        buffer = mmap(-1, size) if large else self._free.pop() if self._free else mmap(-1, self._size)
+        yield memoryview(buffer)[:size]
+        if not large and len(self._free) < self._keep:
+            self._free.append(buffer)
+            self._forget_later()
+
+    def _forget_later(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # it goes with us
+        self._ending = loop.call_later(self._idle_s, self._free.clear)
