@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from mmap import mmap
@@ -11,10 +10,10 @@ __all__ = ["Buffers"]
 
 
 class Buffers:
-    """Lends buffers of one size, and keeps at most so many; none for longer than `idle_s` after the last was lent.
+    """Lends buffers of one size, and keeps at most so many until it is told to forget them.
 
     Whoever needs more than that size has one made. The system gives memory only where something is written: a large
-    buffer of which little is used costs little. It is used from one event loop's thread.
+    buffer of which little is used costs little. It is used from one thread.
 
     >>> buffers = Buffers(1_000, keep=2)
     >>> with buffers.lent(600) as room:
@@ -25,10 +24,9 @@ class Buffers:
     1
     """
 
-    def __init__(self, size: int, *, keep: int, idle_s: float = 10.0) -> None:
-        self._size, self._keep, self._idle_s = size, keep, idle_s
+    def __init__(self, size: int, *, keep: int) -> None:
+        self._size, self._keep = size, keep
         self._free: list[mmap] = []
-        self._ending: asyncio.TimerHandle | None = None
 
     @property
     def kept(self) -> int:
@@ -46,13 +44,7 @@ class Buffers:
         yield memoryview(buffer)[:size]
         if not large and len(self._free) < self._keep:
             self._free.append(buffer)
-            self._forget_later()
 
-    def _forget_later(self) -> None:
-        if self._ending is not None:
-            self._ending.cancel()
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return  # it goes with us
-        self._ending = loop.call_later(self._idle_s, self._free.clear)
+    def forget(self) -> None:
+        """Give back what is lent to nobody."""
+        self._free.clear()

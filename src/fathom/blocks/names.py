@@ -18,6 +18,7 @@ _PORTS = "0123456789\N{SUPERSCRIPT ONE}\N{SUPERSCRIPT TWO}\N{SUPERSCRIPT THREE}"
 _WINDOWS = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$", *(kind + port for kind in ("com", "lpt") for port in _PORTS)]
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_IN_WINDOWS = frozenset('<>:"\\|?*')
 _CONFLICT = re.compile(r" \(conflict [^()]{1,40} [0-9a-f]{8}\)")
 _DEVICE_MAX = 40
@@ -47,7 +48,7 @@ def refused(name: str) -> str:
         return "that is no name of a file"
     if "/" in name:
         return "a name has no slash"
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+    if _CONTROL.search(name):
         return "a name has no control characters"
     try:
         length = len(name.encode())
@@ -62,7 +63,8 @@ def elsewhere(name: str) -> str:
     >>> elsewhere("aux.c")
     'Windows keeps the name aux for a device'
     """
-    if found := sorted(_NOT_IN_WINDOWS.intersection(name)):
+    if not _NOT_IN_WINDOWS.isdisjoint(name):
+        found = sorted(_NOT_IN_WINDOWS.intersection(name))
         return f"no name on Windows has {' or '.join(found)}"
     if name.endswith((".", " ")):
         return "no name on Windows ends with a dot or a space"

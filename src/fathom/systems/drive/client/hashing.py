@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from itertools import accumulate, compress, pairwise
 from operator import not_
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from fathom.blocks.buffers import Buffers
 from fathom.blocks.chunking import Cutting
 from fathom.blocks.packs import digest_of
 
@@ -44,13 +44,13 @@ class Hashing:
 
     def __init__(self, files: Files, cutting: str, knobs: Knobs) -> None:
         self._files, self._cutting, self._knobs = files, cutting, knobs
-        self._rooms: list[bytearray] = []
+        self._buffers = Buffers(knobs.piece_bytes + Cutting.of(cutting).most, keep=2 * knobs.hashes)
 
-    async def all(self, asked: Sequence[Asked], took: Took, enough: asyncio.Event | None = None) -> None:
+    async def all(self, asked: Sequence[Asked], took: Took, enough: Callable[[], bool] = lambda: False) -> None:
         """Say of each file what it holds as soon as it is known; begin none any more once it is enough."""
 
         async def one(together: list[Asked]) -> None:
-            if enough is not None and enough.is_set():
+            if enough():
                 return
             if len(together) > 1:
                 await self._together(together, took)
@@ -76,7 +76,7 @@ class Hashing:
 
     async def _together(self, asked: list[Asked], took: Took) -> None:
         at_ns, way = self._files.now_ns(), Cutting.of(self._cutting)
-        with self._room(sum(it.stat.size for it in asked)) as room:
+        with self._buffers.lent(sum(it.stat.size for it in asked)) as room:
             ends = list(accumulate((it.stat.size for it in asked), initial=0))
             parts = [room[begin:end] for begin, end in pairwise(ends)]
             stats = await self._files.fill([Piece(it.path, 0, part) for it, part in zip(asked, parts, strict=True)])
@@ -106,34 +106,35 @@ class Hashing:
     async def _cut(self, it: Asked, cutting: str) -> Hashed | None:
         at_ns, way = self._files.now_ns(), Cutting.of(cutting)
         chunks: list[Chunk] = []
-        size, at_once = it.stat.size, self._knobs.piece_bytes
-        with self._room(min(size, at_once + way.most)) as room:
-            offset = rest = 0  # bytes read; of them those at the room's beginning that are in no chunk yet
-            while True:
-                end = rest + min(at_once, size - offset)
-                (now,) = await self._files.fill([Piece(it.path, offset, room[rest:end])])
-                if now is None:
-                    await self._files.read(it.path, 0, 1)  # which says why, if it cannot be read
-                if now != it.stat:
-                    return None
-                offset += end - rest
-                last = offset == size
-                cut = await asyncio.to_thread(_take, way, room[:end], last, chunks)
-                rest = end - cut
-                if last:
+        size, most = it.stat.size, self._knobs.piece_bytes
+        front = way.most if size > most else 0  # of each room: where that part of the piece before lies that is uncut
+        with self._buffers.lent(front + min(most, size)) as room, self._buffers.lent(front + min(most, size)) as next:
+            offset = rest = 0
+            piece = min(most, size)
+            same = await self._read(it, 0, room[front : front + piece])
+            while same:
+                offset += piece
+                uncut = room[front - rest : front + piece]
+                if offset == size:
+                    await asyncio.to_thread(_take, way, uncut, True, chunks)
                     return _hashed(it, cutting, at_ns, chunks)
-                room[:rest] = bytes(room[cut:end])
+                piece = min(most, size - offset)
+                coming = asyncio.ensure_future(self._read(it, offset, next[front : front + piece]))
+                try:
+                    cut = await asyncio.to_thread(_take, way, uncut, False, chunks)
+                    rest = len(uncut) - cut
+                    next[front - rest : front] = uncut[cut:]
+                finally:  # whatever happens: it may still be writing there
+                    same = await coming
+                room, next = next, room
+        return None
 
-    @contextmanager
-    def _room(self, size: int) -> Iterator[memoryview]:
-        """Lend room for so many bytes: one that was lent before, as memory that is new costs more than to fill it."""
-        room = self._rooms.pop() if self._rooms else bytearray()
-        if len(room) < size:
-            room = bytearray(size)
-        try:
-            yield memoryview(room)[:size]
-        finally:
-            self._rooms.append(room)
+    async def _read(self, it: Asked, offset: int, room: memoryview) -> bool:
+        """Read a piece; tell whether it is of the file that was seen."""
+        (now,) = await self._files.fill([Piece(it.path, offset, room)])
+        if now is None:
+            await self._files.read(it.path, 0, 1)  # which says why, if it cannot be read
+        return now == it.stat
 
 
 def _hashed(it: Asked, cutting: str, at_ns: int, chunks: list[Chunk]) -> Hashed:

@@ -207,10 +207,16 @@ def _for_now(local: Local, hashing: list[str], anew: list[str], known: Known, mo
     return now
 
 
-async def read_ahead(local: Local, files: Files, known: Known, knobs: Knobs, enough: asyncio.Event) -> None:
-    """Find out what files hold that were left for later, so that the next look knows; begin none once it is enough."""
+async def read_ahead(local: Local, files: Files, known: Known, knobs: Knobs, sent: asyncio.Event) -> None:
+    """Find out what files hold that were left for later, so that the next look knows.
+
+    Once all else is sent no more are begun; but of a little that is left all, as to look again costs more.
+    """
+    left = sum(stat.size for _, stat in local.later.values())
 
     def took(asked: Asked, hashed: Hashed | None, why: str) -> None:
+        nonlocal left
+        left -= asked.stat.size
         if hashed is not None:  # else the next look says why
             known.hashed(asked.id, hashed)
 
@@ -218,7 +224,7 @@ async def read_ahead(local: Local, files: Files, known: Known, knobs: Knobs, eno
         Asked(id, path, stat, known.files.get(id), stat.executable and files.executables)
         for id, (path, stat) in local.later.items()
     ]
-    await Hashing(files, known.about.cutting, knobs).all(asked, took, enough)
+    await Hashing(files, known.about.cutting, knobs).all(asked, took, lambda: sent.is_set() and left > knobs.look_bytes)
 
 
 async def _contents(local: Local, anew: list[str], files: Files, known: Known, knobs: Knobs, tell: Tell) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote
@@ -46,6 +47,7 @@ __all__ = ["JSON_BYTES_MAX", "Contents", "handlers"]
 
 JSON_BYTES_MAX = 16 << 20  # what a file of as many chunks as there can be takes, three times
 ANSWER_S = 30.0
+FORGET_S = 10.0  # after the last pack, what it lay in
 NOTHING = Cursor("", 0)
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
@@ -59,6 +61,7 @@ class Contents:
         self._depth = len(under.strip("/").split("/"))
         self.reading, self.saving = Reading(drive), Saving(drive)
         self._buffers = Buffers(PACK_BYTES_MAX, keep=PACKS)
+        self._forgetting: asyncio.TimerHandle | None = None
         self._packs, self._forms = Room(PACKS_MAX + 4, PACKS_MAX), Room(8, 4)
         at = f"{under}/spaces/{{space}}"
         self._paths = Paths(
@@ -105,7 +108,13 @@ class Contents:
                     PACK_BYTES_MAX, lambda size: held.enter_context(self._buffers.lent(size))
                 )
                 needed = await within(ANSWER_S, self._drive.give(user, SessionId(unquote(session)), pack))
+        self._forget_later()
         return Reply(200, _encode(Needed(needed=needed)))
+
+    def _forget_later(self) -> None:
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        self._forgetting = asyncio.get_running_loop().call_later(FORGET_S, self._buffers.forget)
 
     async def extend(self, visit: Visit, body: Body) -> Reply:
         user, (_, session, _) = await self._enter(visit, 3)

@@ -16,9 +16,9 @@ def seed(patch: pytest.MonkeyPatch) -> None:
     all_of, take = hashing.Hashing.all, hashing._take
     read_once: dict[str, bytes] = {}
 
-    async def careless(self: Any, asked: Any, took: Any, enough: Any = None) -> None:
+    async def careless(self: Any, asked: Any, took: Any, *enough: Any) -> None:
         self._files = Same(self._files, {it.path: it.stat for it in asked})
-        await all_of(self, asked, took, enough)
+        await all_of(self, asked, took, *enough)
 
     def taken(way: Any, data: bytes, last: bool, chunks: Any) -> int:
         known = len(chunks)
