@@ -7,11 +7,14 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
+from fathom.blocks.packs import digest_of, pack
 from fathom.engines.engine import EngineError
 from fathom.errors import Refusal
-from fathom.systems.drive.api import ROOT, Cursor, Drop, Make, Node, Purge, Put
+from fathom.systems.drive.api import ROOT, Chunk, Cursor, Digest, Drop, Make, Manifest, Node, Purge, Put
+from fathom.systems.drive.model import CUTTING
 from fathom.systems.drive.service import Rules
 from fathom.systems.drive.stores import Stores
 
@@ -266,9 +269,13 @@ async def what_is_left_of_a_pack_is_written_anew(world: World, seed: Seed) -> No
     async with world.open(seed=seed) as drive:
         ann = await Somebody.joins(drive)
         dead = [bytes([n]) * 1_000 for n in range(4)]
-        session = await ann.upload(*dead, BYTES)
+        named = sha256(b"milk").digest()  # by a client that has no BLAKE3
+        theirs = Chunk(Digest(named.hex()), 4)
+        session = await ann.begin([*map(piece, dead), piece(BYTES), theirs])
+        digests = [*map(digest_of, [*dead, BYTES]), named]
+        assert await ann.drive.give(ann.user, session.id, pack([*dead, BYTES, b"milk"], digests)) == []
         kept, gone = await ann.do(
-            Make(parent=ROOT, name="kept", manifest=manifest(BYTES)),
+            Make(parent=ROOT, name="kept", manifest=Manifest(cutting=CUTTING, chunks=[piece(BYTES), theirs])),
             Make(parent=ROOT, name="gone", manifest=manifest(*dead)),
             session=session,
         )
@@ -290,8 +297,9 @@ async def what_is_left_of_a_pack_is_written_anew(world: World, seed: Seed) -> No
         assert drive.collector.counts["compacted"] == 1
         (now,) = await world.objects()
         assert now not in before
-        assert (await drive.space(ann.user, ann.space)).used == len(BYTES)
-        assert (await ann.manifest(kept.id)).chunks == [piece(BYTES)]
+        assert await ann.chunk(theirs.digest) == b"milk"
+        assert (await drive.space(ann.user, ann.space)).used == len(BYTES) + 4
+        assert (await ann.manifest(kept.id)).chunks == [piece(BYTES), theirs]
         await drive.collector.round()
         assert await world.objects() == [now], "what is whole is left in peace"
         await sound(drive)

@@ -184,7 +184,7 @@ class Collector:
             await self._quarantine(space, sparse.id, damaged)
         if not whole:
             return  # its chunks are in quarantine, and it stays until they are healed or go
-        body = await asyncio.to_thread(packed, whole.values())
+        body = await asyncio.to_thread(packed, whole.values(), whole.keys())
         new = await stores.packs.write(space, body, sum(map(len, whole.values())), self._clock())
         starts = {it.digest: it.offset for it in entries(body)}
         async with stores.spaces.collecting(space) as tx:

@@ -157,4 +157,5 @@ def _tight(
     if len(fresh) == len(found) == len({it.digest for it in found}) and length == len(pack):
         return pack
     view = memoryview(pack)
-    return packed(view[it.offset : it.offset + it.length] for it in fresh)
+    chunks = (view[it.offset : it.offset + it.length] for it in fresh)
+    return packed(chunks, (it.digest for it in fresh))
