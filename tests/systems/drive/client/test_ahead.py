@@ -13,11 +13,11 @@ import pytest
 from fathom.errors import Refusal
 from fathom.systems.drive.client.place import Knobs
 
-from .between import Between
+from .between import Between, once
 from .device import all_one, device, joined, model, remote_paths
 
 OLD_S = 0.05  # until a folder is older than the grain of stamps, which nothing tells: in a younger one nothing is left
-FEW = Knobs(look_bytes=1_000, grain_ns=1_000)
+FEW = Knobs(grain_ns=1_000)
 
 
 @pytest.mark.slow
@@ -34,7 +34,7 @@ async def test_the_first_files_are_sent_before_the_last_are_read(tmp_path: Path)
         return await call(*args)
 
     place = (await joined(drive))._replace(drive=Between(drive, begin=begin))  # pyright: ignore[reportArgumentType]
-    knobs = Knobs(look_bytes=1_000, grain_ns=1_000, piece_bytes=900, edits=1)
+    knobs = Knobs(grain_ns=1_000, piece_bytes=900, edits=1)
 
     def reading(disk: Any) -> Any:
         return Between(disk, fill=fill)
@@ -81,6 +81,102 @@ async def test_what_the_drive_has_as_well_is_not_left_for_later(tmp_path: Path):
         assert laptop.did["left for later"] and not phone.did["left for later"]
         found = await all_one(laptop, phone)
         assert len(found) == 9 and not phone.did["left for later"]
+
+
+async def test_names_that_are_one_elsewhere_are_read_before_anything_is_said_of_them(tmp_path: Path):
+    """One of them is set aside under a name that tells what it holds."""
+    place = await joined(model())
+    async with device("laptop", tmp_path / "laptop", place, knobs=FEW) as laptop:
+        for name in ("Letter", "letter", "other"):
+            laptop.write(name, name)
+        await asyncio.sleep(OLD_S)
+        await laptop.sync()
+        found = await remote_paths(place)
+        assert laptop.did["left for later"] and sorted(map(str, found.values())) == ["Letter", "letter", "other"]
+
+
+@pytest.mark.slow
+async def test_what_another_device_makes_meanwhile_is_compared_with_what_was_left_for_later(tmp_path: Path):
+    """A folder is made first; by then the drive has two of the files that are still read, one of them the same."""
+    drive = model()
+    place = await joined(drive)
+    reading = asyncio.Event()
+    async with device("phone", tmp_path / "phone", place, knobs=FEW) as phone:
+
+        async def commit(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+            outcomes = await call(*args)
+            if not phone.tree():
+                phone.write("same", "1" * 900)
+                phone.write("other", "theirs")
+                await phone.sync()
+                asyncio.get_running_loop().call_later(0.01, reading.set)
+            return outcomes
+
+        async def fill(call: Callable[..., Awaitable[Any]], pieces: Any) -> Any:
+            await reading.wait()
+            return await call(pieces)
+
+        between: Any = Between(drive, commit=commit)
+        ours = place._replace(drive=between)
+        async with device(
+            "laptop", tmp_path / "laptop", ours, knobs=FEW, files=lambda disk: Between(disk, fill=fill)
+        ) as laptop:
+            laptop.write("folder/x", "x")
+            laptop.write("same", "1" * 900)
+            laptop.write("other", "ours")
+            await asyncio.sleep(OLD_S)
+            await laptop.sync()
+            assert laptop.did["left for later"] and laptop.did["waited for what was left for later"] == 1
+            found = await all_one(laptop, phone)
+            assert laptop.did["conflict"] == 1 and not laptop.did["equal contents in conflict"]
+            assert sorted(map(str, found.values())) == ["1" * 900, "None", "ours", "theirs", "x"]
+
+
+@pytest.mark.slow
+async def test_what_an_earlier_life_had_just_fetched_is_known_again_though_the_drive_has_it_no_more(tmp_path: Path):
+    """Left for later it would be something new, and what was deleted would be there again."""
+    place = await joined(model())
+
+    def dies() -> None:
+        raise RuntimeError("the client was killed before it knew what it had done")
+
+    async with device("phone", tmp_path / "phone", place, knobs=FEW) as phone:
+        phone.write("a", "1")
+        phone.write("b", "2")
+        await phone.sync()
+        killed = once(dies)
+        with pytest.raises(RuntimeError):
+            async with device(
+                "laptop", tmp_path / "laptop", place, knobs=FEW, files=lambda disk: Between(disk, sync=killed)
+            ) as laptop:
+                await laptop.sync()
+        assert laptop.tree() == {"a": "1", "b": "2"}
+        for name in ("a", "b"):
+            (phone.root / name).unlink()
+        await asyncio.sleep(OLD_S)
+        await phone.sync()
+        assert not await remote_paths(place)
+        async with device("laptop", tmp_path / "laptop", place, knobs=FEW) as laptop:
+            await asyncio.sleep(OLD_S)
+            assert await all_one(laptop, phone) == {}
+
+
+async def test_who_cannot_read_ends_the_sync_and_nothing_waits_for_ever(tmp_path: Path):
+    place = await joined(model())
+
+    def no_room() -> None:
+        raise MemoryError("no room to read to")
+
+    fill = once(no_room)
+    async with device(
+        "laptop", tmp_path / "laptop", place, knobs=FEW, files=lambda disk: Between(disk, fill=fill)
+    ) as laptop:
+        for n in range(3):
+            laptop.write(f"{n}", f"{n}")
+        await asyncio.sleep(OLD_S)
+        with pytest.raises(MemoryError):
+            await laptop.syncer.sync()
+        assert not await remote_paths(place)
 
 
 async def test_what_the_drive_refuses_keeps_nothing_else_from_coming(tmp_path: Path):

@@ -46,12 +46,10 @@ class Hashing:
         self._files, self._cutting, self._knobs = files, cutting, knobs
         self._buffers = Buffers(knobs.piece_bytes + Cutting.of(cutting).most, keep=2 * knobs.hashes)
 
-    async def all(self, asked: Sequence[Asked], took: Took, enough: Callable[[], bool] = lambda: False) -> None:
-        """Say of each file what it holds as soon as it is known; begin none any more once it is enough."""
+    async def all(self, asked: Sequence[Asked], took: Took) -> None:
+        """Say of each file what it holds as soon as it is known."""
 
         async def one(together: list[Asked]) -> None:
-            if enough():
-                return
             if len(together) > 1:
                 await self._together(together, took)
             else:

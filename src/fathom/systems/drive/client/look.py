@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable
 
 from fathom.blocks.names import elsewhere, key, refused
-from fathom.blocks.reconcile import ROOT, Node
+from fathom.blocks.reconcile import ROOT, Node, Tie
 from fathom.errors import EXIT_BROKE, FathomError
 
 from ..core.contents import is_executable
@@ -15,9 +14,10 @@ from ..core.files import Changed, Files, Path, Scan, Seen, Stat
 from ..core.ignore import IGNORE, Rules
 from ..core.state import Hashed, Known
 from .hashing import Asked, Hashing
+from .later import Later, promised
 from .place import Knobs, Tell
 
-__all__ = ["Local", "look", "read_ahead", "read_rules", "said", "settled"]
+__all__ = ["Local", "agreed", "look", "read_rules", "said", "settled"]
 
 COARSE_NS = 1_000_000  # a file system that stamps no finer than this may stamp every two seconds
 COARSE_GRAIN_NS = 2_000_000_000
@@ -32,7 +32,7 @@ class Local:
         self.skipped: dict[str, str] = {}  # path → why it is not synced
         self.notes: dict[str, str] = {}  # path → what somebody should know of it
         self.busy: set[str] = set()  # ids of files that changed while they were read
-        self.later: dict[str, tuple[Path, Stat]] = {}  # new files that are to be read yet: they are not in the tree
+        self.later = Later()  # new files that are read while others are sent: what the tree says of them is a promise
         self.steady = self.doubled = False
 
     def path(self, id: object) -> Path:
@@ -86,11 +86,11 @@ async def read_rules(files: Files) -> Rules:
     return Rules(text.decode(errors="replace").splitlines())
 
 
-async def look(files: Files, known: Known, knobs: Knobs, tell: Tell, most: int | None = None) -> Local:
+async def look(files: Files, known: Known, knobs: Knobs, tell: Tell, *, promise: bool = False) -> Local:
     """Return the folder as it is. Raises FathomError if something else lies in its place.
 
-    With `most` so many bytes of new files are read, and the others left for later, where nothing can come of that:
-    neither is anything gone whose place one of them might take, nor has the drive anything that might want its name.
+    With `promise` new files are left to be read later, where nothing can come of that: neither is anything gone whose
+    place one of them might take, nor does anything want its name.
     """
     await _ours(files, known)
     rules = await read_rules(files)
@@ -105,10 +105,8 @@ async def look(files: Files, known: Known, knobs: Knobs, tell: Tell, most: int |
     local.steady = scan.steady
     hashing = _gather(local, scan, known, rules, wanted)
     anew = _unsettled(local, hashing, known, knobs)
-    if most is not None and local.steady and not wanted and all(tie.local in local.tree for tie in known.ties):
-        anew = _for_now(local, hashing, anew, known, most)
-        if local.later:
-            tell("left for later", str(len(local.later)))
+    if promise and local.steady and not known.coming and agreed(local, known):
+        anew = _for_now(local, anew, files, known, knobs, tell)
     await _contents(local, anew, files, known, knobs, tell)
     _blind(local, scan, known)
     for id in [id for id in known.files if id not in local.seen]:
@@ -192,39 +190,47 @@ def _unsettled(local: Local, hashing: list[str], known: Known, knobs: Knobs) -> 
     return anew
 
 
-def _for_now(local: Local, hashing: list[str], anew: list[str], known: Known, most: int) -> list[str]:
-    """Leave new files for later once so many bytes of them can be sent; return those that are to be read now."""
-    new = {id: local.seen[id].stat.size for id in hashing if id not in known.ties.of_local}
-    size = sum(new.values()) - sum(new.get(id, 0) for id in anew)
+def agreed(local: Local, known: Known) -> bool:
+    """Tell whether all that the drive has is here, and is there where both last agreed that it is."""
+
+    def still(tie: Tie) -> bool:
+        node = known.remote.get(tie.remote)  # type: ignore[call-overload]
+        return (
+            node is not None and tie.local in local.tree and (node.parent or ROOT, node.name) == (tie.parent, tie.name)
+        )
+
+    return len(known.remote) == len(known.ties) and all(map(still, known.ties))
+
+
+def _for_now(local: Local, anew: list[str], files: Files, known: Known, knobs: Knobs, tell: Tell) -> list[str]:
+    """Leave new files for later whose names nothing else has; return those that are to be read now."""
+    folders = {local.seen[id].parent for id in anew}
+    names = Counter((node.parent, key(node.name)) for node in local.tree.values() if node.parent in folders)
     now: list[str] = []
+    later: list[Asked] = []
     for id in anew:
-        if id in new and size >= most:
-            local.later[id] = local.path(id), local.seen[id].stat
-            local.remove(id)
-        else:
-            size += new.get(id, 0)
+        node = local.tree[id]
+        if id in known.ties.of_local or names[node.parent, key(node.name)] > 1:
             now.append(id)
+        else:
+            stat = local.seen[id].stat
+            later.append(Asked(id, local.path(id), stat, known.files.get(id), stat.executable and files.executables))
+            local.tree[id] = node._replace(content=promised(id))
+
+    def took(id: str, hashed: Hashed | None) -> None:
+        if hashed is None:
+            tell("busy", local.name(id))
+            local.remove(id)
+            return
+        known.hashed(id, hashed)
+        if id in local.tree:
+            local.tree[id] = local.tree[id]._replace(content=hashed.content)
+        tell("hashed", local.name(id))
+
+    if later:
+        local.later = Later(later, Hashing(files, known.about.cutting, knobs).all, took)
+        tell("left for later", str(len(later)))
     return now
-
-
-async def read_ahead(local: Local, files: Files, known: Known, knobs: Knobs, sent: asyncio.Event) -> None:
-    """Find out what files hold that were left for later, so that the next look knows.
-
-    Once all else is sent no more are begun; but of a little that is left all, as to look again costs more.
-    """
-    left = sum(stat.size for _, stat in local.later.values())
-
-    def took(asked: Asked, hashed: Hashed | None, why: str) -> None:
-        nonlocal left
-        left -= asked.stat.size
-        if hashed is not None:  # else the next look says why
-            known.hashed(asked.id, hashed)
-
-    asked = [
-        Asked(id, path, stat, known.files.get(id), stat.executable and files.executables)
-        for id, (path, stat) in local.later.items()
-    ]
-    await Hashing(files, known.about.cutting, knobs).all(asked, took, lambda: sent.is_set() and left > knobs.look_bytes)
 
 
 async def _contents(local: Local, anew: list[str], files: Files, known: Known, knobs: Knobs, tell: Tell) -> None:

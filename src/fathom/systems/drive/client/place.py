@@ -41,7 +41,6 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     fetches: int = 8  # files fetched at once
     chunks: int = 4  # of one of them
     hashes: int = 4  # files hashed at once
-    look_bytes: int = 64 << 20  # of new files, before the first of them are sent; the others meanwhile
     grain_ns: int = 20_000_000
     drops_least: int = 20  # deletions that are never called many
     drops_share: float = 0.5

@@ -9,7 +9,7 @@ from hashlib import sha256
 import msgspec
 
 from fathom.blocks.names import conflicted, key
-from fathom.blocks.reconcile import ROOT, Cut, Drop, Node, Op, Tie, plan
+from fathom.blocks.reconcile import ROOT, Cut, Drop, Make, Node, Op, Tie, plan
 from fathom.blocks.reconcile import Aside as AsideOp
 from fathom.errors import EXIT_BROKE, FathomError
 
@@ -20,7 +20,7 @@ from ..core.files import Files
 from ..core.state import Known
 from .fetch import fetch
 from .here import Here, resumed
-from .look import Local, look, read_ahead
+from .look import Local, agreed, look
 from .place import Knobs, Place, Tell
 from .there import There
 
@@ -64,19 +64,18 @@ class Syncer:
         if not self._begun:
             await self._files.clear()
             self._begun = True
-        report, most = Report(), self._knobs.look_bytes
+        report, broken = Report(), False
         for _ in range(self._knobs.rounds):
-            done, later = await self._round(report, most)
+            done, broken = await self._round(report, promise=not broken)
             report.done += done
             if report.rest:
                 return report
-            if not done and not later:
+            if not done and not broken:
                 break
-            most *= 2 if later else 1  # so that no folder is so large that it takes many looks
         return report
 
-    async def _round(self, report: Report, most: int) -> tuple[int, bool]:
-        """Do what a look at the folder asks for; return how much was done, and whether files were left for later."""
+    async def _round(self, report: Report, *, promise: bool) -> tuple[int, bool]:
+        """Do what a look at the folder asks for; return how much was done, and whether a promise was not kept."""
         known = self._known
         await fetch(self._place, known, self._tell)
         done = await self._there.again()
@@ -84,7 +83,18 @@ class Syncer:
             return done, False  # the drive is not the one that was asked: begin with what it is now
         if done:
             await fetch(self._place, known, self._tell)
-        local = await self._look(most)
+        local = await self._look(promise=promise)
+        try:
+            local.later.begin()
+            done += await self._do(report, local)
+        finally:
+            await local.later.end()
+        report.rest = report.rest and not (done or local.later.broken)
+        return done, bool(local.later.broken)
+
+    async def _do(self, report: Report, local: Local) -> int:
+        """Plan and do, until nothing is left to do of what was seen; return how much was done."""
+        known, done = self._known, 0
         if known.coming:
             self._tell("resumed", str(len(known.coming)))
             resumed(local, known)
@@ -93,11 +103,14 @@ class Syncer:
         here = Here(self._place, self._files, known, local, self._knobs, self._tell)
         hindered: dict[str, str] = {local.name(id): "it is being written" for id in local.busy}
         for _ in range(self._knobs.rounds):
+            if local.later and not agreed(local, known):  # then it matters what they hold
+                self._tell("waited for what was left for later", str(len(local.later)))
+                await local.later.all()
             theirs_now = remote_tree(known)
             ours_now, ties = eased(local.tree, theirs_now, known.ties)
             ops = plan(ours_now, theirs_now, ties, aside_of(known.about.device))
             if not ops:
-                report.rest = not (done or local.busy or local.later or hindered)
+                report.rest = not (local.busy or hindered)
                 break
             too_many(ops, known, self._knobs, self._allowed)
             self._say(ops, local)
@@ -105,33 +118,22 @@ class Syncer:
             ours = [op for op in ops if getattr(op, "side", "local") == "local"]
             step = await here.do(ours)
             if theirs:
-                step += await self._send(theirs, local)
+                folders = [op for op in theirs if isinstance(op, Make) and op.content is None]
+                step += await self._there.do(folders or theirs, local)  # first where the others go
                 await fetch(self._place, known, self._tell)
             hindered |= here.hindered | self._there.hindered
             done += step
             if here.lost or not step:
                 break
         report.hindered = hindered
-        return done, bool(local.later)
-
-    async def _send(self, ops: Sequence[Op], local: Local) -> int:
-        """Do steps on the drive's side, and read meanwhile what the next look will ask for."""
-        sent = asyncio.Event()
-        ahead = asyncio.create_task(read_ahead(local, self._files, self._known, self._knobs, sent))
-        try:
-            done = await self._there.do(ops, local)
-        except BaseException:
-            ahead.cancel()
-            raise
-        sent.set()
-        await ahead
         return done
 
-    async def _look(self, most: int) -> Local:
+    async def _look(self, *, promise: bool) -> Local:
         """Look at the folder; what is gone is believed only where nothing can have moved past the look."""
         looks = 0
         while True:
-            local, looks = await look(self._files, self._known, self._knobs, self._tell, most), looks + 1
+            local = await look(self._files, self._known, self._knobs, self._tell, promise=promise)
+            looks += 1
             if local.steady or not (local.doubled or any(tie.local not in local.tree for tie in self._known.ties)):
                 return local
             self._tell("the folder did not hold still", "")

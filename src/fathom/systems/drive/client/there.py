@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from fathom.blocks.buffers import Buffers
+from fathom.blocks.chunking import Cutting
 from fathom.blocks.packs import is_named, laid_out, pack
 from fathom.blocks.reconcile import ROOT, Drop, Make, Move, Op, Put, Tie
 from fathom.errors import Refusal
@@ -19,6 +20,7 @@ from ..api import ROOT as TOP
 from ..core.contents import is_executable
 from ..core.files import Changed, Files, Piece, Stat
 from ..core.state import Asked, Hashed, Known
+from .later import is_promise
 from .look import Local
 from .place import Knobs, Place, Tell, in_turn, several, under_way
 
@@ -32,6 +34,13 @@ class Wish(NamedTuple):
     local: str = ""
     content: str | None = None
     hashed: Hashed | None = None
+
+
+class Promise(NamedTuple):
+    """A file that is to be made once it is known what it holds, and how large it is."""
+
+    op: Make
+    size: int
 
 
 class Giving:
@@ -74,9 +83,12 @@ class There:
 
     # Which edits -----------------------------------------------------------------------------------------------------
 
-    def _wish(self, op: Op, local: Local) -> Wish | None:
+    def _wish(self, op: Op, local: Local) -> Wish | Promise | None:
         known = self._known
         match op:
+            case Make(_, source, _, _, content) if is_promise(content):
+                seen = local.seen.get(str(source))
+                return None if seen is None else Promise(op, seen.stat.size)
             case Make(_, source, parent, name, None):
                 return Wish(api.Make(key=self._mint(), parent=_id(parent), name=name), str(source))
             case Make(_, source, parent, name, content):
@@ -121,11 +133,25 @@ class There:
         self.hindered[name] = "it changed while it was read"
         self._tell("hindered", f"{name}: it changed while it was read")
 
-    def _batches(self, wishes: list[Wish]) -> Iterable[list[Wish]]:
-        batch: list[Wish] = []
+    async def _kept(self, promise: Promise, local: Local) -> Wish | None:
+        """Wait until it is known what a file holds; None where it is another one by now: the next look sees it."""
+        id = str(promise.op.source)
+        await local.later.known(id)
+        if (node := local.tree.get(id)) is None:
+            return None
+        wish = self._wish(promise.op._replace(content=node.content), local)
+        assert not isinstance(wish, Promise)
+        return wish
+
+    def _batches(self, wishes: list[Wish | Promise]) -> Iterable[list[Wish | Promise]]:
+        batch: list[Wish | Promise] = []
         size = chunks = 0
+        least = Cutting.of(self._known.about.cutting).least
         for wish in wishes:
-            more, many = (wish.hashed.size, len(wish.hashed.chunks)) if wish.hashed else (0, 0)
+            if isinstance(wish, Promise):
+                more, many = wish.size, wish.size // least + 1
+            else:
+                more, many = (wish.hashed.size, len(wish.hashed.chunks)) if wish.hashed else (0, 0)
             full = len(batch) >= self._knobs.edits or size + more > self._knobs.batch_bytes
             if batch and (full or chunks + many > CHUNKS_MAX):
                 yield batch
@@ -137,14 +163,20 @@ class There:
 
     # One commit ------------------------------------------------------------------------------------------------------
 
-    async def _at_once(self, wishes: Iterable[Wish]) -> int:
+    async def _at_once(self, wishes: Iterable[Wish | Promise]) -> int:
         """Return how many packs may be given at once."""
-        if self._knobs.packs or sum(wish.hashed.size for wish in wishes if wish.hashed) <= self._knobs.pack_bytes:
+        sizes = (it.size if isinstance(it, Promise) else it.hashed.size if it.hashed else 0 for it in wishes)
+        if self._knobs.packs or sum(sizes) <= self._knobs.pack_bytes:
             return self._knobs.packs or 1
         return min(PACKS_MAX, (await under_way(self._place.drive.space(self._place.user, self._place.space))).packs)
 
-    async def _ready(self, batch: list[Wish], local: Local, giving: Giving) -> list[tuple[list[Wish], str]]:
+    async def _ready(
+        self, wanted: Sequence[Wish | Promise], local: Local, giving: Giving
+    ) -> list[tuple[list[Wish], str]]:
         """Give what a batch needs; return the batches that can be committed, each with its session."""
+        wishes = [it if isinstance(it, Wish) else await self._kept(it, local) for it in wanted]
+        if not (batch := [wish for wish in wishes if wish is not None]):
+            return []
         chunks = {chunk.digest: chunk for wish in batch if wish.hashed for chunk in wish.hashed.chunks}
         if not chunks:
             return [(batch, "")]

@@ -32,7 +32,6 @@ KNOBS = Knobs(
     chunks=2,
     fetches=2,
     hashes=2,
-    look_bytes=1_500,
     grain_ns=2 * STAMP_NS,
 )
 
