@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from pyfastcdc import FastCDC
@@ -77,6 +77,7 @@ class Cutting:
         return cls("content", min(usual // 4, LEAST_MAX), usual, usual * 4, key)
 
     @classmethod
+    @lru_cache(maxsize=64)  # a manifest has one, and all those of a commit the same
     def of(cls, id: str) -> Cutting:
         """Return the way that has this id; ValueError if none has it.
 

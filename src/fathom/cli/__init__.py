@@ -12,8 +12,6 @@ __all__ = ["main"]
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run `fathom` with these words and return its exit code: nothing that goes wrong shows a traceback."""
-    from fathom.cli import trouble
-
     words = list(sys.argv[1:] if words is None else words)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -22,6 +20,8 @@ def main(words: Sequence[str] | None = None) -> int:
         try:
             code = _run(words)
         except BaseException as raised:
+            from fathom.cli import trouble
+
             code = trouble.tell(raised, words)
         sys.stdout.flush()
         return code

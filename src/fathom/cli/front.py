@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fathom.cli import voice
 from fathom.errors import FathomError, nearest
 
 if TYPE_CHECKING:
@@ -20,6 +18,8 @@ _FOLDER = Path(__file__).parent / "commands"
 
 def commands() -> dict[str, str]:
     """Return every command with the first line that it says of itself; none of them is imported for that."""
+    from fathom.cli import voice
+
     files = sorted(_FOLDER.glob("[!_]*.py"))
     return {file.stem: voice.first_line(file) for file in files}
 
@@ -42,7 +42,7 @@ def _system(name: str) -> click.Command:
             why=f"fathom knows {', '.join(commands())}, and the systems {', '.join(known)}",
             fix=nearest(name, [*commands(), *known], "see what there is: fathom --help"),
         )
-    system = find(name)
+    system = known.get(name) or find(name)
     if not system.has("commands"):
         raise FathomError(
             f"{system.name} has no commands of its own",
@@ -55,6 +55,7 @@ def _system(name: str) -> click.Command:
 def page() -> None:
     """Print what Fathom is: its systems first, then the commands."""
     from fathom import __doc__ as promise
+    from fathom.cli import voice
     from fathom.systems import catalogue
 
     systems = {name: voice.first_line(system.folder / "api.py") for name, system in catalogue().items()}
@@ -68,6 +69,10 @@ def page() -> None:
 
 
 def _lines(said: dict[str, str]) -> None:
+    import textwrap
+
+    from fathom.cli import voice
+
     wide = max(map(len, said), default=0)
     for name, line in said.items():
         first, *more = textwrap.wrap(line, voice.width() - wide - 4) or [""]

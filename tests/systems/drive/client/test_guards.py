@@ -221,6 +221,24 @@ async def test_a_file_that_is_written_while_it_is_read_goes_later_and_whole(tmp_
         assert node.version == 1 and await remote_paths(place) == {"a": "half and whole"}
 
 
+async def test_what_was_made_in_a_folder_that_went_before_it_was_synced_comes_again(tmp_path: Path):
+    async with devices(tmp_path, "phone") as (phone,):
+        phone.write("folder/a", "1")
+        await phone.sync()
+
+        async def sync(call: Callable[..., Awaitable[Any]], folder: Any) -> Any:
+            if folder and not laptop.did["a folder went before it was synced"]:
+                shutil.rmtree(laptop.root / "folder")
+            return await call(folder)
+
+        async with device(
+            "laptop", tmp_path / "laptop", phone.place, files=lambda disk: Between(disk, sync=sync)
+        ) as laptop:
+            await laptop.sync()
+            assert laptop.did["a folder went before it was synced"] == 1
+            assert await all_one(laptop, phone) == {"folder": None, "folder/a": "1"}
+
+
 async def test_an_edit_that_keeps_size_and_time_is_seen(tmp_path: Path):
     async with devices(tmp_path, "laptop", "phone") as (laptop, phone):
         laptop.write("a", "one")

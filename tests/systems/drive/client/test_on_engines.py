@@ -56,6 +56,9 @@ async def test_two_devices_become_one_over_a_real_drive(world: World, tmp_path: 
         assert found["empty"] == "mine" and "1/moved/0" in found and "2/2" not in found
         assert [text for name, text in found.items() if is_conflicted(name)] == ["theirs"]
         assert phone.did["move"] == 1
+        place = laptop.place
+        nodes = {node.id: node for node in (await place.drive.tree(place.user, place.space)).nodes}
+        assert laptop.known.remote == phone.known.remote == nodes, "also what a device did itself, and did not fetch"
 
 
 async def test_an_edit_is_done_once_also_by_a_real_drive(world: World, tmp_path: Path):

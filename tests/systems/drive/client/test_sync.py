@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from fathom.blocks.names import is_conflicted
+from fathom.systems.drive.api import Changes
 from fathom.systems.drive.client.place import Knobs
 from fathom.systems.drive.client.rest import Rest
 from fathom.systems.drive.doors import app
@@ -20,6 +22,7 @@ from fathom.web.server import listening
 from tests.features import feature
 
 from ..doors.conftest import UNHURRIED
+from .between import Between
 from .device import all_one, device, devices, joined, model, remote_paths
 
 
@@ -243,6 +246,65 @@ async def test_what_did_not_change_is_neither_read_again_nor_asked_for_again(tmp
         await phone.sync()
         assert 1 <= laptop.did["hashed"] <= 2, "that one; once more, if it was as young as the grain of stamps"
         assert phone.did["fetched"] == 1 and phone.did["changes"] == 1
+
+
+async def test_what_a_device_did_itself_it_does_not_fetch_and_what_came_between_it_does(tmp_path: Path):
+    drive, quicker = model(), False
+
+    async def commit(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        if quicker:
+            phone.write("between", "theirs")
+            await phone.sync()
+        return await call(*args)
+
+    place = await joined(drive)
+    ours: Any = place._replace(drive=Between(drive, commit=commit))  # pyright: ignore[reportArgumentType]
+    async with (
+        device("laptop", tmp_path / "laptop", ours) as laptop,
+        device("phone", tmp_path / "phone", place) as phone,
+    ):
+        laptop.write("a", "1")
+        await laptop.sync()
+        laptop.write("a", "2")
+        (laptop.root / "folder").mkdir()
+        await laptop.sync()
+        assert laptop.did["sent"] == 3 and not laptop.did["changes"]
+        quicker = True
+        laptop.write("folder/b", "3")
+        await laptop.sync()
+        assert laptop.did["sent"] == 4 and laptop.did["changes"] == 1
+        await all_one(laptop, phone)
+        for each in (laptop, phone):
+            nodes = (await drive.tree(place.user, place.space)).nodes
+            assert each.known.remote == {node.id: node for node in nodes}
+
+
+async def test_a_journal_that_does_not_say_yet_what_was_answered_is_asked_again(tmp_path: Path):
+    """As from a copy that lags: what it does not have yet was not deleted."""
+    drive, late = model(), 0
+
+    async def commit(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        nonlocal late
+        phone.write("between", "theirs")
+        await phone.sync()
+        late = 2
+        return await call(*args)
+
+    async def changes(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        nonlocal late
+        late -= 1
+        return Changes(nodes=[], cursor=args[2], head=args[2].seq) if late >= 0 else await call(*args)
+
+    place = await joined(drive)
+    ours: Any = place._replace(drive=Between(drive, commit=commit, changes=changes))  # pyright: ignore[reportArgumentType]
+    async with (
+        device("laptop", tmp_path / "laptop", ours) as laptop,
+        device("phone", tmp_path / "phone", place) as phone,
+    ):
+        laptop.write("a", "1")
+        await laptop.sync()
+        assert late < 0 and not laptop.did["drop"]
+        assert await all_one(laptop, phone) == {"a": "1", "between": "theirs"}
 
 
 @pytest.mark.slow

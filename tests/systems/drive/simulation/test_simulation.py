@@ -55,7 +55,6 @@ RARE = (
     "an answer was lost: commit",
     "an edit that neither size nor mtime shows",
     "an inode came again",
-    "client: a folder went before it was synced",
     "client: another epoch",
     "client: asked again",
     "client: busy",
@@ -87,4 +86,4 @@ def test_rare_states_are_reached():
     for seed in range(SEEDS):
         reached.update(_report(seed).reached)
     print(reached.table())
-    assert not reached.missed(RARE, times=1)  # a thousand seeds reach each of them thirty times
+    assert not reached.missed(RARE, times=3)

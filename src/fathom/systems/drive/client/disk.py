@@ -173,7 +173,7 @@ class Disk:
         for path, of_one in groupby(pieces, lambda piece: piece.path):
             wanted = list(of_one)
             try:
-                with self._reading(path) as opened, open(opened, "rb", buffering=0, closefd=False) as file:
+                with self._reading(path) as opened, FileIO(opened, closefd=False) as file:
                     whole = [_into(file, piece) for piece in wanted]
                     stat = self._stat_of(os.fstat(opened), opened)
             except (OSError, Changed):

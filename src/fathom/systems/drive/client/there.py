@@ -320,14 +320,27 @@ class There:
             done += 1
             self._tell("sent", type(each.edit).__name__.lower())
             self._remember(each, outcome.node)
+        self._follow([outcome.node for outcome in outcomes if outcome.node is not None and not outcome.code])
         await self._known.keep()
         return done
+
+    def _follow(self, nodes: list[api.Node]) -> None:
+        """Take in what these edits did, if nobody else did anything meanwhile: then nothing of it is to be fetched."""
+        known, seq = self._known, self._known.about.seq
+        new = sorted((node for node in nodes if node.seq > seq), key=lambda node: node.seq)
+        if not new:
+            return
+        told = max(known.about.told, new[-1].seq)
+        if [node.seq for node in new] != list(range(seq + 1, seq + 1 + len(new))):
+            known.tell(told=told)
+            return
+        for node in new:
+            known.node(node)
+        known.tell(seq=new[-1].seq, told=told)
 
     def _remember(self, asked: Asked, node: api.Node) -> None:
         known, edit = self._known, asked.edit
         tie = known.ties.of_remote.get(node.id)
-        if node.seq > known.about.told:
-            known.tell(told=node.seq)
         match edit:
             case api.Make(parent=parent, name=name):
                 known.tie(Tie(asked.local, node.id, parent or ROOT, name, asked.content), node)

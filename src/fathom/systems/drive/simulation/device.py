@@ -73,6 +73,12 @@ class Remembered:
         await done
         await self._life.point("state kept")
 
+    def end(self) -> None:
+        """Let go whoever waits for what a crash took back: another of its tasks may have met the end."""
+        for _, done in self._waiting:
+            done.cancel()
+        self._waiting.clear()
+
     def _synced(self, ticket: int) -> None:
         for waited, done in self._waiting:
             if waited <= ticket and not done.done():
@@ -98,6 +104,7 @@ class Device:
         self._place_untied = False
         self.syncer: Syncer | None = None
         self.known: Known | None = None
+        self._state: Remembered | None = None
         self.task: asyncio.Task[None] | None = None
         self.syncs = self.calm = 0  # that ended; and those of the last in which there was nothing to do
         self.last: Report | None = None
@@ -114,7 +121,7 @@ class Device:
         life = Handle(self, self._lives)
         self._points = 0
         self._dies_at = self.dice.randrange(3, 400) if self._faulty() and self.dice.random() < 0.6 else 0
-        state = Remembered(self.disk, life)
+        self._state = state = Remembered(self.disk, life)
         known = await Known.open(state)
         if known is None:
             marker, server = self.medium.marker, self.server
@@ -173,6 +180,8 @@ class Device:
         if power:
             self.medium.power_cut()
         self.disk.crash()
+        if self._state is not None:
+            self._state.end()
         self._place_untied = False
 
     async def point(self, life: int, what: str) -> None:
