@@ -3,8 +3,10 @@
 A tree of three large files that nothing compresses and of many texts is brought to a drive by `fathom drive sync`: over
 HTTP on loopback to a service in a process of its own, with PostgreSQL and an object store on the same disk, each pack
 and each commit on the disk before it is acknowledged. borg and restic write a repository beside it, uncompressed; borg
-does not encrypt here, restic cannot do without. All have both cores and the same disk, and take turns; before each turn
-what the one before wrote is on the disk. Then a kilobyte is put in front of one large file, and it is brought again. In
+does not encrypt here, restic cannot do without. `borg, served` is the same borg through a service of its own as well,
+over pipes and not over SSH: its `borg serve`. The account is opened and logged in beforehand, as repositories are made
+beforehand. All have both cores and the same disk, and take turns; before each turn what the one before wrote is on the
+disk. Then a kilobyte is put in front of one large file, and it is brought again. In
 the end a folder of ten thousand files gets another name. What goes over the wire is counted between client and door,
 but not the first time: who counts half a gigabyte beside them would take their CPU.
 
@@ -25,7 +27,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -38,6 +40,7 @@ RENAMED = 10_000
 FATHOM = [sys.executable, "-P", "-m", "fathom"]
 PASSWORD = "only for this benchmark"
 START_S = 60.0
+RSH = "/bin/sh -c 'shift; exec \"$@\"' -"  # in place of `ssh`: the host is this one
 
 
 class Sizes(NamedTuple):
@@ -69,9 +72,9 @@ async def compare(sizes: Sizes, *, rounds: int) -> dict[str, Any]:
     first: dict[str, list[Turn]] = {}
     again: dict[str, list[Turn]] = {}
     renamed: list[Turn] = []
-    peers = {"borg": borg, "restic": restic}
+    peers = {"borg": borg, "borg, served": served, "restic": restic}
     size = 0
-    missing = [name for name in peers if shutil.which(name) is None]
+    missing = [name for name in peers if shutil.which(name.partition(",")[0]) is None]
     for number in range(rounds):
         with tempfile.TemporaryDirectory(prefix="fathom-drive-") as folder:
             place = Path(folder)
@@ -171,7 +174,14 @@ def many(place: Path, count: int) -> None:
 
 
 def borg(place: Path, tree: Path) -> Callable[[], Turn]:
-    repository = place / "borg"
+    return _borg(place, tree, str(place / "borg"))
+
+
+def served(place: Path, tree: Path) -> Callable[[], Turn]:
+    return _borg(place, tree, f"ssh://here{place}/borg-served")
+
+
+def _borg(place: Path, tree: Path, repository: str) -> Callable[[], Turn]:
     subprocess.run(["borg", "init", "-e", "none", repository], check=True, capture_output=True, env=environment(place))
 
     def bring() -> Turn:
@@ -207,13 +217,13 @@ async def drive(place: Path) -> AsyncIterator[tuple[Callable[[Path, str], Any], 
     try:
         async with asyncio.timeout(START_S):
             url = json.loads(await process.stdout.readline())["url"]
-        await asyncio.to_thread(_join, url)
+        token = await asyncio.to_thread(_join, url)
         async with _counting(url) as (counted, near):
 
             async def bring(folder: Path, near: str) -> Turn:
                 before, spent = counted[0], _cpu_of(process.pid)
-                told = [*FATHOM, "drive", "sync", str(folder), "--once", "--url", near, "--user", "ann", "--json"]
-                took_s, cpu_s, _ = await asyncio.to_thread(_run, told, place)
+                told = [*FATHOM, "drive", "sync", str(folder), "--once", "--url", near, "--json"]
+                took_s, cpu_s, _ = await asyncio.to_thread(_run, told, place, {"FATHOM_DRIVE_TOKEN": token})
                 return Turn(took_s, counted[0] - before, cpu_s + _cpu_of(process.pid) - spent)
 
             yield bring, url, near
@@ -250,22 +260,27 @@ async def _counting(url: str) -> AsyncIterator[tuple[list[int], str]]:
         yield counted, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-def _join(url: str) -> None:
+def _join(url: str) -> str:
+    """Open an account, log in, and return the token."""
     body = json.dumps({"name": "ann", "password": PASSWORD}).encode()
-    asked = urllib.request.Request(f"{url}/api/users", body, {"content-type": "application/json"})
-    urllib.request.urlopen(asked).close()
+    for path in ("users", "tokens"):
+        asked = urllib.request.Request(f"{url}/api/{path}", body, {"content-type": "application/json"})
+        with urllib.request.urlopen(asked) as answer:
+            told = json.load(answer)
+    return told["token"]
 
 
 def environment(place: Path) -> dict[str, str]:
-    ours = {"RESTIC_PASSWORD": PASSWORD, "FATHOM_DRIVE_PASSWORD": PASSWORD, "BORG_BASE_DIR": str(place)}
+    ours = {"RESTIC_PASSWORD": PASSWORD, "FATHOM_DRIVE_PASSWORD": PASSWORD, "BORG_RSH": RSH}
+    ours["BORG_BASE_DIR"] = str(place)
     return {**os.environ, **ours, "RESTIC_CACHE_DIR": str(place / "cache"), "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes"}
 
 
-def _run(command: list[Any], place: Path) -> tuple[float, float, str]:
-    """Run a command; return its seconds, its CPU seconds, and what it said."""
+def _run(command: list[Any], place: Path, more: Mapping[str, str] | None = None) -> tuple[float, float, str]:
+    """Run a command, with `more` in its environment; return its seconds, its CPU seconds, and what it said."""
     began = time.monotonic()
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(place), cwd=place
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**environment(place), **(more or {})}, cwd=place
     ) as process:
         assert process.stdout is not None
         out = process.stdout.read()
