@@ -6,7 +6,7 @@ and each commit on the disk before it is acknowledged. borg and restic write a r
 does not encrypt here, restic cannot do without. `borg, served` is the same borg through a service of its own as well,
 over pipes and not over SSH: its `borg serve`. The account is opened and logged in beforehand, as repositories are made
 beforehand. All have both cores and the same disk, and take turns; before each turn what the one before wrote is on the
-disk. Then a kilobyte is put in front of one large file, and it is brought again. In
+disk, and the tree is in memory (borg tells the system to forget what it has read). Then a kilobyte is put in front of one large file, and it is brought again. In
 the end a folder of ten thousand files gets another name. What goes over the wire is counted between client and door,
 but not the first time: who counts half a gigabyte beside them would take their CPU.
 
@@ -88,6 +88,7 @@ async def compare(sizes: Sizes, *, rounds: int) -> dict[str, Any]:
                     doers["drive"] = partial(bring, tree, url)
                     for name in sides[:: -1 if number % 2 else 1]:
                         os.sync()
+                        warm(tree)
                         turn = doers[name]()
                         turns.setdefault(name, []).append(await turn if asyncio.iscoroutine(turn) else turn)
                     changed.write_bytes(random.Random(f"front {number}").randbytes(1_024) + changed.read_bytes())
@@ -162,6 +163,14 @@ def lay_out(tree: Path, sizes: Sizes, dice: random.Random) -> int:
         (folder / f"text-{n}.txt").write_bytes(data)
         total += len(data)
     return total
+
+
+def warm(tree: Path) -> None:
+    for file in tree.rglob("*"):
+        if file.is_file():
+            with file.open("rb", buffering=0) as opened:
+                while opened.read(1 << 20):
+                    pass
 
 
 def many(place: Path, count: int) -> None:
