@@ -6,9 +6,10 @@ and each commit on the disk before it is acknowledged. borg and restic write a r
 does not encrypt here, restic cannot do without. `borg, served` is the same borg through a service of its own as well,
 over pipes and not over SSH: its `borg serve`. The account is opened and logged in beforehand, as repositories are made
 beforehand. All have both cores and the same disk, and take turns; before each turn what the one before wrote is on the
-disk, and the tree is in memory (borg tells the system to forget what it has read). Then a kilobyte is put in front of one large file, and it is brought again. In
-the end a folder of ten thousand files gets another name. What goes over the wire is counted between client and door,
-but not the first time: who counts half a gigabyte beside them would take their CPU.
+disk, and the tree is in memory (borg tells the system to forget what it has read). Then a kilobyte is put in front of
+one large file, and it is brought again. In the end a folder of ten thousand files gets another name. What goes over the
+wire is counted between client and door, but not the first time: who counts half a gigabyte beside them would take their
+CPU.
 
     .venv/bin/python -m benchmarks.drive_sync
 """
