@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from fathom.errors import Refusal
+from fathom.systems.drive.client.hashing import Asked
+from fathom.systems.drive.client.later import Later, is_promise
+from fathom.systems.drive.client.look import look
 from fathom.systems.drive.client.place import Knobs
+from fathom.systems.drive.core.files import Stat
+from fathom.systems.drive.model.checks import DEPTH_MAX
 
 from .between import Between, once
 from .device import all_one, device, joined, model, remote_paths
@@ -159,6 +164,54 @@ async def test_what_an_earlier_life_had_just_fetched_is_known_again_though_the_d
         async with device("laptop", tmp_path / "laptop", place, knobs=FEW) as laptop:
             await asyncio.sleep(OLD_S)
             assert await all_one(laptop, phone) == {}
+
+
+@pytest.mark.slow
+async def test_a_folder_that_the_drive_refuses_keeps_nothing_else_from_coming(tmp_path: Path):
+    place = await joined(model())
+    async with device("laptop", tmp_path / "laptop", place, knobs=FEW) as laptop:
+        (laptop.root / "/".join("d" * (DEPTH_MAX + 2))).mkdir(parents=True)
+        await laptop.syncer.sync()
+        laptop.write("a", "1")
+        await asyncio.sleep(OLD_S)
+        report = await laptop.syncer.sync()
+        assert (await remote_paths(place))["a"] == "1"
+        assert not report.rest and any("within each other" in why for why in report.hindered.values())
+
+
+async def test_what_got_the_inode_of_a_file_that_was_left_for_later_is_not_taken_for_it(tmp_path: Path):
+    place = await joined(model())
+    async with device("laptop", tmp_path / "laptop", place, knobs=FEW) as laptop:
+        for name in ("a", "b", "c"):
+            laptop.write(name, name)
+        await asyncio.sleep(OLD_S)
+        local = await look(laptop.files, laptop.known, FEW, lambda what, whom: None, promise=True)
+        a, b, c = sorted(local.seen, key=lambda id: local.seen[id].name)
+        assert len(local.later) == 3 and is_promise(local.tree[a].content)
+        (laptop.root / "b").unlink()
+        for id in (a, b):  # as after another file was written in its place
+            other = local.seen[id]
+            local.put(id, other._replace(name="other", stat=other.stat._replace(size=7)), "what it holds")
+        await local.later.all()
+        assert await local.later.end() is None and local.later.broken == {b}
+        assert local.tree[a].content == local.tree[b].content == "what it holds" and list(laptop.known.files) == [c]
+
+
+async def test_who_waits_is_told_though_telling_fails():
+    gone = [Asked(f"f{n}", (f"{n}",), Stat(f"f{n}", "file", 1, 0, 0), None, False) for n in range(3)]
+
+    async def read(asked: Any, took: Any) -> None:
+        await asyncio.sleep(0)
+        took(asked[0], None, "")
+
+    def took(asked: Asked, hashed: Any) -> None:
+        raise BrokenPipeError("nobody listens")
+
+    later = Later(gone, read, took)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(later.known(it.id) for it in gone))
+        fault = await later.end()
+    assert isinstance(fault, BrokenPipeError) and later.broken == {"f0", "f1", "f2"} and not later
 
 
 async def test_who_cannot_read_ends_the_sync_and_nothing_waits_for_ever(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import accumulate, compress, pairwise
@@ -120,10 +121,13 @@ class Hashing:
                 coming = asyncio.ensure_future(self._read(it, offset, next[front : front + piece]))
                 try:
                     cut = await asyncio.to_thread(_take, way, uncut, False, chunks)
-                    rest = len(uncut) - cut
-                    next[front - rest : front] = uncut[cut:]
-                finally:  # whatever happens: it may still be writing there
-                    same = await coming
+                except BaseException:
+                    with contextlib.suppress(Exception):  # it may still be writing there
+                        await coming
+                    raise
+                rest = len(uncut) - cut
+                next[front - rest : front] = uncut[cut:]
+                same = await coming
                 room, next = next, room
         return None
 

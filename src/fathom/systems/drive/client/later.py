@@ -28,16 +28,17 @@ def is_promise(word: str | None) -> bool:
 
 
 class Later:
-    """Files that are being read. `read` reads them in their order, and tells of each what it holds, or None."""
+    """Files that are being read. `read` reads them in their order; `took` is told of each what it holds, or None."""
 
     def __init__(
         self,
         asked: Collection[Asked] = (),
         read: Callable[[Sequence[Asked], Took], Awaitable[None]] | None = None,
-        took: Callable[[str, Hashed | None], None] = lambda id, hashed: None,
+        took: Callable[[Asked, Hashed | None], None] = lambda asked, hashed: None,
     ) -> None:
-        self._asked, self._read, self._told = list(asked), read, took
-        self._open = {it.id: asyncio.Event() for it in asked}
+        self._open = {it.id: it for it in asked}
+        self._read, self._took = read, took
+        self._waiting: dict[str, asyncio.Event] = {}
         self._task: asyncio.Task[None] | None = None
         self.broken: set[str] = set()  # files that were not what was seen, or could not be read: the next look says why
 
@@ -52,38 +53,49 @@ class Later:
 
     async def known(self, id: str) -> None:
         """Wait until it is known what a file holds, or that it is another one by now."""
-        if (still := self._open.get(id)) is not None:
-            self.begin()
-            await still.wait()
+        self.begin()
+        if id in self._open:
+            await self._waiting.setdefault(id, asyncio.Event()).wait()
 
     async def all(self) -> None:
         """Wait until all are known."""
         for id in list(self._open):
             await self.known(id)
 
-    async def end(self) -> None:
-        """Read no more. Raises what kept it from reading."""
+    async def end(self) -> Exception | None:
+        """Read no more; return what kept it from reading."""
+        fault: object = None
         if self._task is not None:
             self._task.cancel()
             (fault,) = await asyncio.gather(self._task, return_exceptions=True)
-            if isinstance(fault, Exception):
-                raise fault
         self._close_all()
+        return fault if isinstance(fault, Exception) else None
 
     async def _run(self) -> None:
         assert self._read is not None
         try:
-            await self._read(self._asked, lambda asked, hashed, why: self._close(asked.id, hashed))
+            await self._read(list(self._open.values()), lambda asked, hashed, why: self._close(asked, hashed))
         finally:
             self._close_all()
 
     def _close_all(self) -> None:
-        for id in list(self._open):
-            self._close(id, None)
+        """Let nobody wait any more, whatever telling it comes to."""
+        try:
+            for asked in list(self._open.values()):
+                self._close(asked, None)
+        finally:
+            self.broken.update(self._open)
+            self._open.clear()
+            for still in self._waiting.values():
+                still.set()
 
-    def _close(self, id: str, hashed: Hashed | None) -> None:
-        if (still := self._open.pop(id, None)) is not None:
-            if hashed is None:
-                self.broken.add(id)
-            self._told(id, hashed)
-            still.set()
+    def _close(self, asked: Asked, hashed: Hashed | None) -> None:
+        if self._open.pop(asked.id, None) is None:
+            return
+        if hashed is None:
+            self.broken.add(asked.id)
+        try:
+            self._took(asked, hashed)
+        finally:
+            if (still := self._waiting.pop(asked.id, None)) is not None:
+                still.set()

@@ -217,15 +217,17 @@ def _for_now(local: Local, anew: list[str], files: Files, known: Known, knobs: K
             later.append(Asked(id, local.path(id), stat, known.files.get(id), stat.executable and files.executables))
             local.tree[id] = node._replace(content=promised(id))
 
-    def took(id: str, hashed: Hashed | None) -> None:
+    def took(asked: Asked, hashed: Hashed | None) -> None:
+        seen = local.seen.get(asked.id)
+        if seen is None or seen.stat is not asked.stat:
+            return  # it is gone, and what has its inode by now is another one
         if hashed is None:
-            tell("busy", local.name(id))
-            local.remove(id)
+            tell("busy", local.name(asked.id))
+            local.remove(asked.id)
             return
-        known.hashed(id, hashed)
-        if id in local.tree:
-            local.tree[id] = local.tree[id]._replace(content=hashed.content)
-        tell("hashed", local.name(id))
+        known.hashed(asked.id, hashed)
+        local.tree[asked.id] = local.tree[asked.id]._replace(content=hashed.content)
+        tell("hashed", local.name(asked.id))
 
     if later:
         local.later = Later(later, Hashing(files, known.about.cutting, knobs).all, took)

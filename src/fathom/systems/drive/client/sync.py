@@ -87,8 +87,11 @@ class Syncer:
         try:
             local.later.begin()
             done += await self._do(report, local)
-        finally:
-            await local.later.end()
+        except BaseException:
+            await local.later.end()  # what failed first is what is told
+            raise
+        if (fault := await local.later.end()) is not None:
+            raise fault
         report.rest = report.rest and not (done or local.later.broken)
         return done, bool(local.later.broken)
 
@@ -118,15 +121,30 @@ class Syncer:
             ours = [op for op in ops if getattr(op, "side", "local") == "local"]
             step = await here.do(ours)
             if theirs:
-                folders = [op for op in theirs if isinstance(op, Make) and op.content is None]
-                step += await self._there.do(folders or theirs, local)  # first where the others go
+                sent, refused = await self._send(theirs, local)
+                step += sent
+                hindered |= refused
                 await fetch(self._place, known, self._tell)
-            hindered |= here.hindered | self._there.hindered
+            hindered |= here.hindered
             done += step
             if here.lost or not step:
                 break
         report.hindered = hindered
         return done
+
+    async def _send(self, ops: Sequence[Op], local: Local) -> tuple[int, dict[str, str]]:
+        """Make folders first, in which others go; where the drive has none of these, do all else."""
+        folders: list[Op] = []
+        others: list[Op] = []
+        for op in ops:
+            (folders if isinstance(op, Make) and op.content is None else others).append(op)
+        done = 0
+        hindered: dict[str, str] = {}
+        for some in (folders, others):
+            if some and not done:
+                done = await self._there.do(some, local)
+                hindered |= self._there.hindered
+        return done, hindered
 
     async def _look(self, *, promise: bool) -> Local:
         """Look at the folder; what is gone is believed only where nothing can have moved past the look."""

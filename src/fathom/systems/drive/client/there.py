@@ -37,10 +37,10 @@ class Wish(NamedTuple):
 
 
 class Promise(NamedTuple):
-    """A file that is to be made once it is known what it holds, and how large it is."""
+    """A file that is to be made once it is known what it holds, and how it was seen."""
 
     op: Make
-    size: int
+    stat: Stat
 
 
 class Giving:
@@ -88,7 +88,7 @@ class There:
         match op:
             case Make(_, source, _, _, content) if is_promise(content):
                 seen = local.seen.get(str(source))
-                return None if seen is None else Promise(op, seen.stat.size)
+                return None if seen is None else Promise(op, seen.stat)
             case Make(_, source, parent, name, None):
                 return Wish(api.Make(key=self._mint(), parent=_id(parent), name=name), str(source))
             case Make(_, source, parent, name, content):
@@ -137,11 +137,11 @@ class There:
         """Wait until it is known what a file holds; None where it is another one by now: the next look sees it."""
         id = str(promise.op.source)
         await local.later.known(id)
-        if (node := local.tree.get(id)) is None:
+        seen = local.seen.get(id)
+        if seen is None or seen.stat is not promise.stat:
             return None
-        wish = self._wish(promise.op._replace(content=node.content), local)
-        assert not isinstance(wish, Promise)
-        return wish
+        wish = self._wish(promise.op._replace(content=local.tree[id].content), local)
+        return None if isinstance(wish, Promise) else wish
 
     def _batches(self, wishes: list[Wish | Promise]) -> Iterable[list[Wish | Promise]]:
         batch: list[Wish | Promise] = []
@@ -149,7 +149,7 @@ class There:
         least = Cutting.of(self._known.about.cutting).least
         for wish in wishes:
             if isinstance(wish, Promise):
-                more, many = wish.size, wish.size // least + 1
+                more, many = wish.stat.size, wish.stat.size // least + 1
             else:
                 more, many = (wish.hashed.size, len(wish.hashed.chunks)) if wish.hashed else (0, 0)
             full = len(batch) >= self._knobs.edits or size + more > self._knobs.batch_bytes
@@ -165,7 +165,7 @@ class There:
 
     async def _at_once(self, wishes: Iterable[Wish | Promise]) -> int:
         """Return how many packs may be given at once."""
-        sizes = (it.size if isinstance(it, Promise) else it.hashed.size if it.hashed else 0 for it in wishes)
+        sizes = (it.stat.size if isinstance(it, Promise) else it.hashed.size if it.hashed else 0 for it in wishes)
         if self._knobs.packs or sum(sizes) <= self._knobs.pack_bytes:
             return self._knobs.packs or 1
         return min(PACKS_MAX, (await under_way(self._place.drive.space(self._place.user, self._place.space))).packs)
