@@ -120,9 +120,7 @@ class Worker:
 @asynccontextmanager
 async def drive(data: Path, kills: Counter[str]) -> AsyncIterator[str]:
     """Give the URL of a drive that is killed every so often, and begins again on its data."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     serving: list[subprocess.Popen[bytes]] = []
     up = asyncio.Event()
 
@@ -137,6 +135,8 @@ async def drive(data: Path, kills: Counter[str]) -> AsyncIterator[str]:
             assert process.stdout is not None
             with process.stdout:
                 line = await asyncio.to_thread(process.stdout.readline)
+                if b'"url"' not in line:
+                    raise AssertionError((line + await asyncio.to_thread(process.stdout.read)).decode())
             assert json.loads(line)["url"].endswith(f":{port}"), line
             up.set()
             # How long a server lives is what is asked for, not waited for; on a slow machine it lives at least a while.
@@ -162,6 +162,15 @@ async def drive(data: Path, kills: Counter[str]) -> AsyncIterator[str]:
             for process in serving:
                 process.kill()
                 process.wait()
+
+
+def _free_port() -> int:
+    """Return a port that is free, and that systems give to nobody who does not ask for it while no server has it."""
+    for port in Random().sample(range(20_000, 30_000), 100):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("none of a hundred ports is free")
 
 
 @asynccontextmanager
