@@ -281,9 +281,9 @@ def _join(url: str) -> str:
 
 
 def environment(place: Path) -> dict[str, str]:
-    ours = {"RESTIC_PASSWORD": PASSWORD, "FATHOM_DRIVE_PASSWORD": PASSWORD, "BORG_RSH": RSH}
-    ours["BORG_BASE_DIR"] = str(place)
-    return {**os.environ, **ours, "RESTIC_CACHE_DIR": str(place / "cache"), "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes"}
+    passwords = {"RESTIC_PASSWORD": PASSWORD, "FATHOM_DRIVE_PASSWORD": PASSWORD}
+    places = {"RESTIC_CACHE_DIR": str(place / "cache"), "BORG_BASE_DIR": str(place)}
+    return {**os.environ, **passwords, **places, "BORG_RSH": RSH, "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes"}
 
 
 def _run(command: list[Any], place: Path, more: Mapping[str, str] | None = None) -> tuple[float, float, str]:

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from random import Random
 
 import pytest
 
+from fathom.engines.ports import free_port
 from tests.outside.strangers import program
 
 MINUTES = float(os.environ.get("FATHOM_GIT_MINUTES", "2"))
@@ -120,7 +120,7 @@ class Worker:
 @asynccontextmanager
 async def drive(data: Path, kills: Counter[str]) -> AsyncIterator[str]:
     """Give the URL of a drive that is killed every so often, and begins again on its data."""
-    port = _free_port()
+    port = free_port()
     serving: list[subprocess.Popen[bytes]] = []
     up = asyncio.Event()
 
@@ -162,15 +162,6 @@ async def drive(data: Path, kills: Counter[str]) -> AsyncIterator[str]:
             for process in serving:
                 process.kill()
                 process.wait()
-
-
-def _free_port() -> int:
-    """Return a port that is free, and that systems give to nobody who does not ask for it while no server has it."""
-    for port in Random().sample(range(20_000, 30_000), 100):
-        with socket.socket() as one, contextlib.suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("none of a hundred ports is free")
 
 
 @asynccontextmanager

@@ -77,18 +77,13 @@ class Cutting:
         return cls("content", min(usual // 4, LEAST_MAX), usual, usual * 4, key)
 
     @classmethod
-    @lru_cache(maxsize=64)  # a manifest has one, and all those of a commit the same
     def of(cls, id: str) -> Cutting:
         """Return the way that has this id; ValueError if none has it.
 
         >>> Cutting.of("fixed-4096") == Cutting.fixed(4096)
         True
         """
-        found = _ID.fullmatch(id)
-        if not found:
-            raise ValueError(f"no way to cut has the id {id[:80]!r}")
-        size, least, usual, most, key = found.groups()
-        return cls.fixed(int(size)) if size else cls("content", int(least), int(usual), int(most), int(key or "0", 16))
+        return _read(id)
 
     @property
     def id(self) -> str:
@@ -118,6 +113,17 @@ class Cutting:
     @cached_property
     def _cutter(self) -> FastCDC:
         return FastCDC(self.usual, min_size=self.least, max_size=self.most, normalized_chunking=LEVEL, seed=self.key)
+
+
+@lru_cache(maxsize=64)  # a manifest has one, and all those of a commit the same
+def _read(id: str) -> Cutting:
+    found = _ID.fullmatch(id)
+    if not found:
+        raise ValueError(f"no way to cut has the id {id[:80]!r}")
+    size, least, usual, most, key = found.groups()
+    if size:
+        return Cutting.fixed(int(size))
+    return Cutting("content", int(least), int(usual), int(most), int(key or "0", 16))
 
 
 def plain_ends(cutting: Cutting, data: Sequence[int]) -> list[int]:

@@ -71,6 +71,12 @@ async def device(name: str, root: Path, place: Place, **how: Any) -> AsyncIterat
     await asyncio.to_thread(root.mkdir, exist_ok=True)
     LIVES[name] += 1
     did: Counter[str] = Counter()
+    heard = how.pop("heard", lambda what: None)
+
+    def tell(what: str, whom: str) -> None:
+        did.update([what])
+        heard(what)
+
     async with opened(root, place, name) as folder:
         files = how.pop("files", lambda disk: disk)(folder.files)
         syncer = Syncer(
@@ -79,7 +85,7 @@ async def device(name: str, root: Path, place: Place, **how: Any) -> AsyncIterat
             folder.known,
             minted(f"{name}-{LIVES[name]}"),
             knobs=how.pop("knobs", None) or Knobs(),
-            tell=lambda what, whom: did.update([what]),
+            tell=tell,
             **how,
         )
         made = Device(name, root, place, syncer, folder.known, files)

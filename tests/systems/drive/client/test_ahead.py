@@ -14,7 +14,7 @@ from fathom.errors import Refusal
 from fathom.systems.drive.client.hashing import Asked
 from fathom.systems.drive.client.later import Later, is_promise
 from fathom.systems.drive.client.look import look
-from fathom.systems.drive.client.place import Knobs
+from fathom.systems.drive.client.place import Away, Knobs
 from fathom.systems.drive.core.files import Stat
 from fathom.systems.drive.model.checks import DEPTH_MAX
 
@@ -103,9 +103,8 @@ async def test_names_that_are_one_elsewhere_are_read_before_anything_is_said_of_
 @pytest.mark.slow
 async def test_what_another_device_makes_meanwhile_is_compared_with_what_was_left_for_later(tmp_path: Path):
     """A folder is made first; by then the drive has two of the files that are still read, one of them the same."""
-    drive = model()
+    drive, waits = model(), asyncio.Event()
     place = await joined(drive)
-    reading = asyncio.Event()
     async with device("phone", tmp_path / "phone", place, knobs=FEW) as phone:
 
         async def commit(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
@@ -114,17 +113,20 @@ async def test_what_another_device_makes_meanwhile_is_compared_with_what_was_lef
                 phone.write("same", "1" * 900)
                 phone.write("other", "theirs")
                 await phone.sync()
-                asyncio.get_running_loop().call_later(0.01, reading.set)
             return outcomes
 
         async def fill(call: Callable[..., Awaitable[Any]], pieces: Any) -> Any:
-            await reading.wait()
+            await waits.wait()
             return await call(pieces)
+
+        def heard(what: str) -> None:
+            if what == "waited for what was left for later":
+                waits.set()
 
         between: Any = Between(drive, commit=commit)
         ours = place._replace(drive=between)
         async with device(
-            "laptop", tmp_path / "laptop", ours, knobs=FEW, files=lambda disk: Between(disk, fill=fill)
+            "laptop", tmp_path / "laptop", ours, knobs=FEW, files=lambda disk: Between(disk, fill=fill), heard=heard
         ) as laptop:
             laptop.write("folder/x", "x")
             laptop.write("same", "1" * 900)
@@ -230,6 +232,35 @@ async def test_who_cannot_read_ends_the_sync_and_nothing_waits_for_ever(tmp_path
         with pytest.raises(MemoryError):
             await laptop.syncer.sync()
         assert not await remote_paths(place)
+
+
+async def test_what_failed_first_is_what_is_told(tmp_path: Path):
+    """A drive that is away is asked again; that a file could not be read must not hide it."""
+    drive, failed, made = model(), asyncio.Event(), False
+
+    async def fill(call: Callable[..., Awaitable[Any]], pieces: Any) -> Any:
+        failed.set()
+        raise MemoryError("no room to read to")
+
+    async def commit(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        nonlocal made
+        await failed.wait()
+        made = True
+        return await call(*args)
+
+    async def changes(call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        if made:
+            raise TimeoutError
+        return await call(*args)
+
+    ours: Any = (await joined(drive))._replace(drive=Between(drive, commit=commit, changes=changes))  # pyright: ignore[reportArgumentType]
+    async with device(
+        "laptop", tmp_path / "laptop", ours, knobs=FEW, files=lambda disk: Between(disk, fill=fill)
+    ) as laptop:
+        laptop.write("folder/a", "1")
+        await asyncio.sleep(OLD_S)
+        with pytest.raises(Away):
+            await laptop.syncer.sync()
 
 
 async def test_what_the_drive_refuses_keeps_nothing_else_from_coming(tmp_path: Path):
